@@ -1,0 +1,48 @@
+// Package escape makes text from outside safe to print on a terminal or in a
+// log line. It changes how text looks, never what a program is given.
+package escape
+
+import (
+	"strconv"
+	"strings"
+	"unicode"
+)
+
+// Text returns s with control characters, invalid UTF-8 and characters that
+// reorder or hide text (bidi controls and other Unicode format characters)
+// written as Go escapes, so that it stays on one line and looks like what it is.
+func Text(s string) string {
+	if safe(s) {
+		return s
+	}
+	var b strings.Builder
+	for _, r := range strings.ToValidUTF8(s, "\uFFFD") {
+		if printable(r) {
+			b.WriteRune(r)
+			continue
+		}
+		q := strconv.QuoteRuneToASCII(r)
+		b.WriteString(q[1 : len(q)-1])
+	}
+	return b.String()
+}
+
+// Quote returns s in double quotes, escaped as Text does.
+func Quote(s string) string {
+	return `"` + strings.ReplaceAll(Text(s), `"`, `\"`) + `"`
+}
+
+func safe(s string) bool {
+	for _, r := range s {
+		if !printable(r) || r == unicode.ReplacementChar {
+			return false
+		}
+	}
+	return true
+}
+
+// printable excludes category Cf, which holds the bidi controls, and all
+// spaces but the ordinary one.
+func printable(r rune) bool {
+	return unicode.IsPrint(r) && !unicode.Is(unicode.Cf, r)
+}
