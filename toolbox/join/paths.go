@@ -15,17 +15,8 @@ const HostView = "/run/host"
 // cwd: in the same directory where it is shared, else in the toolbox's directory
 // of that path, else in the host view, else at home, and then ok is false.
 func (t *Target) WorkDir(cwd string) (dir string, ok bool) {
-	best := -1
-	for i, m := range t.Record.Mounts {
-		if below(cwd, m.Host) && (best < 0 || len(m.Host) > len(t.Record.Mounts[best].Host)) {
-			best = i
-		}
-	}
-	if best >= 0 {
-		m := t.Record.Mounts[best]
-		if dir := filepath.Join(m.Box, strings.TrimPrefix(cwd, m.Host)); t.isDir(dir) {
-			return dir, true
-		}
+	if dir, ok := t.Record.shared(cwd); ok && t.isDir(dir) {
+		return dir, true
 	}
 	if t.isDir(cwd) {
 		return cwd, true
@@ -37,6 +28,32 @@ func (t *Target) WorkDir(cwd string) (dir string, ok bool) {
 		return t.Record.Home, false
 	}
 	return "/", false
+}
+
+// shared returns where a path of the host is inside, if a mount shows it there.
+func (r *Record) shared(path string) (string, bool) {
+	best := -1
+	for i, m := range r.Mounts {
+		if below(path, m.Host) && (best < 0 || len(m.Host) > len(r.Mounts[best].Host)) {
+			best = i
+		}
+	}
+	if best < 0 {
+		return "", false
+	}
+	return filepath.Join(r.Mounts[best].Box, strings.TrimPrefix(path, r.Mounts[best].Host)), true
+}
+
+// BoxPath returns where a path of the host is inside: where it is shared, else
+// in the host view. It does not look whether anything is there.
+func (r *Record) BoxPath(path string) string {
+	if inside, ok := r.shared(filepath.Clean(path)); ok {
+		return inside
+	}
+	if r.HostFiles {
+		return HostView + path
+	}
+	return path
 }
 
 // below says whether path is dir or lies in it. Both are absolute and clean.

@@ -34,7 +34,8 @@ type Record struct {
 	Home      string       // the user's home inside
 	Mounts    []Mapping    // where directories of the host are found inside
 	HostFiles bool         // the host's root is at /run/host
-	Own       bool         // made by tbx, with a specification of this version
+	Without   []string     // integrations that are off
+	Box       string       // tbx-box as seen inside
 	Prompt    string       // what the shell's prompt shows; empty: nothing
 }
 

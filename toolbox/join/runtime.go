@@ -66,3 +66,9 @@ func (s RuntimeState) read() (runtimeStatus, error) {
 	}
 	return st, nil
 }
+
+// HasCgroup says whether the runtime gave the container a cgroup of its own.
+func (s RuntimeState) HasCgroup() (bool, error) {
+	st, err := s.read()
+	return st.hasCgroup, err
+}

@@ -8,35 +8,47 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Sweep ends every process in the mount namespace ns: TERM at first, KILL after
-// grace. It is how a toolbox without a cgroup is stopped. Processes are found by
-// the namespace they are in, never by a number or a name from before, and held
-// by pidfd while they are judged.
+// Sweep ends every process in the mount namespace ns: it asks at first (HUP for
+// shells, which ignore TERM, then TERM, and CONT for what is stopped) and kills
+// after grace. It is how a toolbox without a cgroup is stopped. Processes are
+// found by the namespace they are in, never by a number or a name from before,
+// and held by pidfd while they are judged.
 //
 // The user may signal even those that run as the toolbox's root: he owns the
 // user namespace above them, user_namespaces(7).
 func Sweep(ns uint64, grace time.Duration) {
 	const round = 20 * time.Millisecond
+	const giveUp = 2 * time.Second // in an uninterruptible sleep: nothing more can be done
 	deadline := time.Now().Add(grace)
-	for signalled := true; signalled; time.Sleep(round) {
-		sig := unix.SIGTERM
-		if !time.Now().Before(deadline) {
-			sig = unix.SIGKILL
+	asked := map[int]bool{}
+	for time.Now().Before(deadline.Add(giveUp)) {
+		kill := !time.Now().Before(deadline)
+		left := each(ns, func(pid, pidfd int) {
+			switch {
+			case kill:
+				unix.PidfdSendSignal(pidfd, unix.SIGKILL, nil, 0)
+			case !asked[pid]:
+				asked[pid] = true
+				for _, sig := range []unix.Signal{unix.SIGHUP, unix.SIGTERM, unix.SIGCONT} {
+					unix.PidfdSendSignal(pidfd, sig, nil, 0)
+				}
+			}
+		})
+		if left == 0 {
+			return
 		}
-		signalled = signalAll(ns, sig)
-		if time.Now().After(deadline.Add(2 * time.Second)) {
-			return // in an uninterruptible sleep: nothing more can be done
-		}
+		time.Sleep(round)
 	}
 }
 
-// signalAll says whether there was any process left.
-func signalAll(ns uint64, sig unix.Signal) bool {
+// each calls do for every process in the mount namespace but this one, and
+// returns how many there were.
+func each(ns uint64, do func(pid, pidfd int)) int {
 	entries, err := os.ReadDir("/proc")
 	if err != nil {
-		return false
+		return 0
 	}
-	found := false
+	found := 0
 	for _, e := range entries {
 		pid, err := strconv.Atoi(e.Name())
 		if err != nil || pid == os.Getpid() {
@@ -50,8 +62,8 @@ func signalAll(ns uint64, sig unix.Signal) bool {
 			continue
 		}
 		if id, err := NamespaceID(e.Name(), "mnt"); err == nil && id == ns {
-			unix.PidfdSendSignal(fd, sig, nil, 0)
-			found = true
+			found++
+			do(pid, fd)
 		}
 		unix.Close(fd)
 	}

@@ -44,7 +44,30 @@ func (r *Record) Open(dir string) (*Target, error) {
 	if status.pid != r.PID || status.startTime != r.StartTime {
 		return nil, fmt.Errorf("%w: it was started again", ErrStale)
 	}
+	t, err := r.OpenUnrecorded()
+	if err != nil {
+		return nil, err
+	}
+	if status.hasCgroup {
+		if t.cgroup, err = cgroupOf(r.PID); err == nil && t.frozen() {
+			err = ErrPaused
+		}
+	}
+	if err == nil && unix.PidfdSendSignal(t.pidfd, 0, nil, 0) != nil {
+		err = fmt.Errorf("%w: its first process is gone", ErrStale)
+	}
+	if err != nil {
+		t.Close()
+		return nil, err
+	}
+	return t, nil
+}
+
+// OpenUnrecorded opens the toolbox of a record that was just made from what
+// podman says and is not saved yet, so that the initialiser can run.
+func (r *Record) OpenUnrecorded() (*Target, error) {
 	t := &Target{Record: r}
+	var err error
 	if t.pidfd, err = unix.PidfdOpen(r.PID, 0); err != nil {
 		return nil, fmt.Errorf("%w: its first process is gone", ErrStale)
 	}
@@ -54,22 +77,9 @@ func (r *Record) Open(dir string) (*Target, error) {
 		t.Close()
 		return nil, fmt.Errorf("%w: its first process is gone", ErrStale)
 	}
-	if status.hasCgroup {
-		if t.cgroup, err = cgroupOf(r.PID); err != nil || t.frozen() {
-			t.Close()
-			if err == nil {
-				err = ErrPaused
-			}
-			return nil, err
-		}
-	}
 	if t.root, err = unix.Open(fmt.Sprintf("/proc/%d/root", r.PID), unix.O_PATH|unix.O_CLOEXEC, 0); err != nil {
 		t.Close()
 		return nil, fmt.Errorf("%w: its root cannot be opened: %w", ErrStale, err)
-	}
-	if unix.PidfdSendSignal(t.pidfd, 0, nil, 0) != nil {
-		t.Close()
-		return nil, fmt.Errorf("%w: its first process is gone", ErrStale)
 	}
 	return t, nil
 }
