@@ -35,12 +35,13 @@ type Distro struct {
 	HostParts int               `toml:"host_parts" json:"host_parts"`
 	Packages  string            `toml:"packages" json:"packages"`
 	Contract  string            `toml:"contract" json:"contract"`
-	Bootstrap *BootstrapRecipe  `toml:"bootstrap" json:"bootstrap,omitempty"`
+	Bootstrap BootstrapRecipe   `toml:"bootstrap" json:"bootstrap,omitzero"` // no pointer: the decoder would replace it whole
 
 	releases *regexp.Regexp
 }
 
-// BootstrapRecipe says how to make a base image from a package mirror.
+// BootstrapRecipe says how to make a base image from a package mirror. Without
+// a Tool there is no way.
 type BootstrapRecipe struct {
 	Tool     string            `toml:"tool" json:"tool"`
 	Suites   map[string]string `toml:"suites" json:"suites"`
@@ -160,8 +161,8 @@ func (d *Distro) check() error {
 	if d.Contract != "toolbox" && d.Contract != "plain" {
 		return fmt.Errorf("contract must be toolbox or plain, not %s", escape.Quote(d.Contract))
 	}
-	if b := d.Bootstrap; b != nil && b.Tool != "mmdebstrap" {
-		return fmt.Errorf("bootstrap.tool must be mmdebstrap, not %s", escape.Quote(b.Tool))
+	if err := d.Bootstrap.check(); err != nil {
+		return fmt.Errorf("bootstrap: %w", err)
 	}
 	re, err := regexp.Compile(`^(?:` + d.Releases + `)$`)
 	if err != nil {
@@ -173,6 +174,23 @@ func (d *Distro) check() error {
 	}
 	if _, err := d.ref(d.Default); err != nil {
 		return fmt.Errorf("image: %w", err)
+	}
+	return nil
+}
+
+func (b *BootstrapRecipe) check() error {
+	switch {
+	case b.Tool == "":
+		return nil
+	case b.Tool != "mmdebstrap":
+		return fmt.Errorf("tool must be mmdebstrap, not %s", escape.Quote(b.Tool))
+	case len(b.Sources) == 0 || len(b.Keyrings) == 0:
+		return errors.New("sources and keyrings must not be empty") // the tool would choose some by itself
+	}
+	for _, s := range b.Sources {
+		if !strings.Contains(s, "signed-by={keyring}") {
+			return fmt.Errorf("source %s lacks [signed-by={keyring}], so that it would not be checked with the keyring", escape.Quote(s))
+		}
 	}
 	return nil
 }
@@ -210,11 +228,9 @@ func (d *Distro) release(s string) (string, error) {
 	if r, ok := d.Names[strings.ToLower(s)]; ok {
 		s = r
 	}
-	if d.Bootstrap != nil {
-		for release, suite := range d.Bootstrap.Suites {
-			if strings.EqualFold(suite, s) {
-				s = release
-			}
+	for release, suite := range d.Bootstrap.Suites {
+		if strings.EqualFold(suite, s) {
+			s = release
 		}
 	}
 	if !d.releases.MatchString(s) {

@@ -152,8 +152,9 @@ func TestBootstrapIsOfferedForSuitesOnly(t *testing.T) {
 func TestOverrides(t *testing.T) {
 	cat := catalogue(t,
 		images.Override{Path: "/etc/tbx/distros.toml", Data: []byte("default = \"work\"\n[distro.debian]\nimage = \"registry.corp/debian:{release}\"\n[distro.work]\ntitle = \"Work\"\nimage = \"registry.corp/work:{release}\"\nprefix = \"work\"\ndefault = \"1\"\nreleases = '[0-9]+'\ncontract = \"plain\"\n")},
-		images.Override{Path: "user", Data: []byte("[distro.work]\ndefault = \"2\"\n")})
-	if ch, err := cat.Resolve(images.Request{}, debian12); err != nil || ch.Reference != "registry.corp/debian:12" || ch.Suite != "bookworm" {
+		images.Override{Path: "user", Data: []byte("[distro.debian.bootstrap]\nkeyrings = [\"/k\"]\n[distro.work]\ndefault = \"2\"\n")})
+	if ch, err := cat.Resolve(images.Request{}, debian12); err != nil || ch.Reference != "registry.corp/debian:12" || ch.Suite != "bookworm" ||
+		!slices.Equal(ch.Bootstrap.Keyrings, []string{"/k"}) || len(ch.Bootstrap.Sources) != 3 {
 		t.Errorf("an override of one key: %+v, %v", ch, err)
 	}
 	if ch, err := cat.Resolve(images.Request{}, images.HostOS{ID: "linux"}); err != nil || ch.Reference != "registry.corp/work:2" || ch.ToolboxName != "work-2" {
@@ -163,18 +164,21 @@ func TestOverrides(t *testing.T) {
 
 func TestOverrideErrorsNameFileAndLine(t *testing.T) {
 	for text, want := range map[string]string{
-		"default = \"debian\"\n[distro.debian]\nimaeg = \"x\"\n": `o.toml:3: unknown key "distro.debian.imaeg"`,
-		"[distro.debian]\n\nimage = \"Bad Ref:{release}\"\n":     "o.toml:1: distro debian: image:",
-		"[distro.debian]\nimage = \"debian\"\n":                  "it must have a tag",
-		"x = [\n":                                                "o.toml:",
-		"[distro.debian\n":                                       "o.toml:2:",
-		"[distro.new]\ntitle = \"N\"\n":                          "o.toml:1: distro new: the key image is missing",
-		"[distro.debian]\nreleases = '('\n":                      "releases:",
-		"[distro.debian]\ndefault = \"x y\"\n":                   "default:",
-		"[distro.debian]\ncontract = \"x\"\n":                    "contract must be",
-		"[distro.debian.bootstrap]\ntool = \"rm\"\n":             "must be mmdebstrap",
-		"default = \"nope\"\n":                                   `"nope" is not in it`,
-		"[distro.debian]\ndefault = 13\n":                        "o.toml:1: distro debian",
+		"default = \"debian\"\n[distro.debian]\nimaeg = \"x\"\n":                 `o.toml:3: unknown key "distro.debian.imaeg"`,
+		"[distro.debian]\n\nimage = \"Bad Ref:{release}\"\n":                     "o.toml:1: distro debian: image:",
+		"[distro.debian]\nimage = \"debian\"\n":                                  "it must have a tag",
+		"x = [\n":                                                                "o.toml:",
+		"[distro.debian\n":                                                       "o.toml:2:",
+		"[distro.new]\ntitle = \"N\"\n":                                          "o.toml:1: distro new: the key image is missing",
+		"[distro.debian]\nreleases = '('\n":                                      "releases:",
+		"[distro.debian]\ndefault = \"x y\"\n":                                   "default:",
+		"[distro.debian]\ncontract = \"x\"\n":                                    "contract must be",
+		"[distro.debian.bootstrap]\ntool = \"rm\"\n":                             "must be mmdebstrap",
+		"[distro.debian.bootstrap]\nsources = [\"deb http://m {suite} main\"]\n": "lacks [signed-by={keyring}]",
+		"[distro.debian.bootstrap]\nkeyrings = []\n":                             "sources and keyrings must not be empty",
+		"[distro.fedora.bootstrap]\ntool = \"mmdebstrap\"\n":                     "sources and keyrings must not be empty",
+		"default = \"nope\"\n":                                                   `"nope" is not in it`,
+		"[distro.debian]\ndefault = 13\n":                                        "o.toml:1: distro debian",
 	} {
 		_, err := images.LoadCatalogue(images.Override{Path: "o.toml", Data: []byte(text)})
 		if !errors.Is(err, fail.Usage) || !strings.Contains(err.Error(), want) {
