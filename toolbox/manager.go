@@ -7,10 +7,12 @@ import (
 	"io/fs"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/tbx-project/tbx/internal/fail"
 	"github.com/tbx-project/tbx/internal/flock"
+	"github.com/tbx-project/tbx/internal/nearest"
 	"github.com/tbx-project/tbx/toolbox/join"
 )
 
@@ -115,8 +117,8 @@ func (m *Manager) notFound(ctx context.Context, e Engine, name Name) error {
 		}
 		names = append(names, all[i].Name)
 	}
-	if near := fail.Nearest(string(name), names); near != "" {
-		err.Hint("did you mean %s?", near)
+	if near := nearest.Names(string(name), names); len(near) > 0 {
+		err.Hint("did you mean %s?", strings.Join(near, ", "))
 	}
 	return err.Hint("create it with: tbx create %s", name)
 }

@@ -1,0 +1,9 @@
+// Package images answers "which image, from where, may I trust it, and how
+// does it get here".
+//
+// [LoadCatalogue] and [Catalogue.Resolve] turn what the user asked for into one
+// reference; [Ensure] brings that reference into the [Store], by a pull or by
+// bootstrapping it from a package mirror. This package must not print, ask on a
+// terminal, or know what a toolbox is: callers pass a [Progress] and an Ask
+// function, and package images/podman implements the Store.
+package images

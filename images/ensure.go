@@ -1,0 +1,168 @@
+package images
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/tbx-project/tbx/internal/escape"
+	"github.com/tbx-project/tbx/internal/fail"
+)
+
+// PullPolicy says when to ask the registry.
+type PullPolicy string
+
+// The policies of --pull, as podman has them.
+const (
+	PullMissing PullPolicy = "missing" // only when the image is not there: the default
+	PullAlways  PullPolicy = "always"  // each time; a registry that does not answer is an error
+	PullNewer   PullPolicy = "newer"   // each time; without an answer, the image that is there
+	PullNever   PullPolicy = "never"
+)
+
+// ParsePullPolicy reads the value of --pull; "" is PullMissing.
+func ParsePullPolicy(s string) (PullPolicy, error) {
+	switch p := PullPolicy(s); p {
+	case "":
+		return PullMissing, nil
+	case PullMissing, PullAlways, PullNewer, PullNever:
+		return p, nil
+	}
+	return "", fail.New(fail.Usage, "pull policy %s: it must be missing, always, newer or never", escape.Quote(s))
+}
+
+// Question is what Ensure wants to know before it does something long.
+type Question struct {
+	Kind      QuestionKind
+	Reference string // what would be downloaded or made
+	Tool      string // in AskBootstrap: the program that would make it
+	Cause     error  // in AskBootstrap: why there was no pull
+}
+
+// QuestionKind tells the questions apart.
+type QuestionKind string
+
+// The questions.
+const (
+	AskPull      QuestionKind = "pull"
+	AskBootstrap QuestionKind = "bootstrap"
+)
+
+// EnsureOptions are the choices and helpers of Ensure.
+type EnsureOptions struct {
+	Policy PullPolicy // "" is PullMissing
+	Pull   PullOptions
+	// Ask answers a Question; false is a no. Where nobody can be asked it
+	// returns an error of kind fail.NeedAnswer. It must not be nil.
+	Ask       func(Question) (bool, error)
+	Bootstrap BootstrapOptions
+	Progress  Progress
+}
+
+// Ensure returns the image of ch, getting it where it has to: an image that is
+// there is used without touching the network, else it is pulled, and when no
+// registry can be reached and the distribution can be bootstrapped, that is
+// offered. What was just fetched is prepared, so that toolboxes start at once.
+func Ensure(ctx context.Context, store Store, ch Choice, opts EnsureOptions) (Image, error) {
+	here, err := find(ctx, store, ch)
+	missing := errors.Is(err, fail.NotFound)
+	if err != nil && !missing {
+		return Image{}, err
+	}
+	if !missing && opts.Policy != PullAlways && opts.Policy != PullNewer {
+		return here, nil
+	}
+	if opts.Policy == PullNever {
+		return Image{}, fail.New(fail.NotFound, "image %s: it is not in the local store", ch.Reference).Hint("leave out --pull never to download it")
+	}
+	if ref, err := ParseRef(ch.Reference); err != nil {
+		return Image{}, err
+	} else if ref.Local() {
+		if !missing {
+			return here, nil // there is no registry to ask
+		}
+		return Image{}, notHere(ch.Reference)
+	}
+	if missing {
+		if err := ask(opts, Question{Kind: AskPull, Reference: ch.Reference}); err != nil {
+			return Image{}, err
+		}
+	}
+	img, err := Pull(ctx, store, ch.Reference, opts.Pull, opts.Progress)
+	switch {
+	case err == nil:
+		return img, nil
+	case ctx.Err() != nil || !errors.Is(err, ErrUnreachable):
+		return Image{}, err
+	case !missing && opts.Policy == PullNewer:
+		return here, nil
+	case !missing || ch.Bootstrap == nil:
+		return Image{}, err
+	}
+	if toolErr := ch.Bootstrap.usable(); toolErr != nil {
+		// The registry is the cause; the tool is one way out of it.
+		return Image{}, fail.Wrap(nil, err, "").Hint("without a registry it could be made from the package mirror, but %v", toolErr)
+	}
+	if err := ask(opts, Question{Kind: AskBootstrap, Reference: ch.Local, Tool: ch.Bootstrap.Tool, Cause: err}); err != nil {
+		return Image{}, err
+	}
+	return Bootstrap(ctx, store, ch, opts.Bootstrap, opts.Progress)
+}
+
+// Pull fetches ref and prepares it.
+func Pull(ctx context.Context, store Store, ref string, opts PullOptions, progress Progress) (Image, error) {
+	img, err := store.Pull(ctx, ref, opts, progress)
+	if err != nil {
+		return Image{}, err
+	}
+	return img, prepare(ctx, store, img, progress)
+}
+
+func prepare(ctx context.Context, store Store, img Image, progress Progress) error {
+	progress.Report(Event{Stage: StagePrepare, Total: img.Size})
+	if err := store.Prepare(ctx, img.ID); err != nil {
+		return fmt.Errorf("image %s: prepare it for toolboxes: %w", img.name(), err)
+	}
+	progress.Report(Event{Stage: StagePrepare, Done: img.Size, Total: img.Size})
+	return nil
+}
+
+// find looks for ch in the store: under its own name, then as bootstrapped.
+func find(ctx context.Context, store Store, ch Choice) (Image, error) {
+	img, err := store.Inspect(ctx, ch.Reference)
+	if errors.Is(err, fail.NotFound) && ch.Local != "" {
+		return store.Inspect(ctx, ch.Local)
+	}
+	return img, err
+}
+
+func notHere(ref string) error {
+	return fail.New(fail.NotFound, "image %s: it is not in the local store, and no registry has such a name", escape.Text(ref)).
+		Hint("tbx image list shows the images that are here")
+}
+
+func ask(opts EnsureOptions, q Question) error {
+	yes, err := opts.Ask(q)
+	if err == nil && !yes {
+		err = fail.New(fail.Canceled, "image %s: not fetched", q.Reference)
+	}
+	return err
+}
+
+// name is how to speak of the image.
+func (i Image) name() string {
+	if len(i.Names) > 0 {
+		return escape.Text(i.Names[0])
+	}
+	return i.ID[:min(12, len(i.ID))]
+}
+
+// Digest is the digest under which a registry knows the image, or "".
+func (i Image) Digest() string {
+	if len(i.Digests) == 0 {
+		return ""
+	}
+	_, digest, _ := strings.Cut(i.Digests[0], "@")
+	return digest
+}

@@ -1,0 +1,101 @@
+//go:build system
+
+package podman_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/tbx-project/tbx/images"
+	"github.com/tbx-project/tbx/internal/fail"
+)
+
+// No registry answers, so Ensure offers to make Debian from its package mirror.
+func TestEnsureBootstrapsDebianWithoutRegistry(t *testing.T) {
+	m := newMachine(t, "[[registry]]\nlocation = \"docker.io\"\nblocked = false\n[[registry.mirror]]\nlocation = \"127.0.0.1:9\"\n")
+	cat, err := images.LoadCatalogue()
+	if err != nil {
+		t.Fatal(err)
+	}
+	ch, err := cat.Resolve(images.Request{Distro: "debian", Release: "12"}, images.HostOS{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	state := t.TempDir()
+	var asked []images.QuestionKind
+	var seen events
+	opts := images.EnsureOptions{
+		Ask: func(q images.Question) (bool, error) {
+			asked = append(asked, q.Kind)
+			return true, nil
+		},
+		Bootstrap: images.BootstrapOptions{StateDir: state, TempDir: m.open("tmp")},
+		Progress:  seen.add,
+	}
+	img, err := images.Ensure(context.Background(), m.store, ch, opts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !slices.Equal(asked, []images.QuestionKind{images.AskPull, images.AskBootstrap}) {
+		t.Errorf("asked %v", asked)
+	}
+	if !slices.Contains(img.Names, "localhost/tbx/debian:12") || !slices.Equal(img.Cmd, []string{"/bin/bash"}) {
+		t.Errorf("image %+v", img)
+	}
+	for _, stage := range []images.Stage{images.StageConnect, images.StageBootstrap, images.StagePrepare} {
+		if !seen.has(func(e images.Event) bool { return e.Stage == stage }) {
+			t.Errorf("no progress of stage %s", stage)
+		}
+	}
+	if out := m.run("podman", "run", "--rm", "--network=none", "--cgroups=disabled", img.ID, "sh", "-c", ". /etc/os-release; echo $VERSION_CODENAME; sudo -V | head -1"); !strings.HasPrefix(out, "bookworm\nSudo version") {
+		t.Errorf("inside: %s", out)
+	}
+	if out := m.run("podman", "ps", "--all", "--external", "--quiet"); out != "" {
+		t.Errorf("containers are left: %s", out)
+	}
+	left, _ := filepath.Glob(m.path("tmp/*"))
+	if len(left) > 0 {
+		t.Errorf("left on disk: %s", left)
+	}
+	var record images.BootstrapRecord
+	data, err := os.ReadFile(filepath.Join(state, "images", img.ID+".json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := json.Unmarshal(data, &record); err != nil || record.Suite != "bookworm" || record.Mode != "unshare" ||
+		record.Packages["sudo"] == "" || record.Packages["dpkg"] == "" || record.Keyring == "" || len(record.Sources) != 3 {
+		t.Errorf("record %s, %v", data, err)
+	}
+	// The second call finds it, without a question.
+	asked = nil
+	again, err := images.Ensure(context.Background(), m.store, ch, opts)
+	if err != nil || again.ID != img.ID || asked != nil {
+		t.Errorf("again: %s, %v, asked %v", again.ID, err, asked)
+	}
+}
+
+// A mirror whose signature the keyring does not hold is refused.
+func TestBootstrapRefusesAnUnknownSigner(t *testing.T) {
+	m := newMachine(t, "")
+	cat, err := images.LoadCatalogue(images.Override{Path: "o", Data: []byte("[distro.debian.bootstrap]\nkeyrings = [\"/usr/share/keyrings/nodesource.gpg\", \"/dev/null\"]\n")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ch, err := cat.Resolve(images.Request{Distro: "debian", Release: "12"}, images.HostOS{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = images.Bootstrap(context.Background(), m.store, ch, images.BootstrapOptions{StateDir: t.TempDir(), TempDir: m.open("tmp")}, nil)
+	if err == nil || !strings.Contains(err.Error(), "mmdebstrap says") {
+		t.Errorf("error %v", err)
+	}
+	if _, err := m.store.Inspect(context.Background(), ch.Local); !errors.Is(err, fail.NotFound) {
+		t.Errorf("after a failed bootstrap: %v", err)
+	}
+}

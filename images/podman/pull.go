@@ -1,0 +1,122 @@
+package podman
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"net/http"
+	"net/url"
+	"time"
+
+	"github.com/tbx-project/tbx/images"
+	"github.com/tbx-project/tbx/internal/escape"
+)
+
+// pullLine is one line of the answer to both pull endpoints.
+type pullLine struct {
+	// The Docker-compatible one: docker/pkg/jsonmessage.
+	Status   string
+	ID       string
+	Progress struct{ Current, Total int64 } `json:"progressDetail"`
+	// libpod's own.
+	Stream string
+	Images []string
+	// Both.
+	Error string
+}
+
+// Pull implements images.Store.
+//
+// The bytes come from podman itself: its Docker-compatible endpoint passes on,
+// once a second, what containers/image has read of each layer and the size in
+// the manifest. libpod's own endpoint sends lines only (podman 4.3; later ones
+// have compatMode). The compatible endpoint takes every short name for Docker
+// Hub's, so that short names go to libpod's, without bytes.
+func (s *Store) Pull(ctx context.Context, ref string, opts images.PullOptions, progress images.Progress) (images.Image, error) {
+	parsed, err := images.ParseRef(ref)
+	if err != nil {
+		return images.Image{}, err
+	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	quiet := opts.Quiet
+	if quiet == 0 {
+		quiet = images.DefaultQuiet
+	}
+	w := &pullWatch{progress: progress, layers: map[string]bool{}}
+	w.quiet = time.AfterFunc(quiet, func() { cancel(images.ErrStalled) })
+	w.reset = func() { w.quiet.Reset(quiet) }
+	defer w.quiet.Stop()
+	progress.Report(images.Event{Stage: images.StageConnect, Text: ref})
+
+	address, query := compat+"/images/create", url.Values{"fromImage": {ref}}
+	if parsed.Short() {
+		address, query = libpod+"/images/pull", url.Values{"reference": {ref}, "policy": {"always"}}
+	}
+	resp, err := s.call(ctx, http.MethodPost, address, query, nil, nil)
+	if err == nil {
+		err = w.read(resp.Body)
+		resp.Body.Close()
+	}
+	if cause := context.Cause(ctx); cause != nil {
+		err = cause
+	}
+	if err != nil {
+		return images.Image{}, images.PullFailure(ref, err)
+	}
+	return s.Inspect(ctx, ref)
+}
+
+// pullWatch turns podman's lines into events and keeps the stall timer, which
+// runs only while bytes are due: unpacking a large layer is silent too.
+type pullWatch struct {
+	progress images.Progress
+	quiet    *time.Timer
+	reset    func()
+	layers   map[string]bool // layer → all its bytes are here
+}
+
+func (w *pullWatch) read(body io.Reader) error {
+	var failure error
+	for lines := json.NewDecoder(body); ; {
+		var line pullLine
+		err := lines.Decode(&line)
+		if errors.Is(err, io.EOF) {
+			return failure
+		}
+		if err != nil {
+			return err
+		}
+		if line.Error != "" {
+			failure = errors.New(escape.Text(line.Error))
+		}
+		w.heard(line)
+	}
+}
+
+func (w *pullWatch) heard(line pullLine) {
+	switch line.Status {
+	case "Pulling fs layer":
+		w.layers[line.ID] = false
+		w.progress.Report(images.Event{Stage: images.StageDownload, Layer: line.ID})
+	case "Downloading":
+		n := line.Progress
+		w.layers[line.ID] = n.Total > 0 && n.Current >= n.Total
+		w.progress.Report(images.Event{Stage: images.StageDownload, Layer: line.ID, Done: n.Current, Total: n.Total})
+	case "Already exists", "Download complete":
+		w.layers[line.ID] = true
+		w.progress.Report(images.Event{Stage: images.StageDownload, Layer: line.ID, Text: line.Status})
+	default:
+		if line.Stream != "" {
+			w.progress.Report(images.Event{Stage: images.StageDownload, Text: line.Stream})
+		}
+	}
+	for _, here := range w.layers {
+		if !here {
+			w.reset()
+			return
+		}
+	}
+	w.quiet.Stop()
+}
