@@ -181,3 +181,13 @@ func checkSources(p *Plan) error {
 	}
 	return nil
 }
+
+// CheckFree returns an error that wraps fail.Exists when name is taken. It saves
+// the user a download; Create checks again.
+func (m *Manager) CheckFree(ctx context.Context, name Name) error {
+	e, err := m.Engine(ctx)
+	if err != nil {
+		return err
+	}
+	return m.mustNotExist(ctx, e, name)
+}

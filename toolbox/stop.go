@@ -99,9 +99,9 @@ func (m *Manager) Remove(ctx context.Context, name Name, force bool) error {
 	if err != nil {
 		return err
 	}
-	if b.State == Running || b.State == Paused || b.State == Stopping {
+	if b.runs() {
 		if !force {
-			return fail.New(nil, "toolbox %s is running", name).Hint("stop it with: tbx stop %s", name).Hint("or remove it as it is with: tbx rm --force %s", name)
+			return runningError(name)
 		}
 		if b.State != Paused {
 			if err := m.stop(ctx, e, b, 0); err != nil {
@@ -167,4 +167,26 @@ func sorted(a, b Name) []Name {
 		return []Name{a, b}
 	}
 	return []Name{b, a}
+}
+
+// Removable returns the error with which Remove would refuse, before a user is
+// asked whether he means it.
+func (m *Manager) Removable(ctx context.Context, name Name, force bool) error {
+	b, err := m.Find(ctx, name)
+	switch {
+	case errors.Is(err, fail.NotFound) && m.leftover(name):
+		return nil
+	case err != nil:
+		return err
+	case !force && b.runs():
+		return runningError(name)
+	}
+	return nil
+}
+
+// runs says whether podman believes that the container runs.
+func (b *Box) runs() bool { return b.State == Running || b.State == Paused || b.State == Stopping }
+
+func runningError(name Name) error {
+	return fail.New(nil, "toolbox %s is running", name).Hint("stop it with: tbx stop %s", name).Hint("or remove it as it is with: tbx rm --force %s", name)
 }

@@ -15,16 +15,16 @@ const HostView = "/run/host"
 // cwd: in the same directory where it is shared, else in the toolbox's directory
 // of that path, else in the host view, else at home, and then ok is false.
 func (t *Target) WorkDir(cwd string) (dir string, ok bool) {
-	if dir, ok := t.Record.shared(cwd); ok && t.isDir(dir) {
+	if dir, ok := t.Record.shared(cwd); ok && t.IsDir(dir) {
 		return dir, true
 	}
-	if t.isDir(cwd) {
+	if t.IsDir(cwd) {
 		return cwd, true
 	}
-	if dir := HostView + cwd; t.Record.HostFiles && t.isDir(dir) {
+	if dir := HostView + cwd; t.Record.HostFiles && t.IsDir(dir) {
 		return dir, true
 	}
-	if t.isDir(t.Record.Home) {
+	if t.IsDir(t.Record.Home) {
 		return t.Record.Home, false
 	}
 	return "/", false
@@ -61,7 +61,8 @@ func below(path, dir string) bool {
 	return dir == "/" || path == dir || strings.HasPrefix(path, dir+"/")
 }
 
-func (t *Target) isDir(path string) bool {
+// IsDir says whether path is a directory inside.
+func (t *Target) IsDir(path string) bool {
 	_, mode, err := t.stat(path)
 	return err == nil && mode&unix.S_IFMT == unix.S_IFDIR
 }

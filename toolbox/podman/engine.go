@@ -14,6 +14,7 @@ import (
 	"github.com/containers/podman/v4/libpod/define"
 	"github.com/containers/podman/v4/pkg/bindings"
 	"github.com/containers/podman/v4/pkg/bindings/containers"
+	"github.com/containers/podman/v4/pkg/bindings/images"
 	"github.com/containers/podman/v4/pkg/errorhandling"
 
 	"github.com/tbx-project/tbx/internal/fail"
@@ -147,6 +148,21 @@ func (e *Engine) Rename(ctx context.Context, id, name string) error {
 	conn, cancel := e.with(ctx)
 	defer cancel()
 	return convert(containers.Rename(conn, id, new(containers.RenameOptions).WithName(name)))
+}
+
+// ImageNames returns the names of all images, for completion.
+func (e *Engine) ImageNames(ctx context.Context) ([]string, error) {
+	conn, cancel := e.with(ctx)
+	defer cancel()
+	list, err := images.List(conn, nil)
+	if err != nil {
+		return nil, convert(err)
+	}
+	var out []string
+	for _, i := range list {
+		out = append(out, i.RepoTags...)
+	}
+	return out, nil
 }
 
 // Logs implements toolbox.Engine.
