@@ -77,7 +77,7 @@ func SessionEnv(r *join.Record, caller []string, o EnvOptions) []string {
 	env.set("PATH", mergePath(env.get("PATH"), lookup(caller, "PATH"), r.Home))
 	env.set("TBX_TOOLBOX", r.Name)
 	if r.Prompt != "" {
-		env.set("TBX_PROMPT", r.Prompt)
+		env.set("TBX_PROMPT", strings.ReplaceAll(r.Prompt, "%s", r.Name))
 	}
 	if dirs := env.get("TERMINFO_DIRS"); r.HostFiles && !slices.Contains(r.Without, Terminfo) && dirs != terminfoDirs {
 		env.set("TERMINFO_DIRS", dirs+terminfoDirs)

@@ -23,7 +23,7 @@ type Manager struct {
 	BoxFile  string                                // the program tbx-box as installed beside tbx
 	Progress Progress
 	Files    []ShellFile // put into every toolbox
-	Prompt   string      // what the shell's prompt shows; empty: nothing
+	Prompt   string      // what the shell's prompt shows, %s for the name; empty: nothing
 }
 
 // Box is a toolbox as podman and its specification have it.

@@ -3,6 +3,7 @@ package podman
 import (
 	"strings"
 
+	"github.com/containers/podman/v4/libpod/define"
 	"github.com/containers/podman/v4/pkg/specgen"
 	"github.com/opencontainers/runtime-spec/specs-go"
 
@@ -39,7 +40,8 @@ func specOf(p *toolbox.Plan) *specgen.SpecGenerator {
 	s.UseImageResolvConf = true
 	s.ResourceLimits = &specs.LinuxResources{Pids: &specs.LinuxPids{Limit: 0}}
 	if p.Groups {
-		s.Groups = []string{"keep-groups"}
+		// What podman's command makes of --group-add keep-groups; crun honours it.
+		s.Annotations = map[string]string{define.RunOCIKeepOriginalGroups: "1"}
 	}
 	for _, m := range p.Mounts {
 		if m.Type == "volume" {
