@@ -1,3 +1,5 @@
+//go:build remote
+
 package podman
 
 import (
@@ -6,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"os"
 	"path/filepath"
 	"strings"
 	"time"
@@ -31,9 +32,6 @@ var _ toolbox.Engine = (*Engine)(nil)
 // Connect returns an Engine, starting podman's service where none runs. dir is
 // tbx's runtime directory, which it makes.
 func Connect(ctx context.Context, dir string) (*Engine, error) {
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return nil, fail.Wrap(fail.Unable, err, "the runtime directory of tbx cannot be made").Hint("log in anew, or set XDG_RUNTIME_DIR to a directory of yours")
-	}
 	uri, err := service(ctx, dir)
 	if err != nil {
 		return nil, err
@@ -45,8 +43,14 @@ func Connect(ctx context.Context, dir string) (*Engine, error) {
 	return &Engine{conn}, nil
 }
 
-// Connection returns the context with the connection, for package images/podman.
-func (e *Engine) Connection() context.Context { return e.conn }
+// Client returns the HTTP client of the connection, for package images/podman.
+func (e *Engine) Client() *http.Client {
+	c, err := bindings.GetClient(e.conn)
+	if err != nil {
+		return nil // never: e.conn has a connection
+	}
+	return c.Client
+}
 
 // with returns the connection under the deadline and cancellation of ctx.
 func (e *Engine) with(ctx context.Context) (context.Context, context.CancelFunc) {

@@ -46,6 +46,9 @@ var storageVars = []string{
 // podman.socket of systemd is not used: what HOME or CONTAINERS_STORAGE_CONF say
 // to the caller's podman, they do not say to a service that systemd started.
 func service(ctx context.Context, dir string) (string, error) {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return "", fail.Wrap(fail.Unable, err, "the runtime directory of tbx cannot be made").Hint("log in anew, or set XDG_RUNTIME_DIR to a directory of yours")
+	}
 	program, err := exec.LookPath("podman")
 	if err != nil {
 		return "", fail.New(fail.Unable, "podman is not installed, or not in PATH").
