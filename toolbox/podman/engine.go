@@ -3,11 +3,13 @@
 package podman
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
+	"os"
 	"path/filepath"
 	"strings"
 	"time"
@@ -24,7 +26,8 @@ import (
 
 // Engine is podman of the calling user.
 type Engine struct {
-	conn context.Context // carries the connection, as the bindings have it
+	conn  context.Context // carries the connection, as the bindings have it
+	exits string          // where conmon leaves exit codes
 }
 
 var _ toolbox.Engine = (*Engine)(nil)
@@ -40,7 +43,7 @@ func Connect(ctx context.Context, dir string) (*Engine, error) {
 	if err != nil {
 		return nil, fail.Wrap(fail.Unable, err, "podman's service cannot be used")
 	}
-	return &Engine{conn}, nil
+	return &Engine{conn, filepath.Join(filepath.Dir(dir), "libpod/tmp/exits")}, nil
 }
 
 // Client returns the HTTP client of the connection, for package images/podman.
@@ -137,6 +140,36 @@ func (e *Engine) Stop(ctx context.Context, id string, grace time.Duration) error
 	defer cancel()
 	seconds := uint((grace + time.Second - 1) / time.Second)
 	return convert(containers.Stop(conn, id, new(containers.StopOptions).WithTimeout(seconds)))
+}
+
+// Bury implements toolbox.Engine. The monitor (conmon) leaves a file with the
+// exit code, and podman believes the container running until it finds one:
+// podman 4.3 for ever, 5.4 until it is told to stop it. Without that file a stop
+// leaves 4.3 in a state that it has no way out of.
+func (e *Engine) Bury(ctx context.Context, id string) error {
+	conn, cancel := e.with(ctx)
+	defer cancel()
+	d, err := containers.Inspect(conn, id, nil)
+	if err != nil {
+		return convert(err)
+	}
+	if gone(d.State.ConmonPid) && gone(d.State.Pid) {
+		const killed = "137"
+		if err := os.WriteFile(filepath.Join(e.exits, d.ID), []byte(killed), 0o600); err != nil {
+			return fmt.Errorf("podman cannot be told that the container ended: %w", err)
+		}
+	}
+	return nil
+}
+
+// gone says whether there is no such process. A zombie waits for its parent
+// only.
+func gone(pid int) bool {
+	if pid <= 0 {
+		return true
+	}
+	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	return err != nil || bytes.Contains(data, []byte(") Z "))
 }
 
 // Remove implements toolbox.Engine.
