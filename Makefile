@@ -14,8 +14,11 @@ YES ?=
 .DEFAULT_GOAL := build
 .PHONY: build test unit system systembox lint bench try install uninstall help clean
 
-build: ## build bin/tbx and bin/tbx-box
-	$(GO) build -tags '$(TAGS)' -ldflags '$(LDFLAGS)' -o bin/tbx ./cmd/tbx
+# The same command twice: tbx without podman's bindings, which enters running toolboxes and hands everything else to
+# tbx-podman, which has them (ARCHITECTURE.md, "Three programs").
+build: ## build bin/tbx, bin/tbx-podman and bin/tbx-box
+	$(GO) build -ldflags '$(LDFLAGS)' -o bin/tbx ./cmd/tbx
+	$(GO) build -tags '$(TAGS)' -ldflags '$(LDFLAGS)' -o bin/tbx-podman ./cmd/tbx
 	$(GO) build -ldflags '-s -w' -o bin/tbx-box ./cmd/tbx-box
 
 try: ## set up what rootless podman needs, make a Debian toolbox and run a command in it
@@ -48,14 +51,14 @@ bench: ## measure against toolbox, distrobox and podman exec (docs/performance.m
 
 install: build ## install below PREFIX (default ~/.local)
 	install -D -m 755 bin/tbx $(DESTDIR)$(PREFIX)/bin/tbx
-	install -D -m 755 bin/tbx-box $(DESTDIR)$(PREFIX)/libexec/tbx/tbx-box
+	install -D -m 755 -t $(DESTDIR)$(PREFIX)/libexec/tbx bin/tbx-box bin/tbx-podman
 	install -d $(DESTDIR)$(PREFIX)/share/{bash-completion/completions,zsh/site-functions,fish/vendor_completions.d}
 	bin/tbx completion bash > $(DESTDIR)$(PREFIX)/share/bash-completion/completions/tbx
 	bin/tbx completion zsh > $(DESTDIR)$(PREFIX)/share/zsh/site-functions/_tbx
 	bin/tbx completion fish > $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/tbx.fish
 
 uninstall: ## remove what install put below PREFIX; toolboxes go on working
-	rm -f $(DESTDIR)$(PREFIX)/bin/tbx $(DESTDIR)$(PREFIX)/libexec/tbx/tbx-box \
+	rm -f $(DESTDIR)$(PREFIX)/bin/tbx $(DESTDIR)$(PREFIX)/libexec/tbx/tbx-{box,podman} \
 	  $(DESTDIR)$(PREFIX)/share/bash-completion/completions/tbx $(DESTDIR)$(PREFIX)/share/zsh/site-functions/_tbx \
 	  $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/tbx.fish
 

@@ -103,7 +103,7 @@ func (e *Env) chooseOrCreate(ctx context.Context, m *toolbox.Manager) (toolbox.N
 	if err != nil || name != "" {
 		return name, err
 	}
-	o := &createOptions{}
+	o := &createOptions{offered: true}
 	choice, err := e.imageChoice(o)
 	if err != nil {
 		return "", err

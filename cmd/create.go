@@ -22,6 +22,7 @@ type createOptions struct {
 	volumes, env           []string
 	without                map[string]*bool
 	dryRun                 bool
+	offered                bool // the user said yes to making a toolbox from this image already
 	format                 string
 }
 
@@ -182,13 +183,16 @@ func (e *Env) ensureImage(ctx context.Context, choice images.Choice, o *createOp
 	return images.Ensure(ctx, store, choice, images.EnsureOptions{
 		Policy:    policy,
 		Pull:      images.PullOptions{AuthFile: o.authfile},
-		Ask:       e.askImage,
+		Ask:       func(q images.Question) (bool, error) { return e.askImage(q, o.offered) },
 		Bootstrap: images.BootstrapOptions{StateDir: e.host.Dirs.State},
 		Progress:  e.imageProgress(),
 	})
 }
 
-func (e *Env) askImage(q images.Question) (bool, error) {
+func (e *Env) askImage(q images.Question, offered bool) (bool, error) {
+	if offered && q.Kind == images.AskPull {
+		return true, nil
+	}
 	text := fmt.Sprintf("Image %s is not here. Download it?", q.Reference)
 	if q.Kind == images.AskBootstrap {
 		e.progress().Warn(q.Cause.Error(), "")

@@ -24,6 +24,9 @@ import (
 	"github.com/tbx-project/tbx/toolbox"
 )
 
+// Bindings says whether this program has podman's bindings.
+const Bindings = true
+
 // Engine is podman of the calling user.
 type Engine struct {
 	conn  context.Context // carries the connection, as the bindings have it
