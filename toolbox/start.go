@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strconv"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/tbx-project/tbx/internal/fail"
 	"github.com/tbx-project/tbx/toolbox/boxinit"
 	"github.com/tbx-project/tbx/toolbox/join"
@@ -119,6 +121,9 @@ func (m *Manager) initialise(ctx context.Context, e Engine, b *Box) (*join.Recor
 		return nil, err
 	}
 	r.Shell, r.HostFiles = summary.Shell, cfg.HostFiles
+	if summary.Watch {
+		unix.Kill(r.PID, unix.SIGHUP) // its first process is the user's, and at worst the file stays as it is
+	}
 	if joinErr == nil {
 		if err := r.Save(m.Host.TbxRuntime()); err != nil {
 			m.Progress.Warn("toolbox "+string(b.Name)+" will be slow to enter: "+err.Error(), "")
