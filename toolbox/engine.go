@@ -3,6 +3,7 @@ package toolbox
 import (
 	"context"
 	"io"
+	"path"
 	"time"
 )
 
@@ -58,6 +59,7 @@ type Container struct {
 	PID        int       // of the first process; 0: not running
 	Runtime    string    // OCI runtime: name or path
 	Labels     map[string]string
+	Command    []string // of the first process
 	Env        []string
 	Mounts     []Mapping // of the host's directories
 	NamesTable string    // path of containers/storage's table of names; see join.Names
@@ -66,8 +68,11 @@ type Container struct {
 // Mapping says that the host's directory Source is Target inside.
 type Mapping struct{ Source, Target string }
 
-// Toolbx says whether the container was made by Toolbx or for its users.
-func (c *Container) Toolbx() bool { return c.Labels[LabelToolbx] == "true" }
+// Toolbx says whether the container was made by Toolbx. The label alone does not
+// say so: every container has the labels of its image.
+func (c *Container) Toolbx() bool {
+	return c.Labels[LabelToolbx] == "true" && len(c.Command) > 0 && path.Base(c.Command[0]) == "toolbox"
+}
 
 // Progress is told what happens while a user waits.
 type Progress interface {

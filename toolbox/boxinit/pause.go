@@ -43,6 +43,7 @@ func followHosts(name string) {
 		return
 	}
 	buf := make([]byte, 4096)
+	releaseMemory()
 	for {
 		n, err := watch.Read(buf)
 		if err != nil {

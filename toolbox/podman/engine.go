@@ -78,7 +78,7 @@ func (e *Engine) List(ctx context.Context) ([]toolbox.Container, error) {
 	for _, c := range list {
 		out = append(out, toolbox.Container{
 			ID: c.ID, Name: c.Names[0], Image: c.Image, ImageID: c.ImageID, State: toolbox.State(c.State), ExitCode: int(c.ExitCode),
-			Created: c.Created, Started: startedAt(c.StartedAt), PID: c.Pid, Labels: c.Labels,
+			Created: c.Created, Started: startedAt(c.StartedAt), PID: c.Pid, Labels: c.Labels, Command: c.Command,
 		})
 	}
 	return out, nil
@@ -101,7 +101,7 @@ func (e *Engine) Inspect(ctx context.Context, nameOrID string) (*toolbox.Contain
 	}
 	c := &toolbox.Container{
 		ID: d.ID, Name: d.Name, Image: d.ImageName, ImageID: d.Image, Created: d.Created, Runtime: d.OCIRuntime,
-		Labels: d.Config.Labels, Env: d.Config.Env,
+		Labels: d.Config.Labels, Env: d.Config.Env, Command: d.Config.Cmd,
 		// StaticDir is GRAPHROOT/overlay-containers/ID/userdata.
 		NamesTable: filepath.Join(filepath.Dir(filepath.Dir(d.StaticDir)), "containers.json"),
 	}
