@@ -22,6 +22,7 @@ func (s *selector) flags(cmd *cobra.Command, env *Env) {
 	f.StringVarP(&s.release, "release", "r", "", "the default toolbox of another release")
 	cmd.RegisterFlagCompletionFunc("toolbox", env.completeToolboxes)
 	cmd.RegisterFlagCompletionFunc("distro", env.completeDistros)
+	noCompletion(cmd, "release")
 }
 
 // name returns the toolbox that was asked for, or "" when nothing was said.

@@ -120,6 +120,9 @@ func (e *Env) imageChoice(o *createOptions) (images.Choice, error) {
 
 // request checks o and turns it into what the manager takes, all but the image.
 func (e *Env) request(o *createOptions) (toolbox.CreateOptions, images.Choice, error) {
+	if o.name != "" && o.container != "" && o.name != o.container {
+		return toolbox.CreateOptions{}, images.Choice{}, fail.New(fail.Usage, "two names are given: %s and %s", o.name, o.container)
+	}
 	choice, err := e.imageChoice(o)
 	if err != nil {
 		return toolbox.CreateOptions{}, choice, err
