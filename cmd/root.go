@@ -69,7 +69,7 @@ and nothing touches the host.`,
 	flags.BoolVarP(&env.Yes, "yes", "y", false, "answer every question with yes")
 	flags.BoolVar(&env.Quiet, "quiet", false, "show no progress")
 	flags.CountVarP(&verbose, "verbose", "v", "say what is done; twice: also what podman does")
-	flags.StringVar(&level, "log-level", "", "log messages of this level and above: trace, debug, info, warn, error")
+	flags.StringVar(&level, "log-level", "", "log messages of this `LEVEL` and above: trace, debug, info, warn, error")
 	flags.BoolVar(&podmanLog, "log-podman", false, "accepted for Toolbx's sake; podman's messages are shown where they matter")
 	flags.MarkHidden("log-podman")
 	root.SetGlobalNormalizationFunc(func(_ *pflag.FlagSet, name string) pflag.NormalizedName {
