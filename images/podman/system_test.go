@@ -36,8 +36,9 @@ func newMachine(t *testing.T, registries string) *machine {
 	}
 	m := &machine{t: t, dir: dir}
 	t.Cleanup(func() {
-		// With the user's own store: podman keeps the one it uses mounted.
-		if out, err := exec.Command("podman", "unshare", "rm", "-rf", dir).CombinedOutput(); err != nil {
+		// podman's pause process keeps the store's own mount.
+		script := "umount -l $0/graph/overlay 2>/dev/null; rm -rf $0"
+		if out, err := exec.Command("podman", "unshare", "sh", "-c", script, dir).CombinedOutput(); err != nil {
 			t.Errorf("clean %s: %v\n%s", dir, err, out)
 		}
 	})
