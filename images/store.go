@@ -44,7 +44,9 @@ type Store interface {
 // PullOptions say how to pull; the zero value is podman's default for all.
 type PullOptions struct {
 	Platform string // OS/ARCH[/VARIANT]
-	AuthFile string // containers-auth.json(5), instead of what podman login wrote
+	// AuthFile is a containers-auth.json(5) instead of what podman login
+	// wrote. The service does not see the caller's $REGISTRY_AUTH_FILE.
+	AuthFile string
 	// Quiet is how long the registry may send nothing before the pull is
 	// given up as stalled. 0 means DefaultQuiet.
 	Quiet time.Duration

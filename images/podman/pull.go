@@ -7,10 +7,13 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/tbx-project/tbx/images"
 	"github.com/tbx-project/tbx/internal/escape"
+	"github.com/tbx-project/tbx/internal/fail"
 )
 
 // pullLine is one line of the answer to both pull endpoints.
@@ -38,6 +41,10 @@ func (s *Store) Pull(ctx context.Context, ref string, opts images.PullOptions, p
 	if err != nil {
 		return images.Image{}, err
 	}
+	header, err := authHeader(opts.AuthFile)
+	if err != nil {
+		return images.Image{}, err
+	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	quiet := opts.Quiet
@@ -54,7 +61,10 @@ func (s *Store) Pull(ctx context.Context, ref string, opts images.PullOptions, p
 	if parsed.Short() {
 		address, query = libpod+"/images/pull", url.Values{"reference": {ref}, "policy": {"always"}}
 	}
-	resp, err := s.call(ctx, http.MethodPost, address, query, nil, nil)
+	if err := platform(opts.Platform, parsed.Short(), query); err != nil {
+		return images.Image{}, err
+	}
+	resp, err := s.call(ctx, http.MethodPost, address, query, header, nil)
 	if err == nil {
 		err = w.read(resp.Body)
 		resp.Body.Close()
@@ -66,6 +76,25 @@ func (s *Store) Pull(ctx context.Context, ref string, opts images.PullOptions, p
 		return images.Image{}, images.PullFailure(ref, err)
 	}
 	return s.Inspect(ctx, ref)
+}
+
+// platform adds OS/ARCH[/VARIANT] in the words of the endpoint.
+func platform(p string, libpod bool, query url.Values) error {
+	if p == "" {
+		return nil
+	}
+	parts := strings.Split(p, "/")
+	if len(parts) < 2 || len(parts) > 3 || slices.Contains(parts, "") {
+		return fail.New(fail.Usage, "platform %s: it must be OS/ARCH or OS/ARCH/VARIANT, such as linux/arm64", escape.Quote(p))
+	}
+	if !libpod {
+		query.Set("platform", p)
+		return nil
+	}
+	for i, key := range []string{"OS", "Arch", "Variant"}[:len(parts)] {
+		query.Set(key, parts[i])
+	}
+	return nil
 }
 
 // pullWatch turns podman's lines into events and keeps the stall timer, which

@@ -24,6 +24,8 @@ type machine struct {
 	store *podman.Store
 	dir   string
 	env   []string
+
+	service *exec.Cmd // podman system service
 }
 
 // newMachine starts podman on an empty store. registries is the text of a
@@ -42,19 +44,22 @@ func newMachine(t *testing.T, registries string) *machine {
 			t.Errorf("clean %s: %v\n%s", dir, err, out)
 		}
 	})
+	if err := os.Mkdir(m.path("home"), 0o755); err != nil {
+		t.Fatal(err)
+	}
 	m.write("registries.conf", registries)
 	m.write("storage.conf", "[storage]\ndriver = \"overlay\"\nrootless_storage_path = \""+dir+"/graph\"\nrunroot = \""+dir+"/run\"\n")
-	m.env = append(os.Environ(), "CONTAINERS_STORAGE_CONF="+m.path("storage.conf"), "CONTAINERS_REGISTRIES_CONF="+m.path("registries.conf"))
+	m.env = append(os.Environ(), "HOME="+dir+"/home", "CONTAINERS_STORAGE_CONF="+m.path("storage.conf"), "CONTAINERS_REGISTRIES_CONF="+m.path("registries.conf"))
 	m.serve()
 	return m
 }
 
 // serve starts a podman service and connects to it.
-func (m *machine) serve() *exec.Cmd {
+func (m *machine) serve() {
 	m.t.Helper()
 	socket := m.path("podman.sock")
 	os.Remove(socket)
-	service := m.start("podman", "system", "service", "--time=0", "unix://"+socket)
+	m.service = m.start("podman", "system", "service", "--time=0", "unix://"+socket)
 	m.await(func() error {
 		c, err := net.Dial("unix", socket)
 		if err == nil {
@@ -69,7 +74,6 @@ func (m *machine) serve() *exec.Cmd {
 	if m.store, err = podman.New(conn); err != nil {
 		m.t.Fatal(err)
 	}
-	return service
 }
 
 func (m *machine) path(name string) string { return filepath.Join(m.dir, name) }
