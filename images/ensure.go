@@ -36,6 +36,8 @@ func ParsePullPolicy(s string) (PullPolicy, error) {
 type Question struct {
 	Kind      QuestionKind
 	Reference string // what would be downloaded or made
+	Bytes     int64  // in AskPull: how much would be downloaded; 0 when the registry did not say
+	Free      int64  // in AskPull: bytes left on the store's disk; 0 when Bytes is
 	Tool      string // in AskBootstrap: the program that would make it
 	Cause     error  // in AskBootstrap: why there was no pull
 }
@@ -56,6 +58,7 @@ type EnsureOptions struct {
 	// Ask answers a Question; false is a no. Where nobody can be asked it
 	// returns an error of kind fail.NeedAnswer. It must not be nil.
 	Ask       func(Question) (bool, error)
+	Registry  Registry // says how large a download will be; may be nil
 	Bootstrap BootstrapOptions
 	Progress  Progress
 }
@@ -85,7 +88,11 @@ func Ensure(ctx context.Context, store Store, ch Choice, opts EnsureOptions) (Im
 		return Image{}, notHere(ch.Reference)
 	}
 	if missing {
-		if err := ask(opts, Question{Kind: AskPull, Reference: ch.Reference}); err != nil {
+		q, err := weigh(ctx, store, ch.Reference, opts)
+		if err == nil {
+			err = ask(opts, q)
+		}
+		if err != nil {
 			return Image{}, err
 		}
 	}
@@ -108,6 +115,30 @@ func Ensure(ctx context.Context, store Store, ch Choice, opts EnsureOptions) (Im
 		return Image{}, err
 	}
 	return Bootstrap(ctx, store, ch, opts.Bootstrap, opts.Progress)
+}
+
+// weigh finds how large the download will be and refuses one that cannot fit.
+// A registry that does not say must not keep anybody from pulling.
+func weigh(ctx context.Context, store Store, ref string, opts EnsureOptions) (Question, error) {
+	q := Question{Kind: AskPull, Reference: ref}
+	if opts.Registry == nil {
+		return q, nil
+	}
+	bytes, err := opts.Registry.Size(ctx, ref, opts.Pull.Platform)
+	if err != nil {
+		return q, nil
+	}
+	free, err := store.Free(ctx)
+	if err != nil {
+		return q, nil
+	}
+	q.Bytes, q.Free = bytes, free
+	// The compressed layers, the layers unpacked and the layers mapped: each
+	// is at least as large as the download.
+	if least := 3 * bytes; least > free {
+		return q, PullFailure(ref, fmt.Errorf("%w: it needs more than %d MB and there are %d", ErrDiskFull, least>>20, free>>20))
+	}
+	return q, nil
 }
 
 // Pull fetches ref and prepares it.

@@ -18,12 +18,20 @@ import (
 type memory struct {
 	names   map[string]string // reference → ID
 	pullErr error
+	list    []images.Image
+	users   map[string][]string
+	free    int64
 	calls   []string
 }
 
 func (m *memory) Inspect(_ context.Context, ref string) (images.Image, error) {
 	if id := m.names[ref]; id != "" {
 		return images.Image{ID: id, Names: []string{ref}}, nil
+	}
+	for _, img := range m.list {
+		if img.ID == ref || slices.Contains(img.Names, ref) {
+			return img, nil
+		}
 	}
 	return images.Image{}, fail.New(fail.NotFound, "image %s", ref)
 }
@@ -46,6 +54,22 @@ func (m *memory) Import(_ context.Context, tar io.Reader, ref string, changes []
 	m.names[ref] = hex64
 	return images.Image{ID: hex64}, nil
 }
+
+func (m *memory) List(context.Context) ([]images.Image, error) { return m.list, nil }
+
+func (m *memory) Users(context.Context) (map[string][]string, error) { return m.users, nil }
+
+func (m *memory) Remove(_ context.Context, ref string) error {
+	m.calls = append(m.calls, "remove "+ref)
+	return nil
+}
+
+func (m *memory) Tag(_ context.Context, id, ref string) error {
+	m.names[ref] = id
+	return nil
+}
+
+func (m *memory) Free(context.Context) (int64, error) { return m.free, nil }
 
 func (m *memory) Prepare(context.Context, string) error {
 	m.calls = append(m.calls, "prepare")

@@ -51,9 +51,8 @@ func (s *Store) Pull(ctx context.Context, ref string, opts images.PullOptions, p
 	if quiet == 0 {
 		quiet = images.DefaultQuiet
 	}
-	w := &pullWatch{progress: progress, layers: map[string]bool{}}
+	w := &pullWatch{progress: progress, layers: map[string]*pulledLayer{}, limit: quiet}
 	w.quiet = time.AfterFunc(quiet, func() { cancel(images.ErrStalled) })
-	w.reset = func() { w.quiet.Reset(quiet) }
 	defer w.quiet.Stop()
 	progress.Report(images.Event{Stage: images.StageConnect, Text: ref})
 
@@ -97,13 +96,19 @@ func platform(p string, libpod bool, query url.Values) error {
 	return nil
 }
 
-// pullWatch turns podman's lines into events and keeps the stall timer, which
-// runs only while bytes are due: unpacking a large layer is silent too.
+// pullWatch turns podman's lines into events and keeps the stall timer.
 type pullWatch struct {
 	progress images.Progress
 	quiet    *time.Timer
-	reset    func()
-	layers   map[string]bool // layer → all its bytes are here
+	limit    time.Duration
+	layers   map[string]*pulledLayer
+
+	unpacking bool
+}
+
+type pulledLayer struct {
+	done, total int64
+	rest        bool // complete, or as good as: what is missing takes no half second
 }
 
 func (w *pullWatch) read(body io.Reader) error {
@@ -125,27 +130,51 @@ func (w *pullWatch) read(body io.Reader) error {
 }
 
 func (w *pullWatch) heard(line pullLine) {
+	layer := w.layers[line.ID]
+	if layer == nil {
+		layer = &pulledLayer{}
+	}
+	event := images.Event{Stage: images.StageDownload, Layer: line.ID}
 	switch line.Status {
 	case "Pulling fs layer":
-		w.layers[line.ID] = false
-		w.progress.Report(images.Event{Stage: images.StageDownload, Layer: line.ID})
 	case "Downloading":
+		// podman counts once a second and not at a layer's end, so that a
+		// layer may be complete some bytes before its total.
 		n := line.Progress
-		w.layers[line.ID] = n.Total > 0 && n.Current >= n.Total
-		w.progress.Report(images.Event{Stage: images.StageDownload, Layer: line.ID, Done: n.Current, Total: n.Total})
+		layer.rest = n.Total > 0 && 2*(n.Total-n.Current) <= n.Current-layer.done
+		layer.done, layer.total = n.Current, n.Total
 	case "Already exists", "Download complete":
-		w.layers[line.ID] = true
-		w.progress.Report(images.Event{Stage: images.StageDownload, Layer: line.ID, Text: line.Status})
+		layer.rest, layer.done = true, layer.total
+		event.Text = line.Status
 	default:
 		if line.Stream != "" {
-			w.progress.Report(images.Event{Stage: images.StageDownload, Text: line.Stream})
+			w.progress.Report(images.Event{Stage: images.StageDownload, Text: strings.TrimSpace(line.Stream)})
+			w.quiet.Reset(w.limit)
 		}
+		return
 	}
-	for _, here := range w.layers {
-		if !here {
-			w.reset()
+	if w.layers[line.ID] == nil {
+		w.layers[line.ID] = layer
+	}
+	event.Done, event.Total = layer.done, layer.total
+	if !w.unpacking || !layer.rest {
+		w.progress.Report(event)
+	}
+
+	for _, l := range w.layers {
+		if !l.rest {
+			w.unpacking = false
+			w.quiet.Reset(w.limit)
 			return
 		}
 	}
-	w.quiet.Stop()
+	if !w.unpacking {
+		w.unpacking = true
+		w.progress.Report(images.Event{Stage: images.StageUnpack})
+	}
+	w.quiet.Reset(unpackQuiet * w.limit)
 }
+
+// unpackQuiet is how many times longer than a registry podman may be silent
+// once all bytes are here: it then writes, in silence, gigabytes of small files.
+const unpackQuiet = 20

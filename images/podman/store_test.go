@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -78,17 +79,23 @@ func TestPullReportsBytes(t *testing.T) {
 	if err != nil || !strings.HasPrefix(img.ID, "d6a1821ab2fd") || img.Size == 0 || img.Arch != "amd64" || img.Created.IsZero() {
 		t.Fatalf("%+v, %v", img, err)
 	}
+	// Bytes of the layer until half a second's worth is left, then unpacking.
+	var stages []images.Stage
 	most := int64(0)
 	for _, e := range got {
-		if e.Stage == images.StageDownload && e.Layer == "3f3204e7dac9" && e.Total == 71413406 {
+		if len(stages) == 0 || stages[len(stages)-1] != e.Stage {
+			stages = append(stages, e.Stage)
+		}
+		if e.Layer == "3f3204e7dac9" && e.Total == 71413406 {
 			if e.Done <= most {
 				t.Errorf("%d bytes after %d", e.Done, most)
 			}
 			most = e.Done
 		}
 	}
-	if most != 71324672 {
-		t.Errorf("the last count of bytes is %d in %+v", most, got)
+	want := []images.Stage{images.StageConnect, images.StageDownload, images.StageUnpack, images.StageDownload, images.StageUnpack}
+	if most != 71324672 || !slices.Equal(stages, want) {
+		t.Errorf("the last count of bytes is %d, the stages are %q, in %+v", most, stages, got)
 	}
 }
 
