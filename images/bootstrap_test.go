@@ -2,7 +2,6 @@ package images_test
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"os"
 	"path/filepath"
@@ -37,11 +36,13 @@ test -d "$TMPDIR" && printf tar`, opts, func(e images.Event) { texts = append(te
 	if err != nil || store.names[debianLocal] != hex64 {
 		t.Fatalf("%v, store %v", err, store.names)
 	}
-	var r images.BootstrapRecord
-	data, err := os.ReadFile(filepath.Join(opts.StateDir, "images", hex64+".json"))
-	if err != nil || json.Unmarshal(data, &r) != nil || r.Suite != "bookworm" || r.Mode != "unshare" || r.Packages["sudo"] != "1.9" ||
-		r.Reference != debianLocal || r.Date.IsZero() || !strings.Contains(r.Sources[0], "signed-by="+r.Keyring+"] http") {
-		t.Errorf("record %s, %v", data, err)
+	rec, ok, err := images.RecordsIn(opts.StateDir).Load(hex64)
+	if err != nil || !ok || rec.Reference != debianLocal || rec.Origin != images.OriginBootstrap || rec.Date.IsZero() {
+		t.Fatalf("record %+v, %v", rec, err)
+	}
+	if r := rec.Bootstrap; r.Suite != "bookworm" || r.Mode != "unshare" || r.Packages["sudo"] != "1.9" ||
+		!strings.Contains(r.Sources[0], "signed-by="+r.Keyring+"] http") {
+		t.Errorf("record %+v", r)
 	}
 	said, err := os.ReadFile(args)
 	if err != nil || !strings.Contains(string(said), ",vim\n") || !strings.Contains(string(said), "\nbookworm\n-\ndeb [signed-by=") {
@@ -73,7 +74,7 @@ func TestBootstrapFailsWholly(t *testing.T) {
 func TestBootstrapEndsWithItsContext(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	dir := t.TempDir()
-	_, err := bootstrap(t, ctx, `trap 'touch `+dir+`/undone; exit 1' TERM; echo "I: slow" >&2; sleep 1000 & wait`,
+	_, err := bootstrap(t, ctx, `trap 'touch `+dir+`/undone; exit 1' TERM; echo "I: slow" >&2; while :; do sleep 0.1; done`,
 		images.BootstrapOptions{StateDir: t.TempDir(), TempDir: t.TempDir()}, func(e images.Event) {
 			if e.Text == "slow" {
 				cancel()

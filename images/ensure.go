@@ -58,9 +58,13 @@ type EnsureOptions struct {
 	// Ask answers a Question; false is a no. Where nobody can be asked it
 	// returns an error of kind fail.NeedAnswer. It must not be nil.
 	Ask       func(Question) (bool, error)
-	Registry  Registry // says how large a download will be; may be nil
-	Bootstrap BootstrapOptions
-	Progress  Progress
+	Registry  Registry         // says how large a download will be; may be nil, unless Trust is set
+	Bootstrap BootstrapOptions // its StateDir also keeps the records of pulls
+	// Trust, where set, refuses every image for which nothing vouches, unless
+	// UnsignedOK.
+	Trust      *Trust
+	UnsignedOK bool
+	Progress   Progress
 }
 
 // Ensure returns the image of ch, getting it where it has to: an image that is
@@ -74,7 +78,7 @@ func Ensure(ctx context.Context, store Store, ch Choice, opts EnsureOptions) (Im
 		return Image{}, err
 	}
 	if !missing && opts.Policy != PullAlways && opts.Policy != PullNewer {
-		return here, nil
+		return here, opts.vouched(here)
 	}
 	if opts.Policy == PullNever {
 		return Image{}, fail.New(fail.NotFound, "image %s: it is not in the local store", ch.Reference).Hint("leave out --pull never to download it")
@@ -83,7 +87,7 @@ func Ensure(ctx context.Context, store Store, ch Choice, opts EnsureOptions) (Im
 		return Image{}, err
 	} else if ref.Local() {
 		if !missing {
-			return here, nil // there is no registry to ask
+			return here, opts.vouched(here) // there is no registry to ask
 		}
 		return Image{}, notHere(ch.Reference)
 	}
@@ -96,14 +100,14 @@ func Ensure(ctx context.Context, store Store, ch Choice, opts EnsureOptions) (Im
 			return Image{}, err
 		}
 	}
-	img, err := Pull(ctx, store, ch.Reference, opts.Pull, opts.Progress)
+	img, err := opts.pull(ctx, store, ch.Reference)
 	switch {
 	case err == nil:
 		return img, nil
 	case ctx.Err() != nil || !errors.Is(err, ErrUnreachable):
 		return Image{}, err
 	case !missing && opts.Policy == PullNewer:
-		return here, nil
+		return here, opts.vouched(here)
 	case !missing || ch.Bootstrap == nil:
 		return Image{}, err
 	}
@@ -141,11 +145,46 @@ func weigh(ctx context.Context, store Store, ref string, opts EnsureOptions) (Qu
 	return q, nil
 }
 
-// Pull fetches ref and prepares it.
-func Pull(ctx context.Context, store Store, ref string, opts PullOptions, progress Progress) (Image, error) {
+// pull fetches ref in the way that the options demand, records and prepares it.
+func (o EnsureOptions) pull(ctx context.Context, store Store, ref string) (Image, error) {
+	if o.Trust == nil || o.UnsignedOK {
+		return Pull(ctx, store, o.Bootstrap.StateDir, ref, o.Pull, o.Progress)
+	}
+	img, err := VerifiedPull(ctx, store, o.Registry, *o.Trust, o.Bootstrap.StateDir, ref, o.Pull, o.Progress)
+	if err != nil {
+		return Image{}, err
+	}
+	return img, prepare(ctx, store, img, o.Progress)
+}
+
+// vouched refuses an image that came here unverified.
+func (o EnsureOptions) vouched(img Image) error {
+	if o.Trust == nil || o.UnsignedOK {
+		return nil
+	}
+	_, ok, err := RecordsIn(o.Bootstrap.StateDir).Vouched(img)
+	if err != nil {
+		return fmt.Errorf("image %s: its record: %w", img.name(), err)
+	}
+	if !ok {
+		return fail.Wrap(fail.Unable, ErrPolicy, "image %s: signatures are required, and nobody vouches for it", img.name()).
+			Hint("--pull always fetches it anew and checks its signature; --unsigned-ok takes it as it is")
+	}
+	return nil
+}
+
+// Pull fetches ref, records where it came from below stateDir, and prepares it.
+func Pull(ctx context.Context, store Store, stateDir, ref string, opts PullOptions, progress Progress) (Image, error) {
 	img, err := store.Pull(ctx, ref, opts, progress)
 	if err != nil {
 		return Image{}, err
+	}
+	// An unverified pull of an image does not unsay that it was verified once.
+	records := RecordsIn(stateDir)
+	if rec, ok, err := records.Load(img.ID); err != nil || !ok || rec.Signer == "" {
+		if err := records.Save(Record{Image: img.ID, Reference: ref, Origin: OriginPull, Digest: img.Digest()}); err != nil {
+			return Image{}, fmt.Errorf("image %s: record its origin: %w", escape.Text(ref), err)
+		}
 	}
 	return img, prepare(ctx, store, img, progress)
 }

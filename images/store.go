@@ -60,6 +60,10 @@ type PullOptions struct {
 	// AuthFile is a containers-auth.json(5) instead of what podman login
 	// wrote. The service does not see the caller's $REGISTRY_AUTH_FILE.
 	AuthFile string
+	// SignaturePolicy is a containers-policy.json(5) that decides instead of
+	// podman's own. Bytes are not reported then: it takes the podman command,
+	// because the service has no such option.
+	SignaturePolicy string
 	// Quiet is how long the registry may send nothing before the pull is
 	// given up as stalled. 0 means DefaultQuiet.
 	Quiet time.Duration
@@ -79,6 +83,7 @@ const (
 	StageBootstrap Stage = "bootstrap" // Text is a line of the tool; Done counts bytes of the root file system
 	StagePrepare   Stage = "prepare"   // mapping layers for the user namespace
 	StageBuild     Stage = "build"     // Text is a line of the build
+	StageWarning   Stage = "warning"   // at any time: Text is a sentence that the user should see
 )
 
 // Event is one step of progress.

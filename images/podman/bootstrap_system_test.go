@@ -4,9 +4,7 @@ package podman_test
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -63,14 +61,10 @@ func TestEnsureBootstrapsDebianWithoutRegistry(t *testing.T) {
 	if len(left) > 0 {
 		t.Errorf("left on disk: %s", left)
 	}
-	var record images.BootstrapRecord
-	data, err := os.ReadFile(filepath.Join(state, "images", img.ID+".json"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := json.Unmarshal(data, &record); err != nil || record.Suite != "bookworm" || record.Mode != "unshare" ||
-		record.Packages["sudo"] == "" || record.Packages["dpkg"] == "" || record.Keyring == "" || len(record.Sources) != 3 {
-		t.Errorf("record %s, %v", data, err)
+	record, ok, err := images.RecordsIn(state).Load(img.ID)
+	if r := record.Bootstrap; err != nil || !ok || r.Suite != "bookworm" || r.Mode != "unshare" ||
+		r.Packages["sudo"] == "" || r.Packages["dpkg"] == "" || r.Keyring == "" || len(r.Sources) != 3 {
+		t.Errorf("record %+v, %v", record, err)
 	}
 	// The second call finds it, without a question.
 	asked = nil

@@ -1,15 +1,19 @@
 package podman
 
 import (
+	"bufio"
 	"context"
 	"encoding/json"
 	"errors"
 	"io"
 	"net/http"
 	"net/url"
+	"os/exec"
 	"slices"
 	"strings"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/tbx-project/tbx/images"
 	"github.com/tbx-project/tbx/internal/escape"
@@ -63,10 +67,15 @@ func (s *Store) Pull(ctx context.Context, ref string, opts images.PullOptions, p
 	if err := platform(opts.Platform, parsed.Short(), query); err != nil {
 		return images.Image{}, err
 	}
-	resp, err := s.call(ctx, http.MethodPost, address, query, header, nil)
-	if err == nil {
-		err = w.read(resp.Body)
-		resp.Body.Close()
+	if opts.SignaturePolicy != "" {
+		w.quiet.Reset(unpackQuiet * quiet) // it says nothing of bytes
+		err = w.command(ctx, ref, opts)
+	} else {
+		var resp *http.Response
+		if resp, err = s.call(ctx, http.MethodPost, address, query, header, nil); err == nil {
+			err = w.read(resp.Body)
+			resp.Body.Close()
+		}
 	}
 	if cause := context.Cause(ctx); cause != nil {
 		err = cause
@@ -127,6 +136,42 @@ func (w *pullWatch) read(body io.Reader) error {
 		}
 		w.heard(line)
 	}
+}
+
+// command pulls with podman itself, whose --signature-policy is hidden but old
+// and stable: podman 2.0 to 5.
+func (w *pullWatch) command(ctx context.Context, ref string, opts images.PullOptions) error {
+	args := []string{"pull", "--signature-policy", opts.SignaturePolicy}
+	for flag, value := range map[string]string{"--authfile": opts.AuthFile, "--platform": opts.Platform} {
+		if value != "" {
+			args = append(args, flag, value)
+		}
+	}
+	cmd := exec.CommandContext(ctx, "podman", append(args, ref)...)
+	cmd.Cancel = func() error { return cmd.Process.Signal(unix.SIGTERM) }
+	cmd.WaitDelay = 10 * time.Second
+	cmd.SysProcAttr = &unix.SysProcAttr{Setpgid: true} // Ctrl-C is ours to pass on
+	stderr, err := cmd.StderrPipe()
+	if err != nil {
+		return err
+	}
+	if err := cmd.Start(); err != nil {
+		return fail.Wrap(fail.Unable, err, "podman")
+	}
+	said := ""
+	for lines := bufio.NewScanner(stderr); lines.Scan(); {
+		if text, failed := strings.CutPrefix(lines.Text(), "Error: "); failed {
+			said = escape.Text(text)
+			continue
+		}
+		w.progress.Report(images.Event{Stage: images.StageDownload, Text: lines.Text()})
+		w.quiet.Reset(unpackQuiet * w.limit)
+	}
+	err = cmd.Wait()
+	if err != nil && said != "" {
+		return errors.New(said)
+	}
+	return err
 }
 
 func (w *pullWatch) heard(line pullLine) {

@@ -69,7 +69,7 @@ func TestPullThroughTLSAndLogin(t *testing.T) {
 	r.throttle = func() { time.Sleep(time.Millisecond) } // so that a second passes
 	r.mu.Unlock()
 	var seen events
-	img, err := images.Pull(ctx, m.store, debian, images.PullOptions{}, seen.add)
+	img, err := images.Pull(ctx, m.store, t.TempDir(), debian, images.PullOptions{}, seen.add)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -216,7 +216,7 @@ func TestPullFromAFailingRegistry(t *testing.T) {
 		r.throttle = nil
 		r.mu.Unlock()
 		m.serve()
-		if _, err := images.Pull(context.Background(), m.store, debian, images.PullOptions{}, nil); err != nil {
+		if _, err := images.Pull(context.Background(), m.store, t.TempDir(), debian, images.PullOptions{}, nil); err != nil {
 			t.Errorf("afterwards: %v", err)
 		}
 	})

@@ -29,6 +29,7 @@ import (
 // and can be made to misbehave.
 type registry struct {
 	forward  http.Handler
+	backend  string // where it listens itself, without TLS
 	host     string // 127.0.0.1:PORT, as in references
 	ca       []byte // PEM
 	mu       sync.Mutex
@@ -53,7 +54,7 @@ func newRegistry(t *testing.T, m *machine, login bool) *registry {
 		return err
 	})
 
-	r := &registry{}
+	r := &registry{backend: backend}
 	target := &url.URL{Scheme: "http", Host: backend}
 	forward := &httputil.ReverseProxy{FlushInterval: -1, ErrorLog: log.New(io.Discard, "", 0)}
 	forward.Rewrite = func(p *httputil.ProxyRequest) {

@@ -23,7 +23,6 @@ type machine struct {
 	t     *testing.T
 	store *podman.Store
 	dir   string
-	env   []string
 
 	service *exec.Cmd // podman system service
 }
@@ -49,7 +48,11 @@ func newMachine(t *testing.T, registries string) *machine {
 	}
 	m.write("registries.conf", registries)
 	m.write("storage.conf", "[storage]\ndriver = \"overlay\"\nrootless_storage_path = \""+dir+"/graph\"\nrunroot = \""+dir+"/run\"\n")
-	m.env = append(os.Environ(), "HOME="+dir+"/home", "CONTAINERS_STORAGE_CONF="+m.path("storage.conf"), "CONTAINERS_REGISTRIES_CONF="+m.path("registries.conf"))
+	for name, value := range map[string]string{
+		"HOME": m.path("home"), "CONTAINERS_STORAGE_CONF": m.path("storage.conf"), "CONTAINERS_REGISTRIES_CONF": m.path("registries.conf"),
+	} {
+		t.Setenv(name, value)
+	}
 	m.serve()
 	return m
 }
@@ -85,16 +88,10 @@ func (m *machine) write(name, text string) {
 	}
 }
 
-func (m *machine) command(name string, args ...string) *exec.Cmd {
-	cmd := exec.Command(name, args...)
-	cmd.Env = m.env
-	return cmd
-}
-
 // start runs a program until the test ends.
 func (m *machine) start(name string, args ...string) *exec.Cmd {
 	m.t.Helper()
-	cmd := m.command(name, args...)
+	cmd := exec.Command(name, args...)
 	log, err := os.Create(m.path(filepath.Base(name) + ".log"))
 	if err != nil {
 		m.t.Fatal(err)
@@ -117,7 +114,7 @@ func (m *machine) start(name string, args ...string) *exec.Cmd {
 // run runs a program to its end and gives its output.
 func (m *machine) run(name string, args ...string) string {
 	m.t.Helper()
-	out, err := m.command(name, args...).CombinedOutput()
+	out, err := exec.Command(name, args...).CombinedOutput()
 	if err != nil {
 		m.t.Fatalf("%s %s: %v\n%s", name, strings.Join(args, " "), err, out)
 	}
