@@ -21,6 +21,7 @@ type memory struct {
 	list    []images.Image
 	users   map[string][]string
 	free    int64
+	policy  []byte // what the last pull had to obey
 	calls   []string
 }
 
@@ -36,7 +37,13 @@ func (m *memory) Inspect(_ context.Context, ref string) (images.Image, error) {
 	return images.Image{}, fail.New(fail.NotFound, "image %s", ref)
 }
 
-func (m *memory) Pull(_ context.Context, ref string, _ images.PullOptions, _ images.Progress) (images.Image, error) {
+func (m *memory) Pull(_ context.Context, ref string, opts images.PullOptions, _ images.Progress) (images.Image, error) {
+	if opts.SignaturePolicy != "" {
+		var err error
+		if m.policy, err = os.ReadFile(opts.SignaturePolicy); err != nil {
+			return images.Image{}, err
+		}
+	}
 	m.calls = append(m.calls, "pull")
 	if m.pullErr != nil {
 		return images.Image{}, images.PullFailure(ref, m.pullErr)
@@ -53,6 +60,12 @@ func (m *memory) Import(_ context.Context, tar io.Reader, ref string, changes []
 	m.calls = append(m.calls, "import "+string(data)+" "+changes[0])
 	m.names[ref] = hex64
 	return images.Image{ID: hex64}, nil
+}
+
+func (m *memory) Build(_ context.Context, b images.Build, _ images.Progress) (images.Image, error) {
+	m.calls = append(m.calls, "build "+filepath.Base(b.File)+" in "+filepath.Base(b.Context))
+	m.names[b.Tag] = hex64
+	return images.Image{ID: hex64, Names: []string{b.Tag}}, nil
 }
 
 func (m *memory) List(context.Context) ([]images.Image, error) { return m.list, nil }

@@ -110,7 +110,7 @@ func (r Records) lastSigner(ref, but string) string {
 
 // BuildRecord says what an image was built from.
 type BuildRecord struct {
-	Containerfile string `json:"containerfile"` // absolute path
-	Context       string `json:"context"`       // absolute path; "" when nothing is copied from it
-	Hash          string `json:"hash"`          // ContentHash of the two
+	Containerfile string            `json:"containerfile"` // absolute path
+	Args          map[string]string `json:"args,omitempty"`
+	Hash          string            `json:"hash"` // Build.Hash
 }

@@ -38,6 +38,8 @@ type Store interface {
 	// Import makes an image named ref of the root file system in tar. An
 	// error from tar ends it with no image made.
 	Import(ctx context.Context, tar io.Reader, ref string, changes []string) (Image, error)
+	// Build makes an image named b.Tag, reporting each line of the build.
+	Build(ctx context.Context, b Build, progress Progress) (Image, error)
 	// List gives all images. User, Env, Cmd, Entrypoint, OS and Arch are empty.
 	List(ctx context.Context) ([]Image, error)
 	// Users gives the names of the containers made from each image, by image ID.

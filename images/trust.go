@@ -192,38 +192,14 @@ func VerifiedPull(ctx context.Context, store Store, registry Registry, trust Tru
 	if parsed.Tag == "" && parsed.Digest == "" {
 		parsed.Tag = "latest"
 	}
-	key, ok, err := trust.For(parsed)
-	if err != nil {
-		return Image{}, err
-	}
-	if !ok {
-		return Image{}, fail.Wrap(fail.Unable, ErrPolicy, "image %s: signatures are required, and no key is trusted for it", escape.Text(ref)).
-			Hint("tbx image trust add %s KEYFILE", escape.Text(parsed.Name()))
-	}
 	digest := parsed.Digest
 	if digest == "" {
 		if digest, err = registry.Digest(ctx, ref); err != nil {
 			return Image{}, err
 		}
 	}
-	text, err := policy(key, parsed)
+	img, key, err := pullSigned(ctx, store, trust, stateDir, parsed, digest, opts, progress)
 	if err != nil {
-		return Image{}, err
-	}
-	dir, err := os.MkdirTemp(stateDir, "policy-")
-	if err != nil {
-		return Image{}, err
-	}
-	defer os.RemoveAll(dir)
-	opts.SignaturePolicy = filepath.Join(dir, "policy.json")
-	if err := os.WriteFile(opts.SignaturePolicy, text, 0o600); err != nil {
-		return Image{}, err
-	}
-	img, err := store.Pull(ctx, parsed.Name()+"@"+digest, opts, progress)
-	if err != nil {
-		if key.Kind == KeySigstore && errors.Is(err, ErrPolicy) {
-			err = fail.Wrap(fail.Unable, err, "").Hint("if the image is signed: some podman cannot check sigstore signatures, Debian 12's among them")
-		}
 		return Image{}, err
 	}
 	if parsed.Tag != "" {
@@ -236,6 +212,73 @@ func VerifiedPull(ctx context.Context, store Store, registry Registry, trust Tru
 		progress.Report(Event{Stage: StageWarning, Text: fmt.Sprintf("image %s: it was signed by %s before and is signed by %s now", ref, before, key.ID)})
 	}
 	return img, records.Save(Record{Image: img.ID, Reference: ref, Origin: OriginPull, Digest: digest, Signer: key.ID})
+}
+
+// Verify checks the signature of an image that is here once more, at its
+// registry, and records who signed it. Its layers are not downloaded again.
+func Verify(ctx context.Context, store Store, trust Trust, stateDir, ref string, progress Progress) (Key, error) {
+	img, err := store.Inspect(ctx, ref)
+	if err != nil {
+		return Key{}, err
+	}
+	records := RecordsIn(stateDir)
+	rec, ok, err := records.Load(img.ID)
+	if err != nil {
+		return Key{}, fmt.Errorf("image %s: its record: %w", img.name(), err)
+	}
+	if !ok || rec.Origin != OriginPull {
+		rec = Record{Image: img.ID, Reference: ref, Origin: OriginPull, Digest: img.Digest()}
+	}
+	parsed, err := ParseRef(rec.Reference)
+	if err != nil {
+		return Key{}, err
+	}
+	if parsed.Local() || parsed.Short() || rec.Digest == "" {
+		return Key{}, fail.Wrap(nil, ErrPolicy, "image %s: it did not come from a registry, so that there is no signature to check", img.name())
+	}
+	if parsed.Tag == "" && parsed.Digest == "" {
+		parsed.Tag = "latest"
+	}
+	checked, key, err := pullSigned(ctx, store, trust, stateDir, parsed, rec.Digest, PullOptions{}, progress)
+	if err != nil {
+		return Key{}, err
+	}
+	if checked.ID != img.ID {
+		return Key{}, fail.Wrap(nil, ErrPolicy, "image %s: the registry has another image under its digest %s", img.name(), rec.Digest)
+	}
+	rec.Signer = key.ID
+	return key, records.Save(rec)
+}
+
+// pullSigned pulls ref's repository at digest with a policy that demands the
+// signature of the key of its scope, for ref's tag.
+func pullSigned(ctx context.Context, store Store, trust Trust, stateDir string, ref Ref, digest string, opts PullOptions, progress Progress) (Image, Key, error) {
+	key, ok, err := trust.For(ref)
+	if err != nil {
+		return Image{}, Key{}, err
+	}
+	if !ok {
+		return Image{}, Key{}, fail.Wrap(fail.Unable, ErrPolicy, "image %s: signatures are required, and no key is trusted for it", ref).
+			Hint("tbx image trust add %s KEYFILE", ref.Name())
+	}
+	text, err := policy(key, ref)
+	if err != nil {
+		return Image{}, Key{}, err
+	}
+	dir, err := os.MkdirTemp(stateDir, "policy-")
+	if err != nil {
+		return Image{}, Key{}, err
+	}
+	defer os.RemoveAll(dir)
+	opts.SignaturePolicy = filepath.Join(dir, "policy.json")
+	if err := os.WriteFile(opts.SignaturePolicy, text, 0o600); err != nil {
+		return Image{}, Key{}, err
+	}
+	img, err := store.Pull(ctx, ref.Name()+"@"+digest, opts, progress)
+	if err != nil && key.Kind == KeySigstore && errors.Is(err, ErrPolicy) {
+		err = fail.Wrap(fail.Unable, err, "").Hint("if the image is signed: some podman cannot check sigstore signatures, Debian 12's among them")
+	}
+	return img, key, err
 }
 
 // Vouched tells whether something is known to have been verified when the image

@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"net/http"
 	"os"
-	"os/exec"
 	"slices"
 	"strings"
 	"testing"
@@ -98,6 +97,22 @@ func TestPullThroughTLSAndLogin(t *testing.T) {
 	}
 	if _, err := m.store.Pull(ctx, debian, images.PullOptions{Platform: "linux"}, nil); !errors.Is(err, fail.Usage) {
 		t.Errorf("half a platform: %v", err)
+	}
+}
+
+// A short name is podman's to complete, and a mirror podman's to choose.
+func TestPullByAliasAndMirror(t *testing.T) {
+	m := newMachine(t, "")
+	r := newRegistry(t, m, false)
+	_, small := push(m, r)
+	m.write("registries.conf", "[[registry]]\nprefix = \"example.org/team\"\nlocation = \"127.0.0.1:9/team\"\n[[registry.mirror]]\nlocation = \""+
+		r.host+"/team\"\n[aliases]\n\"tiny\" = \""+r.host+"/team/small\"\n")
+	m.restart()
+	for ref, name := range map[string]string{"tiny:1": small, "example.org/team/small:1": "example.org/team/small:1"} {
+		img, err := m.store.Pull(context.Background(), ref, images.PullOptions{}, nil)
+		if err != nil || !slices.Contains(img.Names, name) {
+			t.Errorf("%s: %q, %v", ref, img.Names, err)
+		}
 	}
 }
 
@@ -203,7 +218,7 @@ func TestPullFromAFailingRegistry(t *testing.T) {
 		r.mu.Lock()
 		r.throttle = func() { time.Sleep(2 * time.Millisecond) }
 		r.mu.Unlock()
-		var service *exec.Cmd = m.service
+		service := m.service
 		_, err := m.store.Pull(context.Background(), debian, images.PullOptions{}, func(e images.Event) {
 			if e.Done > 0 {
 				service.Process.Kill()
@@ -215,7 +230,7 @@ func TestPullFromAFailingRegistry(t *testing.T) {
 		r.mu.Lock()
 		r.throttle = nil
 		r.mu.Unlock()
-		m.serve()
+		m.restart()
 		if _, err := images.Pull(context.Background(), m.store, t.TempDir(), debian, images.PullOptions{}, nil); err != nil {
 			t.Errorf("afterwards: %v", err)
 		}

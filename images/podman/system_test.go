@@ -79,6 +79,12 @@ func (m *machine) serve() {
 	}
 }
 
+// restart gives the store a new service, as after a crash of the old one.
+func (m *machine) restart() {
+	m.service.Process.Kill()
+	m.serve()
+}
+
 func (m *machine) path(name string) string { return filepath.Join(m.dir, name) }
 
 func (m *machine) write(name, text string) {

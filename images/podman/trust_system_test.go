@@ -119,6 +119,10 @@ func TestSignedByGPG(t *testing.T) {
 		t.Errorf("a verified image that is there: %v", err)
 	}
 
+	if by, err := images.Verify(context.Background(), x.store, x.trust, x.path("state"), ref, nil); err != nil || by.ID != key.ID {
+		t.Errorf("verify: %+v, %v", by, err)
+	}
+
 	x.image("two", "")
 	if _, err := x.ensure(ref, images.PullAlways); !errors.Is(err, images.ErrPolicy) {
 		t.Errorf("unsigned: %v", err)
@@ -163,6 +167,9 @@ func TestSignedByGPG(t *testing.T) {
 	x.run("podman", "import", "--quiet", x.path("app.tar"), "localhost/mine:1")
 	if mine, err := x.ensure("localhost/mine:1", images.PullMissing); !errors.Is(err, images.ErrPolicy) {
 		t.Errorf("a local image: %v, %s", err, mine.ID)
+	}
+	if _, err := images.Verify(context.Background(), x.store, x.trust, x.path("state"), "localhost/mine:1", nil); !errors.Is(err, images.ErrPolicy) {
+		t.Errorf("verify a local image: %v", err)
 	}
 	x.opts.UnsignedOK = true
 	if _, err := x.ensure("localhost/mine:1", images.PullMissing); err != nil {
