@@ -68,6 +68,32 @@ func documents(t *testing.T, do func(path, text string)) {
 	}
 }
 
+func TestEveryFolderIsInTheArchitecture(t *testing.T) {
+	data, err := os.ReadFile(root + "/ARCHITECTURE.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	folders := map[string]bool{}
+	err = filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+		if err == nil && filepath.Ext(path) == ".go" {
+			folders[strings.TrimPrefix(filepath.Dir(path), root+"/")] = true
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for folder := range folders {
+		name := "`" + folder + "/`"
+		if leaf, ok := strings.CutPrefix(folder, "internal/"); ok {
+			name = "`" + leaf + "`"
+		}
+		if !strings.Contains(string(data), name) {
+			t.Errorf("ARCHITECTURE.md has no line for %s", name)
+		}
+	}
+}
+
 func TestLinksLeadSomewhere(t *testing.T) {
 	link := regexp.MustCompile(`\]\(([^)#\s]+)(#[^)\s]*)?\)`)
 	documents(t, func(path, text string) {
