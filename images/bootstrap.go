@@ -3,7 +3,6 @@ package images
 import (
 	"bufio"
 	"context"
-	"encoding/json"
 	"fmt"
 	"io"
 	"os"
@@ -15,7 +14,6 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/tbx-project/tbx/internal/atomicfile"
 	"github.com/tbx-project/tbx/internal/escape"
 	"github.com/tbx-project/tbx/internal/fail"
 	"github.com/tbx-project/tbx/internal/flock"
@@ -31,20 +29,16 @@ type BootstrapOptions struct {
 	Include []string // packages beyond the recipe's
 }
 
-// BootstrapRecord says how an image was made; it is kept as
-// StateDir/images/ID.json.
+// BootstrapRecord says how an image was made from a package mirror.
 type BootstrapRecord struct {
-	Image     string            `json:"image"` // ID
-	Reference string            `json:"reference"`
-	Distro    string            `json:"distro"`
-	Release   string            `json:"release"`
-	Suite     string            `json:"suite"`
-	Tool      string            `json:"tool"`
-	Mode      string            `json:"mode"` // how the tool became root
-	Sources   []string          `json:"sources"`
-	Keyring   string            `json:"keyring"` // what the mirror's signatures were checked with
-	Packages  map[string]string `json:"packages"`
-	Date      time.Time         `json:"date"`
+	Distro   string            `json:"distro"`
+	Release  string            `json:"release"`
+	Suite    string            `json:"suite"`
+	Tool     string            `json:"tool"`
+	Mode     string            `json:"mode"` // how the tool became root
+	Sources  []string          `json:"sources"`
+	Keyring  string            `json:"keyring"`  // what the mirror's signatures were checked with
+	Packages map[string]string `json:"packages"` // name → version, all that are in the image
 }
 
 // usable says why the recipe cannot be followed on this machine, or nil.
@@ -260,19 +254,13 @@ func said(lines []string) string {
 }
 
 func (r *debootstrapRun) record(stateDir string, img Image) error {
-	data, err := json.MarshalIndent(BootstrapRecord{
-		Image: img.ID, Reference: r.ch.Local, Distro: r.ch.Distro, Release: r.ch.Release, Suite: r.ch.Suite,
-		Tool: r.ch.Bootstrap.Tool, Mode: r.mode, Sources: r.sources(), Keyring: r.ch.Bootstrap.keyring(),
-		Packages: r.packages, Date: time.Now().UTC().Truncate(time.Second),
-	}, "", "  ")
-	if err != nil {
-		return err
-	}
-	dir := filepath.Join(stateDir, "images")
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return err
-	}
-	return atomicfile.Write(filepath.Join(dir, img.ID+".json"), append(data, '\n'), 0o600)
+	return RecordsIn(stateDir).Save(Record{
+		Image: img.ID, Reference: r.ch.Local, Origin: OriginBootstrap,
+		Bootstrap: &BootstrapRecord{
+			Distro: r.ch.Distro, Release: r.ch.Release, Suite: r.ch.Suite, Tool: r.ch.Bootstrap.Tool, Mode: r.mode,
+			Sources: r.sources(), Keyring: r.ch.Bootstrap.keyring(), Packages: r.packages,
+		},
+	})
 }
 
 // countingWriter reports how much went through it, at most once a MiB.
