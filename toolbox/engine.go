@@ -21,6 +21,10 @@ type Engine interface {
 	// Stop stops a container: TERM, then KILL after grace. One that does not
 	// run is no error.
 	Stop(ctx context.Context, id string, grace time.Duration) error
+	// Bury tells the engine of a container that it believes running or stopping
+	// that it has ended, when its first process and its monitor are both gone and
+	// nobody else will. It is no error when the engine knows by then.
+	Bury(ctx context.Context, id string) error
 	// Remove removes a container with its anonymous volumes, force even if it runs.
 	Remove(ctx context.Context, id string, force bool) error
 	// Rename gives a container another name.

@@ -55,8 +55,7 @@ func (m *Manager) run(ctx context.Context, e Engine, b *Box) (*Box, error) {
 	if b.State == Running && alive(b.PID) {
 		return b, nil
 	}
-	if b.State == Running || b.State == Stopping {
-		// Its first process died without podman's noticing, or could not be stopped.
+	if b.runs() { // its first process died without podman's noticing, or a stop did not end
 		if err := m.stop(ctx, e, b, 0); err != nil {
 			return nil, err
 		}

@@ -65,7 +65,8 @@ func (m *machine) serve() *exec.Cmd {
 	if err != nil {
 		m.t.Fatal(err)
 	}
-	if m.store, err = podman.New(conn); err != nil {
+	client, err := bindings.GetClient(conn)
+	if m.store = podman.New(client.Client); err != nil {
 		m.t.Fatal(err)
 	}
 	return service
