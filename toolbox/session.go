@@ -107,7 +107,7 @@ func (p *Prepared) session() (*join.Session, error) {
 	}
 	p.preferShell()
 	r, o := p.Record, p.opts
-	env := SessionEnv(r, p.host.Env, EnvOptions{Set: o.Set, Block: o.Block, Root: o.Root, Dir: dir})
+	env := SessionEnv(r, p.host.Env, EnvOptions{Set: o.Set, Block: o.Block, Root: o.Root, Dir: dir, Shell: p.shell()})
 	args, err := p.command()
 	if err != nil {
 		return nil, err
@@ -131,17 +131,27 @@ func (p *Prepared) preferShell() {
 
 // command returns the command, or the login shell.
 func (p *Prepared) command() ([]string, error) {
-	switch {
-	case len(p.opts.Args) > 0:
+	if len(p.opts.Args) > 0 {
 		return p.opts.Args, nil
-	case p.Record.Shell == "":
+	}
+	shell, want := p.shell(), p.host.Shell
+	if shell == "" {
 		return nil, &ExitError{ExitNotFound, fail.New(fail.NotFound, "toolbox %s has no shell", p.Record.Name).
 			Hint("run one of its programs with: tbx run %s -- COMMAND", p.Record.Name)}
 	}
-	if want := p.host.Shell; p.target != nil && want != "" && want != p.Record.Shell && want != "/usr"+p.Record.Shell && "/usr"+want != p.Record.Shell {
-		p.opts.Warn(fmt.Sprintf("shell %s is not in toolbox %s, using %s", want, p.Record.Name, p.Record.Shell))
+	if p.target != nil && want != "" && shell != want && shell != "/usr"+want && "/usr"+shell != want {
+		p.opts.Warn(fmt.Sprintf("shell %s is not in toolbox %s, using %s", want, p.Record.Name, shell))
 	}
-	return []string{p.Record.Shell, "-l"}, nil
+	return []string{shell, "-l"}, nil
+}
+
+// shell returns the login shell: the caller's if the toolbox has it, also since
+// a moment ago, else what the initialiser found.
+func (p *Prepared) shell() string {
+	if want := p.host.Shell; p.target != nil && want != "" && p.target.LookPath(want, nil, "/") {
+		return want
+	}
+	return p.Record.Shell
 }
 
 func (p *Prepared) workDir() (string, error) {
@@ -216,7 +226,7 @@ func (p *Prepared) byPodman() error {
 	if o.PreserveFDs > 0 {
 		args = append(args, "--preserve-fds", strconv.Itoa(o.PreserveFDs))
 	}
-	for _, kv := range SessionEnv(r, p.host.Env, EnvOptions{Set: o.Set, Block: o.Block, Root: o.Root, Dir: dir}) {
+	for _, kv := range SessionEnv(r, p.host.Env, EnvOptions{Set: o.Set, Block: o.Block, Root: o.Root, Dir: dir, Shell: p.shell()}) {
 		if !slices.Contains(r.Env, kv) {
 			args = append(args, "--env", kv)
 		}
