@@ -16,7 +16,7 @@ func (e *Env) ask(question string) error {
 		return nil
 	}
 	if !isTerminal(e.In) || !isTerminal(e.Err) {
-		return fail.New(fail.NeedAnswer, "%s There is no terminal to ask on", question).Hint("answer beforehand with --yes")
+		return fail.New(fail.NeedAnswer, "there is no terminal to ask on: %s", question).Hint("answer beforehand with --yes")
 	}
 	e.progress().Close()
 	fmt.Fprintf(e.Err, "%s [y/N] ", escape.Text(question))
@@ -31,7 +31,7 @@ func (e *Env) ask(question string) error {
 // pick lets the user choose one of several, by number.
 func (e *Env) pick(question string, choices []string) (int, error) {
 	if !isTerminal(e.In) || !isTerminal(e.Err) {
-		return 0, fail.New(fail.NeedAnswer, "%s There is no terminal to ask on", question)
+		return 0, fail.New(fail.NeedAnswer, "there is no terminal to ask on: %s", question)
 	}
 	e.progress().Close()
 	for i, c := range choices {

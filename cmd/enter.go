@@ -67,12 +67,12 @@ type sessionFlags struct {
 
 func (s *sessionFlags) flags(cmd *cobra.Command) {
 	f := cmd.Flags()
-	f.StringArrayVarP(&s.env, "env", "e", nil, "set NAME=VALUE, or pass the caller's NAME; may be repeated")
-	f.StringVarP(&s.workdir, "workdir", "w", "", "begin in this directory of the toolbox")
+	f.StringArrayVarP(&s.env, "env", "e", nil, "set `NAME[=VALUE]`; without a value, pass the caller's; may be repeated")
+	f.StringVarP(&s.workdir, "workdir", "w", "", "begin in this `DIRECTORY` of the toolbox")
 	f.BoolVar(&s.root, "root", false, "be the toolbox's root")
 	f.BoolVarP(&s.noTTY, "no-tty", "T", false, "give the command no terminal, even if there is one")
 	f.BoolVar(&s.pty, "pty", false, "give the command a terminal of the toolbox's own, for programs that ask for its name")
-	f.IntVar(&s.preserveFDs, "preserve-fds", 0, "make sure that this many descriptors from 3 on reach the command")
+	f.IntVar(&s.preserveFDs, "preserve-fds", 0, "make sure that `N` descriptors from 3 on reach the command")
 	f.BoolVar(&s.bare, "bare", false, "")
 	f.MarkHidden("bare")
 	noCompletion(cmd, "env", "workdir", "preserve-fds")

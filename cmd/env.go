@@ -157,7 +157,7 @@ func (e *Env) Images(ctx context.Context) (images.Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	return imagestore.New(engine.Connection())
+	return imagestore.New(engine.Client()), nil
 }
 
 // Catalogue returns the known distributions and the host's own release.

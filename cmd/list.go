@@ -58,7 +58,7 @@ func rowOf(b *toolbox.Box) row {
 		r.Started = &at
 	}
 	if b.Managed() {
-		r.Manager, r.Image = "tbx", b.Spec.Image
+		r.Manager = "tbx"
 	}
 	return r
 }

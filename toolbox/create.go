@@ -74,7 +74,8 @@ func (m *Manager) Create(ctx context.Context, o CreateOptions) error {
 		return err
 	}
 	m.stage("creating toolbox %s from %s", o.Name, o.Image)
-	if _, err := e.Create(ctx, p); err != nil {
+	id, err := e.Create(ctx, p)
+	if err != nil {
 		if ctx.Err() == nil { // else podman may still be at it: the next call will see
 			removeSpec(m.Host.Dirs.Config, o.Name)
 		}
@@ -84,7 +85,18 @@ func (m *Manager) Create(ctx context.Context, o CreateOptions) error {
 		return fail.Wrap(nil, err, "toolbox %s cannot be created", o.Name)
 	}
 	join.Forget(m.Host.TbxRuntime(), string(o.Name))
+	m.warnOfVFS(ctx, e, id)
 	return nil
+}
+
+// warnOfVFS tells a user whose podman copies whole images for every container,
+// as podman 4.3 on Debian may for users without a storage.conf.
+func (m *Manager) warnOfVFS(ctx context.Context, e Engine, id string) {
+	c, err := e.Inspect(ctx, id)
+	if err == nil && strings.Contains(c.NamesTable, "/vfs-containers/") {
+		m.Progress.Warn("your podman copies the whole image for every toolbox (storage driver vfs)",
+			`write driver = "overlay" below [storage] in ~/.config/containers/storage.conf; images and containers must be made anew then`)
+	}
 }
 
 func (m *Manager) mustNotExist(ctx context.Context, e Engine, name Name) error {

@@ -48,7 +48,7 @@ func (m *Manager) Describe(b *Box) (*Description, error) {
 	}
 	for _, i := range Integrations() {
 		if b.Spec.Has(i.Key) {
-			d.Access = append(d.Access, Access{i.What, "shared unless made with --no-" + i.Key})
+			d.Access = append(d.Access, Access{i.What, "not made with --no-" + i.Key})
 		}
 	}
 	return d, nil

@@ -3,6 +3,7 @@ package toolbox
 import (
 	"context"
 	"io"
+	"path"
 	"time"
 )
 
@@ -21,6 +22,10 @@ type Engine interface {
 	// Stop stops a container: TERM, then KILL after grace. One that does not
 	// run is no error.
 	Stop(ctx context.Context, id string, grace time.Duration) error
+	// Bury tells the engine of a container that it believes running or stopping
+	// that it has ended, when its first process and its monitor are both gone and
+	// nobody else will. It is no error when the engine knows by then.
+	Bury(ctx context.Context, id string) error
 	// Remove removes a container with its anonymous volumes, force even if it runs.
 	Remove(ctx context.Context, id string, force bool) error
 	// Rename gives a container another name.
@@ -54,6 +59,7 @@ type Container struct {
 	PID        int       // of the first process; 0: not running
 	Runtime    string    // OCI runtime: name or path
 	Labels     map[string]string
+	Command    []string // of the first process
 	Env        []string
 	Mounts     []Mapping // of the host's directories
 	NamesTable string    // path of containers/storage's table of names; see join.Names
@@ -62,8 +68,11 @@ type Container struct {
 // Mapping says that the host's directory Source is Target inside.
 type Mapping struct{ Source, Target string }
 
-// Toolbx says whether the container was made by Toolbx or for its users.
-func (c *Container) Toolbx() bool { return c.Labels[LabelToolbx] == "true" }
+// Toolbx says whether the container was made by Toolbx. The label alone does not
+// say so: every container has the labels of its image.
+func (c *Container) Toolbx() bool {
+	return c.Labels[LabelToolbx] == "true" && len(c.Command) > 0 && path.Base(c.Command[0]) == "toolbox"
+}
 
 // Progress is told what happens while a user waits.
 type Progress interface {

@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/tbx-project/tbx/internal/fail"
@@ -67,6 +68,9 @@ func (m *Manager) initConfig(b *Box) boxinit.Config {
 	if !s.Has(Tmp) {
 		link(X11, "/tmp/.X11-unix")
 	}
+	if !s.Has(HostView) && s.Has(DNS) {
+		cfg.Files = append(slices.Clone(cfg.Files), copies("/etc/resolv.conf", "/etc/hosts", "/etc/host.conf")...)
+	}
 	if s.Has(Media) {
 		cfg.Binds = []string{"/media", "/mnt", "/run/media", "/var/mnt"}
 	}
@@ -78,6 +82,18 @@ func (m *Manager) initConfig(b *Box) boxinit.Config {
 		}
 	}
 	return cfg
+}
+
+// copies are files of the host for a toolbox that cannot follow them: they are as
+// of the toolbox's start.
+func copies(paths ...string) []boxinit.File {
+	var out []boxinit.File
+	for _, p := range paths {
+		if data, err := os.ReadFile(p); err == nil {
+			out = append(out, boxinit.File{Path: p, Content: string(data), Mode: 0o644})
+		}
+	}
+	return out
 }
 
 // runtimeLinks lists what of the runtime directory is shared when not all is.

@@ -135,7 +135,9 @@ func (m *Manager) List(ctx context.Context) ([]*Box, error) {
 	}
 	out := make([]*Box, 0, len(all))
 	for i := range all {
-		out = append(out, m.box(&all[i]))
+		if b := m.box(&all[i]); b.Managed() || b.Toolbx() {
+			out = append(out, b)
+		}
 	}
 	slices.SortFunc(out, func(a, b *Box) int {
 		switch {

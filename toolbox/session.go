@@ -62,11 +62,7 @@ type Prepared struct {
 // toolbox that runs and is set up is entered without asking podman anything.
 func (m *Manager) Open(ctx context.Context, name Name, o SessionOptions) (*Prepared, error) {
 	dir := m.Host.TbxRuntime()
-	for range 2 {
-		r, err := join.Load(dir, string(name))
-		if err != nil {
-			break
-		}
+	if r, err := join.Load(dir, string(name)); err == nil {
 		t, err := r.Open(dir)
 		if err == nil {
 			return &Prepared{r, t, m.Host, o}, nil
@@ -74,12 +70,8 @@ func (m *Manager) Open(ctx context.Context, name Name, o SessionOptions) (*Prepa
 		if errors.Is(err, join.ErrPaused) {
 			return nil, pausedError(name)
 		}
-		// Start knows why, and puts it right.
-		if _, err := m.Start(ctx, name); err != nil {
-			return nil, err
-		}
 	}
-	r, err := m.Start(ctx, name)
+	r, err := m.Start(ctx, name) // knows what is different, and puts it right
 	if err != nil {
 		return nil, err
 	}
@@ -113,6 +105,7 @@ func (p *Prepared) session() (*join.Session, error) {
 	if err != nil {
 		return nil, err
 	}
+	p.preferShell()
 	r, o := p.Record, p.opts
 	env := SessionEnv(r, p.host.Env, EnvOptions{Set: o.Set, Block: o.Block, Root: o.Root, Dir: dir})
 	args, err := p.command()
@@ -125,7 +118,15 @@ func (p *Prepared) session() (*join.Session, error) {
 	if err := checkDescriptors(o.PreserveFDs); err != nil {
 		return nil, err
 	}
-	return &join.Session{Args: args, Env: env, Dir: dir, Root: o.Root, Box: r.Box}, nil
+	return &join.Session{Args: args, Env: env, Dir: dir, Root: o.Root, Box: r.Box, DropGroups: slices.Contains(r.Without, Groups)}, nil
+}
+
+// preferShell takes the user's own shell where it was installed since the
+// toolbox was started.
+func (p *Prepared) preferShell() {
+	if want := p.host.Shell; want != "" && want != p.Record.Shell && p.target.LookPath(want, nil, "/") {
+		p.Record.Shell = want
+	}
 }
 
 // command returns the command, or the login shell.

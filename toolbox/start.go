@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strconv"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/tbx-project/tbx/internal/fail"
 	"github.com/tbx-project/tbx/toolbox/boxinit"
 	"github.com/tbx-project/tbx/toolbox/join"
@@ -55,8 +57,7 @@ func (m *Manager) run(ctx context.Context, e Engine, b *Box) (*Box, error) {
 	if b.State == Running && alive(b.PID) {
 		return b, nil
 	}
-	if b.State == Running || b.State == Stopping {
-		// Its first process died without podman's noticing, or could not be stopped.
+	if b.runs() { // its first process died without podman's noticing, or a stop did not end
 		if err := m.stop(ctx, e, b, 0); err != nil {
 			return nil, err
 		}
@@ -120,6 +121,9 @@ func (m *Manager) initialise(ctx context.Context, e Engine, b *Box) (*join.Recor
 		return nil, err
 	}
 	r.Shell, r.HostFiles = summary.Shell, cfg.HostFiles
+	if summary.Watch {
+		unix.Kill(r.PID, unix.SIGHUP) // its first process is the user's, and at worst the file stays as it is
+	}
 	if joinErr == nil {
 		if err := r.Save(m.Host.TbxRuntime()); err != nil {
 			m.Progress.Warn("toolbox "+string(b.Name)+" will be slow to enter: "+err.Error(), "")

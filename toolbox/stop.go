@@ -39,7 +39,13 @@ func (m *Manager) Stop(ctx context.Context, name Name, grace time.Duration) (sto
 // stop stops a container that runs, or of which podman believes so.
 func (m *Manager) stop(ctx context.Context, e Engine, b *Box, grace time.Duration) error {
 	join.Forget(m.Host.TbxRuntime(), string(b.Name))
-	if b.Managed() && !m.hasCgroup(b) {
+	switch {
+	case !alive(b.PID):
+		if err := e.Bury(ctx, b.ID); err != nil {
+			return err
+		}
+		m.settle(ctx, e, b.ID)
+	case b.Managed() && !m.hasCgroup(b):
 		m.sweep(b, grace)
 		m.settle(ctx, e, b.ID)
 	}

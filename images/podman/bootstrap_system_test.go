@@ -15,7 +15,6 @@ import (
 	"syscall"
 	"testing"
 
-	"github.com/containers/podman/v4/pkg/bindings"
 
 	"github.com/tbx-project/tbx/images"
 	"github.com/tbx-project/tbx/images/podman"
@@ -111,14 +110,7 @@ func TestMain(m *testing.M) {
 }
 
 func bootstrapUntilKilled(socket string) int {
-	conn, err := bindings.NewConnection(context.Background(), "unix://"+socket)
-	if err != nil {
-		return 1
-	}
-	store, err := podman.New(conn)
-	if err != nil {
-		return 1
-	}
+	store := podman.New(client(socket))
 	cat, err := images.LoadCatalogue()
 	if err != nil {
 		return 1

@@ -19,7 +19,6 @@ import (
 	"os"
 	"time"
 
-	"github.com/containers/podman/v4/pkg/bindings"
 	"github.com/containers/podman/v4/pkg/errorhandling"
 	"golang.org/x/sys/unix"
 
@@ -33,15 +32,8 @@ type Store struct{ client *http.Client }
 
 var _ images.Store = (*Store)(nil)
 
-// New takes the connection from a context of bindings.NewConnection. The
-// methods' own contexts need not descend from it.
-func New(conn context.Context) (*Store, error) {
-	c, err := bindings.GetClient(conn)
-	if err != nil {
-		return nil, fmt.Errorf("podman connection: %w", err)
-	}
-	return &Store{client: c.Client}, nil
-}
+// New takes a client whose connections all lead to the podman service.
+func New(client *http.Client) *Store { return &Store{client} }
 
 // The versions are the oldest that have what is asked; podman serves all newer ones.
 const (

@@ -11,8 +11,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/containers/podman/v4/pkg/bindings"
-
 	"github.com/tbx-project/tbx/images"
 	"github.com/tbx-project/tbx/images/podman"
 	"github.com/tbx-project/tbx/internal/fail"
@@ -44,15 +42,7 @@ func replay(t *testing.T, answers map[string]http.HandlerFunc) *podman.Store {
 	server := &http.Server{Handler: mux}
 	go server.Serve(listener)
 	t.Cleanup(func() { server.Close() })
-	conn, err := bindings.NewConnection(context.Background(), "unix://"+socket)
-	if err != nil {
-		t.Fatal(err)
-	}
-	store, err := podman.New(conn)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return store
+	return podman.New(client(socket))
 }
 
 func recorded(t *testing.T, status int, file string) http.HandlerFunc {

@@ -3,7 +3,6 @@
 package podman_test
 
 import (
-	"context"
 	"net"
 	"os"
 	"os/exec"
@@ -11,8 +10,6 @@ import (
 	"strings"
 	"testing"
 	"time"
-
-	"github.com/containers/podman/v4/pkg/bindings"
 
 	"github.com/tbx-project/tbx/images"
 	"github.com/tbx-project/tbx/images/podman"
@@ -70,13 +67,7 @@ func (m *machine) serve() {
 		}
 		return err
 	})
-	conn, err := bindings.NewConnection(context.Background(), "unix://"+socket)
-	if err != nil {
-		m.t.Fatal(err)
-	}
-	if m.store, err = podman.New(conn); err != nil {
-		m.t.Fatal(err)
-	}
+	m.store = podman.New(client(socket))
 }
 
 // restart gives the store a new service, as after a crash of the old one.

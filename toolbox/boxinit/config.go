@@ -50,7 +50,8 @@ type Event struct {
 
 // Summary is what the host needs to know of an initialised toolbox.
 type Summary struct {
-	Shell string `json:"shell"` // the user's login shell inside; empty in an image without one
+	Shell string `json:"shell"`           // the user's login shell inside; empty in an image without one
+	Watch bool   `json:"watch,omitempty"` // the first process must be told, by SIGHUP, to keep the hosts file up to date
 }
 
 // Fixed places inside a toolbox.

@@ -127,8 +127,7 @@ func (b *box) ensureHostname() error {
 		}
 	}
 	dir := b.root + StateDir
-	entry := hostsEntry(name)
-	if err := os.WriteFile(dir+"/hosts-entry", []byte(entry), 0o644); err != nil {
+	if err := os.WriteFile(dir+"/hosts-name", []byte(name+"\n"), 0o644); err != nil {
 		return err
 	}
 	if err := os.WriteFile(dir+"/hosts", withEntry(hosts, name), 0o644); err != nil {
@@ -143,10 +142,6 @@ func (b *box) ownHosts() bool {
 	return err == nil && target == StateDir+"/hosts"
 }
 
-func hostsEntry(name string) string {
-	return "127.0.1.1 " + name + "\n"
-}
-
 // withEntry returns a hosts(5) file with a line for name.
 func withEntry(hosts []byte, name string) []byte {
 	if hostsHas(hosts, name) {
@@ -158,7 +153,7 @@ func withEntry(hosts []byte, name string) []byte {
 	if !bytes.HasSuffix(hosts, []byte("\n")) {
 		hosts = append(hosts, '\n')
 	}
-	return append(hosts, hostsEntry(name)...)
+	return append(hosts, "127.0.1.1 "+name+"\n"...)
 }
 
 func hostsHas(hosts []byte, name string) bool {

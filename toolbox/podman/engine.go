@@ -1,6 +1,9 @@
+//go:build remote
+
 package podman
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -21,9 +24,13 @@ import (
 	"github.com/tbx-project/tbx/toolbox"
 )
 
+// Bindings says whether this program has podman's bindings.
+const Bindings = true
+
 // Engine is podman of the calling user.
 type Engine struct {
-	conn context.Context // carries the connection, as the bindings have it
+	conn  context.Context // carries the connection, as the bindings have it
+	exits string          // where conmon leaves exit codes
 }
 
 var _ toolbox.Engine = (*Engine)(nil)
@@ -31,9 +38,6 @@ var _ toolbox.Engine = (*Engine)(nil)
 // Connect returns an Engine, starting podman's service where none runs. dir is
 // tbx's runtime directory, which it makes.
 func Connect(ctx context.Context, dir string) (*Engine, error) {
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return nil, fail.Wrap(fail.Unable, err, "the runtime directory of tbx cannot be made").Hint("log in anew, or set XDG_RUNTIME_DIR to a directory of yours")
-	}
 	uri, err := service(ctx, dir)
 	if err != nil {
 		return nil, err
@@ -42,11 +46,17 @@ func Connect(ctx context.Context, dir string) (*Engine, error) {
 	if err != nil {
 		return nil, fail.Wrap(fail.Unable, err, "podman's service cannot be used")
 	}
-	return &Engine{conn}, nil
+	return &Engine{conn, filepath.Join(filepath.Dir(dir), "libpod/tmp/exits")}, nil
 }
 
-// Connection returns the context with the connection, for package images/podman.
-func (e *Engine) Connection() context.Context { return e.conn }
+// Client returns the HTTP client of the connection, for package images/podman.
+func (e *Engine) Client() *http.Client {
+	c, err := bindings.GetClient(e.conn)
+	if err != nil {
+		return nil // never: e.conn has a connection
+	}
+	return c.Client
+}
 
 // with returns the connection under the deadline and cancellation of ctx.
 func (e *Engine) with(ctx context.Context) (context.Context, context.CancelFunc) {
@@ -68,7 +78,7 @@ func (e *Engine) List(ctx context.Context) ([]toolbox.Container, error) {
 	for _, c := range list {
 		out = append(out, toolbox.Container{
 			ID: c.ID, Name: c.Names[0], Image: c.Image, ImageID: c.ImageID, State: toolbox.State(c.State), ExitCode: int(c.ExitCode),
-			Created: c.Created, Started: startedAt(c.StartedAt), PID: c.Pid, Labels: c.Labels,
+			Created: c.Created, Started: startedAt(c.StartedAt), PID: c.Pid, Labels: c.Labels, Command: c.Command,
 		})
 	}
 	return out, nil
@@ -91,7 +101,7 @@ func (e *Engine) Inspect(ctx context.Context, nameOrID string) (*toolbox.Contain
 	}
 	c := &toolbox.Container{
 		ID: d.ID, Name: d.Name, Image: d.ImageName, ImageID: d.Image, Created: d.Created, Runtime: d.OCIRuntime,
-		Labels: d.Config.Labels, Env: d.Config.Env,
+		Labels: d.Config.Labels, Env: d.Config.Env, Command: d.Config.Cmd,
 		// StaticDir is GRAPHROOT/overlay-containers/ID/userdata.
 		NamesTable: filepath.Join(filepath.Dir(filepath.Dir(d.StaticDir)), "containers.json"),
 	}
@@ -133,6 +143,36 @@ func (e *Engine) Stop(ctx context.Context, id string, grace time.Duration) error
 	defer cancel()
 	seconds := uint((grace + time.Second - 1) / time.Second)
 	return convert(containers.Stop(conn, id, new(containers.StopOptions).WithTimeout(seconds)))
+}
+
+// Bury implements toolbox.Engine. The monitor (conmon) leaves a file with the
+// exit code, and podman believes the container running until it finds one:
+// podman 4.3 for ever, 5.4 until it is told to stop it. Without that file a stop
+// leaves 4.3 in a state that it has no way out of.
+func (e *Engine) Bury(ctx context.Context, id string) error {
+	conn, cancel := e.with(ctx)
+	defer cancel()
+	d, err := containers.Inspect(conn, id, nil)
+	if err != nil {
+		return convert(err)
+	}
+	if gone(d.State.ConmonPid) && gone(d.State.Pid) {
+		const killed = "137"
+		if err := os.WriteFile(filepath.Join(e.exits, d.ID), []byte(killed), 0o600); err != nil {
+			return fmt.Errorf("podman cannot be told that the container ended: %w", err)
+		}
+	}
+	return nil
+}
+
+// gone says whether there is no such process. A zombie waits for its parent
+// only.
+func gone(pid int) bool {
+	if pid <= 0 {
+		return true
+	}
+	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	return err != nil || bytes.Contains(data, []byte(") Z "))
 }
 
 // Remove implements toolbox.Engine.

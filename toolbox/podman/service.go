@@ -1,3 +1,5 @@
+//go:build remote
+
 package podman
 
 import (
@@ -46,18 +48,50 @@ var storageVars = []string{
 // podman.socket of systemd is not used: what HOME or CONTAINERS_STORAGE_CONF say
 // to the caller's podman, they do not say to a service that systemd started.
 func service(ctx context.Context, dir string) (string, error) {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return "", fail.Wrap(fail.Unable, err, "the runtime directory of tbx cannot be made").Hint("log in anew, or set XDG_RUNTIME_DIR to a directory of yours")
+	}
 	program, err := exec.LookPath("podman")
 	if err != nil {
 		return "", fail.New(fail.Unable, "podman is not installed, or not in PATH").
 			Hint("install it with your distribution's package manager, for example: sudo apt-get install podman")
 	}
 	path := filepath.Join(dir, "podman-"+settingsKey()+".sock")
-	if !dials(path) {
-		if err := launch(ctx, program, path); err != nil {
+	pause := filepath.Join(filepath.Dir(dir), "libpod/tmp/pause.pid")
+	if !serves(path, pause) {
+		if err := launch(ctx, program, path, pause); err != nil {
 			return "", err
 		}
 	}
-	return "unix://" + path, answers(ctx, program, path)
+	if err := answers(ctx, program, path); err != nil {
+		return "", err
+	}
+	if _, err := os.Stat(pauseFile(path)); err != nil {
+		copyFile(pause, pauseFile(path))
+	}
+	return "unix://" + path, nil
+}
+
+// serves says whether a service answers on the socket that lives in the same
+// user namespace as podman's command does now. podman keeps that namespace by a
+// pause process; podman system migrate, which Toolbx calls unasked, ends it, and
+// a service from before would start containers that podman exec cannot enter.
+func serves(path, pause string) bool {
+	if then, err := os.ReadFile(pauseFile(path)); err == nil {
+		if now, err := os.ReadFile(pause); err != nil || string(now) != string(then) {
+			return false
+		}
+	}
+	return dials(path)
+}
+
+// pauseFile keeps podman's pause.pid as it was when the service first answered.
+func pauseFile(socket string) string { return strings.TrimSuffix(socket, ".sock") + ".pause" }
+
+func copyFile(from, to string) {
+	if data, err := os.ReadFile(from); err == nil {
+		os.WriteFile(to, data, 0o600)
+	}
 }
 
 func settingsKey() string {
@@ -80,16 +114,17 @@ func dials(path string) bool {
 
 // launch starts a service on a socket that tbx has bound itself, handed over as
 // sd_listen_fds(3) has it: requests queue in the kernel until it is ready.
-func launch(ctx context.Context, program, path string) error {
+func launch(ctx context.Context, program, path, pause string) error {
 	lock, err := flock.Wait(ctx, path+".lock")
 	if err != nil {
 		return err
 	}
 	defer lock.Close()
-	if dials(path) { // another tbx was faster
+	if serves(path, pause) { // another tbx was faster
 		return nil
 	}
 	os.Remove(path)
+	os.Remove(pauseFile(path))
 	listener, err := net.ListenUnix("unix", &net.UnixAddr{Name: path, Net: "unix"})
 	if err != nil {
 		return fmt.Errorf("socket for podman: %w", err)
@@ -139,6 +174,8 @@ func answers(ctx context.Context, program, path string) error {
 	switch {
 	case errors.Is(ctx.Err(), context.DeadlineExceeded):
 		return fail.New(fail.Unable, "podman (%s) has not answered for %v", program, answerTimeout).Hint("see whether this answers: podman info")
+	case ctx.Err() != nil: // the user is tired of waiting
+		return fmt.Errorf("waiting for podman (%s): %w", program, context.Cause(ctx))
 	case err != nil:
 		said := lastLine(logFile(path))
 		e := fail.New(fail.Unable, "podman (%s) does not answer", program)
