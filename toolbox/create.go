@@ -109,6 +109,9 @@ func (m *Manager) mustNotExist(ctx context.Context, e Engine, name Name) error {
 	case c.Name != string(name):
 		return nil // podman found it as the beginning of an id
 	}
+	if b := m.box(c); !b.Managed() && !b.Toolbx() {
+		return fail.New(fail.Exists, "the name %s is taken by a container that is not a toolbox", name).Hint("choose another name")
+	}
 	return existsError(name)
 }
 
