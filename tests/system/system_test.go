@@ -121,6 +121,9 @@ func condition(name string) (bool, error) {
 	switch name {
 	case "systemd":
 		return err == nil, nil
+	case "mqueue": // without it podman cannot make a container that does not share /dev
+		_, err := os.Stat("/dev/mqueue")
+		return err == nil, nil
 	case "cgroup":
 		return err == nil || os.Getenv("CONTAINERS_CONF") != "", nil // tests/lab/user --crun-cgroup
 	}
