@@ -106,6 +106,9 @@ func (m *Manager) mustNotExist(ctx context.Context, e Engine, name Name) error {
 	c, err := e.Inspect(ctx, string(name))
 	switch {
 	case err == nil && c.Name == string(name): // else podman found it as the beginning of an id
+		if b := m.box(c); !b.Managed() && !b.Toolbx() {
+			return fail.New(fail.Exists, "the name %s is taken by a container that is not a toolbox", name).Hint("choose another name")
+		}
 		return existsError(name)
 	case err != nil && !errors.Is(err, fail.NotFound):
 		return err

@@ -15,7 +15,6 @@ import (
 	"syscall"
 	"testing"
 
-
 	"github.com/tbx-project/tbx/images"
 	"github.com/tbx-project/tbx/images/podman"
 	"github.com/tbx-project/tbx/internal/fail"

@@ -19,6 +19,7 @@ import (
 
 	"github.com/tbx-project/tbx/cmd"
 	"github.com/tbx-project/tbx/tests/scriptcmd"
+	"github.com/tbx-project/tbx/toolbox/podman"
 )
 
 // nobody is who tbx runs as when the tests run as root.
@@ -57,10 +58,16 @@ func drop() {
 
 func TestScripts(t *testing.T) {
 	bin := strings.Split(os.Getenv("PATH"), ":")[0] // testscript's, where tbx is
-	build := exec.Command("go", "build", "-o", filepath.Join(bin, "tbx-box"), "../../cmd/tbx-box")
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
+	programs := [][]string{{"-o", filepath.Join(bin, "tbx-box"), "../../cmd/tbx-box"}}
+	if !podman.Bindings { // tbx, which is this test, hands over to tbx-podman
+		programs = append(programs, []string{"-tags", podman.Tags, "-o", filepath.Join(bin, "tbx-podman"), "../../cmd/tbx"})
+	}
+	for _, args := range programs {
+		build := exec.Command("go", append([]string{"build"}, args...)...)
+		build.Env = append(os.Environ(), "CGO_ENABLED=0")
+		if out, err := build.CombinedOutput(); err != nil {
+			t.Fatalf("%v\n%s", err, out)
+		}
 	}
 	if err := os.Chmod(filepath.Dir(bin), 0o711); err != nil {
 		t.Fatal(err)
