@@ -13,6 +13,8 @@ import (
 	"strings"
 	"syscall"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/tbx-project/tbx/internal/fail"
 	"github.com/tbx-project/tbx/toolbox/join"
 )
@@ -184,10 +186,11 @@ func sameDir(a, b string) bool {
 }
 
 // checkDescriptors sees to it that the descriptors to be preserved are open.
-// They reach the command by themselves: nothing closes them on the way.
+// They reach the command by themselves: nothing closes them on the way. What is
+// closed on exec is tbx's own, which took the number because it was free.
 func checkDescriptors(n int) error {
 	for fd := 3; fd < 3+n; fd++ {
-		if _, err := os.Stat("/proc/self/fd/" + strconv.Itoa(fd)); err != nil {
+		if flags, err := unix.FcntlInt(uintptr(fd), unix.F_GETFD, 0); err != nil || flags&unix.FD_CLOEXEC != 0 {
 			return &ExitError{ExitFailed, fail.New(fail.Usage, "descriptor %d cannot be preserved: it is not open", fd)}
 		}
 	}
