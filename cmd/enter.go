@@ -137,9 +137,13 @@ func runSession(ctx context.Context, env *Env, sel *selector, f *sessionFlags, a
 		return err
 	}
 	env.progress().Close()
+	env.signals.release()
+	if err := ctx.Err(); err != nil {
+		return err
+	}
 	switch {
 	case f.bare != "":
-		return s.Exec()
+		return s.Exec(ctx)
 	case f.noTTY && (isTerminal(env.In) || isTerminal(env.Out) || isTerminal(env.Err)):
 		return withoutTerminal(env, name)
 	case f.pty && isTerminal(env.In):
@@ -147,7 +151,7 @@ func runSession(ctx context.Context, env *Env, sel *selector, f *sessionFlags, a
 	case args == nil && terminal && c.Terminal.Announce:
 		return announced(env, m.BoxFile, name)
 	}
-	return s.Exec()
+	return s.Exec(ctx)
 }
 
 // mustChoose is defaultToolbox for a command that cannot wait for a toolbox to
