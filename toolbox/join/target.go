@@ -84,7 +84,12 @@ func (r *Record) OpenUnrecorded() (*Target, error) {
 	return t, nil
 }
 
-func (t *Target) alive() bool { return unix.PidfdSendSignal(t.pidfd, 0, nil, 0) == nil }
+// alive says whether the first process has not ended, zombie or gone: then its
+// pidfd would be readable, pidfd_open(2).
+func (t *Target) alive() bool {
+	n, err := unix.Poll([]unix.PollFd{{Fd: int32(t.pidfd), Events: unix.POLLIN}}, 0)
+	return err == nil && n == 0
+}
 
 // Close releases the descriptors of t.
 func (t *Target) Close() {
