@@ -83,6 +83,7 @@ func prepare() error {
 }
 
 func TestScripts(t *testing.T) {
+	t.Parallel()
 	testscript.Run(t, testscript.Params{
 		Dir:                 ".",
 		Cmds:                scriptcmd.Commands(),
