@@ -144,6 +144,7 @@ func (m *Manager) Remove(ctx context.Context, name Name, force bool) error {
 func (m *Manager) forget(name Name) error {
 	join.Forget(m.Host.TbxRuntime(), string(name))
 	removeFile(m.logFile(name))
+	removeTorn(m.Host.Dirs.Config, name)
 	return removeSpec(m.Host.Dirs.Config, name)
 }
 

@@ -103,6 +103,7 @@ func ownStorageConf() error {
 }
 
 func TestScripts(t *testing.T) {
+	t.Parallel()
 	testscript.Run(t, testscript.Params{
 		Dir:                 ".",
 		Cmds:                scriptcmd.Commands(),

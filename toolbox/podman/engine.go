@@ -258,7 +258,7 @@ func convert(err error) error {
 	}
 	cause := errors.New(clean(model.Message))
 	switch {
-	case model.ResponseCode == http.StatusNotFound, strings.Contains(model.Message, "no such container"):
+	case model.ResponseCode == http.StatusNotFound, strings.HasSuffix(model.Message, "no such container"): // the latter while it is being removed
 		return &fail.Error{Kind: fail.NotFound, Cause: cause}
 	case strings.Contains(model.Message, "is already in use"):
 		return &fail.Error{Kind: fail.Exists, Cause: cause}
