@@ -17,11 +17,12 @@ type selector struct{ toolbox, distro, release string }
 
 func (s *selector) flags(cmd *cobra.Command, env *Env) {
 	f := cmd.Flags()
-	f.StringVarP(&s.toolbox, "toolbox", "c", "", "the toolbox's name (also --container, as in Toolbx)")
-	f.StringVarP(&s.distro, "distro", "d", "", "the default toolbox of another distribution")
-	f.StringVarP(&s.release, "release", "r", "", "the default toolbox of another release")
+	f.StringVarP(&s.toolbox, "toolbox", "c", "", "the toolbox's `NAME` (also --container, as in Toolbx)")
+	f.StringVarP(&s.distro, "distro", "d", "", "the default toolbox of another `DISTRIBUTION`")
+	f.StringVarP(&s.release, "release", "r", "", "the default toolbox of another `RELEASE`")
 	cmd.RegisterFlagCompletionFunc("toolbox", env.completeToolboxes)
 	cmd.RegisterFlagCompletionFunc("distro", env.completeDistros)
+	noCompletion(cmd, "release")
 }
 
 // name returns the toolbox that was asked for, or "" when nothing was said.
@@ -103,7 +104,7 @@ func (e *Env) chooseOrCreate(ctx context.Context, m *toolbox.Manager) (toolbox.N
 	if err != nil || name != "" {
 		return name, err
 	}
-	o := &createOptions{}
+	o := &createOptions{offered: true}
 	choice, err := e.imageChoice(o)
 	if err != nil {
 		return "", err

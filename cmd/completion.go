@@ -1,6 +1,7 @@
 package cmd
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -52,7 +53,9 @@ func (e *Env) completeToolboxes(cmd *cobra.Command, args []string, _ string) ([]
 	}
 	var out []string
 	for _, b := range all {
-		out = append(out, cobra.CompletionWithDesc(string(b.Name), string(b.State)+", "+b.Image))
+		if !slices.Contains(args, string(b.Name)) {
+			out = append(out, cobra.CompletionWithDesc(string(b.Name), string(b.State)+", "+b.Image))
+		}
 	}
 	return out, cobra.ShellCompDirectiveNoFileComp
 }

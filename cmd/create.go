@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"runtime"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -22,6 +23,7 @@ type createOptions struct {
 	volumes, env           []string
 	without                map[string]*bool
 	dryRun                 bool
+	offered                bool // the user said yes to making a toolbox from this image already
 	format                 string
 }
 
@@ -51,16 +53,16 @@ name the toolbox is called after its image, such as debian-toolbox-12.`,
 		ValidArgsFunction: cobra.NoFileCompletions,
 	}
 	f := cmd.Flags()
-	f.StringVarP(&o.image, "image", "i", "", "make it from this image")
-	f.StringVarP(&o.distro, "distro", "d", "", "make it from this distribution's image")
-	f.StringVarP(&o.release, "release", "r", "", "release of the distribution")
-	f.StringVarP(&o.container, "toolbox", "c", "", "the toolbox's name, as in Toolbx (--container)")
-	f.StringVar(&o.home, "home", "", "use this directory of the host as the home, instead of yours")
-	f.StringVar(&o.hostname, "hostname", "", "a host name of its own, instead of the host's")
-	f.StringArrayVar(&o.volumes, "volume", nil, "also mount SOURCE:TARGET[:OPTIONS]; may be repeated")
-	f.StringArrayVar(&o.env, "env", nil, "set NAME=VALUE in every session; may be repeated")
-	f.StringVar(&o.pull, "pull", "missing", "when to ask the registry: missing, always, newer or never")
-	f.StringVar(&o.authfile, "authfile", "", "file with the registry's credentials")
+	f.StringVarP(&o.image, "image", "i", "", "make it from this `IMAGE`")
+	f.StringVarP(&o.distro, "distro", "d", "", "make it from this `DISTRIBUTION`'s image")
+	f.StringVarP(&o.release, "release", "r", "", "`RELEASE` of the distribution")
+	f.StringVarP(&o.container, "toolbox", "c", "", "the toolbox's `NAME` (also --container); the same as the argument")
+	f.StringVar(&o.home, "home", "", "use this `DIRECTORY` of the host as the home, instead of yours")
+	f.StringVar(&o.hostname, "hostname", "", "a host `NAME` of its own, instead of the host's")
+	f.StringArrayVar(&o.volumes, "volume", nil, "also mount `SOURCE:TARGET[:OPTIONS]`; may be repeated")
+	f.StringArrayVar(&o.env, "env", nil, "set `NAME=VALUE` in every session; may be repeated")
+	f.StringVar(&o.pull, "pull", "missing", "`WHEN` to ask the registry: missing, always, newer or never")
+	f.StringVar(&o.authfile, "authfile", "", "`FILE` with the registry's credentials")
 	for _, i := range toolbox.Integrations() {
 		o.without[i.Key] = f.Bool("no-"+i.Key, false, "do not share "+i.What)
 	}
@@ -119,6 +121,9 @@ func (e *Env) imageChoice(o *createOptions) (images.Choice, error) {
 
 // request checks o and turns it into what the manager takes, all but the image.
 func (e *Env) request(o *createOptions) (toolbox.CreateOptions, images.Choice, error) {
+	if o.name != "" && o.container != "" && o.name != o.container {
+		return toolbox.CreateOptions{}, images.Choice{}, fail.New(fail.Usage, "two names are given: %s and %s", o.name, o.container)
+	}
 	choice, err := e.imageChoice(o)
 	if err != nil {
 		return toolbox.CreateOptions{}, choice, err
@@ -156,6 +161,9 @@ func (e *Env) create(ctx context.Context, m *toolbox.Manager, o *createOptions) 
 		return "", err
 	}
 	r.ImageID = img.ID
+	if choice.Local != "" && slices.Contains(img.Names, choice.Local) && !slices.Contains(img.Names, choice.Reference) {
+		r.Image = choice.Local // it was made here, not downloaded
+	}
 	if err := checkArch(choice.Reference, img.Arch); err != nil {
 		return "", err
 	}
@@ -182,13 +190,16 @@ func (e *Env) ensureImage(ctx context.Context, choice images.Choice, o *createOp
 	return images.Ensure(ctx, store, choice, images.EnsureOptions{
 		Policy:    policy,
 		Pull:      images.PullOptions{AuthFile: o.authfile},
-		Ask:       e.askImage,
+		Ask:       func(q images.Question) (bool, error) { return e.askImage(q, o.offered) },
 		Bootstrap: images.BootstrapOptions{StateDir: e.host.Dirs.State},
 		Progress:  e.imageProgress(),
 	})
 }
 
-func (e *Env) askImage(q images.Question) (bool, error) {
+func (e *Env) askImage(q images.Question, offered bool) (bool, error) {
+	if offered && q.Kind == images.AskPull {
+		return true, nil
+	}
 	text := fmt.Sprintf("Image %s is not here. Download it?", q.Reference)
 	if q.Kind == images.AskBootstrap {
 		e.progress().Warn(q.Cause.Error(), "")

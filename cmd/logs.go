@@ -27,7 +27,7 @@ func newLogs(env *Env) *cobra.Command {
 		},
 		ValidArgsFunction: env.completeToolboxes,
 	}
-	cmd.Flags().IntVarP(&tail, "tail", "n", tail, "only the last lines of what the first process wrote; -1: all")
+	cmd.Flags().IntVarP(&tail, "tail", "n", tail, "only the last `N` lines of what the first process wrote; -1: all")
 	noCompletion(cmd, "tail")
 	return cmd
 }

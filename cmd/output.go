@@ -14,7 +14,7 @@ import (
 
 // formatFlag adds --format. The schemas of the JSON are in docs/schema.
 func formatFlag(cmd *cobra.Command, format *string) {
-	cmd.Flags().StringVar(format, "format", "text", "how to print: text or json")
+	cmd.Flags().StringVar(format, "format", "text", "print as `FORMAT`: text or json")
 	cmd.RegisterFlagCompletionFunc("format", cobra.FixedCompletions([]string{"text", "json"}, cobra.ShellCompDirectiveNoFileComp))
 }
 

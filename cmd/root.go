@@ -1,6 +1,7 @@
 package cmd
 
 import (
+	"os"
 	"strings"
 
 	"github.com/sirupsen/logrus"
@@ -22,8 +23,9 @@ func newRoot(env *Env) *cobra.Command {
 		Use:   "tbx",
 		Short: "Toolboxes to work in, on a host that stays as it is",
 		Long: `tbx gives you toolboxes: containers of your own that share your home, display,
-sound, sockets and devices with the host, where installing software just works
-and nothing touches the host.`,
+sound, sockets and devices with the host. What is installed in one stays in it,
+and the host's own system stays as it is. A toolbox is no sandbox: what runs in
+it can do what you can.`,
 		Example: `  tbx enter                     a shell in your toolbox; offers to make one
   tbx create --distro debian    another toolbox
   tbx run make                  one command in it`,
@@ -69,7 +71,8 @@ and nothing touches the host.`,
 	flags.BoolVarP(&env.Yes, "yes", "y", false, "answer every question with yes")
 	flags.BoolVar(&env.Quiet, "quiet", false, "show no progress")
 	flags.CountVarP(&verbose, "verbose", "v", "say what is done; twice: also what podman does")
-	flags.StringVar(&level, "log-level", "", "log messages of this level and above: trace, debug, info, warn, error")
+	flags.StringVar(&level, "log-level", "", "log messages of this `LEVEL` and above: trace, debug, info, warn, error")
+	root.RegisterFlagCompletionFunc("log-level", cobra.FixedCompletions([]string{"trace", "debug", "info", "warn", "error"}, cobra.ShellCompDirectiveNoFileComp))
 	flags.BoolVar(&podmanLog, "log-podman", false, "accepted for Toolbx's sake; podman's messages are shown where they matter")
 	flags.MarkHidden("log-podman")
 	root.SetGlobalNormalizationFunc(func(_ *pflag.FlagSet, name string) pflag.NormalizedName {
@@ -122,3 +125,6 @@ func atMostOne(cmd *cobra.Command, args []string) error {
 	}
 	return nil
 }
+
+// Root returns the commands as tbx has them, for what is generated from them.
+func Root() *cobra.Command { return newRoot(newEnv(os.Stdin, os.Stdout, os.Stderr, os.Environ())) }

@@ -53,7 +53,7 @@ func newStop(env *Env) *cobra.Command {
 		ValidArgsFunction: env.completeToolboxes,
 	}
 	cmd.Flags().BoolVarP(&all, "all", "a", false, "all toolboxes")
-	cmd.Flags().IntVarP(&grace, "time", "t", grace, "seconds to wait before what still runs is killed")
+	cmd.Flags().IntVarP(&grace, "time", "t", grace, "`SECONDS` to wait before what still runs is killed")
 	noCompletion(cmd, "time")
 	return cmd
 }

@@ -36,6 +36,8 @@ func ParsePullPolicy(s string) (PullPolicy, error) {
 type Question struct {
 	Kind      QuestionKind
 	Reference string // what would be downloaded or made
+	Bytes     int64  // in AskPull: how much would be downloaded; 0 when the registry did not say
+	Free      int64  // in AskPull: bytes left on the store's disk; 0 when Bytes is
 	Tool      string // in AskBootstrap: the program that would make it
 	Cause     error  // in AskBootstrap: why there was no pull
 }
@@ -56,8 +58,13 @@ type EnsureOptions struct {
 	// Ask answers a Question; false is a no. Where nobody can be asked it
 	// returns an error of kind fail.NeedAnswer. It must not be nil.
 	Ask       func(Question) (bool, error)
-	Bootstrap BootstrapOptions
-	Progress  Progress
+	Registry  Registry         // says how large a download will be; may be nil, unless Trust is set
+	Bootstrap BootstrapOptions // its StateDir also keeps the records of pulls
+	// Trust, where set, refuses every image for which nothing vouches, unless
+	// UnsignedOK.
+	Trust      *Trust
+	UnsignedOK bool
+	Progress   Progress
 }
 
 // Ensure returns the image of ch, getting it where it has to: an image that is
@@ -71,7 +78,7 @@ func Ensure(ctx context.Context, store Store, ch Choice, opts EnsureOptions) (Im
 		return Image{}, err
 	}
 	if !missing && opts.Policy != PullAlways && opts.Policy != PullNewer {
-		return here, nil
+		return here, opts.vouched(here)
 	}
 	if opts.Policy == PullNever {
 		return Image{}, fail.New(fail.NotFound, "image %s: it is not in the local store", ch.Reference).Hint("leave out --pull never to download it")
@@ -80,23 +87,27 @@ func Ensure(ctx context.Context, store Store, ch Choice, opts EnsureOptions) (Im
 		return Image{}, err
 	} else if ref.Local() {
 		if !missing {
-			return here, nil // there is no registry to ask
+			return here, opts.vouched(here) // there is no registry to ask
 		}
 		return Image{}, notHere(ch.Reference)
 	}
 	if missing {
-		if err := ask(opts, Question{Kind: AskPull, Reference: ch.Reference}); err != nil {
+		q, err := weigh(ctx, store, ch.Reference, opts)
+		if err == nil {
+			err = ask(opts, q)
+		}
+		if err != nil {
 			return Image{}, err
 		}
 	}
-	img, err := Pull(ctx, store, ch.Reference, opts.Pull, opts.Progress)
+	img, err := opts.pull(ctx, store, ch.Reference)
 	switch {
 	case err == nil:
 		return img, nil
 	case ctx.Err() != nil || !errors.Is(err, ErrUnreachable):
 		return Image{}, err
 	case !missing && opts.Policy == PullNewer:
-		return here, nil
+		return here, opts.vouched(here)
 	case !missing || ch.Bootstrap == nil:
 		return Image{}, err
 	}
@@ -110,11 +121,70 @@ func Ensure(ctx context.Context, store Store, ch Choice, opts EnsureOptions) (Im
 	return Bootstrap(ctx, store, ch, opts.Bootstrap, opts.Progress)
 }
 
-// Pull fetches ref and prepares it.
-func Pull(ctx context.Context, store Store, ref string, opts PullOptions, progress Progress) (Image, error) {
+// weigh finds how large the download will be and refuses one that cannot fit.
+// A registry that does not say must not keep anybody from pulling.
+func weigh(ctx context.Context, store Store, ref string, opts EnsureOptions) (Question, error) {
+	q := Question{Kind: AskPull, Reference: ref}
+	if opts.Registry == nil {
+		return q, nil
+	}
+	bytes, err := opts.Registry.Size(ctx, ref, opts.Pull.Platform)
+	if err != nil {
+		return q, nil
+	}
+	free, err := store.Free(ctx)
+	if err != nil {
+		return q, nil
+	}
+	q.Bytes, q.Free = bytes, free
+	// The compressed layers, the layers unpacked and the layers mapped: each
+	// is at least as large as the download.
+	if least := 3 * bytes; least > free {
+		return q, PullFailure(ref, fmt.Errorf("%w: it needs more than %d MB and there are %d", ErrDiskFull, least>>20, free>>20))
+	}
+	return q, nil
+}
+
+// pull fetches ref in the way that the options demand, records and prepares it.
+func (o EnsureOptions) pull(ctx context.Context, store Store, ref string) (Image, error) {
+	if o.Trust == nil || o.UnsignedOK {
+		return Pull(ctx, store, o.Bootstrap.StateDir, ref, o.Pull, o.Progress)
+	}
+	img, err := VerifiedPull(ctx, store, o.Registry, *o.Trust, o.Bootstrap.StateDir, ref, o.Pull, o.Progress)
+	if err != nil {
+		return Image{}, err
+	}
+	return img, prepare(ctx, store, img, o.Progress)
+}
+
+// vouched refuses an image that came here unverified.
+func (o EnsureOptions) vouched(img Image) error {
+	if o.Trust == nil || o.UnsignedOK {
+		return nil
+	}
+	_, ok, err := RecordsIn(o.Bootstrap.StateDir).Vouched(img)
+	if err != nil {
+		return fmt.Errorf("image %s: its record: %w", img.name(), err)
+	}
+	if !ok {
+		return fail.Wrap(fail.Unable, ErrPolicy, "image %s: signatures are required, and nobody vouches for it", img.name()).
+			Hint("--pull always fetches it anew and checks its signature; --unsigned-ok takes it as it is")
+	}
+	return nil
+}
+
+// Pull fetches ref, records where it came from below stateDir, and prepares it.
+func Pull(ctx context.Context, store Store, stateDir, ref string, opts PullOptions, progress Progress) (Image, error) {
 	img, err := store.Pull(ctx, ref, opts, progress)
 	if err != nil {
 		return Image{}, err
+	}
+	// An unverified pull of an image does not unsay that it was verified once.
+	records := RecordsIn(stateDir)
+	if rec, ok, err := records.Load(img.ID); err != nil || !ok || rec.Signer == "" {
+		if err := records.Save(Record{Image: img.ID, Reference: ref, Origin: OriginPull, Digest: img.Digest()}); err != nil {
+			return Image{}, fmt.Errorf("image %s: record its origin: %w", escape.Text(ref), err)
+		}
 	}
 	return img, prepare(ctx, store, img, progress)
 }

@@ -9,17 +9,19 @@ import (
 
 // Image is what the store knows of one image.
 type Image struct {
-	ID         string    `json:"id"`      // 64 hex digits
-	Names      []string  `json:"names"`   // repository:tag, fully qualified
-	Digests    []string  `json:"digests"` // repository@sha256:…; what a registry calls it
-	Created    time.Time `json:"created"`
-	Size       int64     `json:"size"` // bytes unpacked, shared layers counted in full
-	OS         string    `json:"os"`
-	Arch       string    `json:"arch"` // as Go and OCI spell it: amd64, arm64
-	User       string    `json:"user"`
-	Env        []string  `json:"env"`
-	Cmd        []string  `json:"cmd"`
-	Entrypoint []string  `json:"entrypoint"`
+	ID      string    `json:"id"`      // 64 hex digits
+	Names   []string  `json:"names"`   // repository:tag, fully qualified
+	Digests []string  `json:"digests"` // repository@sha256:…; what a registry calls it
+	Created time.Time `json:"created"`
+	// Size is what the image takes on disk, shared layers counted in full. An
+	// image that is prepared counts twice, because its layers are there twice.
+	Size       int64    `json:"size"`
+	OS         string   `json:"os"`
+	Arch       string   `json:"arch"` // as Go and OCI spell it: amd64, arm64
+	User       string   `json:"user"`
+	Env        []string `json:"env"`
+	Cmd        []string `json:"cmd"`
+	Entrypoint []string `json:"entrypoint"`
 	// Labels come from whoever made the image: show them, never act on them.
 	Labels map[string]string `json:"labels"`
 }
@@ -36,6 +38,19 @@ type Store interface {
 	// Import makes an image named ref of the root file system in tar. An
 	// error from tar ends it with no image made.
 	Import(ctx context.Context, tar io.Reader, ref string, changes []string) (Image, error)
+	// Build makes an image named b.Tag, reporting each line of the build.
+	Build(ctx context.Context, b Build, progress Progress) (Image, error)
+	// List gives all images. User, Env, Cmd, Entrypoint, OS and Arch are empty.
+	List(ctx context.Context) ([]Image, error)
+	// Users gives the names of the containers made from each image, by image ID.
+	Users(ctx context.Context) (map[string][]string, error)
+	// Remove takes the name ref from its image, and removes the image with its
+	// last name. It never removes a container.
+	Remove(ctx context.Context, ref string) error
+	// Tag gives the image another name.
+	Tag(ctx context.Context, id, ref string) error
+	// Free is how many bytes the store's disk has left for this user.
+	Free(ctx context.Context) (int64, error)
 	// Prepare maps the image's layers for the user namespace of toolboxes, so
 	// that the first one made from it does not have to. It may be repeated.
 	Prepare(ctx context.Context, id string) error
@@ -44,7 +59,13 @@ type Store interface {
 // PullOptions say how to pull; the zero value is podman's default for all.
 type PullOptions struct {
 	Platform string // OS/ARCH[/VARIANT]
-	AuthFile string // containers-auth.json(5), instead of what podman login wrote
+	// AuthFile is a containers-auth.json(5) instead of what podman login
+	// wrote. The service does not see the caller's $REGISTRY_AUTH_FILE.
+	AuthFile string
+	// SignaturePolicy is a containers-policy.json(5) that decides instead of
+	// podman's own. Bytes are not reported then: it takes the podman command,
+	// because the service has no such option.
+	SignaturePolicy string
 	// Quiet is how long the registry may send nothing before the pull is
 	// given up as stalled. 0 means DefaultQuiet.
 	Quiet time.Duration
@@ -64,6 +85,7 @@ const (
 	StageBootstrap Stage = "bootstrap" // Text is a line of the tool; Done counts bytes of the root file system
 	StagePrepare   Stage = "prepare"   // mapping layers for the user namespace
 	StageBuild     Stage = "build"     // Text is a line of the build
+	StageWarning   Stage = "warning"   // at any time: Text is a sentence that the user should see
 )
 
 // Event is one step of progress.

@@ -74,7 +74,8 @@ func (m *Manager) Create(ctx context.Context, o CreateOptions) error {
 		return err
 	}
 	m.stage("creating toolbox %s from %s", o.Name, o.Image)
-	if _, err := e.Create(ctx, p); err != nil {
+	id, err := e.Create(ctx, p)
+	if err != nil {
 		if ctx.Err() == nil { // else podman may still be at it: the next call will see
 			removeSpec(m.Host.Dirs.Config, o.Name)
 		}
@@ -84,20 +85,41 @@ func (m *Manager) Create(ctx context.Context, o CreateOptions) error {
 		return fail.Wrap(nil, err, "toolbox %s cannot be created", o.Name)
 	}
 	join.Forget(m.Host.TbxRuntime(), string(o.Name))
+	m.warnOfVFS(ctx, e, id)
 	return nil
 }
 
+// warnOfVFS tells a user whose podman copies whole images for every container,
+// as podman 4.3 on Debian may for users without a storage.conf.
+func (m *Manager) warnOfVFS(ctx context.Context, e Engine, id string) {
+	c, err := e.Inspect(ctx, id)
+	if err == nil && strings.Contains(c.NamesTable, "/vfs-containers/") {
+		m.Progress.Warn("your podman copies the whole image for every toolbox (storage driver vfs)",
+			`write driver = "overlay" below [storage] in ~/.config/containers/storage.conf; images and containers must be made anew then`)
+	}
+}
+
+// mustNotExist makes sure that name is free, for a container and for a
+// specification: one that is kept under it may be of a toolbox that podman
+// renamed behind tbx's back, which would be lost with it.
 func (m *Manager) mustNotExist(ctx context.Context, e Engine, name Name) error {
 	c, err := e.Inspect(ctx, string(name))
 	switch {
-	case errors.Is(err, fail.NotFound):
-		return nil
-	case err != nil:
+	case err == nil && c.Name == string(name): // else podman found it as the beginning of an id
+		if b := m.box(c); !b.Managed() && !b.Toolbx() {
+			return fail.New(fail.Exists, "the name %s is taken by a container that is not a toolbox", name).Hint("choose another name")
+		}
+		return existsError(name)
+	case err != nil && !errors.Is(err, fail.NotFound):
 		return err
-	case c.Name != string(name):
-		return nil // podman found it as the beginning of an id
+	case !m.leftover(name):
+		return nil
 	}
-	return existsError(name)
+	all, err := e.List(ctx)
+	if err == nil {
+		m.followRename(name, all)
+	}
+	return err
 }
 
 func existsError(name Name) error {

@@ -3,7 +3,11 @@ package toolbox
 import (
 	"context"
 	"io"
+	"path"
+	"strings"
 	"time"
+
+	"github.com/tbx-project/tbx/toolbox/boxinit"
 )
 
 // Engine is what a Manager needs of a container engine. An error wraps
@@ -58,6 +62,7 @@ type Container struct {
 	PID        int       // of the first process; 0: not running
 	Runtime    string    // OCI runtime: name or path
 	Labels     map[string]string
+	Command    []string // of the first process
 	Env        []string
 	Mounts     []Mapping // of the host's directories
 	NamesTable string    // path of containers/storage's table of names; see join.Names
@@ -66,8 +71,17 @@ type Container struct {
 // Mapping says that the host's directory Source is Target inside.
 type Mapping struct{ Source, Target string }
 
-// Toolbx says whether the container was made by Toolbx or for its users.
-func (c *Container) Toolbx() bool { return c.Labels[LabelToolbx] == "true" }
+// Toolbx says whether the container was made by Toolbx. The label alone does not
+// say so: every container has the labels of its image.
+func (c *Container) Toolbx() bool {
+	return c.Labels[LabelToolbx] == "true" && len(c.Command) > 0 && path.Base(c.Command[0]) == "toolbox"
+}
+
+// ours says whether tbx made the container. An image may carry tbx's labels, but
+// it has no say in the command.
+func (c *Container) ours() bool {
+	return len(c.Command) > 0 && strings.HasPrefix(c.Command[0], boxinit.BoxDir+"/")
+}
 
 // Progress is told what happens while a user waits.
 type Progress interface {

@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/tbx-project/tbx/internal/fail"
@@ -29,7 +30,7 @@ func (m *Manager) initConfig(b *Box) boxinit.Config {
 	h, s := m.Host, b.Spec
 	cfg := boxinit.Config{
 		Name:       string(b.Name),
-		User:       boxinit.User{Name: h.User, Gecos: h.Gecos, Home: h.Home, UID: h.UID, GID: h.GID, Group: h.Group},
+		User:       boxinit.User{Name: h.User, Gecos: h.Gecos, Home: h.Home, RealHome: h.RealHome, UID: h.UID, GID: h.GID, Group: h.Group},
 		Shells:     []string{h.Shell, "/usr" + h.Shell, "/bin/bash", "/usr/bin/bash", "/bin/sh", "/usr/bin/sh"},
 		Hostname:   h.Hostname,
 		HostHome:   h.HomeLink,
@@ -67,6 +68,9 @@ func (m *Manager) initConfig(b *Box) boxinit.Config {
 	if !s.Has(Tmp) {
 		link(X11, "/tmp/.X11-unix")
 	}
+	if !s.Has(HostView) && s.Has(DNS) {
+		cfg.Files = append(slices.Clone(cfg.Files), copies("/etc/resolv.conf", "/etc/hosts", "/etc/host.conf")...)
+	}
 	if s.Has(Media) {
 		cfg.Binds = []string{"/media", "/mnt", "/run/media", "/var/mnt"}
 	}
@@ -78,6 +82,18 @@ func (m *Manager) initConfig(b *Box) boxinit.Config {
 		}
 	}
 	return cfg
+}
+
+// copies are files of the host for a toolbox that cannot follow them: they are as
+// of the toolbox's start.
+func copies(paths ...string) []boxinit.File {
+	var out []boxinit.File
+	for _, p := range paths {
+		if data, err := os.ReadFile(p); err == nil {
+			out = append(out, boxinit.File{Path: p, Content: string(data), Mode: 0o644})
+		}
+	}
+	return out
 }
 
 // runtimeLinks lists what of the runtime directory is shared when not all is.
@@ -132,7 +148,7 @@ func (i *initRun) byJoining(ctx context.Context, r *join.Record, joinErr error, 
 	bound.Args, bound.Env, bound.ExtraFiles = cmd.Args, cmd.Env, cmd.ExtraFiles
 	var out, errs bytes.Buffer
 	bound.Stdout, bound.Stderr = &out, &errs
-	if bound.Stdin, err = i.input(i.config); err != nil {
+	if bound.Stdin, err = i.input(); err != nil {
 		return nil, err
 	}
 	err = bound.Run()
@@ -143,11 +159,10 @@ func (i *initRun) byJoining(ctx context.Context, r *join.Record, joinErr error, 
 func (i *initRun) byEngine(ctx context.Context, e Engine, id, box string) (*boxinit.Summary, error) {
 	ctx, cancel := context.WithTimeout(ctx, initTimeout)
 	defer cancel()
-	cfg := i.config
-	if cfg.HostTreeFD != 0 {
-		cfg.HostTreeFD, cfg.HostFiles = 0, false
+	if i.config.HostTreeFD != 0 {
+		i.config.HostTreeFD, i.config.HostFiles = 0, false
 	}
-	in, err := i.input(cfg)
+	in, err := i.input()
 	if err != nil {
 		return nil, err
 	}
@@ -156,8 +171,8 @@ func (i *initRun) byEngine(ctx context.Context, e Engine, id, box string) (*boxi
 	return i.judge(&out, "", err)
 }
 
-func (i *initRun) input(cfg boxinit.Config) (io.Reader, error) {
-	data, err := json.Marshal(cfg)
+func (i *initRun) input() (io.Reader, error) {
+	data, err := json.Marshal(i.config)
 	return bytes.NewReader(data), err
 }
 

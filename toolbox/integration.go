@@ -14,6 +14,16 @@ type Integration struct {
 	What string // for help texts, after "do not share"
 }
 
+// throughHostView says whether an integration works by links into the host view,
+// and so not without it.
+func throughHostView(key string) bool {
+	switch key {
+	case SystemBus, Timezone, HostServices, Media, Terminfo:
+		return true
+	}
+	return false
+}
+
 // The integrations' keys.
 const (
 	Home         = "home"
@@ -42,7 +52,7 @@ const (
 func Integrations() []Integration {
 	return []Integration{
 		{Home, "the home directory"},
-		{HostView, "the host's files at /run/host"},
+		{HostView, "the host's files at /run/host, nor what is linked from there"},
 		{Tmp, "/tmp"},
 		{Media, "disks below /media, /mnt and /run/media"},
 		{X11, "the X11 display"},

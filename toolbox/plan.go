@@ -172,15 +172,17 @@ func ParseVolume(v string) (Mount, error) {
 	if len(parts) == 3 {
 		for _, o := range strings.Split(parts[2], ",") {
 			switch o {
-			case "ro", "rw", "noexec", "exec", "nosuid", "suid", "nodev", "dev", "bind", "rbind",
-				"shared", "rshared", "slave", "rslave", "private", "rprivate", "z", "Z", "U", "idmap", "O":
-				m.Options = append(m.Options, o)
+			case "shared", "rshared", "slave", "rslave", "private", "rprivate":
+				m.Options = slices.DeleteFunc(m.Options, func(o string) bool { return o == "rslave" })
+			case "bind":
+				m.Options = slices.DeleteFunc(m.Options, func(o string) bool { return o == "rbind" })
+			case "ro", "rw", "noexec", "exec", "nosuid", "suid", "nodev", "dev", "rbind", "z", "Z", "U", "idmap", "O":
 			default:
 				return bad("there is no mount option " + strconv.Quote(o))
 			}
-		}
-		if slices.ContainsFunc([]string{"shared", "rshared", "slave", "private", "rprivate"}, func(o string) bool { return slices.Contains(m.Options, o) }) {
-			m.Options = slices.DeleteFunc(m.Options, func(o string) bool { return o == "rslave" })
+			if !slices.Contains(m.Options, o) {
+				m.Options = append(m.Options, o)
+			}
 		}
 	}
 	return m, nil

@@ -30,6 +30,8 @@ func (p *Prepared) BehindPTY(cmd *exec.Cmd) error {
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
 	signals := catch(unix.SIGINT, unix.SIGQUIT, unix.SIGTERM)
 	defer signal.Stop(signals)
+	terminal := catch(unix.SIGWINCH, unix.SIGHUP)
+	defer signal.Stop(terminal)
 	if err := cmd.Start(); err != nil {
 		slave.Close()
 		return err
@@ -40,8 +42,6 @@ func (p *Prepared) BehindPTY(cmd *exec.Cmd) error {
 	if err == nil {
 		defer term.Restore(int(os.Stdin.Fd()), old)
 	}
-	terminal := catch(unix.SIGWINCH, unix.SIGHUP)
-	defer signal.Stop(terminal)
 	go func() {
 		for s := range terminal {
 			if s == unix.SIGWINCH {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -11,6 +12,8 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/tbx-project/tbx/internal/fail"
 	"github.com/tbx-project/tbx/toolbox/join"
@@ -52,58 +55,66 @@ type SessionOptions struct {
 
 // Prepared is a session that is about to begin.
 type Prepared struct {
-	Record *join.Record
-	target *join.Target // nil: by podman
-	host   *Host
-	opts   SessionOptions
+	Record  *join.Record
+	target  *join.Target // nil: by podman
+	manager *Manager
+	host    *Host
+	opts    SessionOptions
 }
 
 // Open finds the toolbox, starts it where it must, and returns a session. A
 // toolbox that runs and is set up is entered without asking podman anything.
 func (m *Manager) Open(ctx context.Context, name Name, o SessionOptions) (*Prepared, error) {
 	dir := m.Host.TbxRuntime()
-	for range 2 {
-		r, err := join.Load(dir, string(name))
-		if err != nil {
-			break
-		}
+	if r, err := join.Load(dir, string(name)); err == nil {
 		t, err := r.Open(dir)
 		if err == nil {
-			return &Prepared{r, t, m.Host, o}, nil
+			return &Prepared{r, t, m, m.Host, o}, nil
 		}
+		m.debug("toolbox %s is not as recorded: %v", name, err)
 		if errors.Is(err, join.ErrPaused) {
 			return nil, pausedError(name)
 		}
-		// Start knows why, and puts it right.
-		if _, err := m.Start(ctx, name); err != nil {
-			return nil, err
-		}
 	}
-	r, err := m.Start(ctx, name)
-	if err != nil {
-		return nil, err
+	p := &Prepared{manager: m, host: m.Host, opts: o}
+	return p, p.start(ctx, name)
+}
+
+// start has the toolbox started, which knows what is different and puts it
+// right, and opens it anew.
+func (p *Prepared) start(ctx context.Context, name Name) error {
+	var err error
+	if p.Record, err = p.manager.Start(ctx, name); err != nil {
+		return err
 	}
-	p := &Prepared{Record: r, host: m.Host, opts: o}
-	if t, err := r.Open(dir); err == nil {
-		p.target = t
+	if p.target, err = p.Record.Open(p.host.TbxRuntime()); err != nil {
+		p.manager.debug("toolbox %s is entered by podman exec: %v", name, err)
+		p.target = nil
 	}
-	return p, nil
+	return nil
 }
 
 // Exec becomes the session: on success it does not return.
-func (p *Prepared) Exec() error {
-	if p.target == nil {
-		return p.byPodman()
+func (p *Prepared) Exec(ctx context.Context) error {
+	for again := true; p.target != nil; again = false {
+		s, err := p.session()
+		if err != nil {
+			return err
+		}
+		err = p.target.Exec(s, p.host.RuntimeDir)
+		switch {
+		case !errors.Is(err, join.ErrStale):
+			return err
+		case !again:
+			p.target = nil
+			continue
+		}
+		p.manager.debug("toolbox %s cannot be joined: %v", p.Record.Name, err)
+		if err := p.start(ctx, Name(p.Record.Name)); err != nil { // it was stopped in this moment, perhaps
+			return err
+		}
 	}
-	s, err := p.session()
-	if err != nil {
-		return err
-	}
-	err = p.target.Exec(s, p.host.RuntimeDir)
-	if errors.Is(err, join.ErrStale) {
-		return p.byPodman()
-	}
-	return err
+	return p.byPodman()
 }
 
 // session composes what join runs, and refuses what cannot work while there is
@@ -119,13 +130,17 @@ func (p *Prepared) session() (*join.Session, error) {
 	if err != nil {
 		return nil, err
 	}
-	if !p.target.LookPath(args[0], env, dir) {
+	switch err := p.target.LookPath(args[0], env, dir); {
+	case errors.Is(err, fs.ErrPermission):
+		return nil, &ExitError{ExitDenied, fail.New(nil, "%s in toolbox %s is not a program that may be run", args[0], r.Name).
+			Hint("look at it with: tbx run %s -- ls -ld %s", r.Name, args[0])}
+	case err != nil:
 		return nil, &ExitError{ExitNotFound, fail.New(fail.NotFound, "command %s is not in toolbox %s", args[0], r.Name)}
 	}
 	if err := checkDescriptors(o.PreserveFDs); err != nil {
 		return nil, err
 	}
-	return &join.Session{Args: args, Env: env, Dir: dir, Root: o.Root, Box: r.Box}, nil
+	return &join.Session{Args: args, Env: env, Dir: dir, Root: o.Root, Box: r.Box, DropGroups: slices.Contains(r.Without, Groups)}, nil
 }
 
 // command returns the command, or the login shell.
@@ -147,7 +162,7 @@ func (p *Prepared) command() ([]string, error) {
 // shell returns the login shell: the caller's if the toolbox has it, also since
 // a moment ago, else what the initialiser found.
 func (p *Prepared) shell() string {
-	if want := p.host.Shell; p.target != nil && want != "" && p.target.LookPath(want, nil, "/") {
+	if want := p.host.Shell; p.target != nil && want != "" && p.target.LookPath(want, nil, "/") == nil {
 		return want
 	}
 	return p.Record.Shell
@@ -185,10 +200,11 @@ func sameDir(a, b string) bool {
 }
 
 // checkDescriptors sees to it that the descriptors to be preserved are open.
-// They reach the command by themselves: nothing closes them on the way.
+// They reach the command by themselves: nothing closes them on the way. What is
+// closed on exec is tbx's own, which took the number because it was free.
 func checkDescriptors(n int) error {
 	for fd := 3; fd < 3+n; fd++ {
-		if _, err := os.Stat("/proc/self/fd/" + strconv.Itoa(fd)); err != nil {
+		if flags, err := unix.FcntlInt(uintptr(fd), unix.F_GETFD, 0); err != nil || flags&unix.FD_CLOEXEC != 0 {
 			return &ExitError{ExitFailed, fail.New(fail.Usage, "descriptor %d cannot be preserved: it is not open", fd)}
 		}
 	}

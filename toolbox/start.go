@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strconv"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/tbx-project/tbx/internal/fail"
 	"github.com/tbx-project/tbx/toolbox/boxinit"
 	"github.com/tbx-project/tbx/toolbox/join"
@@ -30,6 +32,9 @@ func (m *Manager) Start(ctx context.Context, name Name) (*join.Record, error) {
 		}
 	}
 	b, err := m.Find(ctx, name)
+	if err == nil {
+		err = b.SpecErr
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -57,6 +62,11 @@ func (m *Manager) run(ctx context.Context, e Engine, b *Box) (*Box, error) {
 	}
 	if b.runs() { // its first process died without podman's noticing, or a stop did not end
 		if err := m.stop(ctx, e, b, 0); err != nil {
+			return nil, err
+		}
+	}
+	if b.Managed() {
+		if err := restoreBox(m.Host, m.BoxFile, b.Command[0]); err != nil {
 			return nil, err
 		}
 	}
@@ -118,7 +128,10 @@ func (m *Manager) initialise(ctx context.Context, e Engine, b *Box) (*join.Recor
 	if err != nil {
 		return nil, err
 	}
-	r.Shell, r.HostFiles = summary.Shell, cfg.HostFiles
+	r.Shell, r.HostFiles = summary.Shell, init.config.HostFiles
+	if summary.Watch {
+		unix.Kill(r.PID, unix.SIGHUP) // its first process is the user's, and at worst the file stays as it is
+	}
 	if joinErr == nil {
 		if err := r.Save(m.Host.TbxRuntime()); err != nil {
 			m.Progress.Warn("toolbox "+string(b.Name)+" will be slow to enter: "+err.Error(), "")

@@ -1,10 +1,11 @@
 // Package podman implements images.Store over the REST service of podman 4.3
-// and later, through the connection that the podman bindings made.
+// and later, and with the podman command for the two things that the service
+// cannot do: a pull under another signature policy, and a build.
 //
-// It takes from the bindings only the connection and the error model, and
-// declares the few fields that it reads: their images and specgen packages
-// would cost every start of tbx 2 ms of initialisers, and they drop the bytes
-// of a pull. It must not start a service or choose a socket.
+// Of the bindings it takes only the error model, and declares the few fields
+// that it reads: their images package drops the bytes of a pull, and it and
+// specgen cost every start 2 ms of initialisers. It must not start a service or
+// choose a socket.
 package podman
 
 import (
@@ -20,6 +21,7 @@ import (
 	"time"
 
 	"github.com/containers/podman/v4/pkg/errorhandling"
+	"golang.org/x/sys/unix"
 
 	"github.com/tbx-project/tbx/images"
 	"github.com/tbx-project/tbx/internal/escape"
@@ -140,6 +142,87 @@ func (s *Store) Inspect(ctx context.Context, ref string) (images.Image, error) {
 		img.Created = *data.Created
 	}
 	return img, nil
+}
+
+// List implements images.Store with one request.
+func (s *Store) List(ctx context.Context) ([]images.Image, error) {
+	var list []struct {
+		ID          string `json:"Id"`
+		Names       []string
+		RepoDigests []string
+		Created     int64
+		Size        int64
+		Labels      map[string]string
+	}
+	if err := s.exchange(ctx, http.MethodGet, libpod+"/images/json", nil, nil, &list); err != nil {
+		return nil, fmt.Errorf("list of images: %w", err)
+	}
+	out := make([]images.Image, len(list))
+	for i, l := range list {
+		out[i] = images.Image{ID: l.ID, Names: l.Names, Digests: l.RepoDigests, Created: time.Unix(l.Created, 0).UTC(), Size: l.Size, Labels: l.Labels}
+	}
+	return out, nil
+}
+
+// Users implements images.Store.
+func (s *Store) Users(ctx context.Context) (map[string][]string, error) {
+	var list []struct {
+		ImageID string
+		Names   []string
+	}
+	if err := s.exchange(ctx, http.MethodGet, libpod+"/containers/json", url.Values{"all": {"true"}}, nil, &list); err != nil {
+		return nil, fmt.Errorf("list of containers: %w", err)
+	}
+	out := map[string][]string{}
+	for _, c := range list {
+		out[c.ImageID] = append(out[c.ImageID], c.Names...)
+	}
+	return out, nil
+}
+
+// Remove implements images.Store.
+func (s *Store) Remove(ctx context.Context, ref string) error {
+	err := s.exchange(ctx, http.MethodDelete, libpod+"/images/"+url.PathEscape(ref), nil, nil, nil)
+	switch {
+	case status(err) == http.StatusNotFound:
+		return fail.New(fail.NotFound, "image %s: it is not in the local store", escape.Text(ref))
+	case err != nil:
+		return fmt.Errorf("image %s: remove: %w", escape.Text(ref), err)
+	}
+	return nil
+}
+
+// Tag implements images.Store.
+func (s *Store) Tag(ctx context.Context, id, ref string) error {
+	parsed, err := images.ParseRef(ref)
+	if err != nil {
+		return err
+	}
+	if parsed.Tag == "" {
+		parsed.Tag = "latest"
+	}
+	query := url.Values{"repo": {parsed.Name()}, "tag": {parsed.Tag}}
+	if err := s.exchange(ctx, http.MethodPost, libpod+"/images/"+url.PathEscape(id)+"/tag", query, nil, nil); err != nil {
+		return fmt.Errorf("image %s: tag %s: %w", escape.Text(id), ref, err)
+	}
+	return nil
+}
+
+// Free implements images.Store.
+func (s *Store) Free(ctx context.Context) (int64, error) {
+	var info struct {
+		Store struct {
+			GraphRoot string `json:"graphRoot"`
+		} `json:"store"`
+	}
+	if err := s.exchange(ctx, http.MethodGet, libpod+"/info", nil, nil, &info); err != nil {
+		return 0, err
+	}
+	var fs unix.Statfs_t
+	if err := unix.Statfs(info.Store.GraphRoot, &fs); err != nil {
+		return 0, fmt.Errorf("disk of %s: %w", info.Store.GraphRoot, err)
+	}
+	return int64(fs.Bavail) * fs.Bsize, nil
 }
 
 // Import implements images.Store.

@@ -3,7 +3,6 @@
 package podman_test
 
 import (
-	"context"
 	"net"
 	"os"
 	"os/exec"
@@ -11,8 +10,6 @@ import (
 	"strings"
 	"testing"
 	"time"
-
-	"github.com/containers/podman/v4/pkg/bindings"
 
 	"github.com/tbx-project/tbx/images"
 	"github.com/tbx-project/tbx/images/podman"
@@ -23,7 +20,8 @@ type machine struct {
 	t     *testing.T
 	store *podman.Store
 	dir   string
-	env   []string
+
+	service *exec.Cmd // podman system service
 }
 
 // newMachine starts podman on an empty store. registries is the text of a
@@ -36,24 +34,33 @@ func newMachine(t *testing.T, registries string) *machine {
 	}
 	m := &machine{t: t, dir: dir}
 	t.Cleanup(func() {
-		// With the user's own store: podman keeps the one it uses mounted.
-		if out, err := exec.Command("podman", "unshare", "rm", "-rf", dir).CombinedOutput(); err != nil {
+		// podman's pause process keeps the store's own mount.
+		script := "umount -l $0/graph/overlay 2>/dev/null; rm -rf $0"
+		if out, err := exec.Command("podman", "unshare", "sh", "-c", script, dir).CombinedOutput(); err != nil {
 			t.Errorf("clean %s: %v\n%s", dir, err, out)
 		}
 	})
+	if err := os.Mkdir(m.path("home"), 0o755); err != nil {
+		t.Fatal(err)
+	}
 	m.write("registries.conf", registries)
 	m.write("storage.conf", "[storage]\ndriver = \"overlay\"\nrootless_storage_path = \""+dir+"/graph\"\nrunroot = \""+dir+"/run\"\n")
-	m.env = append(os.Environ(), "CONTAINERS_STORAGE_CONF="+m.path("storage.conf"), "CONTAINERS_REGISTRIES_CONF="+m.path("registries.conf"))
+	for name, value := range map[string]string{
+		"HOME": m.path("home"), "CONTAINERS_STORAGE_CONF": m.path("storage.conf"), "CONTAINERS_REGISTRIES_CONF": m.path("registries.conf"),
+		"TMPDIR": m.open("tmpdir"), // a podman that is killed leaves its downloads there
+	} {
+		t.Setenv(name, value)
+	}
 	m.serve()
 	return m
 }
 
 // serve starts a podman service and connects to it.
-func (m *machine) serve() *exec.Cmd {
+func (m *machine) serve() {
 	m.t.Helper()
 	socket := m.path("podman.sock")
 	os.Remove(socket)
-	service := m.start("podman", "system", "service", "--time=0", "unix://"+socket)
+	m.service = m.start("podman", "system", "service", "--time=0", "unix://"+socket)
 	m.await(func() error {
 		c, err := net.Dial("unix", socket)
 		if err == nil {
@@ -61,15 +68,13 @@ func (m *machine) serve() *exec.Cmd {
 		}
 		return err
 	})
-	conn, err := bindings.NewConnection(context.Background(), "unix://"+socket)
-	if err != nil {
-		m.t.Fatal(err)
-	}
-	client, err := bindings.GetClient(conn)
-	if m.store = podman.New(client.Client); err != nil {
-		m.t.Fatal(err)
-	}
-	return service
+	m.store = podman.New(client(socket))
+}
+
+// restart gives the store a new service, as after a crash of the old one.
+func (m *machine) restart() {
+	m.service.Process.Kill()
+	m.serve()
 }
 
 func (m *machine) path(name string) string { return filepath.Join(m.dir, name) }
@@ -81,16 +86,10 @@ func (m *machine) write(name, text string) {
 	}
 }
 
-func (m *machine) command(name string, args ...string) *exec.Cmd {
-	cmd := exec.Command(name, args...)
-	cmd.Env = m.env
-	return cmd
-}
-
 // start runs a program until the test ends.
 func (m *machine) start(name string, args ...string) *exec.Cmd {
 	m.t.Helper()
-	cmd := m.command(name, args...)
+	cmd := exec.Command(name, args...)
 	log, err := os.Create(m.path(filepath.Base(name) + ".log"))
 	if err != nil {
 		m.t.Fatal(err)
@@ -113,7 +112,7 @@ func (m *machine) start(name string, args ...string) *exec.Cmd {
 // run runs a program to its end and gives its output.
 func (m *machine) run(name string, args ...string) string {
 	m.t.Helper()
-	out, err := m.command(name, args...).CombinedOutput()
+	out, err := exec.Command(name, args...).CombinedOutput()
 	if err != nil {
 		m.t.Fatalf("%s %s: %v\n%s", name, strings.Join(args, " "), err, out)
 	}
@@ -160,3 +159,6 @@ func (m *machine) open(name string) string {
 	}
 	return m.path(name)
 }
+
+// debianTar is the root file system of the real Debian that tests/lab/image made.
+func debianTar() string { return filepath.Join(os.Getenv("TBX_IMAGES"), "debian.tar") }

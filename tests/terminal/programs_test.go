@@ -95,6 +95,7 @@ func TestSudoPTY(t *testing.T) {
 	pid := started(t, job...)
 	c.send("\x1a")
 	becomes(t, pid, "stopped by Ctrl-Z", isStopped)
+	expect(t, c, "Stopped") // until then sudo reads what is typed
 	c.send("fg\r")
 	becomes(t, pid, "running after fg", func(p process) bool { return !isStopped(p) })
 	c.send("\x03")

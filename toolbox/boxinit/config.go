@@ -26,6 +26,7 @@ type Config struct {
 // User is the host's user, who is the toolbox's user too.
 type User struct {
 	Name, Gecos, Home string
+	RealHome          string // Home with the host's links resolved: where podman mounted it
 	UID, GID          int
 	Group             string // name of the primary group
 }
@@ -50,7 +51,8 @@ type Event struct {
 
 // Summary is what the host needs to know of an initialised toolbox.
 type Summary struct {
-	Shell string `json:"shell"` // the user's login shell inside; empty in an image without one
+	Shell string `json:"shell"`           // the user's login shell inside; empty in an image without one
+	Watch bool   `json:"watch,omitempty"` // the first process must be told, by SIGHUP, to keep the hosts file up to date
 }
 
 // Fixed places inside a toolbox.

@@ -111,6 +111,12 @@ func (b *box) exists(p string) bool {
 // date.
 func (b *box) ensureHostname() error {
 	name := b.cfg.Hostname
+	if old, err := os.ReadFile(b.root + "/etc/hostname"); err == nil && name != "" && strings.TrimSpace(string(old)) != name {
+		// podman mounts a file with the container's id over it, which is nobody's name.
+		if err := os.WriteFile(b.root+"/etc/hostname", []byte(name+"\n"), 0o644); err != nil {
+			return err
+		}
+	}
 	hosts, err := os.ReadFile(b.root + "/etc/hosts")
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
@@ -127,8 +133,7 @@ func (b *box) ensureHostname() error {
 		}
 	}
 	dir := b.root + StateDir
-	entry := hostsEntry(name)
-	if err := os.WriteFile(dir+"/hosts-entry", []byte(entry), 0o644); err != nil {
+	if err := os.WriteFile(dir+"/hosts-name", []byte(name+"\n"), 0o644); err != nil {
 		return err
 	}
 	if err := os.WriteFile(dir+"/hosts", withEntry(hosts, name), 0o644); err != nil {
@@ -143,10 +148,6 @@ func (b *box) ownHosts() bool {
 	return err == nil && target == StateDir+"/hosts"
 }
 
-func hostsEntry(name string) string {
-	return "127.0.1.1 " + name + "\n"
-}
-
 // withEntry returns a hosts(5) file with a line for name.
 func withEntry(hosts []byte, name string) []byte {
 	if hostsHas(hosts, name) {
@@ -158,7 +159,7 @@ func withEntry(hosts []byte, name string) []byte {
 	if !bytes.HasSuffix(hosts, []byte("\n")) {
 		hosts = append(hosts, '\n')
 	}
-	return append(hosts, hostsEntry(name)...)
+	return append(hosts, "127.0.1.1 "+name+"\n"...)
 }
 
 func hostsHas(hosts []byte, name string) bool {

@@ -46,6 +46,7 @@ func (b *box) run() error {
 		{"devices", b.dropDeviceMounts},
 		{"directories", b.makeDirectories},
 		{"user", b.ensureUser},
+		{"files of tbx", b.writeFiles},
 		{"files of the host", b.followHostFiles},
 		{"host name", b.ensureHostname},
 		{"links to the host", b.linkHostPaths},
@@ -53,7 +54,6 @@ func (b *box) run() error {
 		{"runtime directory", b.ensureRuntimeDir},
 		{"SELinux", b.hideSELinux},
 		{"package managers", b.exceptSharedPaths},
-		{"files of tbx", b.writeFiles},
 		{"locale", b.ensureLocales},
 	}
 	for _, s := range steps {
@@ -68,7 +68,7 @@ func (b *box) run() error {
 			b.warn(err, "")
 		}
 	}
-	return b.out.Encode(Event{Ready: &Summary{Shell: b.loginShell()}})
+	return b.out.Encode(Event{Ready: &Summary{Shell: b.loginShell(), Watch: b.ownHosts() && b.cfg.HostFiles}})
 }
 
 func (b *box) warn(err error, hint string) {

@@ -17,13 +17,16 @@ import (
 func Pause() {
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, unix.SIGTERM, unix.SIGINT, unix.SIGHUP)
+	following := false
 	for {
 		releaseMemory()
 		if <-signals != unix.SIGHUP {
 			return
 		}
-		if entry, err := os.ReadFile(StateDir + "/hosts-entry"); err == nil {
-			go followHosts(strings.Fields(string(entry))[1])
+		name, err := os.ReadFile(StateDir + "/hosts-name")
+		if err == nil && !following {
+			following = true
+			go followHosts(strings.TrimSpace(string(name)))
 		}
 	}
 }
@@ -40,6 +43,7 @@ func followHosts(name string) {
 		return
 	}
 	buf := make([]byte, 4096)
+	releaseMemory()
 	for {
 		n, err := watch.Read(buf)
 		if err != nil {

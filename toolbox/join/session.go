@@ -19,6 +19,8 @@ type Session struct {
 	Dir  string   // working directory inside, absolute
 	Root bool     // as the toolbox's root instead of its user
 	Box  string   // tbx-box as seen inside
+
+	DropGroups bool // leave the user's supplementary groups on the host
 }
 
 // namespaces that a container may have of its own, in nsenter's words, in the
@@ -45,7 +47,11 @@ func Nsenter() (string, error) {
 func (t *Target) argv(nsenter string, s *Session) ([]string, error) {
 	args := []string{"nsenter"}
 	pid := strconv.Itoa(t.Record.PID)
-	if !s.Root {
+	switch {
+	case s.Root:
+	case s.DropGroups: // which nsenter does when it sets the ids, to what they are
+		args = append(args, "--setuid="+strconv.Itoa(os.Getuid()), "--setgid="+strconv.Itoa(os.Getgid()))
+	default:
 		args = append(args, "--preserve-credentials")
 	}
 	for _, ns := range namespaces {
@@ -85,6 +91,9 @@ func (t *Target) Exec(s *Session, runtimeDir string) error {
 	}
 	if err := t.Attach(runtimeDir, os.Getpid()); err != nil {
 		return err
+	}
+	if !t.alive() { // it was stopped meanwhile
+		return fmt.Errorf("%w: its first process is gone", ErrStale)
 	}
 	err = syscall.Exec(nsenter, args, s.Env)
 	if keep != nil {

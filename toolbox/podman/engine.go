@@ -24,6 +24,9 @@ import (
 	"github.com/tbx-project/tbx/toolbox"
 )
 
+// Bindings says whether this program has podman's bindings.
+const Bindings = true
+
 // Engine is podman of the calling user.
 type Engine struct {
 	conn  context.Context // carries the connection, as the bindings have it
@@ -75,7 +78,7 @@ func (e *Engine) List(ctx context.Context) ([]toolbox.Container, error) {
 	for _, c := range list {
 		out = append(out, toolbox.Container{
 			ID: c.ID, Name: c.Names[0], Image: c.Image, ImageID: c.ImageID, State: toolbox.State(c.State), ExitCode: int(c.ExitCode),
-			Created: c.Created, Started: startedAt(c.StartedAt), PID: c.Pid, Labels: c.Labels,
+			Created: c.Created, Started: startedAt(c.StartedAt), PID: c.Pid, Labels: c.Labels, Command: c.Command,
 		})
 	}
 	return out, nil
@@ -98,7 +101,7 @@ func (e *Engine) Inspect(ctx context.Context, nameOrID string) (*toolbox.Contain
 	}
 	c := &toolbox.Container{
 		ID: d.ID, Name: d.Name, Image: d.ImageName, ImageID: d.Image, Created: d.Created, Runtime: d.OCIRuntime,
-		Labels: d.Config.Labels, Env: d.Config.Env,
+		Labels: d.Config.Labels, Env: d.Config.Env, Command: d.Config.Cmd,
 		// StaticDir is GRAPHROOT/overlay-containers/ID/userdata.
 		NamesTable: filepath.Join(filepath.Dir(filepath.Dir(d.StaticDir)), "containers.json"),
 	}
@@ -109,7 +112,7 @@ func (e *Engine) Inspect(ctx context.Context, nameOrID string) (*toolbox.Contain
 		}
 	}
 	for _, m := range d.Mounts {
-		if m.Type == define.TypeBind {
+		if m.Type == define.TypeBind && m.Source != "" { // a devpts is a bind without a source to podman
 			c.Mounts = append(c.Mounts, toolbox.Mapping{Source: m.Source, Target: m.Destination})
 		}
 	}
@@ -152,6 +155,11 @@ func (e *Engine) Bury(ctx context.Context, id string) error {
 	d, err := containers.Inspect(conn, id, nil)
 	if err != nil {
 		return convert(err)
+	}
+	switch toolbox.State(d.State.Status) {
+	case toolbox.Running, toolbox.Paused, toolbox.Stopping:
+	default:
+		return nil
 	}
 	if gone(d.State.ConmonPid) && gone(d.State.Pid) {
 		const killed = "137"

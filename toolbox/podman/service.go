@@ -1,3 +1,5 @@
+//go:build remote
+
 package podman
 
 import (
@@ -172,6 +174,8 @@ func answers(ctx context.Context, program, path string) error {
 	switch {
 	case errors.Is(ctx.Err(), context.DeadlineExceeded):
 		return fail.New(fail.Unable, "podman (%s) has not answered for %v", program, answerTimeout).Hint("see whether this answers: podman info")
+	case ctx.Err() != nil: // the user is tired of waiting
+		return fmt.Errorf("waiting for podman (%s): %w", program, context.Cause(ctx))
 	case err != nil:
 		said := lastLine(logFile(path))
 		e := fail.New(fail.Unable, "podman (%s) does not answer", program)

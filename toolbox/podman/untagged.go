@@ -5,21 +5,40 @@ package podman
 import (
 	"context"
 	"net/http"
+	"os"
+	"path/filepath"
+	"syscall"
 
 	"github.com/tbx-project/tbx/internal/fail"
 	"github.com/tbx-project/tbx/toolbox"
 )
 
-// Engine is what a build without tags has. podman's bindings, built so, want the
-// headers of five C libraries; everything else of tbx is built and tested alike.
+// Bindings says whether this program has podman's bindings.
+const Bindings = false
+
+// program is tbx again, with the bindings.
+const program = "tbx-podman"
+
+// Engine of a program without the bindings is never made.
 type Engine struct{ toolbox.Engine }
 
-// Connect says how to build tbx.
-func Connect(ctx context.Context, dir string) (*Engine, error) {
-	if _, err := service(ctx, dir); err != nil {
+// Connect hands the whole call over to the program that has the bindings, with
+// the same arguments; on success it does not return. tbx itself has none because
+// entering a running toolbox needs none, and their initialisers alone would cost
+// as much as the entry. The caller must not have asked the user anything yet.
+func Connect(context.Context, string) (*Engine, error) {
+	self, err := os.Executable()
+	if err != nil {
 		return nil, err
 	}
-	return nil, fail.New(fail.Unable, "this tbx was built without podman's bindings").Hint("build it with make, which sets the build tags")
+	for _, dir := range []string{filepath.Dir(self), filepath.Join(filepath.Dir(self), "../libexec/tbx"), "/usr/libexec/tbx"} {
+		path := filepath.Join(dir, program)
+		if _, err := os.Stat(path); err == nil {
+			return nil, syscall.Exec(path, os.Args, os.Environ())
+		}
+	}
+	return nil, fail.New(fail.Unable, "%s, which talks to podman for tbx, is missing", program).
+		Hint("install it beside tbx, as make install does, or build it with make")
 }
 
 // Client is for package images/podman.
