@@ -39,6 +39,7 @@ func TestVim(t *testing.T) {
 	c.send(":echo 'columns=' .. &columns .. '='\r")
 	expect(t, c, "columns=70=")
 	c.send("\x1a")
+	expect(t, c, "Stopped") // until then vim reads what is typed
 	if got := ask(t, c, "stopped", "$TBX_TOOLBOX"); got != "" {
 		t.Errorf("Ctrl-Z in vim leads to toolbox %s", got)
 	}
