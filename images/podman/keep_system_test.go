@@ -17,7 +17,7 @@ import (
 func TestKeepHouse(t *testing.T) {
 	m := newMachine(t, "")
 	r := newRegistry(t, m, true)
-	_, small := push(m, r)
+	small := pushSmall(m, r)
 	ctx := context.Background()
 	auth := m.path("home/.config/containers/auth.json")
 	m.run("podman", "login", "--authfile", auth, "--username", user, "--password", password, r.host)

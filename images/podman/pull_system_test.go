@@ -18,26 +18,34 @@ import (
 	"github.com/tbx-project/tbx/internal/fail"
 )
 
-// push puts a real Debian and a small image into the registry, and empties the store.
-func push(m *machine, r *registry) (debian, small string) {
+// pushDebian puts a real Debian into the registry, and empties the store.
+func pushDebian(m *machine, r *registry) (ref string) {
 	m.t.Helper()
-	debian, small = r.host+"/team/debian:12", r.host+"/team/small:1"
-	m.run("podman", "import", "--quiet", "--change", `CMD ["/bin/bash"]`, "/srv/debian12.tar", debian)
+	return push(m, r, "/srv/debian12.tar", "debian:12", "--change", `CMD ["/bin/bash"]`)
+}
+
+// pushSmall does so with an image of one file.
+func pushSmall(m *machine, r *registry) (ref string) {
+	m.t.Helper()
 	m.write("hello", "hello\n")
 	m.run("tar", "-C", m.dir, "-cf", m.path("small.tar"), "hello")
-	m.run("podman", "import", "--quiet", m.path("small.tar"), small)
-	for _, ref := range []string{debian, small} {
-		m.run("podman", "push", "--quiet", "--creds", user+":"+password, ref)
-	}
-	m.run("podman", "rmi", "--force", debian, small)
+	return push(m, r, m.path("small.tar"), "small:1")
+}
+
+func push(m *machine, r *registry, tar, name string, flags ...string) (ref string) {
+	m.t.Helper()
+	ref = r.host + "/team/" + name
+	m.run("podman", append(append([]string{"import", "--quiet"}, flags...), tar, ref)...)
+	m.run("podman", "push", "--quiet", "--creds", user+":"+password, ref)
+	m.run("podman", "rmi", "--force", ref)
 	r.took()
-	return debian, small
+	return ref
 }
 
 func TestPullThroughTLSAndLogin(t *testing.T) {
 	m := newMachine(t, "")
 	r := newRegistry(t, m, true)
-	debian, small := push(m, r)
+	debian, small := pushDebian(m, r), pushSmall(m, r)
 	ctx := context.Background()
 
 	if _, err := m.store.Pull(ctx, small, images.PullOptions{}, nil); !errors.Is(err, images.ErrDenied) ||
@@ -104,7 +112,7 @@ func TestPullThroughTLSAndLogin(t *testing.T) {
 func TestPullByAliasAndMirror(t *testing.T) {
 	m := newMachine(t, "")
 	r := newRegistry(t, m, false)
-	_, small := push(m, r)
+	small := pushSmall(m, r)
 	m.write("registries.conf", "[[registry]]\nprefix = \"example.org/team\"\nlocation = \"127.0.0.1:9/team\"\n[[registry.mirror]]\nlocation = \""+
 		r.host+"/team\"\n[aliases]\n\"tiny\" = \""+r.host+"/team/small\"\n")
 	m.restart()
@@ -119,7 +127,7 @@ func TestPullByAliasAndMirror(t *testing.T) {
 func TestPullFromAnUntrustedRegistry(t *testing.T) {
 	m := newMachine(t, "")
 	r := newRegistry(t, m, false)
-	_, small := push(m, r)
+	small := pushSmall(m, r)
 	if err := os.RemoveAll(m.path("home/.config/containers/certs.d")); err != nil {
 		t.Fatal(err)
 	}
@@ -131,7 +139,7 @@ func TestPullFromAnUntrustedRegistry(t *testing.T) {
 func TestPullFromAFailingRegistry(t *testing.T) {
 	m := newMachine(t, "")
 	r := newRegistry(t, m, false)
-	debian, small := push(m, r)
+	debian, small := pushDebian(m, r), pushSmall(m, r)
 	status := func(code int) http.HandlerFunc {
 		return func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Retry-After", "1") // else podman waits a minute between its tries
