@@ -152,7 +152,7 @@ func (e *Env) podman(ctx context.Context) (*podman.Engine, error) {
 }
 
 // Images returns podman's images.
-func (e *Env) Images(ctx context.Context) (images.Store, error) {
+func (e *Env) Images(ctx context.Context) (*imagestore.Store, error) {
 	engine, err := e.podman(ctx)
 	if err != nil {
 		return nil, err
