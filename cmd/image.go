@@ -14,9 +14,11 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/tbx-project/tbx/images"
+	imagestore "github.com/tbx-project/tbx/images/podman"
 	"github.com/tbx-project/tbx/images/registry"
 	"github.com/tbx-project/tbx/internal/escape"
 	"github.com/tbx-project/tbx/internal/fail"
+	"github.com/tbx-project/tbx/internal/nearest"
 )
 
 func newImage(env *Env) *cobra.Command {
@@ -343,4 +345,25 @@ func shortKey(id string) string {
 		return "SHA256:" + hash[:min(16, len(hash))]
 	}
 	return id[max(0, len(id)-16):]
+}
+
+// findImage gets an image that is here, or the error with the nearest name.
+func (e *Env) findImage(ctx context.Context, store *imagestore.Store, ref string) (images.Image, error) {
+	img, err := store.Inspect(ctx, ref)
+	if !errors.Is(err, fail.NotFound) {
+		return img, err
+	}
+	missing := fail.Wrap(nil, err, "")
+	if list, err := store.List(ctx); err == nil {
+		var names []string
+		for _, i := range list {
+			for _, n := range i.Names {
+				names = append(names, n, strings.TrimSuffix(n, ":latest"))
+			}
+		}
+		if near := nearest.Names(ref, names); len(near) > 0 {
+			missing.Hint("did you mean %s?", near[0])
+		}
+	}
+	return img, missing.Hint("tbx image list shows what is here")
 }

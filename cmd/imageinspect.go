@@ -64,7 +64,7 @@ func runImageInspect(ctx context.Context, env *Env, ref, format string) error {
 	if err != nil {
 		return err
 	}
-	img, err := store.Inspect(ctx, ref)
+	img, err := env.findImage(ctx, store, ref)
 	if err != nil {
 		return err
 	}

@@ -61,7 +61,7 @@ func runImageRemove(ctx context.Context, env *Env, args []string, all, force boo
 }
 
 func (e *Env) removeImage(ctx context.Context, store *imagestore.Store, ref string, force bool) error {
-	img, err := store.Inspect(ctx, ref)
+	img, err := e.findImage(ctx, store, ref)
 	if err != nil {
 		return err
 	}

@@ -34,7 +34,7 @@ without a tag it is tagged latest. tbx image rm takes a name away again.`,
 			if err != nil {
 				return err
 			}
-			img, err := store.Inspect(cmd.Context(), args[0])
+			img, err := env.findImage(cmd.Context(), store, args[0])
 			if err != nil {
 				return err
 			}
