@@ -62,7 +62,9 @@ func (d *fetchDisplay) at(now time.Time, ev images.Event) {
 			// The mapped layers lie beside the unmapped ones.
 			text += ": " + size(ev.Total) + " more on disk"
 		}
-		p.Stage(text)
+		if ev.Stage != images.StageBuild || d.terminal { // elsewhere its own lines say it
+			p.Stage(text)
+		}
 	}
 	switch ev.Stage {
 	case images.StageDownload:

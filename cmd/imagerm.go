@@ -116,7 +116,7 @@ func (e *Env) removeToolboxes(ctx context.Context, users []string) error {
 			_, err = m.Find(ctx, name)
 		}
 		if err != nil {
-			return fail.Wrap(nil, err, "its image stays")
+			return fail.New(nil, "container %s is made from the image, and is no toolbox", escape.Text(u)).Hint("if you do not need it: podman rm %s", escape.Text(u))
 		}
 		names = append(names, name)
 	}

@@ -33,15 +33,15 @@ func TestScripts(t *testing.T) {
 	t.Run("all", func(t *testing.T) { // ends when its parallel scripts have
 		testscript.Run(t, testscript.Params{
 			Dir: ".", Cmds: commands, RequireExplicitExec: true, WorkdirRoot: root,
-			Setup: func(env *testscript.Env) error { return setup(env, r.host) },
+			Setup: func(env *testscript.Env) error { return setup(env, r) },
 		})
 	})
 }
 
-func setup(env *testscript.Env, registry string) error {
+func setup(env *testscript.Env, r *registry) error {
 	work := env.WorkDir
 	for path, text := range map[string]string{
-		"home/.config/containers/registries.conf": "[[registry]]\nlocation = \"" + registry + "\"\ninsecure = true\n",
+		"home/.config/containers/registries.conf": fmt.Sprintf("[[registry]]\nlocation = %q\ninsecure = true\n[[registry]]\nlocation = %q\ninsecure = true\n", r.host, r.private),
 		"storage.conf":              "[storage]\ndriver = \"overlay\"\nrootless_storage_path = \"" + work + "/graph\"\nrunroot = \"" + work + "/run\"\n",
 		"home/.config/tbx/keys/.in": "",
 	} {
@@ -54,7 +54,7 @@ func setup(env *testscript.Env, registry string) error {
 		}
 	}
 	env.Vars = append(env.Vars,
-		"HOME="+work+"/home", "CONTAINERS_STORAGE_CONF="+work+"/storage.conf", "REG="+registry,
+		"HOME="+work+"/home", "CONTAINERS_STORAGE_CONF="+work+"/storage.conf", "REG="+r.host, "PRIVATE="+r.private,
 		"BUSYBOX="+os.Getenv("TBX_IMAGES")+"/busybox.tar", "BIG="+os.Getenv("TBX_IMAGES")+"/debian.tar",
 	)
 	for _, name := range []string{"XDG_RUNTIME_DIR", "DBUS_SESSION_BUS_ADDRESS", "USER", "LOGNAME", "SHELL", "LANG"} {

@@ -26,13 +26,13 @@ import (
 // misbehaves for some namespaces, and serves there what was pushed as team/…:
 //
 //	status403/ (or another)   answers with that
-//	private/                  wants user alice with password s3cret
 //	slow/                     sends blobs at 400 kB/s
 //	cut/                      closes the connection in the middle of a blob
 //	wrong/                    sends another blob than was asked for
 //	stall/                    stops sending in the middle of a blob
 type registry struct {
-	host string // of the proxy
+	host    string // of the proxy
+	private string // the same, for user alice with password s3cret only
 
 	mu       sync.Mutex
 	requests []string // paths
@@ -74,22 +74,17 @@ func newRegistry(t *testing.T, root string) *registry {
 		}
 		return nil
 	}
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+	proxy := http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 		r.mu.Lock()
 		r.requests = append(r.requests, req.URL.Path)
 		r.mu.Unlock()
 		space, rest, _ := strings.Cut(strings.TrimPrefix(req.URL.Path, "/v2/"), "/")
 		blob := strings.Contains(req.URL.Path, "/blobs/") && req.Method == http.MethodGet
-		user, password, _ := req.BasicAuth()
 		switch status, isStatus := strings.CutPrefix(space, "status"); {
 		case isStatus:
 			code, _ := strconv.Atoi(status)
 			w.Header().Set("Retry-After", "1") // else podman waits a minute between its tries
 			http.Error(w, `{"errors":[]}`, code)
-			return
-		case space == "private" && (user != "alice" || password != "s3cret"):
-			w.Header().Set("WWW-Authenticate", `Basic realm="test"`)
-			http.Error(w, `{"errors":[{"code":"UNAUTHORIZED","message":"authentication required"}]}`, http.StatusUnauthorized)
 			return
 		case blob && space == "wrong":
 			io.WriteString(w, "not what you asked for")
@@ -106,15 +101,29 @@ func newRegistry(t *testing.T, root string) *registry {
 			req.Header.Set("X-Slow", "1")
 		}
 		switch space {
-		case "private", "slow", "wrong", "cut", "stall":
+		case "slow", "wrong", "cut", "stall":
 			req.URL.Path = "/v2/team/" + rest
 		}
 		forward.ServeHTTP(w, req)
+	})
+	r.host = serve(t, proxy)
+	r.private = serve(t, http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		if user, password, _ := req.BasicAuth(); user != "alice" || password != "s3cret" {
+			w.Header().Set("WWW-Authenticate", `Basic realm="test"`)
+			http.Error(w, `{"errors":[{"code":"UNAUTHORIZED","message":"authentication required"}]}`, http.StatusUnauthorized)
+			return
+		}
+		proxy.ServeHTTP(w, req)
 	}))
+	return r
+}
+
+// serve serves until the test ends, and gives the address.
+func serve(t *testing.T, h http.Handler) string {
+	server := httptest.NewServer(h)
 	server.Config.ErrorLog = log.New(io.Discard, "", 0)
 	t.Cleanup(server.Close)
-	r.host = server.Listener.Addr().String()
-	return r
+	return server.Listener.Addr().String()
 }
 
 // asked is the command "asked REPOSITORY": since the last call with it, somebody
