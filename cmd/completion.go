@@ -112,8 +112,8 @@ func (e *Env) completeBootstraps(_ *cobra.Command, args []string, _ string) ([]s
 			continue
 		}
 		out = append(out, d.Name)
-		for _, suite := range sortedKeys(d.Bootstrap.Suites) {
-			out = append(out, d.Name+":"+suite)
+		for _, release := range sortedKeys(d.Bootstrap.Suites) {
+			out = append(out, cobra.CompletionWithDesc(d.Name+":"+release, d.Bootstrap.Suites[release]))
 		}
 	}
 	return out, cobra.ShellCompDirectiveNoFileComp

@@ -266,11 +266,6 @@ func (e *Env) printImage(img images.Image, ref, format string) error {
 // eachImage does something to every image named. What fails for one is not left
 // undone for the others; the errors are reported together.
 func eachImage(args []string, do func(ref string) error) error {
-	for _, a := range args {
-		if err := checkImage(a); err != nil {
-			return err // before anything was done
-		}
-	}
 	var failed []error
 	for _, ref := range args {
 		if err := do(ref); err != nil {
@@ -301,6 +296,11 @@ func imagesOr(all *bool) cobra.PositionalArgs {
 			return fail.New(fail.Usage, "--all goes without names")
 		case (all == nil || !*all) && len(args) == 0:
 			return fail.New(fail.Usage, "%s wants the name of an image", cmd.CommandPath()).Hint("tbx image list shows them")
+		}
+		for _, a := range args {
+			if err := checkImage(a); err != nil {
+				return err // before anything is done
+			}
 		}
 		return nil
 	}

@@ -72,10 +72,6 @@ func runImageInspect(ctx context.Context, env *Env, ref, format string) error {
 	if err != nil {
 		return err
 	}
-	shares, err := store.Shares(ctx)
-	if err != nil {
-		return err
-	}
 	i := imageInspection{
 		imageRow: env.rowOfImage(img, users[img.ID]), OS: img.OS, Arch: img.Arch, User: img.User, Environment: orEmpty(img.Env),
 		Command: orEmpty(img.Cmd), Entrypoint: orEmpty(img.Entrypoint), Labels: img.Labels, Suspicious: orEmpty(img.Suspicious()),
@@ -83,8 +79,8 @@ func runImageInspect(ctx context.Context, env *Env, ref, format string) error {
 	if i.Labels == nil {
 		i.Labels = map[string]string{}
 	}
-	if s, ok := shares[img.ID]; ok {
-		i.Own, i.Common = &s.Own, &s.Common
+	if err := env.measure(ctx, store, []*imageRow{&i.imageRow}); err != nil {
+		return err
 	}
 	if rec, ok, err := env.records().Load(img.ID); err != nil {
 		return err

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+
+	imagestore "github.com/tbx-project/tbx/images/podman"
 )
 
 type imageListOptions struct {
@@ -84,15 +86,29 @@ func (e *Env) imageRows(ctx context.Context, sizes bool) ([]imageRow, error) {
 	if !sizes {
 		return rows, nil
 	}
+	all := make([]*imageRow, len(rows))
+	for i := range rows {
+		all[i] = &rows[i]
+	}
+	return rows, e.measure(ctx, store, all)
+}
+
+// measure adds what of the images' size is their own. podman cannot say it while
+// there is a container whose image has no layer (4.3); then it is left out.
+func (e *Env) measure(ctx context.Context, store *imagestore.Store, rows []*imageRow) error {
 	e.progress().Stage("measuring the images")
+	defer e.progress().Stage("")
 	shares, err := store.Shares(ctx)
 	if err != nil {
-		return nil, err
+		if ctx.Err() == nil {
+			e.progress().Warn("podman does not say what images share: "+err.Error(), "")
+		}
+		return ctx.Err()
 	}
-	for i := range rows {
-		if s, ok := shares[rows[i].ID]; ok {
-			rows[i].Own, rows[i].Common = &s.Own, &s.Common
+	for _, r := range rows {
+		if s, ok := shares[r.ID]; ok {
+			r.Own, r.Common = &s.Own, &s.Common
 		}
 	}
-	return rows, nil
+	return nil
 }
