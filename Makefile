@@ -40,9 +40,9 @@ system: build ## tests with real podman, as an ordinary user, in the lab
 systembox: build ## the same in a booted Debian with a systemd user session
 	tests/lab/system --box bookworm
 
-lint: ## formatting, vet, shell scripts, direction of imports
+lint: ## formatting and shell scripts
 	@out=$$(gofmt -l $$(git ls-files '*.go')); [ -z "$$out" ] || { echo "gofmt: $$out"; exit 1; }
-	@command -v shellcheck >/dev/null && shellcheck -x $$(git ls-files tests/lab tests/try .ci/run profile.d/tbx.sh | xargs grep -lE '^#!.*(ba)?sh|^# tbx.sh') || { echo "lint: shellcheck failed, or is missing (tests/lab/setup)"; exit 1; }
+	@command -v shellcheck >/dev/null && shellcheck -x $$(git ls-files tests docs .ci/run profile.d/tbx.sh | xargs grep -lE '^#!.*(ba)?sh|^# tbx.sh') || { echo "lint: shellcheck failed, or is missing (tests/lab/setup)"; exit 1; }
 
 bench: ## measure against toolbox, distrobox and podman exec (docs/performance.md)
 	tests/lab/setup --for bench $(YES)
@@ -52,13 +52,14 @@ bench: ## measure against toolbox, distrobox and podman exec (docs/performance.m
 install: build ## install below PREFIX (default ~/.local)
 	install -D -m 755 bin/tbx $(DESTDIR)$(PREFIX)/bin/tbx
 	install -D -m 755 -t $(DESTDIR)$(PREFIX)/libexec/tbx bin/tbx-box bin/tbx-podman
+	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/man/man1 docs/man/*.1
 	install -d $(DESTDIR)$(PREFIX)/share/{bash-completion/completions,zsh/site-functions,fish/vendor_completions.d}
 	bin/tbx completion bash > $(DESTDIR)$(PREFIX)/share/bash-completion/completions/tbx
 	bin/tbx completion zsh > $(DESTDIR)$(PREFIX)/share/zsh/site-functions/_tbx
 	bin/tbx completion fish > $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/tbx.fish
 
 uninstall: ## remove what install put below PREFIX; toolboxes go on working
-	rm -f $(DESTDIR)$(PREFIX)/bin/tbx $(DESTDIR)$(PREFIX)/libexec/tbx/tbx-{box,podman} \
+	rm -f $(DESTDIR)$(PREFIX)/share/man/man1/tbx{,-*}.1 $(DESTDIR)$(PREFIX)/bin/tbx $(DESTDIR)$(PREFIX)/libexec/tbx/tbx-{box,podman} \
 	  $(DESTDIR)$(PREFIX)/share/bash-completion/completions/tbx $(DESTDIR)$(PREFIX)/share/zsh/site-functions/_tbx \
 	  $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/tbx.fish
 

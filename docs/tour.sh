@@ -6,6 +6,7 @@
 #
 # Wants the image localhost/tbx/debian:12 (make try makes it) or, for the first step, an answering registry, and no
 # toolbox yet. It needs tmux and a Debian mirror, and leaves nothing behind but the image.
+# shellcheck disable=SC2016,SC2005 # back quotes are Markdown; echo ends the text with one newline
 set -euo pipefail
 
 cd "$(dirname "$(readlink -f "$0")")/.."
@@ -44,7 +45,8 @@ part() {
 cat <<'END'
 # A tour
 
-Recorded from a real terminal by [tour.sh](tour.sh), on a Debian 12 host without systemd; nothing is edited. The
+Recorded from a real terminal by [tour.sh](tour.sh), on a Debian 12 host without systemd; nothing is edited but that the
+last, empty prompt of a screen is left away. The
 host's prompt is `host$`.
 END
 settle

@@ -62,6 +62,7 @@ type EnvOptions struct {
 	Block []string // exact names that the user's configuration holds back
 	Root  bool     // for the toolbox's root
 	Dir   string   // working directory inside
+	Shell string   // login shell inside; empty: none
 }
 
 // SessionEnv composes the environment of a session from the container's and the
@@ -82,7 +83,7 @@ func SessionEnv(r *join.Record, caller []string, o EnvOptions) []string {
 	if dirs := env.get("TERMINFO_DIRS"); r.HostFiles && !slices.Contains(r.Without, Terminfo) && dirs != terminfoDirs {
 		env.set("TERMINFO_DIRS", dirs+terminfoDirs)
 	}
-	env.set("SHELL", r.Shell)
+	env.set("SHELL", o.Shell)
 	env.set("HOME", r.Home)
 	if o.Root {
 		env.set("HOME", "/root")

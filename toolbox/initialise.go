@@ -30,7 +30,7 @@ func (m *Manager) initConfig(b *Box) boxinit.Config {
 	h, s := m.Host, b.Spec
 	cfg := boxinit.Config{
 		Name:       string(b.Name),
-		User:       boxinit.User{Name: h.User, Gecos: h.Gecos, Home: h.Home, UID: h.UID, GID: h.GID, Group: h.Group},
+		User:       boxinit.User{Name: h.User, Gecos: h.Gecos, Home: h.Home, RealHome: h.RealHome, UID: h.UID, GID: h.GID, Group: h.Group},
 		Shells:     []string{h.Shell, "/usr" + h.Shell, "/bin/bash", "/usr/bin/bash", "/bin/sh", "/usr/bin/sh"},
 		Hostname:   h.Hostname,
 		HostHome:   h.HomeLink,

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -67,6 +68,7 @@ func (m *Manager) Open(ctx context.Context, name Name, o SessionOptions) (*Prepa
 		if err == nil {
 			return &Prepared{r, t, m.Host, o}, nil
 		}
+		m.debug("toolbox %s is not as recorded: %v", name, err)
 		if errors.Is(err, join.ErrPaused) {
 			return nil, pausedError(name)
 		}
@@ -76,8 +78,9 @@ func (m *Manager) Open(ctx context.Context, name Name, o SessionOptions) (*Prepa
 		return nil, err
 	}
 	p := &Prepared{Record: r, host: m.Host, opts: o}
-	if t, err := r.Open(dir); err == nil {
-		p.target = t
+	if p.target, err = r.Open(dir); err != nil {
+		m.debug("toolbox %s is entered by podman exec: %v", name, err)
+		p.target = nil
 	}
 	return p, nil
 }
@@ -105,14 +108,17 @@ func (p *Prepared) session() (*join.Session, error) {
 	if err != nil {
 		return nil, err
 	}
-	p.preferShell()
 	r, o := p.Record, p.opts
-	env := SessionEnv(r, p.host.Env, EnvOptions{Set: o.Set, Block: o.Block, Root: o.Root, Dir: dir})
+	env := SessionEnv(r, p.host.Env, EnvOptions{Set: o.Set, Block: o.Block, Root: o.Root, Dir: dir, Shell: p.shell()})
 	args, err := p.command()
 	if err != nil {
 		return nil, err
 	}
-	if !p.target.LookPath(args[0], env, dir) {
+	switch err := p.target.LookPath(args[0], env, dir); {
+	case errors.Is(err, fs.ErrPermission):
+		return nil, &ExitError{ExitDenied, fail.New(nil, "%s in toolbox %s is not a program that may be run", args[0], r.Name).
+			Hint("look at it with: tbx run %s -- ls -ld %s", r.Name, args[0])}
+	case err != nil:
 		return nil, &ExitError{ExitNotFound, fail.New(fail.NotFound, "command %s is not in toolbox %s", args[0], r.Name)}
 	}
 	if err := checkDescriptors(o.PreserveFDs); err != nil {
@@ -121,27 +127,29 @@ func (p *Prepared) session() (*join.Session, error) {
 	return &join.Session{Args: args, Env: env, Dir: dir, Root: o.Root, Box: r.Box, DropGroups: slices.Contains(r.Without, Groups)}, nil
 }
 
-// preferShell takes the user's own shell where it was installed since the
-// toolbox was started.
-func (p *Prepared) preferShell() {
-	if want := p.host.Shell; want != "" && want != p.Record.Shell && p.target.LookPath(want, nil, "/") {
-		p.Record.Shell = want
-	}
-}
-
 // command returns the command, or the login shell.
 func (p *Prepared) command() ([]string, error) {
-	switch {
-	case len(p.opts.Args) > 0:
+	if len(p.opts.Args) > 0 {
 		return p.opts.Args, nil
-	case p.Record.Shell == "":
+	}
+	shell, want := p.shell(), p.host.Shell
+	if shell == "" {
 		return nil, &ExitError{ExitNotFound, fail.New(fail.NotFound, "toolbox %s has no shell", p.Record.Name).
 			Hint("run one of its programs with: tbx run %s -- COMMAND", p.Record.Name)}
 	}
-	if want := p.host.Shell; p.target != nil && want != "" && want != p.Record.Shell && want != "/usr"+p.Record.Shell && "/usr"+want != p.Record.Shell {
-		p.opts.Warn(fmt.Sprintf("shell %s is not in toolbox %s, using %s", want, p.Record.Name, p.Record.Shell))
+	if p.target != nil && want != "" && shell != want && shell != "/usr"+want && "/usr"+shell != want {
+		p.opts.Warn(fmt.Sprintf("shell %s is not in toolbox %s, using %s", want, p.Record.Name, shell))
 	}
-	return []string{p.Record.Shell, "-l"}, nil
+	return []string{shell, "-l"}, nil
+}
+
+// shell returns the login shell: the caller's if the toolbox has it, also since
+// a moment ago, else what the initialiser found.
+func (p *Prepared) shell() string {
+	if want := p.host.Shell; p.target != nil && want != "" && p.target.LookPath(want, nil, "/") == nil {
+		return want
+	}
+	return p.Record.Shell
 }
 
 func (p *Prepared) workDir() (string, error) {
@@ -216,7 +224,7 @@ func (p *Prepared) byPodman() error {
 	if o.PreserveFDs > 0 {
 		args = append(args, "--preserve-fds", strconv.Itoa(o.PreserveFDs))
 	}
-	for _, kv := range SessionEnv(r, p.host.Env, EnvOptions{Set: o.Set, Block: o.Block, Root: o.Root, Dir: dir}) {
+	for _, kv := range SessionEnv(r, p.host.Env, EnvOptions{Set: o.Set, Block: o.Block, Root: o.Root, Dir: dir, Shell: p.shell()}) {
 		if !slices.Contains(r.Env, kv) {
 			args = append(args, "--env", kv)
 		}

@@ -32,6 +32,9 @@ func (m *Manager) Start(ctx context.Context, name Name) (*join.Record, error) {
 		}
 	}
 	b, err := m.Find(ctx, name)
+	if err == nil {
+		err = b.SpecErr
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -154,7 +154,7 @@ func (m *Manager) Rename(ctx context.Context, old, name Name) error {
 	if err := e.Rename(ctx, b.ID, string(name)); err != nil {
 		return fail.Wrap(nil, err, "toolbox %s cannot be renamed to %s", old, name)
 	}
-	if !b.Managed() {
+	if b.Spec == nil {
 		return nil
 	}
 	// Killed here, the specification is found by its id at the next call.

@@ -38,18 +38,13 @@ func TestEveryCommandHasItsManualPage(t *testing.T) {
 	}
 }
 
-func TestEveryCommandAndFlagIsExplained(t *testing.T) {
-	for _, c := range commands(cmd.Root()) {
-		for what, text := range map[string]string{"short text": c.Short, "long text": c.Long, "example": c.Example} {
-			if text == "" {
-				t.Errorf("%s has no %s", c.CommandPath(), what)
-			}
-		}
-		for _, line := range strings.Split(flags("", c.NonInheritedFlags()), ".TP\n")[1:] {
-			if lines := strings.Split(line, "\n"); len(lines) < 2 || lines[1] == "" {
-				t.Errorf("%s: no usage for flag %s", c.CommandPath(), lines[0])
-			} else if strings.Contains(lines[0], `\fIstring`) || strings.Contains(lines[0], `\fIint`) {
-				t.Errorf("%s: put the value's name into back quotes: %s", c.CommandPath(), lines[0])
+// pflag shows the Go type of a flag's value unless a word of its usage stands in
+// back quotes.
+func TestValuesOfFlagsHaveNames(t *testing.T) {
+	for name, text := range pages(cmd.Root()) {
+		for _, kind := range []string{"string", "int", "stringArray", "duration"} {
+			if strings.Contains(text, `\fI`+kind+`\fR`) {
+				t.Errorf("%s: a value is called %s", name, kind)
 			}
 		}
 	}
@@ -70,6 +65,32 @@ func documents(t *testing.T, do func(path, text string)) {
 	})
 	if err != nil || seen < 5 {
 		t.Fatalf("%d documents, %v", seen, err)
+	}
+}
+
+func TestEveryFolderIsInTheArchitecture(t *testing.T) {
+	data, err := os.ReadFile(root + "/ARCHITECTURE.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	folders := map[string]bool{}
+	err = filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+		if err == nil && filepath.Ext(path) == ".go" {
+			folders[strings.TrimPrefix(filepath.Dir(path), root+"/")] = true
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for folder := range folders {
+		name := "`" + folder + "/`"
+		if leaf, ok := strings.CutPrefix(folder, "internal/"); ok {
+			name = "`" + leaf + "`"
+		}
+		if !strings.Contains(string(data), name) {
+			t.Errorf("ARCHITECTURE.md has no line for %s", name)
+		}
 	}
 }
 

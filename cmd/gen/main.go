@@ -14,7 +14,7 @@ import (
 	"github.com/tbx-project/tbx/cmd"
 )
 
-//go:generate go run -tags "remote exclude_graphdriver_btrfs exclude_graphdriver_devicemapper containers_image_openpgp" . ../../docs/man
+//go:generate go run . ../../docs/man
 
 func main() {
 	if err := run(os.Args[1:]); err != nil {

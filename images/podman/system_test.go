@@ -47,6 +47,7 @@ func newMachine(t *testing.T, registries string) *machine {
 	m.write("storage.conf", "[storage]\ndriver = \"overlay\"\nrootless_storage_path = \""+dir+"/graph\"\nrunroot = \""+dir+"/run\"\n")
 	for name, value := range map[string]string{
 		"HOME": m.path("home"), "CONTAINERS_STORAGE_CONF": m.path("storage.conf"), "CONTAINERS_REGISTRIES_CONF": m.path("registries.conf"),
+		"TMPDIR": m.open("tmpdir"), // a podman that is killed leaves its downloads there
 	} {
 		t.Setenv(name, value)
 	}

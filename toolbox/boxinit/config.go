@@ -26,6 +26,7 @@ type Config struct {
 // User is the host's user, who is the toolbox's user too.
 type User struct {
 	Name, Gecos, Home string
+	RealHome          string // Home with the host's links resolved: where podman mounted it
 	UID, GID          int
 	Group             string // name of the primary group
 }

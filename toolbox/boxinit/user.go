@@ -50,7 +50,8 @@ func (b *box) ensureUser() error {
 }
 
 // ensureHome makes a home for a toolbox that does not share the host's, and
-// copies the host's layout where /home is a link, as on OSTree systems.
+// copies the host's layout where /home is a link, as on OSTree systems, or the
+// home itself is one.
 func (b *box) ensureHome() error {
 	u := b.cfg.User
 	if to := b.cfg.HostHome; to != "" {
@@ -66,6 +67,9 @@ func (b *box) ensureHome() error {
 	}
 	if err := os.MkdirAll(filepath.Dir(home), 0o755); err != nil {
 		return err
+	}
+	if _, err := os.Stat(b.root + u.RealHome); err == nil && u.RealHome != "" {
+		return b.link(u.Home, u.RealHome) // the host has a link there too
 	}
 	if err := os.Mkdir(home, 0o700); err != nil {
 		return err

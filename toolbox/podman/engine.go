@@ -112,7 +112,7 @@ func (e *Engine) Inspect(ctx context.Context, nameOrID string) (*toolbox.Contain
 		}
 	}
 	for _, m := range d.Mounts {
-		if m.Type == define.TypeBind {
+		if m.Type == define.TypeBind && m.Source != "" { // a devpts is a bind without a source to podman
 			c.Mounts = append(c.Mounts, toolbox.Mapping{Source: m.Source, Target: m.Destination})
 		}
 	}

@@ -25,7 +25,7 @@ func Session(args []string) int {
 	// Caught, not ignored: what is ignored would be ignored in the command too.
 	// The terminal sends these to the whole group, so the command has its own.
 	discard := make(chan os.Signal, 8)
-	signal.Notify(discard, unix.SIGINT, unix.SIGQUIT, unix.SIGTTOU)
+	signal.Notify(discard, unix.SIGINT, unix.SIGQUIT)
 	forward := make(chan os.Signal, 8)
 	signal.Notify(forward, unix.SIGTERM, unix.SIGHUP, unix.SIGUSR1, unix.SIGUSR2)
 
@@ -37,6 +37,10 @@ func Session(args []string) int {
 		fmt.Fprintf(os.Stderr, "tbx: %s cannot be run: %v\n", args[2], err)
 		return 125
 	}
+	// The command has its signals now. With a handler for this one, which Go
+	// installs to restart calls, taking the terminal from the background would be
+	// tried for ever.
+	signal.Ignore(unix.SIGTTOU)
 	child := cmd.Process.Pid
 	go func() {
 		for s := range forward {
@@ -56,6 +60,8 @@ func Session(args []string) int {
 // shell's suspend, this process stops too, so that the host's shell gets the
 // terminal; when the host's shell continues it, the child gets the terminal back.
 func wait(child int) unix.WaitStatus {
+	continued := make(chan os.Signal, 1)
+	signal.Notify(continued, unix.SIGCONT)
 	for {
 		var status unix.WaitStatus
 		_, err := unix.Wait4(child, &status, unix.WUNTRACED, nil)
@@ -66,7 +72,12 @@ func wait(child int) unix.WaitStatus {
 		case status.Stopped():
 			group, gerr := unix.Getpgid(child)
 			takeTerminal(unix.Getpgrp())
+			select {
+			case <-continued: // an earlier one
+			default:
+			}
 			unix.Kill(unix.Getpid(), unix.SIGSTOP)
+			<-continued // a stop may come after the call for it has returned
 			if gerr == nil {
 				takeTerminal(group)
 				unix.Kill(-group, unix.SIGCONT)

@@ -42,8 +42,7 @@ func setup(env *testscript.Env, r *registry) error {
 	work := env.WorkDir
 	for path, text := range map[string]string{
 		"home/.config/containers/registries.conf": fmt.Sprintf("[[registry]]\nlocation = %q\ninsecure = true\n[[registry]]\nlocation = %q\ninsecure = true\n", r.host, r.private),
-		"storage.conf":              "[storage]\ndriver = \"overlay\"\nrootless_storage_path = \"" + work + "/graph\"\nrunroot = \"" + work + "/run\"\n",
-		"home/.config/tbx/keys/.in": "",
+		"storage.conf": "[storage]\ndriver = \"overlay\"\nrootless_storage_path = \"" + work + "/graph\"\nrunroot = \"" + work + "/run\"\n",
 	} {
 		path = filepath.Join(work, path)
 		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
