@@ -6,7 +6,6 @@ VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo 0.1.
 TAGS := remote exclude_graphdriver_btrfs exclude_graphdriver_devicemapper containers_image_openpgp
 LDFLAGS := -s -w -X github.com/tbx-project/tbx/cmd.Version=$(VERSION)
 export CGO_ENABLED := 0
-export GOFLAGS := -trimpath $(GOFLAGS)
 GO := go
 PREFIX ?= $(HOME)/.local
 YES ?=
@@ -17,9 +16,9 @@ YES ?=
 # The same command twice: tbx without podman's bindings, which enters running toolboxes and hands everything else to
 # tbx-podman, which has them (ARCHITECTURE.md, "Three programs").
 build: ## build bin/tbx, bin/tbx-podman and bin/tbx-box
-	$(GO) build -ldflags '$(LDFLAGS)' -o bin/tbx ./cmd/tbx
-	$(GO) build -tags '$(TAGS)' -ldflags '$(LDFLAGS)' -o bin/tbx-podman ./cmd/tbx
-	$(GO) build -ldflags '-s -w' -o bin/tbx-box ./cmd/tbx-box
+	$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/tbx ./cmd/tbx
+	$(GO) build -trimpath -tags '$(TAGS)' -ldflags '$(LDFLAGS)' -o bin/tbx-podman ./cmd/tbx
+	$(GO) build -trimpath -ldflags '-s -w' -o bin/tbx-box ./cmd/tbx-box
 
 try: ## set up what rootless podman needs, make a Debian toolbox and run a command in it
 	tests/lab/setup --for try $(YES)
@@ -42,7 +41,8 @@ systembox: build ## the same in a booted Debian with a systemd user session
 
 lint: ## formatting and shell scripts
 	@out=$$(gofmt -l $$(git ls-files '*.go')); [ -z "$$out" ] || { echo "gofmt: $$out"; exit 1; }
-	@command -v shellcheck >/dev/null && shellcheck -x $$(git ls-files tests docs .ci/run profile.d/tbx.sh | xargs grep -lE '^#!.*(ba)?sh|^# tbx.sh') || { echo "lint: shellcheck failed, or is missing (tests/lab/setup)"; exit 1; }
+	@command -v shellcheck >/dev/null || { echo 'lint: shellcheck is missing; run tests/lab/setup'; exit 1; }
+	@shellcheck -x profile.d/tbx.sh $$(git ls-files -z | xargs -0 awk 'FNR == 1 && /^#!.*sh$$/ {print FILENAME} {nextfile}')
 
 bench: ## measure against toolbox, distrobox and podman exec (docs/performance.md)
 	tests/lab/setup --for bench $(YES)

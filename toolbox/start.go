@@ -65,6 +65,11 @@ func (m *Manager) run(ctx context.Context, e Engine, b *Box) (*Box, error) {
 			return nil, err
 		}
 	}
+	if b.Managed() {
+		if err := restoreBox(m.Host, m.BoxFile, b.Command[0]); err != nil {
+			return nil, err
+		}
+	}
 	if err := e.Start(ctx, b.ID); err != nil {
 		return nil, fail.Wrap(nil, err, "toolbox %s cannot be started", b.Name).Hint("see what it said with: tbx logs %s", b.Name)
 	}
@@ -123,7 +128,7 @@ func (m *Manager) initialise(ctx context.Context, e Engine, b *Box) (*join.Recor
 	if err != nil {
 		return nil, err
 	}
-	r.Shell, r.HostFiles = summary.Shell, cfg.HostFiles
+	r.Shell, r.HostFiles = summary.Shell, init.config.HostFiles
 	if summary.Watch {
 		unix.Kill(r.PID, unix.SIGHUP) // its first process is the user's, and at worst the file stays as it is
 	}

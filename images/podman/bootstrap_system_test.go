@@ -88,7 +88,7 @@ func TestEnsureBootstrapsDebianWithoutRegistry(t *testing.T) {
 // A mirror whose signature the keyring does not hold is refused.
 func TestBootstrapRefusesAnUnknownSigner(t *testing.T) {
 	m := newMachine(t, "")
-	cat, err := images.LoadCatalogue(images.Override{Path: "o", Data: []byte("[distro.debian.bootstrap]\nkeyrings = [\"/usr/share/keyrings/nodesource.gpg\", \"/dev/null\"]\n")})
+	cat, err := images.LoadCatalogue(images.Override{Path: "o", Data: []byte("[distro.debian.bootstrap]\nkeyrings = [\"/usr/share/keyrings/debian-archive-removed-keys.gpg\"]\n")})
 	if err != nil {
 		t.Fatal(err)
 	}

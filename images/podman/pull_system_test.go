@@ -22,7 +22,7 @@ import (
 // pushDebian puts a real Debian into the registry, and empties the store.
 func pushDebian(m *machine, r *registry) (ref string) {
 	m.t.Helper()
-	return push(m, r, "/srv/debian12.tar", "debian:12", "--change", `CMD ["/bin/bash"]`)
+	return push(m, r, debianTar(), "debian:12", "--change", `CMD ["/bin/bash"]`)
 }
 
 // pushSmall does so with an image of one file.

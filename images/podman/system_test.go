@@ -159,3 +159,6 @@ func (m *machine) open(name string) string {
 	}
 	return m.path(name)
 }
+
+// debianTar is the root file system of the real Debian that tests/lab/image made.
+func debianTar() string { return filepath.Join(os.Getenv("TBX_IMAGES"), "debian.tar") }
