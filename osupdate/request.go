@@ -61,10 +61,10 @@ type Request struct {
 }
 
 var (
-	targetForm  = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._:/@+~=-]{0,511}$`)
-	indexForm   = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._:+-]{0,255}$`)
-	packageForm = regexp.MustCompile(`^@?[A-Za-z0-9][A-Za-z0-9._+:~^()-]{0,255}$`)
-	kargForm    = regexp.MustCompile(`^[A-Za-z0-9_][!-~]{0,1023}$`)
+	targetForm  = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._:/@+~=-]*$`)
+	indexForm   = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._:+-]*$`)
+	packageForm = regexp.MustCompile(`^@?[A-Za-z0-9][A-Za-z0-9._+:~^()-]*$`)
+	kargForm    = regexp.MustCompile(`^[A-Za-z0-9_][!-~]*$`)
 )
 
 // Validate refuses whatever is not a plain word of its kind: an argument that
@@ -128,6 +128,12 @@ func (r Request) Validate() error {
 	case ApplyLive, Overlay, Cancel, Reboot, StatusVerb, CheckVerb:
 	default:
 		return fail.New(fail.Usage, "no such verb %q", r.Verb)
+	}
+	const longest = 1000 // no name or argument that an updater takes comes near it
+	for _, word := range slices.Concat([]string{r.Target, r.From}, r.Packages, r.Append, r.Delete) {
+		if len(word) > longest {
+			return bad("word of at most 1000 characters", word[:20]+"…")
+		}
 	}
 	for _, k := range slices.Concat(r.Append, r.Delete) {
 		if !kargForm.MatchString(k) {
