@@ -214,6 +214,7 @@ func (h *Host) Plan(ctx context.Context, r Request) (*Plan, error) {
 }
 
 func (h *Host) plan(ctx context.Context, r Request) (*Plan, *State, error) {
+	asked := r
 	if err := r.Validate(); err != nil {
 		return nil, nil, err
 	}
@@ -228,6 +229,9 @@ func (h *Host) plan(ctx context.Context, r Request) (*Plan, *State, error) {
 		return nil, nil, err
 	}
 	var p *Plan
+	if r.Verb == Rollback && r.Target == "" && h.rolledBack(s) {
+		r.Target = s.Next().ID
+	}
 	if r.Verb == Reboot {
 		p, err = h.rebootPlan()
 	} else {
@@ -236,11 +240,23 @@ func (h *Host) plan(ctx context.Context, r Request) (*Plan, *State, error) {
 	if err != nil {
 		return nil, nil, h.explain(err)
 	}
-	p.Backend, p.Request, p.StateHash = h.be.Kind(), r, s.Hash()
+	p.Backend, p.Request, p.StateHash = h.be.Kind(), asked, s.Hash()
 	if h.cfg.Sysroot != "" {
 		p.NeedsRoot = p.NeedsRoot && !h.cfg.Superuser
 	}
 	return p, s, nil
+}
+
+// rolledBack says whether what boots next is there because of a rollback of ours,
+// so that a second one does not toggle.
+func (h *Host) rolledBack(s *State) bool {
+	entries, err := h.History()
+	if err != nil || len(entries) == 0 || s.Next() == nil {
+		return false
+	}
+	e := entries[len(entries)-1]
+	return e.Request.Verb == Rollback && e.Request.Target == "" && e.Phase == "end" && e.Outcome == "done" &&
+		e.Boot == bootID(h.cfg.Root) && e.Checksum == s.Next().Checksum
 }
 
 // rebootPlan asks logind, which asks polkit and honours inhibitors, systemctl(1).
@@ -365,10 +381,11 @@ func (h *Host) carryOut(ctx context.Context, p *Plan, before *State) (*Result, e
 		return nil, err
 	}
 	res.After, res.Reboot, res.Warnings = after.Next(), after.Reboot, after.Warnings
-	if after.Hash() == before.Hash() && sameNext(before, after) && (p.NeedsBoot || p.Request.Verb == Cleanup) && !p.Request.DownloadOnly {
-		res.Unchanged = "there was nothing to do"
-	} else if err := verify(p.Request, before, after); err != nil {
+	if err := verify(p.Request, before, after); err != nil {
 		return nil, err
+	}
+	if after.Hash() == before.Hash() && sameNext(before, after) && (p.NeedsBoot || p.Request.Verb == Cleanup) {
+		res.Unchanged = "there was nothing to do"
 	}
 	h.trace("verified")
 	return res, nil

@@ -214,8 +214,8 @@ func (s *State) Back(target string) (*Deployment, error) {
 	if target != "" {
 		return s.Find(target)
 	}
-	if cur, next := s.Booted(), s.Next(); cur != nil && next != cur && !next.Staged && !slices.ContainsFunc(s.Deployments, func(d Deployment) bool { return d.Rollback }) {
-		return next, nil // already rolled back: what waits is the other system
+	if s.wentBack() {
+		return s.Next(), nil
 	}
 	for i := range s.Deployments {
 		if s.Deployments[i].Rollback {
@@ -224,4 +224,16 @@ func (s *State) Back(target string) (*Deployment, error) {
 	}
 	return nil, fail.New(ErrNoRollback, "this host has no other system to go back to").
 		Hint("keep one by pinning before the next upgrade: tbx host pin booted")
+}
+
+// wentBack says whether what boots next is an older system than the running one.
+func (s *State) wentBack() bool {
+	cur, next := s.Booted(), s.Next()
+	if cur == nil || next == cur || next.Staged {
+		return false
+	}
+	if next.Time != nil && cur.Time != nil {
+		return next.Time.Before(*cur.Time)
+	}
+	return cur.Index == len(s.Deployments)-1
 }

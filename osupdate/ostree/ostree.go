@@ -193,6 +193,17 @@ func (b *Backend) newest(ctx context.Context, remote, ref string, depth int) (co
 	return strings.TrimSpace(out), repo, err
 }
 
+// Newest returns the commit that a refspec names at its remote now; rpm-ostree's
+// backend asks it too.
+func (b *Backend) Newest(ctx context.Context, refspec string) (string, error) {
+	remote, ref, ok := strings.Cut(refspec, ":")
+	if !ok {
+		remote, ref = "", refspec
+	}
+	commit, _, err := b.newest(ctx, remote, ref, 0)
+	return commit, err
+}
+
 // commitOf finds the commit of a version (or of the start of a checksum) in the
 // history of what the host follows.
 func (b *Backend) commitOf(ctx context.Context, s *osupdate.State, version string) (string, error) {
@@ -271,14 +282,7 @@ func (b *Backend) EtcDiff(ctx context.Context, s *osupdate.State) ([]string, err
 	if err != nil {
 		return nil, err
 	}
-	var list []string
-	for line := range strings.Lines(out) {
-		if f := strings.Fields(line); len(f) >= 2 && strings.Contains("MAD", f[0]) {
-			list = append(list, f[0]+" "+strings.TrimSpace(strings.TrimPrefix(line, f[0])))
-		}
-	}
-	slices.Sort(list)
-	return list, nil
+	return osupdate.ParseEtcDiff(out), nil
 }
 
 // Explain knows ostree's texts, recorded in testdata/errors.

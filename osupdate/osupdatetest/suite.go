@@ -149,10 +149,8 @@ func upgrade(t *testing.T, f *Fixture, h *osupdate.Host) {
 		if back.Tracked != first.Tracked {
 			t.Errorf("the rollback made the host follow %q instead of %q", back.Tracked, first.Tracked)
 		}
-		if back.Booted() != nil {
-			if res = do(t, h, osupdate.Request{Verb: osupdate.Rollback}); res.Unchanged == "" {
-				t.Errorf("the second rollback toggled: %s boots next", res.After.Name())
-			}
+		if res = do(t, h, osupdate.Request{Verb: osupdate.Rollback}); res.Unchanged == "" {
+			t.Errorf("the second rollback toggled: %s boots next", res.After.Name())
 		}
 	}
 	entries, err := h.History()
