@@ -241,9 +241,6 @@ func (h *Host) plan(ctx context.Context, r Request) (*Plan, *State, error) {
 		return nil, nil, h.explain(err)
 	}
 	p.Backend, p.Request, p.StateHash = h.be.Kind(), asked, s.Hash()
-	if h.cfg.Sysroot != "" {
-		p.NeedsRoot = p.NeedsRoot && !h.cfg.Superuser
-	}
 	return p, s, nil
 }
 

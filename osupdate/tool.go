@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -99,7 +100,7 @@ func (t *Tools) Run(ctx context.Context, c Call) (stdout, stderr []byte, err err
 	if t.Stdin != nil {
 		cmd.Stdin = t.Stdin
 	}
-	cmd.Env = append([]string{"LC_ALL=C.UTF-8", "PATH=" + strings.Join(t.Dirs, ":"), "RPMOSTREE_CLIENT_ID=tbx"}, t.Env...)
+	cmd.Env = append([]string{"LC_ALL=C.UTF-8", "PATH=" + strings.Join(slices.Concat(t.Dirs, SystemDirs()), ":"), "RPMOSTREE_CLIENT_ID=tbx"}, t.Env...)
 	cmd.Dir = "/"
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
 	cmd.WaitDelay = graceToKill

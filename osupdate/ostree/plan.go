@@ -12,7 +12,7 @@ import (
 
 // Plan maps every verb to `ostree admin`.
 func (b *Backend) Plan(ctx context.Context, s *osupdate.State, r osupdate.Request) (*osupdate.Plan, error) {
-	p := &osupdate.Plan{NeedsRoot: true, NeedsBoot: true, Reversible: true}
+	p := &osupdate.Plan{NeedsRoot: b.booted, NeedsBoot: true, Reversible: true}
 	var err error
 	switch r.Verb {
 	case osupdate.Upgrade:
