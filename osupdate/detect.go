@@ -383,3 +383,7 @@ func (p probe) managers() []string {
 	}
 	return out
 }
+
+// RootSource is the device or name that is mounted as / of the system below
+// root; empty when /proc is not there.
+func RootSource(root string) string { return probe{root}.rootSource() }

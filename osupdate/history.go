@@ -27,7 +27,7 @@ type Entry struct {
 	Request  Request   `json:"request"`
 	From     string    `json:"from,omitempty"`     // name of the system that ran or would have booted
 	Intended string    `json:"intended,omitempty"` // name of the system that boots next, after
-	Checksum string    `json:"checksum,omitempty"` // its content
+	Content  string    `json:"content,omitempty"`  // what it holds
 	Outcome  string    `json:"outcome,omitempty"`  // done, unchanged or failed
 	Problem  string    `json:"problem,omitempty"`
 	Message  string    `json:"message,omitempty"`
@@ -123,10 +123,10 @@ func unbooted(entries []Entry, boot string, booted *Deployment) *Entry {
 	}
 	for i := len(entries) - 1; i >= 0; i-- {
 		e := &entries[i]
-		if e.Phase != "end" || e.Outcome != "done" || e.Checksum == "" {
+		if e.Phase != "end" || e.Outcome != "done" || e.Content == "" {
 			continue
 		}
-		if e.Boot == boot || e.Checksum == booted.Checksum {
+		if e.Boot == boot || e.Content == booted.Content() {
 			return nil
 		}
 		return e

@@ -253,7 +253,7 @@ func (h *Host) rolledBack(s *State) bool {
 	}
 	e := entries[len(entries)-1]
 	return e.Request.Verb == Rollback && e.Request.Target == "" && e.Phase == "end" && e.Outcome == "done" &&
-		e.Boot == bootID(h.cfg.Root) && e.Checksum == s.Next().Checksum
+		e.Boot == bootID(h.cfg.Root) && e.Content == s.Next().Content()
 }
 
 // rebootPlan asks logind, which asks polkit and honours inhibitors, systemctl(1).
@@ -331,7 +331,7 @@ func (h *Host) apply(ctx context.Context, p *Plan, before *State) (*Result, erro
 	case res.Unchanged != "":
 		e.Outcome, e.Message = "unchanged", res.Unchanged
 	case res.After != nil:
-		e.Intended, e.Checksum = res.After.Name(), res.After.Checksum
+		e.Intended, e.Content = res.After.Name(), res.After.Content()
 	}
 	if recErr := record(h.cfg.StateDir, e); recErr != nil && err == nil {
 		res.Warnings = append(res.Warnings, recErr.Error())

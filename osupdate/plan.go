@@ -74,3 +74,15 @@ func (s *State) Hash() string {
 	sum := sha256.Sum256(data)
 	return hex.EncodeToString(sum[:8])
 }
+
+// Finish ends a backend's plan: the effects are those of its steps, and a plan
+// with a reason for no change has no steps.
+func (p *Plan) Finish(kind Kind, r Request) *Plan {
+	if p.Unchanged != "" {
+		return Nothing(kind, r, p.Unchanged)
+	}
+	for _, s := range p.Steps {
+		p.Effects = append(p.Effects, s.Effect)
+	}
+	return p
+}

@@ -107,3 +107,13 @@ func (e *ToolError) lastLine() string {
 	}
 	return ""
 }
+
+// ProblemNamed is the kind of that name, ErrBackend where there is none.
+func ProblemNamed(name string) *Problem {
+	for _, p := range problems() {
+		if p.Name == name {
+			return p
+		}
+	}
+	return ErrBackend
+}

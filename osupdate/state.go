@@ -1,6 +1,7 @@
 package osupdate
 
 import (
+	"cmp"
 	"slices"
 	"strconv"
 	"strings"
@@ -155,13 +156,11 @@ func (d *Deployment) Name() string {
 	return d.ID
 }
 
+// Content identifies what d holds: its checksum, or its id where there is none.
+func (d *Deployment) Content() string { return cmp.Or(d.Checksum, d.ID) }
+
 // Same says whether both hold the same content.
-func (d *Deployment) Same(o *Deployment) bool {
-	if d.Checksum != "" || o.Checksum != "" {
-		return d.Checksum == o.Checksum
-	}
-	return d.ID == o.ID
-}
+func (d *Deployment) Same(o *Deployment) bool { return d.Content() == o.Content() }
 
 // Current is the running system, or the first where nothing is booted; nil
 // without deployments.

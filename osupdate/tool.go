@@ -55,6 +55,7 @@ type Call struct {
 	Lines      func(string)   // each line of stdout and of the progress pipe, as it comes; may be nil
 	Waiting    *regexp.Regexp // output that means "I wait for a lock" and is no sign of life; may be nil
 	ProgressFD bool           // see Step
+	Env        []string       // besides the Tools'
 }
 
 const (
@@ -100,7 +101,7 @@ func (t *Tools) Run(ctx context.Context, c Call) (stdout, stderr []byte, err err
 	if t.Stdin != nil {
 		cmd.Stdin = t.Stdin
 	}
-	cmd.Env = append([]string{"LC_ALL=C.UTF-8", "PATH=" + strings.Join(slices.Concat(t.Dirs, SystemDirs()), ":"), "RPMOSTREE_CLIENT_ID=tbx"}, t.Env...)
+	cmd.Env = append([]string{"LC_ALL=C.UTF-8", "PATH=" + strings.Join(slices.Concat(t.Dirs, SystemDirs()), ":"), "RPMOSTREE_CLIENT_ID=tbx"}, slices.Concat(t.Env, c.Env)...)
 	cmd.Dir = "/"
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
 	cmd.WaitDelay = graceToKill

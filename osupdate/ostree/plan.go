@@ -43,13 +43,7 @@ func (b *Backend) Plan(ctx context.Context, s *osupdate.State, r osupdate.Reques
 	if err != nil {
 		return nil, err
 	}
-	if p.Unchanged != "" {
-		return osupdate.Nothing(osupdate.OSTree, r, p.Unchanged), nil
-	}
-	for _, step := range p.Steps {
-		p.Effects = append(p.Effects, step.Effect)
-	}
-	return p, nil
+	return p.Finish(osupdate.OSTree, r), nil
 }
 
 func (b *Backend) step(p *osupdate.Plan, effect, verb string, args ...string) *osupdate.Step {

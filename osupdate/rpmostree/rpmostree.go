@@ -235,13 +235,7 @@ func (b *Backend) Plan(ctx context.Context, s *osupdate.State, r osupdate.Reques
 	if err != nil {
 		return nil, err
 	}
-	if p.Unchanged != "" {
-		return osupdate.Nothing(osupdate.RPMOSTree, r, p.Unchanged), nil
-	}
-	for _, st := range p.Steps {
-		p.Effects = append(p.Effects, st.Effect)
-	}
-	return p, nil
+	return p.Finish(osupdate.RPMOSTree, r), nil
 }
 
 func (b *Backend) step(p *osupdate.Plan, effect string, args ...string) *osupdate.Step {
