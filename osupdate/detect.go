@@ -19,7 +19,7 @@ type Detection struct {
 	Booted     bool     `json:"booted"`              // the root is the running system, not a directory of a system
 	Stateroot  string   `json:"stateroot,omitempty"`
 	Checksum   string   `json:"checksum,omitempty"` // booted OSTree commit, or composefs digest
-	OriginPath string   `json:"originPath,omitempty"`
+	OriginPath string   `json:"origin_path,omitempty"`
 	Would      string   `json:"would,omitempty"` // on a host that is not image-based: what manages it instead
 	Managers   []string `json:"managers,omitempty"`
 }

@@ -40,7 +40,7 @@ type Elevator interface {
 // Order is what an ordinary user's tbx asks of root's: typed, and validated again there.
 type Order struct {
 	Request Request `json:"request"`
-	DryRun  bool    `json:"dryRun,omitempty"`
+	DryRun  bool    `json:"dry_run,omitempty"`
 }
 
 // Answer is root's answer; the field of the order's verb is set.
@@ -75,7 +75,7 @@ type Checked struct {
 // Result is what a mutating verb came to.
 type Result struct {
 	Plan      *Plan       `json:"plan"`
-	DryRun    bool        `json:"dryRun,omitempty"`
+	DryRun    bool        `json:"dry_run,omitempty"`
 	Unchanged string      `json:"unchanged,omitempty"` // why nothing was changed
 	Before    *Deployment `json:"before,omitempty"`    // booted next, before
 	After     *Deployment `json:"after,omitempty"`     // boots next, now

@@ -44,11 +44,11 @@ type Plan struct {
 	Steps      []Step   `json:"steps"`
 	Effects    []string `json:"effects"`             // what changes, in sentences
 	Unchanged  string   `json:"unchanged,omitempty"` // why there is nothing to do; then Steps is empty
-	NeedsRoot  bool     `json:"needsRoot"`
-	NeedsBoot  bool     `json:"needsReboot"`
+	NeedsRoot  bool     `json:"needs_root"`
+	NeedsBoot  bool     `json:"needs_reboot"`
 	Reversible bool     `json:"reversible"`
 	Network    bool     `json:"network"` // it can take minutes
-	StateHash  string   `json:"stateHash"`
+	StateHash  string   `json:"state_hash"`
 }
 
 // Nothing returns a plan without steps.

@@ -56,8 +56,8 @@ type Request struct {
 	Append         []string `json:"append,omitempty"`
 	Delete         []string `json:"delete,omitempty"`
 	Parts          []string `json:"parts,omitempty"`
-	AllowDowngrade bool     `json:"allowDowngrade,omitempty"`
-	DownloadOnly   bool     `json:"downloadOnly,omitempty"`
+	AllowDowngrade bool     `json:"allow_downgrade,omitempty"`
+	DownloadOnly   bool     `json:"download_only,omitempty"`
 }
 
 var (

@@ -60,7 +60,7 @@ type Deployment struct {
 	Changes   *Changes   `json:"changes,omitempty"`
 	Kargs     []string   `json:"kargs,omitempty"` // where cheap to know
 	Unlocked  string     `json:"unlocked,omitempty"`
-	EndOfLife string     `json:"endOfLife,omitempty"`
+	EndOfLife string     `json:"end_of_life,omitempty"`
 	Stateroot string     `json:"stateroot,omitempty"`
 }
 

@@ -182,7 +182,7 @@ func TestParseRefuses(t *testing.T) {
 		nil, {"__host-pin"}, {"pin", `{"request":{"verb":"pin","target":"0"}}`},
 		{"__host-pin", `{"request":{"verb":"pin","target":"0"}}`, "more"},
 		{"__host-upgrade", `{"request":{"verb":"switch","target":"evil.example/x"}}`},
-		{"__host-upgrade", `{"request":{"verb":"upgrade","allowDowngrade":true}}`},
+		{"__host-upgrade", `{"request":{"verb":"upgrade","allow_downgrade":true}}`},
 		{"__host-upgrade", `{"request":{"verb":"upgrade","target":"1.0"}}`},
 		{"__host-upgrade", `{"request":{"verb":"upgrade"},"argv":["sh"]}`},
 		{"__host-upgrade", `{"request":{"verb":"upgrade","sysroot":"/tmp/evil"}}`},
@@ -204,7 +204,7 @@ func TestParseRefuses(t *testing.T) {
 
 func FuzzParse(f *testing.F) {
 	f.Add("__host-pin", `{"request":{"verb":"pin","target":"0"}}`)
-	f.Add("__host-kargs", `{"request":{"verb":"kargs","append":["quiet"]},"dryRun":true}`)
+	f.Add("__host-kargs", `{"request":{"verb":"kargs","append":["quiet"]},"dry_run":true}`)
 	f.Fuzz(func(t *testing.T, verb, order string) {
 		o, err := asroot.Parse([]string{verb, order})
 		if err != nil {

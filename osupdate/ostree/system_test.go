@@ -456,3 +456,26 @@ func TestBusy(t *testing.T) {
 		t.Errorf("%v\n%s", err, said(err))
 	}
 }
+
+// TestBuild commits a tree of the owner's own, boots it next, and upgrades to
+// the next one that is built.
+func TestBuild(t *testing.T) {
+	l := newLab(t)
+	for n, text := range []string{"mine", "mine again"} {
+		l.write("tree/usr/bin/hello", text)
+		res, err := l.host().Build(t.Context(), l.dir+"/tree", false)
+		if err != nil {
+			t.Fatalf("%v\n%s", err, said(err))
+		}
+		data, err := os.ReadFile(filepath.Dir(l.etc()) + "/usr/bin/hello")
+		if err != nil || string(data) != text || res.After.Tracks != "tbx/local" {
+			t.Errorf("build %d: %q, %v, %+v", n, data, err, res.After)
+		}
+	}
+	if len(l.state().Deployments) < 2 {
+		t.Error("the way back is gone")
+	}
+	if u, err := l.host().Check(t.Context()); err != nil || u.Update != nil {
+		t.Errorf("check: %+v, %v", u, err)
+	}
+}
