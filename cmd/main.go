@@ -12,6 +12,7 @@ import (
 
 	"github.com/tbx-project/tbx/internal/escape"
 	"github.com/tbx-project/tbx/internal/fail"
+	"github.com/tbx-project/tbx/osupdate"
 	"github.com/tbx-project/tbx/toolbox"
 )
 
@@ -45,6 +46,11 @@ func Main(args []string, in, out, errs *os.File) int {
 	}
 	defer stop()
 	env := newEnv(in, out, errs, os.Environ())
+	if isHostOrder(args) {
+		err := hostOrder(ctx, args[1:], env.Getenv, out)
+		report(errs, err)
+		return exitCode(err, false)
+	}
 	root := newRoot(env)
 	root.SetArgs(args[1:])
 	root.SetIn(in)
@@ -97,6 +103,8 @@ func exitCode(err error, session bool) int {
 		return exitInterrupt
 	case session:
 		return toolbox.ExitFailed
+	case osupdate.ProblemOf(err) != nil:
+		return osupdate.ProblemOf(err).Exit
 	case errors.Is(err, fail.Usage):
 		return exitUsage
 	case errors.Is(err, fail.NotFound):
