@@ -44,8 +44,8 @@ var (
 	ErrBadOutput   = &Problem{"unreadable answer", 1}
 )
 
-// problems is every kind, for the way back from the root helper's JSON.
-func problems() []*Problem {
+// Problems is every kind: for the way back from root's answer, and the documents.
+func Problems() []*Problem {
 	return []*Problem{
 		ErrBackend, ErrNotImage, ErrInContainer, ErrUnsupported, ErrManaged, ErrPermission, ErrSignature,
 		ErrConflict, ErrDowngrade, ErrSpace, ErrEtcMerge, ErrFinalize, ErrNotFound, ErrNoRollback, ErrCorrupt,
@@ -110,7 +110,7 @@ func (e *ToolError) lastLine() string {
 
 // ProblemNamed is the kind of that name, ErrBackend where there is none.
 func ProblemNamed(name string) *Problem {
-	for _, p := range problems() {
+	for _, p := range Problems() {
 		if p.Name == name {
 			return p
 		}
