@@ -168,10 +168,13 @@ func hostDoctor(env *Env, o *hostOptions) *cobra.Command {
 			if h == nil {
 				return openErr
 			}
-			findings := h.Doctor(cmd.Context(), openErr)
+			findings, worst := h.Doctor(cmd.Context(), openErr)
 			env.progress().Close()
 			if o.format == "json" {
-				return printJSON(env.Out, findings)
+				if err := printJSON(env.Out, findings); err != nil {
+					return err
+				}
+				return worst
 			}
 			for _, f := range findings {
 				fmt.Fprintf(env.Out, "%-8s %-10s %s\n", f.Status, f.Name, escape.Text(f.Detail))
@@ -179,7 +182,7 @@ func hostDoctor(env *Env, o *hostOptions) *cobra.Command {
 					fmt.Fprintf(env.Out, "%-8s %-10s %s\n", "", "", escape.Text(f.Hint))
 				}
 			}
-			return nil
+			return worst
 		},
 	}
 	formatFlag(cmd, &o.format)

@@ -20,8 +20,9 @@ type Finding struct {
 }
 
 // Doctor looks for what would keep this host from being updated. h may be one
-// that Open returned with an error; openErr is that error.
-func (h *Host) Doctor(ctx context.Context, openErr error) []Finding {
+// that Open returned with an error; openErr is that error. The error is what is
+// worst: ErrFinalize when the last update did not come through the reboot.
+func (h *Host) Doctor(ctx context.Context, openErr error) ([]Finding, error) {
 	var out []Finding
 	add := func(name, status, detail, hint string) { out = append(out, Finding{name, status, detail, hint}) }
 	report := func(name string, err error) {
@@ -30,12 +31,12 @@ func (h *Host) Doctor(ctx context.Context, openErr error) []Finding {
 	add("detection", "ok", fmt.Sprintf("%s: %s", h.det.Kind, strings.Join(h.det.Evidence, "; ")), "")
 	if openErr != nil {
 		report("updater", openErr)
-		return out
+		return out, openErr
 	}
 	st, err := h.Status(ctx)
 	if err != nil {
 		report("status", err)
-		return out
+		return out, err
 	}
 	s := st.State
 	add("status", "ok", fmt.Sprintf("%d systems; follows %s", len(s.Deployments), s.Tracked), "")
@@ -51,8 +52,11 @@ func (h *Host) Doctor(ctx context.Context, openErr error) []Finding {
 	if e := st.Interrupted; e != nil {
 		add("history", "warning", fmt.Sprintf("%s of %s was interrupted", e.Request.Verb, e.Time.Format("2006-01-02 15:04")), "do it again; nothing is half done")
 	}
+	var worst error
 	if e := st.Unbooted; e != nil {
-		add("last boot", "error", fmt.Sprintf("%s was to boot and did not", e.Intended), "see why: journalctl -b -1 -u ostree-finalize-staged.service")
+		hint := "see why: journalctl -b -1 -u ostree-finalize-staged.service; a full /boot is the usual cause"
+		worst = fail.New(ErrFinalize, "%s was to boot and did not", e.Intended).Hint("%s", hint)
+		add("last boot", "error", worst.Error(), hint)
 	}
 	for _, w := range s.Warnings {
 		add("updater", "warning", w, "")
@@ -73,5 +77,5 @@ func (h *Host) Doctor(ctx context.Context, openErr error) []Finding {
 		}
 		add("space", status, fmt.Sprintf("%s has %d MiB free", path, free>>20), hint)
 	}
-	return out
+	return out, worst
 }

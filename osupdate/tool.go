@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"os/exec"
@@ -105,9 +106,9 @@ func (t *Tools) Run(ctx context.Context, c Call) (stdout, stderr []byte, err err
 	cmd.Dir = "/"
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
 	cmd.WaitDelay = graceToKill
-	watch.touch(nil)
 	start := time.Now()
 	if err = cmd.Start(); err == nil {
+		watch.begin(cmd.Process.Pid)
 		if pipe != nil {
 			pipe.Close()
 		}
@@ -156,20 +157,62 @@ type watchdog struct {
 	waiting *regexp.Regexp
 	cancel  context.CancelCauseFunc
 
-	mu     sync.Mutex
-	timer  *time.Timer
-	locked bool
+	mu      sync.Mutex
+	pid     int
+	written int64 // what the program had written when the clock was set
+	timer   *time.Timer
+	locked  bool
+}
+
+func (w *watchdog) begin(pid int) {
+	w.mu.Lock()
+	w.pid = pid
+	w.mu.Unlock()
+	w.touch(nil)
+}
+
+// silent is called when a program has printed nothing for Idle. ostree prints
+// nothing at all to a pipe while it downloads; what it writes to the disk is its
+// sign of life. Wake-ups of its threads count as writes too, hence the minimum.
+func (w *watchdog) silent() {
+	const alive = 16 << 10
+	w.mu.Lock()
+	now := wrote(w.pid)
+	living := now-w.written >= alive
+	w.mu.Unlock()
+	if living {
+		w.touch(nil)
+		return
+	}
+	w.cancel(errIdle)
+}
+
+// wrote is the number of bytes that a process has written, proc_pid_io(5); 0
+// when it may not be seen.
+func wrote(pid int) (n int64) {
+	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/io", pid))
+	if err != nil {
+		return 0
+	}
+	for line := range strings.Lines(string(data)) {
+		if v, ok := strings.CutPrefix(line, "wchar: "); ok {
+			if n, err = strconv.ParseInt(strings.TrimSpace(v), 10, 64); err != nil {
+				return 0
+			}
+		}
+	}
+	return n
 }
 
 func (w *watchdog) touch(p []byte) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	limit, cause := w.tools.Idle, errIdle
+	limit, end := w.tools.Idle, w.silent
 	if w.waiting != nil && w.waiting.Match(p) {
 		if w.locked {
 			return // the first such line started the clock
 		}
-		w.locked, limit, cause = true, max(w.tools.Patient, time.Nanosecond), errLocked
+		w.locked, limit, end = true, max(w.tools.Patient, time.Nanosecond), func() { w.cancel(errLocked) }
 	} else if len(bytes.TrimSpace(p)) == 0 && p != nil {
 		return
 	} else {
@@ -178,8 +221,9 @@ func (w *watchdog) touch(p []byte) {
 	if w.timer != nil {
 		w.timer.Stop()
 	}
+	w.written = wrote(w.pid)
 	if limit > 0 {
-		w.timer = time.AfterFunc(limit, func() { w.cancel(cause) })
+		w.timer = time.AfterFunc(limit, end)
 	}
 }
 

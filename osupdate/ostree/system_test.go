@@ -3,16 +3,20 @@
 package ostree_test
 
 import (
+	"crypto/rand"
 	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io/fs"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -477,5 +481,103 @@ func TestBuild(t *testing.T) {
 	}
 	if u, err := l.host().Check(t.Context()); err != nil || u.Update != nil {
 		t.Errorf("check: %+v, %v", u, err)
+	}
+}
+
+// overHTTP makes the remote one that is served by handle, which gets the file
+// server as the way to answer well.
+func (l *lab) overHTTP(handle func(w http.ResponseWriter, r *http.Request, files http.Handler)) *httptest.Server {
+	l.t.Helper()
+	files := http.FileServer(http.Dir(l.dir + "/remote"))
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { handle(w, r, files) }))
+	l.t.Cleanup(srv.Close)
+	l.repo("config", "set", `remote "testos".url`, srv.URL)
+	return srv
+}
+
+// TestNetwork: gone, failing, stalled, and slow but alive.
+func TestNetwork(t *testing.T) {
+	l := newLab(t)
+	big := make([]byte, 400<<10)
+	if _, err := rand.Read(big); err != nil {
+		t.Fatal(err)
+	}
+	l.write("tree/usr/lib/big", string(big))
+	l.publish(stable, "42.3")
+	srv := l.overHTTP(func(w http.ResponseWriter, r *http.Request, files http.Handler) { files.ServeHTTP(w, r) })
+	if u, err := l.host().Check(t.Context()); err != nil || u.Update == nil || u.Update.Version != "42.3" {
+		t.Fatalf("over HTTP: %+v, %v", u, err)
+	}
+	srv.Close()
+	l.refused(osupdate.Request{Verb: osupdate.Upgrade}, osupdate.ErrNetwork)
+	if _, err := l.host().Check(t.Context()); !errors.Is(err, osupdate.ErrNetwork) {
+		t.Errorf("check: %v", err)
+	}
+
+	l.overHTTP(func(w http.ResponseWriter, r *http.Request, files http.Handler) {
+		w.WriteHeader(http.StatusServiceUnavailable)
+	})
+	l.refused(osupdate.Request{Verb: osupdate.Upgrade}, osupdate.ErrNetwork)
+
+	l.cfg.Tools.Idle = time.Second
+	object := func(r *http.Request) bool { return strings.HasSuffix(r.URL.Path, ".filez") }
+	over := make(chan struct{})
+	l.overHTTP(func(w http.ResponseWriter, r *http.Request, files http.Handler) {
+		if object(r) {
+			w.Header().Set("Content-Length", "1000000")
+			w.Write([]byte("a start"))
+			w.(http.Flusher).Flush()
+			<-over
+			return
+		}
+		files.ServeHTTP(w, r)
+	})
+	l.refused(osupdate.Request{Verb: osupdate.Upgrade}, osupdate.ErrTimeout)
+	close(over)
+
+	l.overHTTP(func(w http.ResponseWriter, r *http.Request, files http.Handler) {
+		if !object(r) {
+			files.ServeHTTP(w, r)
+			return
+		}
+		data, err := os.ReadFile(l.dir + "/remote" + r.URL.Path)
+		if err != nil {
+			w.WriteHeader(http.StatusNotFound)
+			return
+		}
+		for part := range slices.Chunk(data, 40<<10) {
+			w.Write(part)
+			w.(http.Flusher).Flush()
+			time.Sleep(300 * time.Millisecond)
+		}
+	})
+	if res := l.do(osupdate.Request{Verb: osupdate.Upgrade}); res.After.Version != "42.3" {
+		t.Errorf("slow but alive: %+v", res.After)
+	}
+}
+
+// TestSignatures with real keys: the right one, a wrong one, and back.
+func TestSignatures(t *testing.T) {
+	l := newLab(t)
+	home := l.dir + "/gpg"
+	if err := os.Mkdir(home, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.try("gpgconf", "--homedir", home, "--kill", "all") })
+	for _, who := range []string{"maker@example.org", "thief@example.org"} {
+		l.run("gpg", "--homedir", home, "--batch", "--passphrase", "", "--quick-gen-key", who, "default", "default", "never")
+	}
+	l.run("gpg", "--homedir", home, "--output", l.dir+"/maker.gpg", "--export", "maker@example.org")
+	l.repo("remote", "gpg-import", "testos", "-k", l.dir+"/maker.gpg")
+	l.repo("config", "set", `remote "testos".gpg-verify`, "true")
+	sign := func(who string) []string { return []string{"--gpg-homedir=" + home, "--gpg-sign=" + who} }
+	l.publish(stable, "42.3", sign("thief@example.org")...)
+	l.refused(osupdate.Request{Verb: osupdate.Upgrade}, osupdate.ErrSignature)
+	if _, err := l.host().Check(t.Context()); !errors.Is(err, osupdate.ErrSignature) {
+		t.Errorf("check: %v", err)
+	}
+	l.publish(stable, "42.4", sign("maker@example.org")...)
+	if res := l.do(osupdate.Request{Verb: osupdate.Upgrade}); res.After.Version != "42.4" {
+		t.Errorf("signed by its maker: %+v", res.After)
 	}
 }
