@@ -15,6 +15,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/tbx-project/tbx/internal/atomicfile"
 	"github.com/tbx-project/tbx/internal/fail"
 	"github.com/tbx-project/tbx/osupdate"
 )
@@ -85,8 +86,12 @@ func (b *Backend) run(ctx context.Context, argv ...string) (string, error) {
 func (b *Backend) State(ctx context.Context) (*osupdate.State, error) {
 	s := &osupdate.State{Backend: osupdate.OSTree, Busy: osupdate.FileLock(filepath.Join(b.sysroot, "ostree/lock"))}
 	argv, parse := b.admin("status", "--json"), parseJSON
+	if b.textOnly() {
+		argv, parse = b.admin("status"), parseText
+	}
 	out, stderr, err := b.tools.Run(ctx, osupdate.Call{Argv: argv})
 	if err != nil && bytes.Contains(stderr, []byte("Unknown option --json")) {
+		b.rememberTextOnly()
 		argv, parse = b.admin("status"), parseText
 		out, stderr, err = b.tools.Run(ctx, osupdate.Call{Argv: argv})
 	}
@@ -112,6 +117,29 @@ func (b *Backend) State(ctx context.Context) (*osupdate.State, error) {
 	}
 	s.Arrange()
 	return s, nil
+}
+
+// textOnly says whether this very ostree was found to have no --json before: to
+// ask it again would cost as much as the status itself.
+func (b *Backend) textOnly() bool {
+	known, err := os.ReadFile(filepath.Join(b.cache, "text-only"))
+	return err == nil && string(known) == b.identity()
+}
+
+func (b *Backend) rememberTextOnly() {
+	// Without it the next status is slower, and right.
+	if os.MkdirAll(b.cache, 0o700) == nil {
+		_ = atomicfile.WriteVolatile(filepath.Join(b.cache, "text-only"), []byte(b.identity()), 0o644)
+	}
+}
+
+// identity changes when the program does.
+func (b *Backend) identity() string {
+	fi, err := os.Stat(b.ostree)
+	if err != nil {
+		return ""
+	}
+	return fmt.Sprintf("%s %d %d", b.ostree, fi.Size(), fi.ModTime().UnixNano())
 }
 
 // stateroot is the one to work on.
