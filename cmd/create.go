@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"runtime"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -160,6 +161,9 @@ func (e *Env) create(ctx context.Context, m *toolbox.Manager, o *createOptions) 
 		return "", err
 	}
 	r.ImageID = img.ID
+	if choice.Local != "" && slices.Contains(img.Names, choice.Local) && !slices.Contains(img.Names, choice.Reference) {
+		r.Image = choice.Local // it was made here, not downloaded
+	}
 	if err := checkArch(choice.Reference, img.Arch); err != nil {
 		return "", err
 	}

@@ -132,6 +132,7 @@ func (e *Env) Manager() (*toolbox.Manager, error) {
 		BoxFile:  e.boxFile(),
 		Progress: e.progress(),
 		Files:    profile.Files(),
+		Debug:    e.Log.Debugf,
 		Prompt:   prompt,
 	}, nil
 }

@@ -63,6 +63,9 @@ func runInspect(ctx context.Context, env *Env, arg, format string) error {
 		return err
 	}
 	i := inspection{row: rowOf(b), PID: b.PID, ExitCode: b.ExitCode, Created: b.Created.UTC()}
+	if b.SpecErr != nil {
+		return b.SpecErr
+	}
 	if b.Managed() {
 		d, err := m.Describe(b)
 		if err != nil {

@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # tbx.sh: the toolbox's name in bash's prompt, and the window's title.
 # Written into every toolbox by tbx; on the host it does nothing.
 # TBX_PROMPT is what the prompt shows; tbx sets it from [prompt] of its

@@ -34,11 +34,20 @@ func installBox(h *Host, file string) (string, error) {
 	if err != nil {
 		return "", err
 	}
+	return version, putBox(h, file, version)
+}
+
+// restoreBox brings the program back with which a toolbox was made, command
+// inside, if somebody cleared it away. This version in that one's place will do:
+// a toolbox's first process is all that it is for.
+func restoreBox(h *Host, file, command string) error {
+	return putBox(h, file, filepath.Base(filepath.Dir(command)))
+}
+
+func putBox(h *Host, file, version string) error {
 	target := filepath.Join(boxDir(h), version, "tbx-box")
-	if _, err := os.Stat(target); err == nil {
-		return version, nil
-	} else if !errors.Is(err, fs.ErrNotExist) {
-		return "", err
+	if _, err := os.Stat(target); !errors.Is(err, fs.ErrNotExist) {
+		return err
 	}
 	data, err := os.ReadFile(file)
 	if err == nil {
@@ -48,10 +57,10 @@ func installBox(h *Host, file string) (string, error) {
 		err = atomicfile.Write(target, data, 0o755)
 	}
 	if err != nil {
-		return "", fail.Wrap(nil, err, "tbx-box cannot be installed for your toolboxes").
+		return fail.Wrap(nil, err, "tbx-box cannot be installed for your toolboxes").
 			Hint("make %s writable, or set XDG_DATA_HOME", h.Dirs.Data)
 	}
-	return version, nil
+	return nil
 }
 
 // removeFile removes a file that may be missing and is not worth an error.

@@ -99,20 +99,27 @@ func (m *Manager) warnOfVFS(ctx context.Context, e Engine, id string) {
 	}
 }
 
+// mustNotExist makes sure that name is free, for a container and for a
+// specification: one that is kept under it may be of a toolbox that podman
+// renamed behind tbx's back, which would be lost with it.
 func (m *Manager) mustNotExist(ctx context.Context, e Engine, name Name) error {
 	c, err := e.Inspect(ctx, string(name))
 	switch {
-	case errors.Is(err, fail.NotFound):
-		return nil
-	case err != nil:
+	case err == nil && c.Name == string(name): // else podman found it as the beginning of an id
+		if b := m.box(c); !b.Managed() && !b.Toolbx() {
+			return fail.New(fail.Exists, "the name %s is taken by a container that is not a toolbox", name).Hint("choose another name")
+		}
+		return existsError(name)
+	case err != nil && !errors.Is(err, fail.NotFound):
 		return err
-	case c.Name != string(name):
-		return nil // podman found it as the beginning of an id
+	case !m.leftover(name):
+		return nil
 	}
-	if b := m.box(c); !b.Managed() && !b.Toolbx() {
-		return fail.New(fail.Exists, "the name %s is taken by a container that is not a toolbox", name).Hint("choose another name")
+	all, err := e.List(ctx)
+	if err == nil {
+		m.followRename(name, all)
 	}
-	return existsError(name)
+	return err
 }
 
 func existsError(name Name) error {

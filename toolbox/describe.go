@@ -47,7 +47,7 @@ func (m *Manager) Describe(b *Box) (*Description, error) {
 		d.Access = append(d.Access, Access{f[0], f[1]})
 	}
 	for _, i := range Integrations() {
-		if b.Spec.Has(i.Key) {
+		if b.Spec.Has(i.Key) && (b.Spec.Has(HostView) || !throughHostView(i.Key)) {
 			d.Access = append(d.Access, Access{i.What, "not made with --no-" + i.Key})
 		}
 	}

@@ -4,7 +4,10 @@ import (
 	"context"
 	"io"
 	"path"
+	"strings"
 	"time"
+
+	"github.com/tbx-project/tbx/toolbox/boxinit"
 )
 
 // Engine is what a Manager needs of a container engine. An error wraps
@@ -72,6 +75,12 @@ type Mapping struct{ Source, Target string }
 // say so: every container has the labels of its image.
 func (c *Container) Toolbx() bool {
 	return c.Labels[LabelToolbx] == "true" && len(c.Command) > 0 && path.Base(c.Command[0]) == "toolbox"
+}
+
+// ours says whether tbx made the container. An image may carry tbx's labels, but
+// it has no say in the command.
+func (c *Container) ours() bool {
+	return len(c.Command) > 0 && strings.HasPrefix(c.Command[0], boxinit.BoxDir+"/")
 }
 
 // Progress is told what happens while a user waits.

@@ -72,7 +72,7 @@ func TestSessionEnv(t *testing.T) {
 			},
 		},
 		{
-			name: "who and where", opts: EnvOptions{Dir: "/data"}, caller: []string{"USER=mallory", "SHELL=/bin/zsh"},
+			name: "who and where", opts: EnvOptions{Dir: "/data", Shell: "/bin/bash"}, caller: []string{"USER=mallory", "SHELL=/bin/zsh"},
 			want: []string{"HOME=/home/jane", "SHELL=/bin/bash", "PWD=/data", "TBX_TOOLBOX=web", "TBX_PROMPT=⬢ web "}, none: []string{"USER"},
 		},
 		{

@@ -148,7 +148,7 @@ func (i *initRun) byJoining(ctx context.Context, r *join.Record, joinErr error, 
 	bound.Args, bound.Env, bound.ExtraFiles = cmd.Args, cmd.Env, cmd.ExtraFiles
 	var out, errs bytes.Buffer
 	bound.Stdout, bound.Stderr = &out, &errs
-	if bound.Stdin, err = i.input(i.config); err != nil {
+	if bound.Stdin, err = i.input(); err != nil {
 		return nil, err
 	}
 	err = bound.Run()
@@ -159,11 +159,10 @@ func (i *initRun) byJoining(ctx context.Context, r *join.Record, joinErr error, 
 func (i *initRun) byEngine(ctx context.Context, e Engine, id, box string) (*boxinit.Summary, error) {
 	ctx, cancel := context.WithTimeout(ctx, initTimeout)
 	defer cancel()
-	cfg := i.config
-	if cfg.HostTreeFD != 0 {
-		cfg.HostTreeFD, cfg.HostFiles = 0, false
+	if i.config.HostTreeFD != 0 {
+		i.config.HostTreeFD, i.config.HostFiles = 0, false
 	}
-	in, err := i.input(cfg)
+	in, err := i.input()
 	if err != nil {
 		return nil, err
 	}
@@ -172,8 +171,8 @@ func (i *initRun) byEngine(ctx context.Context, e Engine, id, box string) (*boxi
 	return i.judge(&out, "", err)
 }
 
-func (i *initRun) input(cfg boxinit.Config) (io.Reader, error) {
-	data, err := json.Marshal(cfg)
+func (i *initRun) input() (io.Reader, error) {
+	data, err := json.Marshal(i.config)
 	return bytes.NewReader(data), err
 }
 

@@ -14,6 +14,16 @@ type Integration struct {
 	What string // for help texts, after "do not share"
 }
 
+// throughHostView says whether an integration works by links into the host view,
+// and so not without it.
+func throughHostView(key string) bool {
+	switch key {
+	case SystemBus, Timezone, HostServices, Media, Terminfo:
+		return true
+	}
+	return false
+}
+
 // The integrations' keys.
 const (
 	Home         = "home"

@@ -22,19 +22,21 @@ type Manager struct {
 	Engine   func(context.Context) (Engine, error) // connects on first use: the fast path needs no engine
 	BoxFile  string                                // the program tbx-box as installed beside tbx
 	Progress Progress
-	Files    []ShellFile // put into every toolbox
-	Prompt   string      // what the shell's prompt shows, %s for the name; empty: nothing
+	Files    []ShellFile                      // put into every toolbox
+	Debug    func(format string, args ...any) // for who looks for a fault; may be nil
+	Prompt   string                           // what the shell's prompt shows, %s for the name; empty: nothing
 }
 
 // Box is a toolbox as podman and its specification have it.
 type Box struct {
 	Name Name
 	Container
-	Spec *Spec // nil for a toolbox that tbx did not make
+	Spec    *Spec // nil for a toolbox that tbx did not make, or whose specification is unusable
+	SpecErr error // why a toolbox that tbx made has no Spec
 }
 
 // Managed says whether tbx made the toolbox.
-func (b *Box) Managed() bool { return b.Spec != nil }
+func (b *Box) Managed() bool { return b.Spec != nil || b.SpecErr != nil }
 
 // lockTimeout is how long a call waits for another tbx that works on the same toolbox.
 const lockTimeout = 2 * time.Minute
@@ -66,7 +68,7 @@ func (m *Manager) Find(ctx context.Context, name Name) (*Box, error) {
 		return nil, m.notFound(ctx, e, name)
 	}
 	b := m.box(c)
-	if !b.Managed() && !c.Toolbx() {
+	if !b.Managed() && !b.Toolbx() {
 		return nil, fail.New(fail.NotFound, "container %s is not a toolbox", name).
 			Hint("enter it with: podman exec -it %s sh", name)
 	}
@@ -79,7 +81,7 @@ func (m *Manager) Find(ctx context.Context, name Name) (*Box, error) {
 func (m *Manager) box(c *Container) *Box {
 	b := &Box{Name: Name(c.Name), Container: *c}
 	id := c.Labels[LabelID]
-	if id == "" {
+	if id == "" || !c.ours() {
 		return b
 	}
 	s, err := loadSpec(m.Host.Dirs.Config, b.Name)
@@ -97,6 +99,10 @@ func (m *Manager) box(c *Container) *Box {
 			return b
 		}
 	}
+	if b.SpecErr = err; errors.Is(err, fs.ErrNotExist) || err == nil {
+		b.SpecErr = fail.New(nil, "the specification of toolbox %s is missing: %s", b.Name, specFile(m.Host.Dirs.Config, b.Name)).
+			Hint("bring the file back, or remove the toolbox with: tbx rm %s", b.Name)
+	}
 	return b
 }
 
@@ -104,23 +110,37 @@ func (m *Manager) box(c *Container) *Box {
 func (m *Manager) notFound(ctx context.Context, e Engine, name Name) error {
 	join.Forget(m.Host.TbxRuntime(), string(name))
 	err := fail.New(fail.NotFound, "there is no toolbox %s", name)
-	s, serr := loadSpec(m.Host.Dirs.Config, name)
 	all, lerr := e.List(ctx)
 	if lerr != nil {
 		return err.Hint("create it with: tbx create %s", name)
 	}
+	if now := m.followRename(name, all); now != "" {
+		return err.Hint("it is called %s now", now)
+	}
 	var names []string
 	for i := range all {
-		if serr == nil && all[i].Labels[LabelID] == s.ID {
-			m.box(&all[i]) // moves the specification
-			return err.Hint("it is called %s now", all[i].Name)
-		}
 		names = append(names, all[i].Name)
 	}
 	if near := nearest.Names(string(name), names); len(near) > 0 {
 		err.Hint("did you mean %s?", strings.Join(near, ", "))
 	}
 	return err.Hint("create it with: tbx create %s", name)
+}
+
+// followRename moves the specification that is kept under name to the name that
+// podman gave its container since, and returns that, or "".
+func (m *Manager) followRename(name Name, all []Container) string {
+	s, err := loadSpec(m.Host.Dirs.Config, name)
+	if err != nil {
+		return ""
+	}
+	for i := range all {
+		if all[i].Labels[LabelID] == s.ID && all[i].Name != string(name) {
+			m.box(&all[i])
+			return all[i].Name
+		}
+	}
+	return ""
 }
 
 // List returns all toolboxes, tbx's own and Toolbx's, by name.
@@ -156,6 +176,12 @@ func (m *Manager) List(ctx context.Context) ([]*Box, error) {
 func (m *Manager) leftover(name Name) bool {
 	_, err := loadSpec(m.Host.Dirs.Config, name)
 	return !errors.Is(err, fs.ErrNotExist)
+}
+
+func (m *Manager) debug(format string, args ...any) {
+	if m.Debug != nil {
+		m.Debug(format, args...)
+	}
 }
 
 func (m *Manager) stage(format string, args ...any) { m.Progress.Stage(fmt.Sprintf(format, args...)) }

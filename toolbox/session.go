@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -11,6 +12,8 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/tbx-project/tbx/internal/fail"
 	"github.com/tbx-project/tbx/toolbox/join"
@@ -67,6 +70,7 @@ func (m *Manager) Open(ctx context.Context, name Name, o SessionOptions) (*Prepa
 		if err == nil {
 			return &Prepared{r, t, m.Host, o}, nil
 		}
+		m.debug("toolbox %s is not as recorded: %v", name, err)
 		if errors.Is(err, join.ErrPaused) {
 			return nil, pausedError(name)
 		}
@@ -76,8 +80,9 @@ func (m *Manager) Open(ctx context.Context, name Name, o SessionOptions) (*Prepa
 		return nil, err
 	}
 	p := &Prepared{Record: r, host: m.Host, opts: o}
-	if t, err := r.Open(dir); err == nil {
-		p.target = t
+	if p.target, err = r.Open(dir); err != nil {
+		m.debug("toolbox %s is entered by podman exec: %v", name, err)
+		p.target = nil
 	}
 	return p, nil
 }
@@ -105,28 +110,23 @@ func (p *Prepared) session() (*join.Session, error) {
 	if err != nil {
 		return nil, err
 	}
-	p.preferShell()
 	r, o := p.Record, p.opts
 	env := SessionEnv(r, p.host.Env, EnvOptions{Set: o.Set, Block: o.Block, Root: o.Root, Dir: dir, Shell: p.shell()})
 	args, err := p.command()
 	if err != nil {
 		return nil, err
 	}
-	if !p.target.LookPath(args[0], env, dir) {
+	switch err := p.target.LookPath(args[0], env, dir); {
+	case errors.Is(err, fs.ErrPermission):
+		return nil, &ExitError{ExitDenied, fail.New(nil, "%s in toolbox %s is not a program that may be run", args[0], r.Name).
+			Hint("look at it with: tbx run %s -- ls -ld %s", r.Name, args[0])}
+	case err != nil:
 		return nil, &ExitError{ExitNotFound, fail.New(fail.NotFound, "command %s is not in toolbox %s", args[0], r.Name)}
 	}
 	if err := checkDescriptors(o.PreserveFDs); err != nil {
 		return nil, err
 	}
 	return &join.Session{Args: args, Env: env, Dir: dir, Root: o.Root, Box: r.Box, DropGroups: slices.Contains(r.Without, Groups)}, nil
-}
-
-// preferShell takes the user's own shell where it was installed since the
-// toolbox was started.
-func (p *Prepared) preferShell() {
-	if want := p.host.Shell; want != "" && want != p.Record.Shell && p.target.LookPath(want, nil, "/") {
-		p.Record.Shell = want
-	}
 }
 
 // command returns the command, or the login shell.
@@ -148,7 +148,7 @@ func (p *Prepared) command() ([]string, error) {
 // shell returns the login shell: the caller's if the toolbox has it, also since
 // a moment ago, else what the initialiser found.
 func (p *Prepared) shell() string {
-	if want := p.host.Shell; p.target != nil && want != "" && p.target.LookPath(want, nil, "/") {
+	if want := p.host.Shell; p.target != nil && want != "" && p.target.LookPath(want, nil, "/") == nil {
 		return want
 	}
 	return p.Record.Shell
@@ -186,10 +186,11 @@ func sameDir(a, b string) bool {
 }
 
 // checkDescriptors sees to it that the descriptors to be preserved are open.
-// They reach the command by themselves: nothing closes them on the way.
+// They reach the command by themselves: nothing closes them on the way. What is
+// closed on exec is tbx's own, which took the number because it was free.
 func checkDescriptors(n int) error {
 	for fd := 3; fd < 3+n; fd++ {
-		if _, err := os.Stat("/proc/self/fd/" + strconv.Itoa(fd)); err != nil {
+		if flags, err := unix.FcntlInt(uintptr(fd), unix.F_GETFD, 0); err != nil || flags&unix.FD_CLOEXEC != 0 {
 			return &ExitError{ExitFailed, fail.New(fail.Usage, "descriptor %d cannot be preserved: it is not open", fd)}
 		}
 	}

@@ -32,6 +32,9 @@ func (m *Manager) Start(ctx context.Context, name Name) (*join.Record, error) {
 		}
 	}
 	b, err := m.Find(ctx, name)
+	if err == nil {
+		err = b.SpecErr
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -59,6 +62,11 @@ func (m *Manager) run(ctx context.Context, e Engine, b *Box) (*Box, error) {
 	}
 	if b.runs() { // its first process died without podman's noticing, or a stop did not end
 		if err := m.stop(ctx, e, b, 0); err != nil {
+			return nil, err
+		}
+	}
+	if b.Managed() {
+		if err := restoreBox(m.Host, m.BoxFile, b.Command[0]); err != nil {
 			return nil, err
 		}
 	}
@@ -120,7 +128,7 @@ func (m *Manager) initialise(ctx context.Context, e Engine, b *Box) (*join.Recor
 	if err != nil {
 		return nil, err
 	}
-	r.Shell, r.HostFiles = summary.Shell, cfg.HostFiles
+	r.Shell, r.HostFiles = summary.Shell, init.config.HostFiles
 	if summary.Watch {
 		unix.Kill(r.PID, unix.SIGHUP) // its first process is the user's, and at worst the file stays as it is
 	}

@@ -39,19 +39,28 @@ func (m *Manager) Stop(ctx context.Context, name Name, grace time.Duration) (sto
 // stop stops a container that runs, or of which podman believes so.
 func (m *Manager) stop(ctx context.Context, e Engine, b *Box, grace time.Duration) error {
 	join.Forget(m.Host.TbxRuntime(), string(b.Name))
-	switch {
-	case !alive(b.PID):
-		if err := e.Bury(ctx, b.ID); err != nil {
-			return err
-		}
-		m.settle(ctx, e, b.ID)
-	case b.Managed() && !m.hasCgroup(b):
+	if alive(b.PID) && b.Managed() && !m.hasCgroup(b) {
 		m.sweep(b, grace)
-		m.settle(ctx, e, b.ID)
+	}
+	if err := m.bury(ctx, e, b); err != nil {
+		return err
 	}
 	if err := e.Stop(ctx, b.ID, grace); err != nil {
 		return fail.Wrap(nil, err, "toolbox %s cannot be stopped", b.Name).Hint("see what runs in it with: podman top %s", b.Name)
 	}
+	return m.bury(ctx, e, b)
+}
+
+// bury sees to it that podman knows when the container's first process has
+// ended. Its monitor says so, unless that is gone too.
+func (m *Manager) bury(ctx context.Context, e Engine, b *Box) error {
+	if alive(b.PID) {
+		return nil
+	}
+	if err := e.Bury(ctx, b.ID); err != nil {
+		return err
+	}
+	m.settle(ctx, e, b.ID)
 	return nil
 }
 
@@ -154,7 +163,7 @@ func (m *Manager) Rename(ctx context.Context, old, name Name) error {
 	if err := e.Rename(ctx, b.ID, string(name)); err != nil {
 		return fail.Wrap(nil, err, "toolbox %s cannot be renamed to %s", old, name)
 	}
-	if !b.Managed() {
+	if b.Spec == nil {
 		return nil
 	}
 	// Killed here, the specification is found by its id at the next call.

@@ -111,6 +111,12 @@ func (b *box) exists(p string) bool {
 // date.
 func (b *box) ensureHostname() error {
 	name := b.cfg.Hostname
+	if old, err := os.ReadFile(b.root + "/etc/hostname"); err == nil && name != "" && strings.TrimSpace(string(old)) != name {
+		// podman mounts a file with the container's id over it, which is nobody's name.
+		if err := os.WriteFile(b.root+"/etc/hostname", []byte(name+"\n"), 0o644); err != nil {
+			return err
+		}
+	}
 	hosts, err := os.ReadFile(b.root + "/etc/hosts")
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err

@@ -1,6 +1,8 @@
 package join
 
 import (
+	"errors"
+	"io/fs"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -90,16 +92,17 @@ func (t *Target) stat(path string) (real string, mode uint32, err error) {
 	return string(buf[:n]), st.Mode, nil
 }
 
-// LookPath says whether the command can be found inside by the PATH in env,
-// from the directory dir. It does not judge permission: the kernel will.
-func (t *Target) LookPath(command string, env []string, dir string) bool {
+// LookPath looks inside for a command by the PATH in env, from the directory
+// dir, as execvp(3) does. What is found and is no file that anybody may execute
+// is fs.ErrPermission; whether the user may, the kernel will say.
+func (t *Target) LookPath(command string, env []string, dir string) error {
 	if strings.ContainsRune(command, '/') {
 		if !filepath.IsAbs(command) {
 			command = filepath.Join(dir, command)
 		}
-		_, _, err := t.stat(command)
-		return err == nil
+		return t.executable(command)
 	}
+	found := fs.ErrNotExist
 	for _, d := range filepath.SplitList(Getenv(env, "PATH")) {
 		if d == "" {
 			d = "."
@@ -107,11 +110,22 @@ func (t *Target) LookPath(command string, env []string, dir string) bool {
 		if !filepath.IsAbs(d) {
 			d = filepath.Join(dir, d)
 		}
-		if _, mode, err := t.stat(filepath.Join(d, command)); err == nil && mode&unix.S_IFMT == unix.S_IFREG && mode&0o111 != 0 {
-			return true
+		switch err := t.executable(filepath.Join(d, command)); {
+		case err == nil:
+			return nil
+		case errors.Is(err, fs.ErrPermission):
+			found = err
 		}
 	}
-	return false
+	return found
+}
+
+func (t *Target) executable(path string) error {
+	_, mode, err := t.stat(path)
+	if err == nil && (mode&unix.S_IFMT != unix.S_IFREG || mode&0o111 == 0) {
+		return fs.ErrPermission
+	}
+	return err
 }
 
 // Getenv returns the value of the last name=value in env.

@@ -1,6 +1,8 @@
 package join
 
 import (
+	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"testing"
@@ -81,22 +83,22 @@ func TestLookPath(t *testing.T) {
 		"/bin/dash", "/work/tool", "/usr/bin/plain")
 	for _, c := range []struct {
 		command, path, dir string
-		want               bool
+		want               error
 	}{
-		{"sh", "/usr/bin", "/", true},
-		{"dash", "/usr/bin", "/", false},
-		{"dash", "/usr/bin:/bin", "/", true},
-		{"dir", "/usr/bin", "/", false},
-		{"dangling", "/usr/bin", "/", false},
-		{"/bin/dash", "", "/", true},
-		{"./tool", "", "/work", true},
-		{"./tool", "", "/", false},
-		{"tool", "/bin:", "/work", true}, // as execvp(3) has it for an empty entry
-		{"tool", "/bin:.", "/work", true},
-		{"tool", "/bin", "/work", false},
-		{"../../../../bin/dash", "", "/work", true},
+		{"sh", "/usr/bin", "/", nil},
+		{"dash", "/usr/bin", "/", fs.ErrNotExist},
+		{"dash", "/usr/bin:/bin", "/", nil},
+		{"dir", "/usr/bin", "/", fs.ErrPermission},
+		{"dangling", "/usr/bin", "/", fs.ErrNotExist},
+		{"/bin/dash", "", "/", nil},
+		{"./tool", "", "/work", nil},
+		{"./tool", "", "/", fs.ErrNotExist},
+		{"tool", "/bin:", "/work", nil}, // as execvp(3) has it for an empty entry
+		{"tool", "/bin:.", "/work", nil},
+		{"tool", "/bin", "/work", fs.ErrNotExist},
+		{"../../../../bin/dash", "", "/work", nil},
 	} {
-		if got := target.LookPath(c.command, []string{"PATH=/none", "PATH=" + c.path}, c.dir); got != c.want {
+		if got := target.LookPath(c.command, []string{"PATH=/none", "PATH=" + c.path}, c.dir); !errors.Is(got, c.want) {
 			t.Errorf("%s in PATH=%q from %s: %v", c.command, c.path, c.dir, got)
 		}
 	}

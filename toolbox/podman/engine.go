@@ -112,7 +112,7 @@ func (e *Engine) Inspect(ctx context.Context, nameOrID string) (*toolbox.Contain
 		}
 	}
 	for _, m := range d.Mounts {
-		if m.Type == define.TypeBind {
+		if m.Type == define.TypeBind && m.Source != "" { // a devpts is a bind without a source to podman
 			c.Mounts = append(c.Mounts, toolbox.Mapping{Source: m.Source, Target: m.Destination})
 		}
 	}
@@ -155,6 +155,11 @@ func (e *Engine) Bury(ctx context.Context, id string) error {
 	d, err := containers.Inspect(conn, id, nil)
 	if err != nil {
 		return convert(err)
+	}
+	switch toolbox.State(d.State.Status) {
+	case toolbox.Running, toolbox.Paused, toolbox.Stopping:
+	default:
+		return nil
 	}
 	if gone(d.State.ConmonPid) && gone(d.State.Pid) {
 		const killed = "137"
