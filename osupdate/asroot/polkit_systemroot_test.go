@@ -1,4 +1,4 @@
-//go:build system
+//go:build systemroot
 
 package asroot_test
 
