@@ -71,7 +71,7 @@ it can do what you can.`,
 	})
 	root.AddCommand(
 		newCreate(env), newEnter(env), newRun(env), newList(env), newStart(env), newStop(env), newRemove(env), newRename(env),
-		newInspect(env), newLogs(env), newImage(env), newImageRemove(env, "rmi"), newCompletion(env),
+		newInspect(env), newLogs(env), newHost(env), newImage(env), newImageRemove(env, "rmi"), newCompletion(env),
 	)
 	asWritten(root)
 	return root
