@@ -71,6 +71,9 @@ func TestLess(t *testing.T) {
 	c.send(" ")
 	shows("30")
 	c.resize(100, 11)
+	await(t, func() string { return "less does not follow the resize:\n" + c.visible() }, func() bool {
+		return strings.Count(strings.TrimRight(c.visible(), "\n"), "\n") <= 10 && strings.HasSuffix(strings.TrimRight(c.visible(), "\n"), ":")
+	})
 	c.send("/^250$\r")
 	shows("250")
 	c.send("G")
