@@ -30,6 +30,7 @@ type Env struct {
 	Yes          bool // answer every question with yes
 	Quiet        bool // no progress
 
+	signals signals
 	session bool // the command's exit codes are those of what it runs
 
 	host    *toolbox.Host
@@ -146,6 +147,7 @@ func (e *Env) podman(ctx context.Context) (*podman.Engine, error) {
 	if err != nil {
 		return nil, err
 	}
+	e.signals.catch()
 	e.progress().Stage("waiting for podman")
 	defer e.progress().Stage("")
 	e.engine, err = podman.Connect(ctx, h.TbxRuntime())

@@ -6,9 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/signal"
 	"strings"
-	"syscall"
 
 	"github.com/tbx-project/tbx/internal/escape"
 	"github.com/tbx-project/tbx/internal/fail"
@@ -31,20 +29,10 @@ const (
 // Main runs tbx with its arguments, the program's name first, and returns its
 // exit code.
 func Main(args []string, in, out, errs *os.File) int {
-	// Ctrl-C and TERM end what waits, so that it can clean up after itself.
-	// A signal that the caller ignores, as nohup(1) does, stays ignored.
-	var wanted []os.Signal
-	for _, s := range []os.Signal{os.Interrupt, syscall.SIGTERM, syscall.SIGHUP} {
-		if !signal.Ignored(s) {
-			wanted = append(wanted, s)
-		}
-	}
-	ctx, stop := context.WithCancel(context.Background())
-	if len(wanted) > 0 {
-		ctx, stop = signal.NotifyContext(ctx, wanted...)
-	}
-	defer stop()
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
 	env := newEnv(in, out, errs, os.Environ())
+	env.signals = signals{cancel: cancel}
 	root := newRoot(env)
 	root.SetArgs(args[1:])
 	root.SetIn(in)

@@ -35,6 +35,7 @@ func (m *Manager) initConfig(b *Box) boxinit.Config {
 		Hostname:   h.Hostname,
 		HostHome:   h.HomeLink,
 		RuntimeDir: boxRuntimeDir(h),
+		NoDevices:  !s.Has(Devices),
 		Files:      m.Files,
 	}
 	if s.Hostname != "" {

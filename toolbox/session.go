@@ -55,10 +55,11 @@ type SessionOptions struct {
 
 // Prepared is a session that is about to begin.
 type Prepared struct {
-	Record *join.Record
-	target *join.Target // nil: by podman
-	host   *Host
-	opts   SessionOptions
+	Record  *join.Record
+	target  *join.Target // nil: by podman
+	manager *Manager
+	host    *Host
+	opts    SessionOptions
 }
 
 // Open finds the toolbox, starts it where it must, and returns a session. A
@@ -68,39 +69,52 @@ func (m *Manager) Open(ctx context.Context, name Name, o SessionOptions) (*Prepa
 	if r, err := join.Load(dir, string(name)); err == nil {
 		t, err := r.Open(dir)
 		if err == nil {
-			return &Prepared{r, t, m.Host, o}, nil
+			return &Prepared{r, t, m, m.Host, o}, nil
 		}
 		m.debug("toolbox %s is not as recorded: %v", name, err)
 		if errors.Is(err, join.ErrPaused) {
 			return nil, pausedError(name)
 		}
 	}
-	r, err := m.Start(ctx, name) // knows what is different, and puts it right
-	if err != nil {
-		return nil, err
+	p := &Prepared{manager: m, host: m.Host, opts: o}
+	return p, p.start(ctx, name)
+}
+
+// start has the toolbox started, which knows what is different and puts it
+// right, and opens it anew.
+func (p *Prepared) start(ctx context.Context, name Name) error {
+	var err error
+	if p.Record, err = p.manager.Start(ctx, name); err != nil {
+		return err
 	}
-	p := &Prepared{Record: r, host: m.Host, opts: o}
-	if p.target, err = r.Open(dir); err != nil {
-		m.debug("toolbox %s is entered by podman exec: %v", name, err)
+	if p.target, err = p.Record.Open(p.host.TbxRuntime()); err != nil {
+		p.manager.debug("toolbox %s is entered by podman exec: %v", name, err)
 		p.target = nil
 	}
-	return p, nil
+	return nil
 }
 
 // Exec becomes the session: on success it does not return.
-func (p *Prepared) Exec() error {
-	if p.target == nil {
-		return p.byPodman()
+func (p *Prepared) Exec(ctx context.Context) error {
+	for again := true; p.target != nil; again = false {
+		s, err := p.session()
+		if err != nil {
+			return err
+		}
+		err = p.target.Exec(s, p.host.RuntimeDir)
+		switch {
+		case !errors.Is(err, join.ErrStale):
+			return err
+		case !again:
+			p.target = nil
+			continue
+		}
+		p.manager.debug("toolbox %s cannot be joined: %v", p.Record.Name, err)
+		if err := p.start(ctx, Name(p.Record.Name)); err != nil { // it was stopped in this moment, perhaps
+			return err
+		}
 	}
-	s, err := p.session()
-	if err != nil {
-		return err
-	}
-	err = p.target.Exec(s, p.host.RuntimeDir)
-	if errors.Is(err, join.ErrStale) {
-		return p.byPodman()
-	}
-	return err
+	return p.byPodman()
 }
 
 // session composes what join runs, and refuses what cannot work while there is

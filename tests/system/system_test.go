@@ -50,6 +50,9 @@ func prepare() error {
 	if os.Getuid() == 0 {
 		return fmt.Errorf("these tests are for an ordinary user; call tests/lab/system")
 	}
+	if err := ownStorageConf(); err != nil {
+		return err
+	}
 	bin := os.Getenv("TBX_BIN")
 	if bin == "" {
 		bin = "../../bin"
@@ -80,6 +83,23 @@ func prepare() error {
 		}
 	}
 	return nil
+}
+
+// ownStorageConf gives the user a file that scripts can name to podman: some
+// change XDG_CONFIG_HOME, and podman's storage must stay the same.
+func ownStorageConf() error {
+	home, err := os.UserHomeDir()
+	if err != nil {
+		return err
+	}
+	file := filepath.Join(home, ".config/containers/storage.conf")
+	if _, err := os.Stat(file); err == nil {
+		return nil
+	}
+	if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
+		return err
+	}
+	return os.WriteFile(file, []byte("[storage]\ndriver = \"overlay\"\n"), 0o644)
 }
 
 func TestScripts(t *testing.T) {

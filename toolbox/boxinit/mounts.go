@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -43,6 +44,9 @@ func (b *box) dropDeviceMounts() error {
 	if err != nil {
 		return err
 	}
+	if b.cfg.NoDevices {
+		return dropHostDevices(mounts)
+	}
 	wholeDev := false
 	for _, m := range mounts {
 		wholeDev = wholeDev || m.point == "/dev" && m.root == "/" && m.fstype == "devtmpfs"
@@ -59,6 +63,27 @@ func (b *box) dropDeviceMounts() error {
 	}
 	return nil
 }
+
+// dropHostDevices takes the host's devices away from a toolbox that shall have
+// none: podman gives a privileged container all of them.
+func dropHostDevices(mounts []mount) error {
+	var failed []error
+	for _, m := range mounts {
+		name, ok := strings.CutPrefix(m.point, "/dev/")
+		if !ok || slices.Contains(ownDevices, strings.SplitN(name, "/", 2)[0]) {
+			continue
+		}
+		err := unix.Unmount(m.point, unix.MNT_DETACH)
+		if err == nil {
+			err = os.Remove(m.point) // the empty file that it was mounted on
+		}
+		failed = append(failed, err)
+	}
+	return errors.Join(failed...)
+}
+
+// ownDevices are what the OCI runtime specification gives every container.
+var ownDevices = []string{"null", "zero", "full", "random", "urandom", "tty", "console", "ptmx", "pts", "shm", "mqueue"}
 
 // bindHostPaths binds directories such as /media, where disks of the host
 // appear and vanish, from the host view, which receives the host's mounts.

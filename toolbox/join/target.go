@@ -53,7 +53,7 @@ func (r *Record) Open(dir string) (*Target, error) {
 			err = ErrPaused
 		}
 	}
-	if err == nil && unix.PidfdSendSignal(t.pidfd, 0, nil, 0) != nil {
+	if err == nil && !t.alive() {
 		err = fmt.Errorf("%w: its first process is gone", ErrStale)
 	}
 	if err != nil {
@@ -83,6 +83,8 @@ func (r *Record) OpenUnrecorded() (*Target, error) {
 	}
 	return t, nil
 }
+
+func (t *Target) alive() bool { return unix.PidfdSendSignal(t.pidfd, 0, nil, 0) == nil }
 
 // Close releases the descriptors of t.
 func (t *Target) Close() {

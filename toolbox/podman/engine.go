@@ -156,6 +156,11 @@ func (e *Engine) Bury(ctx context.Context, id string) error {
 	if err != nil {
 		return convert(err)
 	}
+	switch toolbox.State(d.State.Status) {
+	case toolbox.Running, toolbox.Paused, toolbox.Stopping:
+	default:
+		return nil
+	}
 	if gone(d.State.ConmonPid) && gone(d.State.Pid) {
 		const killed = "137"
 		if err := os.WriteFile(filepath.Join(e.exits, d.ID), []byte(killed), 0o600); err != nil {
@@ -241,7 +246,7 @@ func convert(err error) error {
 	}
 	cause := errors.New(clean(model.Message))
 	switch {
-	case model.ResponseCode == http.StatusNotFound, strings.HasSuffix(model.Message, "no such container"): // the latter while it is being removed
+	case model.ResponseCode == http.StatusNotFound, strings.Contains(model.Message, "no such container"):
 		return &fail.Error{Kind: fail.NotFound, Cause: cause}
 	case strings.Contains(model.Message, "is already in use"):
 		return &fail.Error{Kind: fail.Exists, Cause: cause}
