@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -70,7 +71,15 @@ func (m *Manager) run(ctx context.Context, e Engine, b *Box) (*Box, error) {
 			return nil, err
 		}
 	}
-	if err := e.Start(ctx, b.ID); err != nil {
+	err := e.Start(ctx, b.ID)
+	if err != nil && ctx.Err() == nil {
+		// The monitor of the last run may still have podman clear up after it, which
+		// takes the root away from under this start.
+		const cleared = 300 * time.Millisecond
+		time.Sleep(cleared)
+		err = e.Start(ctx, b.ID)
+	}
+	if err != nil {
 		return nil, fail.Wrap(nil, err, "toolbox %s cannot be started", b.Name).Hint("see what it said with: tbx logs %s", b.Name)
 	}
 	c, err := e.Inspect(ctx, b.ID)
