@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -57,7 +58,7 @@ func (m *Manager) run(ctx context.Context, e Engine, b *Box) (*Box, error) {
 	if b.State == Paused {
 		return nil, pausedError(b.Name)
 	}
-	if b.State == Running && alive(b.PID) {
+	if b.State == Running && m.alive(b) {
 		return b, nil
 	}
 	if b.runs() { // its first process died without podman's noticing, or a stop did not end
@@ -70,7 +71,15 @@ func (m *Manager) run(ctx context.Context, e Engine, b *Box) (*Box, error) {
 			return nil, err
 		}
 	}
-	if err := e.Start(ctx, b.ID); err != nil {
+	err := e.Start(ctx, b.ID)
+	if err != nil && ctx.Err() == nil {
+		// The monitor of the last run may still have podman clear up after it, which
+		// takes the root away from under this start.
+		const cleared = 300 * time.Millisecond
+		time.Sleep(cleared)
+		err = e.Start(ctx, b.ID)
+	}
+	if err != nil {
 		return nil, fail.Wrap(nil, err, "toolbox %s cannot be started", b.Name).Hint("see what it said with: tbx logs %s", b.Name)
 	}
 	c, err := e.Inspect(ctx, b.ID)
@@ -89,9 +98,20 @@ func pausedError(name Name) error {
 	return fail.New(nil, "toolbox %s is paused", name).Hint("continue it with: podman unpause %s", name)
 }
 
-func alive(pid int) bool {
-	_, err := join.StartTime(pid)
-	return err == nil
+// state finds what the container's OCI runtime knows of it.
+func (m *Manager) state(b *Box) (join.RuntimeState, error) {
+	return join.FindState(b.Runtime, m.Host.RuntimeDir, b.ID)
+}
+
+// alive says whether the container's first process runs, which podman does not
+// know when the monitor was killed.
+func (m *Manager) alive(b *Box) bool {
+	s, err := m.state(b)
+	if s.Path == "" { // a runtime whose state tbx cannot read
+		_, err := join.StartTime(b.PID)
+		return err == nil
+	}
+	return err == nil && s.Alive(b.PID)
 }
 
 // initialise runs the initialiser in a running toolbox and leaves a record.
@@ -162,7 +182,7 @@ func (m *Manager) newRecord(b *Box) (*join.Record, error) {
 	if r.MountNS, err = join.NamespaceID(strconv.Itoa(b.PID), "mnt"); err != nil {
 		return r, err
 	}
-	if r.State, err = join.FindState(b.Runtime, m.Host.RuntimeDir, b.ID); err != nil {
+	if r.State, err = m.state(b); err != nil {
 		return r, err
 	}
 	r.Names, err = join.ReadNames(b.NamesTable)

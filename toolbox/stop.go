@@ -3,7 +3,6 @@ package toolbox
 import (
 	"context"
 	"errors"
-	"strconv"
 	"time"
 
 	"github.com/tbx-project/tbx/internal/fail"
@@ -36,11 +35,15 @@ func (m *Manager) Stop(ctx context.Context, name Name, grace time.Duration) (sto
 	return true, m.stop(ctx, e, b, grace)
 }
 
-// stop stops a container that runs, or of which podman believes so.
+// stop stops a container that runs, or of which podman believes so. Without a
+// cgroup, which takes a systemd user session, podman cannot find what runs in
+// it: then tbx does, by the mount namespace.
 func (m *Manager) stop(ctx context.Context, e Engine, b *Box, grace time.Duration) error {
 	join.Forget(m.Host.TbxRuntime(), string(b.Name))
-	if alive(b.PID) && b.Managed() && !m.hasCgroup(b) {
-		m.sweep(b, grace)
+	if s, err := m.state(b); err == nil && b.Managed() {
+		if has, err := s.HasCgroup(); err == nil && !has {
+			s.Sweep(b.PID, grace)
+		}
 	}
 	if err := m.bury(ctx, e, b); err != nil {
 		return err
@@ -62,7 +65,7 @@ func (m *Manager) stop(ctx context.Context, e Engine, b *Box, grace time.Duratio
 // bury sees to it that podman knows when the container's first process has
 // ended. Its monitor says so, unless that is gone too.
 func (m *Manager) bury(ctx context.Context, e Engine, b *Box) error {
-	if alive(b.PID) {
+	if m.alive(b) {
 		return nil
 	}
 	if err := e.Bury(ctx, b.ID); err != nil {
@@ -70,23 +73,6 @@ func (m *Manager) bury(ctx context.Context, e Engine, b *Box) error {
 	}
 	m.settle(ctx, e, b.ID)
 	return nil
-}
-
-// hasCgroup says whether podman can find what runs in the container. Without a
-// systemd user session it cannot: then tbx does, by the mount namespace.
-func (m *Manager) hasCgroup(b *Box) bool {
-	s, err := join.FindState(b.Runtime, m.Host.RuntimeDir, b.ID)
-	if err != nil {
-		return true // podman's business
-	}
-	has, err := s.HasCgroup()
-	return err != nil || has
-}
-
-func (m *Manager) sweep(b *Box, grace time.Duration) {
-	if ns, err := join.NamespaceID(strconv.Itoa(b.PID), "mnt"); err == nil && b.PID > 0 {
-		join.Sweep(ns, grace)
-	}
 }
 
 // settle waits until podman has noticed that the container ended: conmon tells it.

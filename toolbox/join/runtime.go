@@ -72,3 +72,14 @@ func (s RuntimeState) HasCgroup() (bool, error) {
 	st, err := s.read()
 	return st.hasCgroup, err
 }
+
+// Alive says whether pid is the container's first process, and runs. A number
+// alone may be another process's by now.
+func (s RuntimeState) Alive(pid int) bool {
+	st, err := s.read()
+	if err != nil || st.pid != pid {
+		return false
+	}
+	start, err := StartTime(pid)
+	return err == nil && start == st.startTime
+}

@@ -3,20 +3,36 @@ package join
 import (
 	"os"
 	"strconv"
+	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
 )
 
-// Sweep ends every process in the mount namespace ns: it asks at first (HUP for
-// shells, which ignore TERM, then TERM, and CONT for what is stopped) and kills
-// after grace. It is how a toolbox without a cgroup is stopped. Processes are
-// found by the namespace they are in, never by a number or a name from before,
-// and held by pidfd while they are judged.
+// Sweep ends every process in the mount namespace of the container's first
+// process pid: it asks at first (HUP for shells, which ignore TERM, then TERM,
+// and CONT for what is stopped) and kills after grace. It is how a toolbox
+// without a cgroup is stopped. Processes are found by the namespace they are in,
+// never by a number or a name from before, and held by pidfd while they are
+// judged. The namespace is held open too: the number of one that has ended is the
+// next one's at once, which may be another toolbox's.
 //
 // The user may signal even those that run as the toolbox's root: he owns the
 // user namespace above them, user_namespaces(7).
-func Sweep(ns uint64, grace time.Duration) {
+func (s RuntimeState) Sweep(pid int, grace time.Duration) {
+	held, err := os.Open("/proc/" + strconv.Itoa(pid) + "/ns/mnt")
+	if err != nil {
+		return
+	}
+	defer held.Close()
+	var st syscall.Stat_t
+	if err := syscall.Fstat(int(held.Fd()), &st); err != nil || !s.Alive(pid) { // looked at after the namespace was opened
+		return
+	}
+	sweep(st.Ino, grace)
+}
+
+func sweep(ns uint64, grace time.Duration) {
 	const round = 20 * time.Millisecond
 	const giveUp = 2 * time.Second // in an uninterruptible sleep: nothing more can be done
 	deadline := time.Now().Add(grace)
