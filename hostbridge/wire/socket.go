@@ -34,7 +34,10 @@ func Send(sock int, f Frame, fds ...int) error {
 func Recv(sock int, buf []byte) (Frame, []int, error) {
 	oob := make([]byte, unix.CmsgSpace(maxFds*4))
 	n, oobn, flags, err := 0, 0, 0, error(unix.EINTR)
-	for err == unix.EINTR {
+	// A peer that closes with a packet of ours unread leaves ECONNRESET in front
+	// of its own last packet, once: that packet, or the end, comes with the
+	// next call.
+	for err == unix.EINTR || err == unix.ECONNRESET {
 		n, oobn, flags, _, err = unix.Recvmsg(sock, buf, oob, unix.MSG_CMSG_CLOEXEC)
 	}
 	if err != nil {
