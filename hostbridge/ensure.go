@@ -1,0 +1,117 @@
+package hostbridge
+
+import (
+	"context"
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/tbx-project/tbx/internal/fail"
+	"github.com/tbx-project/tbx/internal/flock"
+)
+
+// EnsureOptions say what Ensure needs.
+type EnsureOptions struct {
+	Dir   string   // the bridge's directory
+	Box   string   // id of a toolbox that runs and for which Prepare was called
+	Env   []string // the caller's environment
+	Umask int      // the caller's
+	Agent []string // command line of an agent: it must call Serve, with Ready closing descriptor 3
+	Log   string   // file for the agent's messages
+}
+
+// Ensure makes the bridge work for a running toolbox: it starts the agent if
+// there is none and has it serve the toolbox. It returns the name of the
+// session, to be put into TBX_SESSION in the toolbox. With an agent that runs,
+// it costs one exchange on a socket.
+func Ensure(ctx context.Context, o EnsureOptions) (session string, err error) {
+	var out report
+	ask := order{Op: "serve", Box: o.Box, Env: o.Env, Umask: o.Umask}
+	err = call(o.Dir, ask, &out)
+	if !errors.Is(err, fail.NotFound) {
+		return out.Session, err
+	}
+	agentDir := filepath.Join(o.Dir, "agent")
+	for _, d := range []string{o.Dir, agentDir} {
+		if err := privateDir(d); err != nil {
+			return "", err
+		}
+	}
+	lock, err := flock.Wait(ctx, filepath.Join(agentDir, "start"))
+	if err != nil {
+		return "", err
+	}
+	defer lock.Close()
+	if err = call(o.Dir, ask, &out); !errors.Is(err, fail.NotFound) { // another was faster
+		return out.Session, err
+	}
+	if err := startAgent(ctx, o); err != nil {
+		return "", err
+	}
+	err = call(o.Dir, ask, &out)
+	return out.Session, err
+}
+
+// startAgent returns when the agent takes requests: it then closes its end of a
+// pipe after one byte. An end without the byte is a failed start.
+func startAgent(ctx context.Context, o EnsureOptions) error {
+	ready, its, err := os.Pipe()
+	if err != nil {
+		return err
+	}
+	defer ready.Close()
+	defer its.Close()
+	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
+	if err != nil {
+		return err
+	}
+	defer null.Close()
+	if err := os.MkdirAll(filepath.Dir(o.Log), 0o700); err != nil {
+		return fail.Wrap(fail.Unable, err, "log of the agent")
+	}
+	log, err := os.OpenFile(o.Log, os.O_WRONLY|os.O_CREATE|os.O_TRUNC|unix.O_NOFOLLOW, 0o600)
+	if err != nil {
+		return fail.Wrap(fail.Unable, err, "log of the agent")
+	}
+	defer log.Close()
+	proc, err := os.StartProcess(o.Agent[0], o.Agent, &os.ProcAttr{
+		Dir:   "/",
+		Env:   o.Env,
+		Files: []*os.File{null, null, log, its},
+		Sys:   &unix.SysProcAttr{Setsid: true},
+	})
+	if err != nil {
+		return fail.Wrap(fail.Unable, err, "cannot start the agent")
+	}
+	its.Close()
+	defer context.AfterFunc(ctx, func() { ready.Close() })()
+	if n, err := ready.Read(make([]byte, 1)); n != 1 {
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		proc.Wait()
+		text, _ := os.ReadFile(o.Log)
+		return fail.Wrap(fail.Unable, errors.Join(err), "the agent did not start: %s", lastLine(text)).
+			Hint("see %s", o.Log)
+	}
+	return proc.Release()
+}
+
+// SignalReady tells Ensure that the agent takes requests. It is Options.Ready
+// of an agent that Ensure has started.
+func SignalReady() {
+	f := os.NewFile(3, "ready")
+	io.WriteString(f, "r")
+	f.Close()
+}
+
+func lastLine(text []byte) string {
+	s := string(text[max(0, len(text)-512):])
+	if s == "" {
+		return "it said nothing"
+	}
+	return s
+}
