@@ -40,7 +40,7 @@ type Options struct {
 
 // Limits on what toolboxes may have open.
 const (
-	maxWaiting    = 16  // connections of one toolbox that have not sent their request yet
+	maxWaiting    = 256 // connections of one toolbox that have not sent their request yet
 	maxRunning    = 64  // commands of one toolbox
 	maxAll        = 256 // commands of all toolboxes
 	startsPerSec  = 20  // requests of one toolbox, after a burst of startsBurst

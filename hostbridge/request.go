@@ -71,6 +71,9 @@ func (a *agent) handle(ctx context.Context, s *served, conn *net.UnixConn) {
 // kernel drops descriptors that come uninvited without opening them here.
 func (r *request) receive() error {
 	r.conn.SetDeadline(time.Now().Add(startDeadline)) // monotonic
+	if err := awaitReadable(r.conn); err != nil { // a silent connection shall cost no buffer
+		return errSilent
+	}
 	buf := wire.RecvBuffer()
 	var asm wire.Assembler
 	for r.start == nil {
@@ -96,6 +99,18 @@ func (r *request) receive() error {
 	}
 	r.conn.SetDeadline(time.Time{})
 	return nil
+}
+
+// awaitReadable returns when there is something to read.
+func awaitReadable(conn *net.UnixConn) error {
+	raw, err := conn.SyscallConn()
+	if err != nil {
+		return err
+	}
+	return raw.Read(func(fd uintptr) bool {
+		n, err := unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, 0)
+		return n != 0 || err != nil
+	})
 }
 
 // errSilent is a connection that went away, or said nothing in time.

@@ -13,6 +13,7 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"syscall"
 
 	"golang.org/x/sys/unix"
 
@@ -192,7 +193,7 @@ func (r Result) Report() {
 func (r Result) Exit() {
 	if r.Signal != 0 {
 		unix.Setrlimit(unix.RLIMIT_CORE, &unix.Rlimit{})
-		dieOf(r.Signal)
+		dieOf(syscall.Signal(r.Signal))
 		os.Exit(128 + r.Signal)
 	}
 	os.Exit(r.Code)

@@ -20,6 +20,8 @@ type loop struct {
 	term    term
 
 	started bool
+	asked   bool   // the owner is being asked
+	urged   bool   // a signal was sent before the command was known to have started
 	master  int    // of the command's terminal on the host, or -1
 	fg      bool   // the terminal here is read for the command
 	input   []byte // read here and not yet taken there
@@ -71,13 +73,17 @@ func (l *loop) run() Result {
 				fds[3] = unix.PollFd{Fd: int32(l.term.fd), Events: unix.POLLIN}
 			}
 		}
-		if _, err := unix.Poll(fds, -1); err != nil && err != unix.EINTR {
+		wait := -1
+		if l.end != nil {
+			wait = 0
+		}
+		if _, err := unix.Poll(fds, wait); err != nil && err != unix.EINTR {
 			return failed("poll: "+err.Error(), "")
 		}
 		if fds[2].Revents&unix.POLLOUT != 0 {
 			l.writeInput()
 		}
-		if fds[2].Revents&(unix.POLLIN|unix.POLLHUP|unix.POLLERR) != 0 && !l.copyOutput(buf) {
+		if (fds[2].Revents&(unix.POLLIN|unix.POLLHUP|unix.POLLERR) != 0 || l.end != nil) && !l.copyOutput(buf) {
 			return Result{Signal: int(syscall.SIGHUP)} // the terminal here is gone
 		}
 		if fds[1].Revents&unix.POLLIN != 0 {
@@ -92,12 +98,14 @@ func (l *loop) run() Result {
 	}
 }
 
-// copyOutput moves what the command has written to the terminal here. The
-// master's error EIO comes after the last byte, when nothing there has the
-// terminal open; only then is all output known to be here.
+// copyOutput moves what the command has written to the terminal here. After the
+// command's end, EAGAIN says that nothing is left of what it wrote: before it
+// answers so, the kernel pushes through what is on its way (n_tty_read). EIO
+// says that besides nobody has the terminal open. A process that the command
+// left behind may have it open, and is not waited for.
 func (l *loop) copyOutput(buf []byte) bool {
 	n, err := unix.Read(l.master, buf)
-	if err == unix.EAGAIN || err == unix.EINTR {
+	if err == unix.EINTR || err == unix.EAGAIN && l.end == nil {
 		return true
 	}
 	if n <= 0 {
@@ -152,6 +160,7 @@ func (l *loop) onFrame(buf []byte) {
 	}
 	switch f.Type {
 	case wire.TypePending:
+		l.asked = true
 		if n, err := f.Number(); err == nil {
 			os.Stderr.WriteString("tbx: waiting for an answer on the host, at most " + seconds(n) + "\n")
 		}
@@ -222,9 +231,12 @@ func (l *loop) onSignals() {
 			l.resize()
 		case sig == syscall.SIGTSTP && !l.started:
 			l.stopSelf(sig)
-		case !l.started && sig != syscall.SIGCONT && sig != syscall.SIGUSR1 && sig != syscall.SIGUSR2:
+		case !l.started && sig == syscall.SIGCONT:
+		case !l.started && (l.asked || l.urged):
 			l.finish(Result{Signal: int(sig)}) // the host ends what it may have started
-		case !l.started:
+		case !l.started: // it may have, and the word be on its way
+			l.urged = true
+			l.send(sig, 0)
 		case sig == syscall.SIGCONT:
 			l.resume()
 		default:
@@ -254,14 +266,12 @@ func (l *loop) onStopped(sig syscall.Signal) {
 // stopSelf stops this process's job as the command was stopped. It returns when
 // the job is continued, or at once if nobody could continue it.
 func (l *loop) stopSelf(sig syscall.Signal) {
-	signal.Reset(sig)
+	was := setDefault(sig)
 	unix.Kill(0, sig)
 	// The stop comes before this is over, if it comes: the kernel does not
 	// stop a process group that no shell looks after.
 	unix.Nanosleep(&unix.Timespec{Nsec: 20e6}, nil)
-	if sig == syscall.SIGTSTP {
-		signal.Notify(l.caught, sig)
-	}
+	unix.Syscall6(unix.SYS_RT_SIGACTION, uintptr(sig), uintptr(unsafe.Pointer(&was)), 0, 8, 0, 0)
 }
 
 // resume continues the command after this process was continued.
@@ -287,12 +297,22 @@ func (l *loop) setForeground(on bool) {
 	l.send(syscall.SIGCONT, flags)
 }
 
-// dieOf kills this process by a signal, past the Go runtime, which handles some
-// of them itself.
-func dieOf(sig int) {
-	action := struct{ handler, flags, restorer, mask uintptr }{} // SIG_DFL; longer than any kernel's sigaction
-	unix.Syscall6(unix.SYS_RT_SIGACTION, uintptr(sig), uintptr(unsafe.Pointer(&action)), 0, 8, 0, 0)
+// sigaction has room for that of any kernel; all zero is the default action.
+type sigaction [8]uintptr
+
+// setDefault gives a signal its default action and returns the old one. The Go
+// runtime keeps its handler once it has one, and signal.Reset makes a stop
+// signal do nothing.
+func setDefault(sig syscall.Signal) (was sigaction) {
+	var action sigaction
+	unix.Syscall6(unix.SYS_RT_SIGACTION, uintptr(sig), uintptr(unsafe.Pointer(&action)), uintptr(unsafe.Pointer(&was)), 8, 0, 0)
+	return was
+}
+
+// dieOf kills this process by a signal.
+func dieOf(sig syscall.Signal) {
+	setDefault(sig)
 	unix.PthreadSigmask(unix.SIG_SETMASK, &unix.Sigset_t{}, nil)
-	unix.Kill(unix.Getpid(), syscall.Signal(sig))
+	unix.Kill(unix.Getpid(), sig)
 	unix.Nanosleep(&unix.Timespec{Nsec: 50e6}, nil)
 }
