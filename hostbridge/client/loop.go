@@ -19,13 +19,15 @@ type loop struct {
 	caught  chan os.Signal
 	term    term
 
-	started bool
-	asked   bool   // the owner is being asked
-	urged   bool   // a signal was sent before the command was known to have started
-	master  int    // of the command's terminal on the host, or -1
-	fg      bool   // the terminal here is read for the command
-	input   []byte // read here and not yet taken there
-	end     *Result
+	started  bool
+	stopped  bool   // the command is, for all that is known here
+	resuming bool   // it was told to continue
+	asked    bool   // the owner is being asked
+	urged    bool   // a signal was sent before the command was known to have started
+	master   int    // of the command's terminal on the host, or -1
+	fg       bool   // the terminal here is read for the command
+	input    []byte // read here and not yet taken there
+	end      *Result
 }
 
 // forwarded are the signals that go to the command instead of this process.
@@ -69,7 +71,7 @@ func (l *loop) run() Result {
 			fds[2] = unix.PollFd{Fd: int32(l.master), Events: unix.POLLIN}
 			if len(l.input) > 0 {
 				fds[2].Events |= unix.POLLOUT
-			} else if l.fg && l.end == nil {
+			} else if l.fg && !l.stopped && l.end == nil {
 				fds[3] = unix.PollFd{Fd: int32(l.term.fd), Events: unix.POLLIN}
 			}
 		}
@@ -182,6 +184,8 @@ func (l *loop) onFrame(buf []byte) {
 		if sig, err := f.Number(); err == nil {
 			l.onStopped(syscall.Signal(sig))
 		}
+	case wire.TypeContinued:
+		l.stopped, l.resuming = false, false
 	case wire.TypeExit:
 		e, err := wire.ParseExit(f.Body)
 		switch {
@@ -238,7 +242,7 @@ func (l *loop) onSignals() {
 			l.urged = true
 			l.send(sig, 0)
 		case sig == syscall.SIGCONT:
-			l.resume()
+			l.onContinued()
 		default:
 			l.send(sig, 0)
 		}
@@ -253,6 +257,7 @@ func (l *loop) send(sig syscall.Signal, flags uint16) {
 // terminal gets it, if it is this process's to give; else this process stops
 // too, with its whole job, and its shell takes over.
 func (l *loop) onStopped(sig syscall.Signal) {
+	l.stopped, l.resuming = true, false
 	wants := sig == syscall.SIGTTIN || sig == syscall.SIGTTOU
 	if wants && !l.fg && l.master >= 0 && l.term.foreground() {
 		l.setForeground(true)
@@ -274,6 +279,20 @@ func (l *loop) stopSelf(sig syscall.Signal) {
 	unix.Syscall6(unix.SYS_RT_SIGACTION, uintptr(sig), uintptr(unsafe.Pointer(&was)), 0, 8, 0, 0)
 }
 
+// onContinued is called for each SIGCONT, also for the one that ended stopSelf.
+// A command that was continued then must not be continued again: it may have
+// been stopped anew meanwhile, and its stop would be lost.
+func (l *loop) onContinued() {
+	switch {
+	case l.stopped && !l.resuming, l.fg && !l.term.foreground():
+		l.resume()
+	case l.fg:
+		l.term.raw = false // whoever had the terminal meanwhile may have changed it
+		l.term.setRaw()
+		l.resize()
+	}
+}
+
 // resume continues the command after this process was continued.
 func (l *loop) resume() {
 	l.resize()
@@ -283,7 +302,7 @@ func (l *loop) resume() {
 // setForeground starts or ends reading the terminal here for the command, and
 // continues it.
 func (l *loop) setForeground(on bool) {
-	l.fg = on
+	l.fg, l.resuming = on, true
 	var flags uint16
 	if on {
 		l.term.setRaw()

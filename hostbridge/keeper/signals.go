@@ -50,6 +50,10 @@ func (k *keeper) listen() {
 			k.foreground(f.Flags&wire.FlagForeground != 0)
 		}
 		k.signal(syscall.Signal(sig))
+		if syscall.Signal(sig) == syscall.SIGCONT {
+			// Until then a stop signal would be swallowed by this one.
+			wire.Send(k.conn, wire.Frame{Type: wire.TypeContinued})
+		}
 	}
 	if !k.detach {
 		k.end()

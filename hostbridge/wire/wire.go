@@ -51,12 +51,13 @@ const (
 
 // The frames of the host.
 const (
-	TypePending Type = 16 // u32 seconds for which the owner's answer is awaited
-	TypeDenied  Type = 17 // reason, rule, hint; the connection ends
-	TypeStarted Type = 18 // u32 process id on the host; one descriptor, the master, if there is a pty
-	TypeStopped Type = 19 // u32 signal that stopped the command
-	TypeExit    Type = 20 // u8 kind, u8 core dumped, u16 zero, u32 code or signal; the connection ends
-	TypeError   Type = 21 // u32 exit code for the client (125, 126, 127), text, hint; the connection ends
+	TypePending   Type = 16 // u32 seconds for which the owner's answer is awaited
+	TypeDenied    Type = 17 // reason, rule, hint; the connection ends
+	TypeStarted   Type = 18 // u32 process id on the host; one descriptor, the master, if there is a pty
+	TypeStopped   Type = 19 // u32 signal that stopped the command
+	TypeExit      Type = 20 // u8 kind, u8 core dumped, u16 zero, u32 code or signal; the connection ends
+	TypeContinued Type = 22 // no body; answers SIGNAL(CONT): what is typed from now on finds the command running
+	TypeError     Type = 21 // u32 exit code for the client (125, 126, 127), text, hint; the connection ends
 )
 
 // Flags of a frame. A flag that its type does not know is an error.
@@ -131,7 +132,7 @@ func knownFlags(t Type) (flags uint16, ok bool) {
 		return FlagMore, true
 	case TypeSignal:
 		return FlagForeground, true
-	case TypeFds, TypePending, TypeDenied, TypeStarted, TypeStopped, TypeExit, TypeError:
+	case TypeFds, TypePending, TypeDenied, TypeStarted, TypeStopped, TypeContinued, TypeExit, TypeError:
 		return 0, true
 	}
 	return 0, false
