@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"net"
 	"os"
 	"path/filepath"
@@ -128,9 +129,11 @@ func Serve(ctx context.Context, o Options) error {
 	return nil
 }
 
-// harden makes the agent's memory unreadable to others of the same user and
-// keeps it out of core files, and its heap small.
+// harden makes the agent's memory unreadable to others of the same user, keeps
+// it out of core files and its heap small, and keeps what it has inherited from
+// who started it from what it starts.
 func harden() {
+	unix.CloseRange(3, math.MaxUint32, unix.CLOSE_RANGE_CLOEXEC)
 	unix.Umask(0o077)
 	unix.Setrlimit(unix.RLIMIT_CORE, &unix.Rlimit{})
 	unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0)

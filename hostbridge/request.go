@@ -71,7 +71,7 @@ func (a *agent) handle(ctx context.Context, s *served, conn *net.UnixConn) {
 // kernel drops descriptors that come uninvited without opening them here.
 func (r *request) receive() error {
 	r.conn.SetDeadline(time.Now().Add(startDeadline)) // monotonic
-	if err := awaitReadable(r.conn); err != nil { // a silent connection shall cost no buffer
+	if err := awaitReadable(r.conn); err != nil {     // a silent connection shall cost no buffer
 		return errSilent
 	}
 	buf := wire.RecvBuffer()

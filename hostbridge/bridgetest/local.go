@@ -56,6 +56,9 @@ type Config struct {
 	Env     []string      // of the host's session
 	Audit   string        // path of the log
 	Journal string
+	Nofile  uint64 // limit on the agent's descriptors
+	Cover   string // directory below Root over which the toolbox has another
+	Wrap    string // shell code before the agent is executed
 }
 
 // Dir is the bridge's directory.
@@ -76,6 +79,13 @@ func Main(m *testing.M) {
 	case "agent":
 		os.Exit(agentMain())
 	case "box":
+		if dir := os.Getenv("TBX_TEST_COVER"); dir != "" {
+			if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, ""); err != nil {
+				fmt.Fprintln(os.Stderr, "mount:", err)
+				os.Exit(1)
+			}
+		}
+		fmt.Println("ready")
 		io.Copy(io.Discard, os.Stdin)
 		os.Exit(0)
 	case "client":
@@ -86,6 +96,13 @@ func Main(m *testing.M) {
 			}
 		}
 		client.HostExec(os.Args[1:])
+	case "control":
+		if _, err := hostbridge.AskStatus(os.Args[1]); err == nil {
+			fmt.Println("let in")
+		} else {
+			fmt.Println("turned away")
+		}
+		os.Exit(0)
 	case "shim":
 		client.Shim(strings.Split(os.Getenv("TBX_TEST_ARGV"), "\n"))
 	}
@@ -104,6 +121,13 @@ func agentMain() int {
 	self, _ := os.Executable()
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
 	defer stop()
+	if c.Nofile > 0 {
+		lim := syscall.Rlimit{Cur: c.Nofile, Max: c.Nofile}
+		if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &lim); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			return 1
+		}
+	}
 	if c.Path == "" {
 		c.Path = hostbridge.SystemPath
 	}
@@ -161,7 +185,7 @@ func Local(t testing.TB, change func(*Config)) *Bridge {
 	t.Helper()
 	// Not t.TempDir: its name is too long for a socket, and its mode may let
 	// the group write.
-	root, err := os.MkdirTemp("/tmp", "tbxb")
+	root, err := os.MkdirTemp("", "tbxb")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -197,12 +221,25 @@ func (l *LocalSetup) StartBox(id string) *exec.Cmd {
 	}
 	box := exec.Command(self)
 	box.Env = append(os.Environ(), roleVar+"=box")
+	box.Stderr = os.Stderr
+	if l.Config.Cover != "" {
+		dir := filepath.Join(l.Config.Root, l.Config.Cover)
+		if err := os.MkdirAll(dir, 0o700); err != nil {
+			l.t.Fatal(err)
+		}
+		box.Env = append(box.Env, "TBX_TEST_COVER="+dir)
+	}
 	box.SysProcAttr = &syscall.SysProcAttr{
 		Cloneflags:  syscall.CLONE_NEWUSER | syscall.CLONE_NEWNS,
 		UidMappings: []syscall.SysProcIDMap{{ContainerID: os.Getuid(), HostID: os.Getuid(), Size: 1}},
+		AmbientCaps: []uintptr{21}, // CAP_SYS_ADMIN, there
 		GidMappings: []syscall.SysProcIDMap{{ContainerID: os.Getgid(), HostID: os.Getgid(), Size: 1}},
 	}
 	in, err := box.StdinPipe()
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	out, err := box.StdoutPipe()
 	if err != nil {
 		l.t.Fatal(err)
 	}
@@ -214,6 +251,9 @@ func (l *LocalSetup) StartBox(id string) *exec.Cmd {
 		box.Process.Kill()
 		box.Wait()
 	})
+	if n, _ := out.Read(make([]byte, 8)); n == 0 {
+		l.t.Fatal("the toolbox did not start")
+	}
 	pid := filepath.Join(l.Config.Root, "pid."+id)
 	if err := os.WriteFile(pid, []byte(strconv.Itoa(box.Process.Pid)), 0o600); err != nil {
 		l.t.Fatal(err)
@@ -240,8 +280,9 @@ func (l *LocalSetup) Ensure(id string, env []string) error {
 	conf, _ := json.Marshal(l.Config)
 	session, err := hostbridge.Ensure(context.Background(), hostbridge.EnsureOptions{
 		Dir: l.Config.Dir(), Box: id, Env: env, Umask: 0o027,
-		Agent: []string{"/usr/bin/env", roleVar + "=agent", configVar + "=" + string(conf), self},
-		Log:   filepath.Join(l.Config.Root, "agent.log"),
+		Agent: []string{"/usr/bin/env", roleVar + "=agent", configVar + "=" + string(conf),
+			"/bin/bash", "-c", l.Config.Wrap + "\nexec " + self},
+		Log: filepath.Join(l.Config.Root, "agent.log"),
 	})
 	l.Session = session
 	return err

@@ -52,6 +52,9 @@ func Run(req Request) Result {
 	if req.Dir == "" {
 		req.Dir = DefaultDir
 	}
+	if unix.Getuid() != unix.Geteuid() || unix.Getgid() != unix.Getegid() {
+		return failed("refusing to run with another user's rights", "remove the set-user-id bit from tbx-box")
+	}
 	sock, token, err := connect(req.Dir)
 	if err != nil {
 		return failed("cannot reach the bridge to the host: "+err.Error(), "run any tbx command on the host, such as: tbx enter")
