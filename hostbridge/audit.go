@@ -234,6 +234,15 @@ func ReadAudit(ctx context.Context, path string, f AuditFilter, follow bool, eac
 			}
 		}
 	}
+	var watch *os.File
+	if follow { // before the first look, so that nothing comes between
+		var err error
+		if watch, err = watchDir(filepath.Dir(path)); err != nil {
+			return err
+		}
+		defer watch.Close()
+		defer context.AfterFunc(ctx, func() { watch.SetReadDeadline(time.Unix(1, 0)) })()
+	}
 	file, err := os.Open(path)
 	if errors.Is(err, fs.ErrNotExist) && !follow {
 		return nil
@@ -255,8 +264,8 @@ func ReadAudit(ctx context.Context, path string, f AuditFilter, follow bool, eac
 		if !follow {
 			return nil
 		}
-		if err := awaitChange(ctx, filepath.Dir(path)); err != nil {
-			return nil // the caller has seen enough
+		if _, err := watch.Read(make([]byte, 4096)); err != nil {
+			return nil // ctx has ended
 		}
 		if now, err := os.Open(path); err == nil {
 			if file != nil && sameFile(file, now) {
@@ -300,21 +309,18 @@ func readLines(r io.Reader, f AuditFilter, each func(Record) error) (int64, erro
 	}
 }
 
-// awaitChange waits until something in dir changes.
-func awaitChange(ctx context.Context, dir string) error {
+// watchDir gives a file that can be read when something in dir changes.
+func watchDir(dir string) (*os.File, error) {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, err
+	}
 	fd, err := unix.InotifyInit1(unix.IN_CLOEXEC | unix.IN_NONBLOCK)
 	if err != nil {
-		return err
-	}
-	f := os.NewFile(uintptr(fd), "inotify")
-	defer f.Close()
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return err
+		return nil, err
 	}
 	if _, err := unix.InotifyAddWatch(fd, dir, unix.IN_MODIFY|unix.IN_CREATE|unix.IN_MOVED_TO); err != nil {
-		return err
+		unix.Close(fd)
+		return nil, err
 	}
-	defer context.AfterFunc(ctx, func() { f.SetReadDeadline(time.Unix(1, 0)) })()
-	_, err = f.Read(make([]byte, 4096))
-	return err
+	return os.NewFile(uintptr(fd), "inotify"), nil
 }
