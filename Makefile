@@ -1,0 +1,71 @@
+# tbx: build, try and test. `make help` lists the targets.
+
+SHELL := /bin/bash
+VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo 0.1.0)
+# podman's bindings, without the C libraries that a server needs.
+TAGS := remote exclude_graphdriver_btrfs exclude_graphdriver_devicemapper containers_image_openpgp
+LDFLAGS := -s -w -X github.com/tbx-project/tbx/cmd.Version=$(VERSION)
+export CGO_ENABLED := 0
+export GOFLAGS := -trimpath $(GOFLAGS)
+GO := go
+PREFIX ?= $(HOME)/.local
+YES ?=
+
+.DEFAULT_GOAL := build
+.PHONY: build test unit system systembox lint bench try install uninstall help clean
+
+# The same command twice: tbx without podman's bindings, which enters running toolboxes and hands everything else to
+# tbx-podman, which has them (ARCHITECTURE.md, "Three programs").
+build: ## build bin/tbx, bin/tbx-podman and bin/tbx-box
+	$(GO) build -ldflags '$(LDFLAGS)' -o bin/tbx ./cmd/tbx
+	$(GO) build -tags '$(TAGS)' -ldflags '$(LDFLAGS)' -o bin/tbx-podman ./cmd/tbx
+	$(GO) build -ldflags '-s -w' -o bin/tbx-box ./cmd/tbx-box
+
+try: ## set up what rootless podman needs, make a Debian toolbox and run a command in it
+	tests/lab/setup --for try $(YES)
+	$(MAKE) --no-print-directory build
+	tests/lab/user tests/try
+
+test: ## set up what the tests need and run them all
+	tests/lab/setup --for test $(YES)
+	$(MAKE) --no-print-directory build lint unit system systembox
+
+unit: ## tests that need no podman, root or network
+	$(GO) vet -tags '$(TAGS)' ./...
+	$(GO) test -tags '$(TAGS)' -shuffle=on ./...
+
+system: build ## tests with real podman, as an ordinary user, in the lab
+	tests/lab/system
+
+systembox: build ## the same in a booted Debian with a systemd user session
+	tests/lab/system --box bookworm
+
+lint: ## formatting and shell scripts
+	@out=$$(gofmt -l $$(git ls-files '*.go')); [ -z "$$out" ] || { echo "gofmt: $$out"; exit 1; }
+	@command -v shellcheck >/dev/null || { echo 'lint: shellcheck is missing; run tests/lab/setup'; exit 1; }
+	@shellcheck -x profile.d/tbx.sh $$(git ls-files -z | xargs -0 awk 'FNR == 1 && /^#!.*sh$$/ {print FILENAME} {nextfile}')
+
+bench: ## measure against toolbox, distrobox and podman exec (docs/performance.md)
+	tests/lab/setup --for bench $(YES)
+	$(MAKE) --no-print-directory build
+	tests/bench/run
+
+install: build ## install below PREFIX (default ~/.local)
+	install -D -m 755 bin/tbx $(DESTDIR)$(PREFIX)/bin/tbx
+	install -D -m 755 -t $(DESTDIR)$(PREFIX)/libexec/tbx bin/tbx-box bin/tbx-podman
+	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/man/man1 docs/man/*.1
+	install -d $(DESTDIR)$(PREFIX)/share/{bash-completion/completions,zsh/site-functions,fish/vendor_completions.d}
+	bin/tbx completion bash > $(DESTDIR)$(PREFIX)/share/bash-completion/completions/tbx
+	bin/tbx completion zsh > $(DESTDIR)$(PREFIX)/share/zsh/site-functions/_tbx
+	bin/tbx completion fish > $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/tbx.fish
+
+uninstall: ## remove what install put below PREFIX; toolboxes go on working
+	rm -f $(DESTDIR)$(PREFIX)/share/man/man1/tbx{,-*}.1 $(DESTDIR)$(PREFIX)/bin/tbx $(DESTDIR)$(PREFIX)/libexec/tbx/tbx-{box,podman} \
+	  $(DESTDIR)$(PREFIX)/share/bash-completion/completions/tbx $(DESTDIR)$(PREFIX)/share/zsh/site-functions/_tbx \
+	  $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/tbx.fish
+
+clean: ## remove what build made
+	rm -rf bin
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)

@@ -1,0 +1,60 @@
+package cmd
+
+import (
+	"bufio"
+	"fmt"
+	"strings"
+
+	"github.com/tbx-project/tbx/internal/escape"
+	"github.com/tbx-project/tbx/internal/fail"
+)
+
+// ask puts a question whose default is No. Without a terminal nobody can be
+// asked, and the answer must come as --yes.
+func (e *Env) ask(question string) error {
+	if e.Yes {
+		return nil
+	}
+	if !isTerminal(e.In) || !isTerminal(e.Err) {
+		return fail.New(fail.NeedAnswer, "there is no terminal to ask on: %s", question).Hint("answer beforehand with --yes")
+	}
+	e.progress().Close()
+	fmt.Fprintf(e.Err, "%s [y/N] ", escape.Text(question))
+	line, _ := e.readLine() // the end of input is a No
+	switch strings.ToLower(strings.TrimSpace(line)) {
+	case "y", "yes":
+		return nil
+	}
+	return fail.New(fail.Canceled, "not done, as you said")
+}
+
+// pick lets the user choose one of several, by number.
+func (e *Env) pick(question string, choices []string) (int, error) {
+	if !isTerminal(e.In) || !isTerminal(e.Err) {
+		return 0, fail.New(fail.NeedAnswer, "there is no terminal to ask on: %s", question)
+	}
+	e.progress().Close()
+	for i, c := range choices {
+		fmt.Fprintf(e.Err, "%3d  %s\n", i+1, escape.Text(c))
+	}
+	fmt.Fprintf(e.Err, "%s [1-%d] ", escape.Text(question), len(choices))
+	line, err := e.readLine()
+	var n int
+	if _, serr := fmt.Sscanf(strings.TrimSpace(line), "%d", &n); err != nil || serr != nil || n < 1 || n > len(choices) {
+		return 0, fail.New(fail.Canceled, "nothing was chosen")
+	}
+	return n - 1, nil
+}
+
+// readLine reads from the terminal byte by byte, so that what follows the line
+// is left for the session.
+func (e *Env) readLine() (string, error) {
+	return bufio.NewReaderSize(oneByte{e.In}, 16).ReadString('\n')
+}
+
+// oneByte makes a buffered reader read no more than it returns.
+type oneByte struct {
+	f interface{ Read([]byte) (int, error) }
+}
+
+func (o oneByte) Read(p []byte) (int, error) { return o.f.Read(p[:min(1, len(p))]) }

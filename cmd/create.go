@@ -1,0 +1,287 @@
+package cmd
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"runtime"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/tbx-project/tbx/images"
+	"github.com/tbx-project/tbx/internal/fail"
+	"github.com/tbx-project/tbx/toolbox"
+)
+
+type createOptions struct {
+	name, container        string
+	image, distro, release string
+	pull, authfile         string
+	home, hostname         string
+	volumes, env           []string
+	without                map[string]*bool
+	dryRun                 bool
+	offered                bool // the user said yes to making a toolbox from this image already
+	format                 string
+}
+
+func newCreate(env *Env) *cobra.Command {
+	o := &createOptions{without: map[string]*bool{}}
+	cmd := &cobra.Command{
+		Use:   "create [flags] [NAME]",
+		Short: "Make a toolbox",
+		Long: `Make a toolbox from an image, which is fetched if it is not there.
+
+Without an image or a distribution it is the host's own distribution. Without a
+name the toolbox is called after its image, such as debian-toolbox-12.`,
+		Example: `  tbx create
+  tbx create --distro fedora --release 42 build
+  tbx create --image docker.io/library/alpine:3.20 --no-x11 tiny
+  tbx create --home ~/boxes/work --volume /srv/data:/srv/data:ro work`,
+		Args: atMostOne,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 1 {
+				o.name = args[0]
+				if o.name == "" {
+					return fail.New(fail.Usage, "the toolbox's name is empty").Hint("leave it away to have one made up")
+				}
+			}
+			return runCreate(cmd.Context(), env, o)
+		},
+		ValidArgsFunction: cobra.NoFileCompletions,
+	}
+	f := cmd.Flags()
+	f.StringVarP(&o.image, "image", "i", "", "make it from this `IMAGE`")
+	f.StringVarP(&o.distro, "distro", "d", "", "make it from this `DISTRIBUTION`'s image")
+	f.StringVarP(&o.release, "release", "r", "", "`RELEASE` of the distribution")
+	f.StringVarP(&o.container, "toolbox", "c", "", "the toolbox's `NAME` (also --container); the same as the argument")
+	f.StringVar(&o.home, "home", "", "use this `DIRECTORY` of the host as the home, instead of yours")
+	f.StringVar(&o.hostname, "hostname", "", "a host `NAME` of its own, instead of the host's")
+	f.StringArrayVar(&o.volumes, "volume", nil, "also mount `SOURCE:TARGET[:OPTIONS]`; may be repeated")
+	f.StringArrayVar(&o.env, "env", nil, "set `NAME=VALUE` in every session; may be repeated")
+	f.StringVar(&o.pull, "pull", "missing", "`WHEN` to ask the registry: missing, always, newer or never")
+	f.StringVar(&o.authfile, "authfile", "", "`FILE` with the registry's credentials")
+	for _, i := range toolbox.Integrations() {
+		o.without[i.Key] = f.Bool("no-"+i.Key, false, "do not share "+i.What)
+	}
+	f.BoolVar(&o.dryRun, "dry-run", false, "print what podman would be asked, and why, and do nothing")
+	formatFlag(cmd, &o.format)
+	cmd.RegisterFlagCompletionFunc("image", env.completeImages)
+	cmd.RegisterFlagCompletionFunc("distro", env.completeDistros)
+	cmd.RegisterFlagCompletionFunc("pull", cobra.FixedCompletions([]string{"missing", "always", "newer", "never"}, cobra.ShellCompDirectiveNoFileComp))
+	noCompletion(cmd, "release", "toolbox", "hostname", "volume", "env")
+	return cmd
+}
+
+func runCreate(ctx context.Context, env *Env, o *createOptions) error {
+	if err := checkFormat(o.format); err != nil {
+		return err
+	}
+	m, err := env.Manager()
+	if err != nil {
+		return err
+	}
+	if o.dryRun {
+		return env.planCreate(ctx, m, o)
+	}
+	name, err := env.create(ctx, m, o)
+	if err != nil {
+		return err
+	}
+	env.progress().Close()
+	if o.format == "json" {
+		b, err := m.Find(ctx, name)
+		if err != nil {
+			return err
+		}
+		return printJSON(env.Out, rowOf(b))
+	}
+	fmt.Fprintf(env.Out, "Created toolbox: %s\nEnter it with: tbx enter %s\n", name, name)
+	return nil
+}
+
+// imageChoice says which image o means. Flags win over the configuration, and a
+// distribution on the command line over an image in the configuration.
+func (e *Env) imageChoice(o *createOptions) (images.Choice, error) {
+	r := images.Request{Distro: o.distro, Release: o.release, Image: o.image}
+	if r == (images.Request{}) {
+		c, err := e.Config()
+		if err != nil {
+			return images.Choice{}, err
+		}
+		r = images.Request{Distro: c.General.Distro, Release: c.General.Release, Image: c.General.Image}
+		if r.Image != "" {
+			r.Distro, r.Release = "", ""
+		}
+	}
+	return e.resolve(r)
+}
+
+// request checks o and turns it into what the manager takes, all but the image.
+func (e *Env) request(o *createOptions) (toolbox.CreateOptions, images.Choice, error) {
+	if o.name != "" && o.container != "" && o.name != o.container {
+		return toolbox.CreateOptions{}, images.Choice{}, fail.New(fail.Usage, "two names are given: %s and %s", o.name, o.container)
+	}
+	choice, err := e.imageChoice(o)
+	if err != nil {
+		return toolbox.CreateOptions{}, choice, err
+	}
+	name := o.name
+	if name == "" {
+		name = o.container
+	}
+	if name == "" {
+		name = choice.ToolboxName
+	}
+	r := toolbox.CreateOptions{Image: choice.Reference, Hostname: o.hostname, Home: o.home, Volumes: o.volumes, Env: o.env}
+	if r.Name, err = toolbox.ParseName(name); err != nil {
+		return r, choice, err
+	}
+	for _, i := range toolbox.Integrations() {
+		if off := o.without[i.Key]; off != nil && *off {
+			r.Without = append(r.Without, i.Key)
+		}
+	}
+	return r, choice, nil
+}
+
+// create makes a toolbox, fetching its image where it must.
+func (e *Env) create(ctx context.Context, m *toolbox.Manager, o *createOptions) (toolbox.Name, error) {
+	r, choice, err := e.request(o)
+	if err != nil {
+		return "", err
+	}
+	if err := m.CheckFree(ctx, r.Name); err != nil {
+		return "", err
+	}
+	img, err := e.ensureImage(ctx, choice, o)
+	if err != nil {
+		return "", err
+	}
+	r.ImageID = img.ID
+	if choice.Local != "" && slices.Contains(img.Names, choice.Local) && !slices.Contains(img.Names, choice.Reference) {
+		r.Image = choice.Local // it was made here, not downloaded
+	}
+	if err := checkArch(choice.Reference, img.Arch); err != nil {
+		return "", err
+	}
+	if err := m.Create(ctx, r); err != nil {
+		return "", err
+	}
+	if !m.Host.Systemd {
+		e.progress().Warn("there is no systemd user session here, so podman cannot end what runs in a toolbox",
+			"stop toolboxes with tbx stop or tbx rm, not with podman")
+	}
+	return r.Name, nil
+}
+
+// ensureImage gets the image of choice.
+func (e *Env) ensureImage(ctx context.Context, choice images.Choice, o *createOptions) (images.Image, error) {
+	policy, err := images.ParsePullPolicy(o.pull)
+	if err != nil {
+		return images.Image{}, err
+	}
+	store, err := e.Images(ctx)
+	if err != nil {
+		return images.Image{}, err
+	}
+	return images.Ensure(ctx, store, choice, images.EnsureOptions{
+		Policy:    policy,
+		Pull:      images.PullOptions{AuthFile: o.authfile},
+		Ask:       func(q images.Question) (bool, error) { return e.askImage(q, o.offered) },
+		Bootstrap: images.BootstrapOptions{StateDir: e.host.Dirs.State},
+		Progress:  e.imageProgress(),
+	})
+}
+
+func (e *Env) askImage(q images.Question, offered bool) (bool, error) {
+	if offered && q.Kind == images.AskPull {
+		return true, nil
+	}
+	text := fmt.Sprintf("Image %s is not here. Download it?", q.Reference)
+	if q.Kind == images.AskBootstrap {
+		e.progress().Warn(q.Cause.Error(), "")
+		text = fmt.Sprintf("No registry can be reached. Make %s from the distribution's package mirror with %s?", q.Reference, q.Tool)
+	}
+	if err := e.ask(text); err != nil {
+		return false, err
+	}
+	return true, nil
+}
+
+// checkArch refuses an image whose programs this machine cannot run, unless the
+// kernel was told how, binfmt_misc.
+func checkArch(ref, arch string) error {
+	if arch == "" || arch == runtime.GOARCH {
+		return nil
+	}
+	qemu := map[string]string{"amd64": "x86_64", "arm64": "aarch64", "arm": "arm", "386": "i386", "ppc64le": "ppc64le", "s390x": "s390x", "riscv64": "riscv64"}[arch]
+	if _, err := os.Stat("/proc/sys/fs/binfmt_misc/qemu-" + qemu); qemu != "" && err == nil {
+		return nil
+	}
+	return fail.New(fail.Unable, "image %s is for %s, and this machine is %s", ref, arch, runtime.GOARCH).
+		Hint("choose an image for %s, or install qemu-user-static, which runs the others", runtime.GOARCH)
+}
+
+// planCreate is create --dry-run.
+func (e *Env) planCreate(ctx context.Context, m *toolbox.Manager, o *createOptions) error {
+	r, choice, err := e.request(o)
+	if err != nil {
+		return err
+	}
+	r.ImageID = choice.Reference
+	_, p, err := m.Plan(r)
+	if err != nil {
+		return err
+	}
+	if o.format == "json" {
+		return printJSON(e.Out, p)
+	}
+	fmt.Fprintf(e.Out, "podman create\n")
+	line := func(option, why string) {
+		if why != "" {
+			why = "  # " + why
+		}
+		fmt.Fprintf(e.Out, "  %s%s\n", option, why)
+	}
+	line("--name "+string(p.Name), "")
+	for _, f := range toolbox.Fixed() {
+		line(f[0], f[1])
+	}
+	if p.Hostname != "" {
+		line("--uts private --hostname "+p.Hostname, "you asked for it")
+	} else {
+		line("--uts host", "the host's name, which resolves and which your X11 cookies are for")
+	}
+	if p.Groups {
+		line("--group-add keep-groups", "devices that your groups may use")
+	}
+	for _, d := range p.Devices {
+		line("--device "+shellQuote(d), "the host describes it by CDI")
+	}
+	for _, mt := range p.Mounts {
+		line("--mount "+shellQuote(mountOption(mt)), mt.Reason)
+	}
+	for _, kv := range p.Env {
+		line("--env "+shellQuote(kv), "")
+	}
+	for _, k := range sortedKeys(p.Labels) {
+		line("--label "+shellQuote(k+"="+p.Labels[k]), "")
+	}
+	line(choice.Reference+" "+strings.Join(p.Command, " "), "")
+	return nil
+}
+
+func mountOption(m toolbox.Mount) string {
+	s := "type=" + m.Type
+	if m.Source != "" {
+		s += ",source=" + m.Source
+	}
+	s += ",destination=" + m.Target
+	for _, o := range m.Options {
+		s += "," + o
+	}
+	return s
+}

@@ -1,0 +1,173 @@
+package cmd
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"strconv"
+
+	"github.com/spf13/cobra"
+
+	"github.com/tbx-project/tbx/internal/fail"
+	"github.com/tbx-project/tbx/toolbox"
+)
+
+type enterOptions struct {
+	selector
+	sessionFlags
+}
+
+func newEnter(env *Env) *cobra.Command {
+	o := &enterOptions{}
+	cmd := &cobra.Command{
+		Use:   "enter [flags] [NAME]",
+		Short: "Open a shell in a toolbox",
+		Long: `Open your login shell in a toolbox, in the directory where you are.
+
+The toolbox is started if it does not run. Without a name it is the only
+toolbox, or the one of the configuration; with none, making one is offered.
+
+The exit code is the shell's own, and 125 when tbx fails.`,
+		Example: `  tbx enter
+  tbx enter build
+  tbx enter --root build`,
+		Args: func(cmd *cobra.Command, args []string) error {
+			if cmd.ArgsLenAtDash() >= 0 {
+				return fail.New(fail.Usage, "tbx enter opens a shell and takes no command").Hint("to run a command: tbx run NAME -- COMMAND")
+			}
+			return atMostOne(cmd, args)
+		},
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 1 {
+				if o.toolbox != "" && o.toolbox != args[0] {
+					return fail.New(fail.Usage, "two toolboxes are named: %s and %s", args[0], o.toolbox)
+				}
+				o.toolbox = args[0]
+			}
+			return runSession(cmd.Context(), env, &o.selector, &o.sessionFlags, nil)
+		},
+		ValidArgsFunction: env.completeToolboxes,
+	}
+	o.selector.flags(cmd, env)
+	o.sessionFlags.flags(cmd)
+	asSession(env, cmd)
+	return cmd
+}
+
+// sessionFlags are what run and enter have in common.
+type sessionFlags struct {
+	env         []string
+	workdir     string
+	root        bool
+	noTTY       bool
+	pty         bool
+	preserveFDs int
+	bare        bool // a call of tbx by itself: what the terminal needs is done
+}
+
+func (s *sessionFlags) flags(cmd *cobra.Command) {
+	f := cmd.Flags()
+	f.StringArrayVarP(&s.env, "env", "e", nil, "set `NAME[=VALUE]`; without a value, pass the caller's; may be repeated")
+	f.StringVarP(&s.workdir, "workdir", "w", "", "begin in this `DIRECTORY` of the toolbox")
+	f.BoolVar(&s.root, "root", false, "be the toolbox's root")
+	f.BoolVarP(&s.noTTY, "no-tty", "T", false, "give the command no terminal, even if there is one")
+	f.BoolVar(&s.pty, "pty", false, "give the command a terminal of the toolbox's own, for programs that ask for its name")
+	f.IntVar(&s.preserveFDs, "preserve-fds", 0, "make sure that `N` descriptors from 3 on reach the command")
+	f.BoolVar(&s.bare, "bare", false, "")
+	f.MarkHidden("bare")
+	noCompletion(cmd, "env", "workdir", "preserve-fds")
+}
+
+// asSession marks a command whose exit codes are those of what it runs, from
+// the first look at its flags on.
+func asSession(env *Env, cmd *cobra.Command) {
+	cmd.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
+		env.session = true
+		return flagError(c, err)
+	})
+	args, run := cmd.Args, cmd.RunE
+	cmd.Args = func(c *cobra.Command, a []string) error {
+		env.session = true
+		return args(c, a)
+	}
+	cmd.RunE = run
+}
+
+// runSession becomes args in the toolbox, or the login shell.
+func runSession(ctx context.Context, env *Env, sel *selector, f *sessionFlags, args []string) error {
+	if f.pty && f.noTTY {
+		return fail.New(fail.Usage, "--pty and --no-tty exclude each other")
+	}
+	if f.preserveFDs < 0 {
+		return fail.New(fail.Usage, "--preserve-fds %d: it must not be negative", f.preserveFDs)
+	}
+	m, err := env.Manager()
+	if err != nil {
+		return err
+	}
+	c, err := env.Config()
+	if err != nil {
+		return err
+	}
+	name, err := sel.name(env)
+	if err == nil && name == "" {
+		if args == nil {
+			name, err = env.chooseOrCreate(ctx, m)
+		} else {
+			name, err = env.mustChoose(ctx, m)
+		}
+	}
+	if err != nil {
+		return err
+	}
+	terminal := isTerminal(env.In) && isTerminal(env.Out)
+	set := f.env
+	if c.Terminal.Title && terminal {
+		set = append([]string{"TBX_TITLE=1"}, set...)
+	}
+	s, err := m.Open(ctx, name, toolbox.SessionOptions{
+		Args: args, Set: set, Block: c.Environment.Block, WorkDir: f.workdir, Root: f.root, PreserveFDs: f.preserveFDs,
+		Terminal: terminal && !f.noTTY,
+		Warn:     func(text string) { env.progress().Warn(text, "") },
+	})
+	if err != nil {
+		return err
+	}
+	env.progress().Close()
+	switch {
+	case f.bare:
+		return s.Exec()
+	case f.noTTY && (isTerminal(env.In) || isTerminal(env.Out) || isTerminal(env.Err)):
+		return withoutTerminal(env)
+	case f.pty && isTerminal(env.In):
+		return s.BehindPTY(selfCommand(env))
+	case args == nil && terminal && c.Terminal.Announce:
+		return announced(env, m.BoxFile, name)
+	}
+	return s.Exec()
+}
+
+// mustChoose is defaultToolbox for a command that cannot wait for a toolbox to
+// be made.
+func (e *Env) mustChoose(ctx context.Context, m *toolbox.Manager) (toolbox.Name, error) {
+	name, err := e.defaultToolbox(ctx, m)
+	if err == nil && name == "" {
+		err = fail.New(fail.NotFound, "there is no toolbox yet").Hint("make one with: tbx create")
+	}
+	return name, err
+}
+
+// announced opens the shell between two announcements to the terminal, the
+// extension 777 of VTE: a new tab then opens in the same toolbox. The companion
+// is tbx-box, which is small; the session itself is a call of tbx again.
+func announced(env *Env, boxFile string, name toolbox.Name) error {
+	uid := strconv.Itoa(os.Getuid())
+	push := "\033]777;container;push;" + string(name) + ";toolbox;" + uid + "\033\\"
+	pop := "\033]777;container;pop;;;" + uid + "\033\\"
+	self, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	args := append([]string{"tbx-box", "session", push, pop, self}, again(os.Args[1:])...)
+	return fmt.Errorf("%s: %w", boxFile, execve(boxFile, args, env.Environ))
+}

@@ -1,0 +1,48 @@
+// Command gen writes the manual pages of tbx's commands into a directory, from
+// the same command tree that the program runs, so that they cannot disagree.
+// Its tests check everything else that docs/ says about commands.
+//
+// cobra/doc is not used: it puts the long texts through Markdown, which joins the
+// lines of indented examples, and it brings three modules.
+package main
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/tbx-project/tbx/cmd"
+)
+
+//go:generate go run . ../../docs/man
+
+func main() {
+	if err := run(os.Args[1:]); err != nil {
+		fmt.Fprintln(os.Stderr, "gen:", err)
+		os.Exit(1)
+	}
+}
+
+func run(args []string) error {
+	if len(args) != 1 {
+		return fmt.Errorf("usage: gen DIRECTORY")
+	}
+	old, err := filepath.Glob(filepath.Join(args[0], "*.1"))
+	if err != nil {
+		return err
+	}
+	for _, f := range old { // of a command that is gone
+		if err := os.Remove(f); err != nil {
+			return err
+		}
+	}
+	if err := os.MkdirAll(args[0], 0o755); err != nil {
+		return err
+	}
+	for name, text := range pages(cmd.Root()) {
+		if err := os.WriteFile(filepath.Join(args[0], name), []byte(text), 0o644); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,131 @@
+package cmd
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/tbx-project/tbx/internal/escape"
+	"github.com/tbx-project/tbx/toolbox"
+)
+
+func newInspect(env *Env) *cobra.Command {
+	var format string
+	cmd := &cobra.Command{
+		Use:     "inspect [flags] NAME",
+		Aliases: []string{"show"},
+		Short:   "Show what a toolbox is and what it can reach",
+		Long:    "Show what a toolbox is, what of the host it can reach, and why.",
+		Example: "  tbx inspect build",
+		Args:    exactly(1, "the name of a toolbox"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return runInspect(cmd.Context(), env, args[0], format)
+		},
+		ValidArgsFunction: env.completeToolboxes,
+	}
+	formatFlag(cmd, &format)
+	return cmd
+}
+
+// inspection is the output of inspect; docs/schema/inspect.json.
+type inspection struct {
+	row
+	PID          int              `json:"pid,omitempty"`
+	ExitCode     int              `json:"exit_code"`
+	Hostname     string           `json:"hostname"`
+	Home         string           `json:"home"`
+	Integrations map[string]bool  `json:"integrations,omitempty"`
+	Mounts       []toolbox.Mount  `json:"mounts,omitempty"`
+	Environment  []string         `json:"environment,omitempty"`
+	Access       []toolbox.Access `json:"access,omitempty"`
+	SpecFile     string           `json:"spec_file,omitempty"`
+	Created      time.Time        `json:"created"`
+}
+
+func runInspect(ctx context.Context, env *Env, arg, format string) error {
+	if err := checkFormat(format); err != nil {
+		return err
+	}
+	name, err := toolbox.ParseName(arg)
+	if err != nil {
+		return err
+	}
+	m, err := env.Manager()
+	if err != nil {
+		return err
+	}
+	b, err := m.Find(ctx, name)
+	if err != nil {
+		return err
+	}
+	i := inspection{row: rowOf(b), PID: b.PID, ExitCode: b.ExitCode, Created: b.Created.UTC()}
+	if b.SpecErr != nil {
+		return b.SpecErr
+	}
+	if b.Managed() {
+		d, err := m.Describe(b)
+		if err != nil {
+			return err
+		}
+		i.Hostname, i.Home, i.Mounts, i.Environment, i.Access, i.SpecFile = d.Hostname, d.Home, d.Mounts, d.Env, d.Access, d.SpecFile
+		i.Integrations = map[string]bool{}
+		for _, n := range toolbox.Integrations() {
+			i.Integrations[n.Key] = b.Spec.Has(n.Key)
+		}
+	}
+	env.progress().Close()
+	if format == "json" {
+		return printJSON(env.Out, i)
+	}
+	return printInspection(env, &i)
+}
+
+func printInspection(env *Env, i *inspection) error {
+	t := tabwriter.NewWriter(env.Out, 0, 0, 2, ' ', 0)
+	line := func(key, value string) {
+		if value != "" {
+			fmt.Fprintf(t, "%s\t%s\n", key, escape.Text(value))
+		}
+	}
+	state := i.State
+	if i.PID > 0 {
+		state += fmt.Sprintf(" (process %d)", i.PID)
+	} else if i.Started != nil {
+		state += fmt.Sprintf(" (exit code %d)", i.ExitCode)
+	}
+	line("Name", i.Name)
+	line("State", state)
+	line("Image", i.Image+" ("+i.ImageID[:min(12, len(i.ImageID))]+")")
+	line("Container", i.ID)
+	line("Created", i.Created.Format(time.RFC3339))
+	line("Made by", i.Manager)
+	line("Host name", i.Hostname)
+	line("Home", i.Home)
+	line("Specification", i.SpecFile)
+	if len(i.Mounts) > 0 {
+		fmt.Fprintln(t, "\nMounts\t")
+		for _, m := range i.Mounts {
+			what := m.Target
+			if m.Source != "" && m.Source != m.Target {
+				what += " (" + m.Source + ")"
+			}
+			line("  "+what, m.Reason)
+		}
+		fmt.Fprintln(t, "\nIt can reach\t")
+		for _, a := range i.Access {
+			line("  "+a.What, a.Why)
+		}
+	}
+	if len(i.Environment) > 0 {
+		fmt.Fprintln(t, "\nEnvironment\t")
+		for _, kv := range i.Environment {
+			key, value, _ := strings.Cut(kv, "=")
+			line("  "+key, value)
+		}
+	}
+	return t.Flush()
+}

@@ -1,0 +1,120 @@
+package cmd
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/tbx-project/tbx/internal/escape"
+	"github.com/tbx-project/tbx/toolbox"
+)
+
+type listOptions struct {
+	names  bool
+	format string
+}
+
+func newList(env *Env) *cobra.Command {
+	o := &listOptions{}
+	cmd := &cobra.Command{
+		Use:               "list [flags]",
+		Aliases:           []string{"ls"},
+		Short:             "List the toolboxes",
+		Long:              "List the toolboxes, also those that Toolbx made.",
+		Example:           "  tbx list\n  tbx list --format json | jq '.[].name'",
+		Args:              exactly(0, "no arguments"),
+		RunE:              func(cmd *cobra.Command, args []string) error { return runList(cmd.Context(), env, o) },
+		ValidArgsFunction: cobra.NoFileCompletions,
+	}
+	f := cmd.Flags()
+	f.BoolVarP(&o.names, "names", "n", false, "print the names only")
+	f.BoolP("containers", "c", false, "list the toolboxes; for Toolbx's sake, it is what list does")
+	formatFlag(cmd, &o.format)
+	return cmd
+}
+
+// row is one toolbox in the output of list; docs/schema/list.json.
+type row struct {
+	Name    string     `json:"name"`
+	ID      string     `json:"id"`
+	State   string     `json:"state"`
+	Image   string     `json:"image"`
+	ImageID string     `json:"image_id"`
+	Created time.Time  `json:"created"`
+	Started *time.Time `json:"started,omitempty"`
+	Manager string     `json:"manager"` // tbx, or toolbx for a toolbox that Toolbx made
+}
+
+func rowOf(b *toolbox.Box) row {
+	r := row{
+		Name: string(b.Name), ID: b.ID, State: string(b.State), Image: b.Image, ImageID: b.ImageID, Created: b.Created.UTC(), Manager: "toolbx",
+	}
+	if !b.Started.IsZero() {
+		at := b.Started.UTC()
+		r.Started = &at
+	}
+	if b.Managed() {
+		r.Manager = "tbx"
+	}
+	return r
+}
+
+func runList(ctx context.Context, env *Env, o *listOptions) error {
+	if err := checkFormat(o.format); err != nil {
+		return err
+	}
+	m, err := env.Manager()
+	if err != nil {
+		return err
+	}
+	all, err := m.List(ctx)
+	if err != nil {
+		return err
+	}
+	rows := make([]row, 0, len(all))
+	for _, b := range all {
+		rows = append(rows, rowOf(b))
+	}
+	env.progress().Close()
+	switch {
+	case o.format == "json":
+		return printJSON(env.Out, rows)
+	case o.names:
+		for _, r := range rows {
+			fmt.Fprintln(env.Out, r.Name)
+		}
+		return nil
+	case len(rows) == 0:
+		fmt.Fprintln(env.Err, "There is no toolbox yet. Make one with: tbx create")
+		return nil
+	}
+	return printRows(env.Out, rows, time.Now())
+}
+
+func printRows(w io.Writer, rows []row, now time.Time) error {
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(t, "NAME\tSTATE\tIMAGE\tCREATED\tID")
+	for _, r := range rows {
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%.12s\n", r.Name, r.State, escape.Text(r.Image), ago(now.Sub(r.Created)), r.ID)
+	}
+	return t.Flush()
+}
+
+// ago writes how long something is past, in its largest unit.
+func ago(d time.Duration) string {
+	for _, u := range []struct {
+		name string
+		d    time.Duration
+	}{{"year", 365 * 24 * time.Hour}, {"month", 30 * 24 * time.Hour}, {"week", 7 * 24 * time.Hour}, {"day", 24 * time.Hour}, {"hour", time.Hour}, {"minute", time.Minute}} {
+		if n := int(d / u.d); n == 1 {
+			return "1 " + u.name + " ago"
+		} else if n > 1 {
+			return fmt.Sprintf("%d %ss ago", n, u.name)
+		}
+	}
+	return "just now"
+}

@@ -1,0 +1,112 @@
+package cmd
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+
+	"github.com/tbx-project/tbx/internal/escape"
+	"github.com/tbx-project/tbx/internal/fail"
+	"github.com/tbx-project/tbx/toolbox"
+)
+
+// Exit codes, documented in docs/exit-codes.md. For run and enter every failure
+// of tbx's own is toolbox.ExitFailed, so that it cannot be taken for the command's.
+const (
+	exitOK         = 0
+	exitFailure    = 1
+	exitUsage      = 2
+	exitNotFound   = 3
+	exitExists     = 4
+	exitUnable     = 5
+	exitNeedAnswer = 6
+	exitInterrupt  = 130
+)
+
+// Main runs tbx with its arguments, the program's name first, and returns its
+// exit code.
+func Main(args []string, in, out, errs *os.File) int {
+	// Ctrl-C and TERM end what waits, so that it can clean up after itself.
+	// A signal that the caller ignores, as nohup(1) does, stays ignored.
+	var wanted []os.Signal
+	for _, s := range []os.Signal{os.Interrupt, syscall.SIGTERM, syscall.SIGHUP} {
+		if !signal.Ignored(s) {
+			wanted = append(wanted, s)
+		}
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	if len(wanted) > 0 {
+		ctx, stop = signal.NotifyContext(ctx, wanted...)
+	}
+	defer stop()
+	env := newEnv(in, out, errs, os.Environ())
+	root := newRoot(env)
+	root.SetArgs(args[1:])
+	root.SetIn(in)
+	root.SetOut(out)
+	root.SetErr(errs)
+	err := root.ExecuteContext(ctx)
+	env.progress().Close()
+	if err != nil && ctx.Err() != nil {
+		err = fail.Wrap(fail.Canceled, err, "interrupted")
+	}
+	report(errs, err)
+	return exitCode(err, env.session)
+}
+
+// report prints an error and its hints, each on a line of its own.
+func report(w io.Writer, err error) {
+	var exit *toolbox.ExitError
+	if err == nil || errors.As(err, &exit) && exit.Err == nil {
+		return
+	}
+	fmt.Fprintf(w, "tbx: %s\n", clean(err.Error()))
+	seen := map[string]bool{}
+	for _, h := range fail.Hints(err) {
+		if !seen[h] {
+			fmt.Fprintf(w, "tbx: hint: %s\n", clean(h))
+			seen[h] = true
+		}
+	}
+}
+
+// clean makes a message safe for a terminal. Messages may hold several lines.
+func clean(s string) string {
+	lines := strings.Split(strings.TrimRight(s, "\n"), "\n")
+	for i := range lines {
+		lines[i] = escape.Text(lines[i])
+	}
+	return strings.Join(lines, "\n")
+}
+
+// exitCode is the one place where errors become exit codes. session says that
+// the command was one whose other exit codes are somebody else's.
+func exitCode(err error, session bool) int {
+	var exit *toolbox.ExitError
+	switch {
+	case err == nil:
+		return exitOK
+	case errors.As(err, &exit):
+		return exit.Code
+	case errors.Is(err, fail.Canceled):
+		return exitInterrupt
+	case session:
+		return toolbox.ExitFailed
+	case errors.Is(err, fail.Usage):
+		return exitUsage
+	case errors.Is(err, fail.NotFound):
+		return exitNotFound
+	case errors.Is(err, fail.Exists):
+		return exitExists
+	case errors.Is(err, fail.Unable):
+		return exitUnable
+	case errors.Is(err, fail.NeedAnswer):
+		return exitNeedAnswer
+	}
+	return exitFailure
+}

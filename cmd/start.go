@@ -1,0 +1,184 @@
+package cmd
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/tbx-project/tbx/internal/fail"
+	"github.com/tbx-project/tbx/toolbox"
+)
+
+func newStart(env *Env) *cobra.Command {
+	return &cobra.Command{
+		Use:     "start NAME...",
+		Short:   "Start toolboxes",
+		Long:    "Start toolboxes and set them up. enter and run do this by themselves.",
+		Example: "  tbx start build",
+		Args:    names,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return env.each(args, func(m *toolbox.Manager, name toolbox.Name) error {
+				_, err := m.Start(cmd.Context(), name)
+				return err
+			})
+		},
+		ValidArgsFunction: env.completeToolboxes,
+	}
+}
+
+func newStop(env *Env) *cobra.Command {
+	var all bool
+	grace := 2
+	cmd := &cobra.Command{
+		Use:     "stop [flags] NAME...",
+		Short:   "Stop toolboxes",
+		Long:    "Stop toolboxes and everything that runs in them. Nothing in them is lost but what runs.",
+		Example: "  tbx stop build\n  tbx stop --all",
+		Args:    namesOr(&all),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if grace < 0 {
+				return fail.New(fail.Usage, "--time %d: it must not be negative", grace)
+			}
+			args, err := env.allIf(cmd, all, args)
+			if err != nil {
+				return err
+			}
+			return env.each(args, func(m *toolbox.Manager, name toolbox.Name) error {
+				_, err := m.Stop(cmd.Context(), name, time.Duration(grace)*time.Second)
+				return err
+			})
+		},
+		ValidArgsFunction: env.completeToolboxes,
+	}
+	cmd.Flags().BoolVarP(&all, "all", "a", false, "all toolboxes")
+	cmd.Flags().IntVarP(&grace, "time", "t", grace, "`SECONDS` to wait before what still runs is killed")
+	noCompletion(cmd, "time")
+	return cmd
+}
+
+func newRemove(env *Env) *cobra.Command {
+	var all, force bool
+	cmd := &cobra.Command{
+		Use:     "rm [flags] NAME...",
+		Aliases: []string{"remove"},
+		Short:   "Remove toolboxes",
+		Long: `Remove toolboxes with all that was installed in them. Your home and other
+directories of the host are untouched, also one given with create --home.
+
+It asks first. --force does not ask, and removes a toolbox that is running.`,
+		Example: "  tbx rm build\n  tbx rm --force build test",
+		Args:    namesOr(&all),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			args, err := env.allIf(cmd, all, args)
+			if err != nil {
+				return err
+			}
+			return env.each(args, func(m *toolbox.Manager, name toolbox.Name) error {
+				if err := m.Removable(cmd.Context(), name, force); err != nil {
+					return err
+				}
+				if !force {
+					if err := env.ask(fmt.Sprintf("Remove toolbox %s with everything that was installed in it?", name)); err != nil {
+						return err
+					}
+				}
+				return m.Remove(cmd.Context(), name, force)
+			})
+		},
+		ValidArgsFunction: env.completeToolboxes,
+	}
+	cmd.Flags().BoolVarP(&all, "all", "a", false, "all toolboxes")
+	cmd.Flags().BoolVarP(&force, "force", "f", false, "do not ask, and remove even what is running")
+	return cmd
+}
+
+func newRename(env *Env) *cobra.Command {
+	return &cobra.Command{
+		Use:     "rename OLD NEW",
+		Short:   "Give a toolbox another name",
+		Long:    "Give a toolbox another name. It may be running; sessions that are open keep the old name in their prompt.",
+		Example: "  tbx rename debian-toolbox-12 work",
+		Args:    exactly(2, "the old name and the new one"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			m, err := env.Manager()
+			if err != nil {
+				return err
+			}
+			old, err := toolbox.ParseName(args[0])
+			if err != nil {
+				return err
+			}
+			name, err := toolbox.ParseName(args[1])
+			if err != nil {
+				return err
+			}
+			return m.Rename(cmd.Context(), old, name)
+		},
+		ValidArgsFunction: env.completeToolboxes,
+	}
+}
+
+func names(cmd *cobra.Command, args []string) error {
+	none := false
+	return namesOr(&none)(cmd, args)
+}
+
+// namesOr wants names, or --all without any.
+func namesOr(all *bool) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		switch {
+		case *all && len(args) > 0:
+			return fail.New(fail.Usage, "--all goes without names")
+		case !*all && len(args) == 0:
+			return fail.New(fail.Usage, "%s wants the name of a toolbox", cmd.CommandPath()).Hint("tbx list shows them")
+		}
+		return nil
+	}
+}
+
+func (e *Env) allIf(cmd *cobra.Command, all bool, args []string) ([]string, error) {
+	if !all {
+		return args, nil
+	}
+	m, err := e.Manager()
+	if err != nil {
+		return nil, err
+	}
+	boxes, err := m.List(cmd.Context())
+	for _, b := range boxes {
+		args = append(args, string(b.Name))
+	}
+	return args, err
+}
+
+// each does something to every toolbox named. What fails for one is not left
+// undone for the others; the errors are reported together.
+func (e *Env) each(args []string, do func(*toolbox.Manager, toolbox.Name) error) error {
+	m, err := e.Manager()
+	if err != nil {
+		return err
+	}
+	parsed := make([]toolbox.Name, 0, len(args))
+	for _, a := range args {
+		name, err := toolbox.ParseName(a)
+		if err != nil {
+			return err // before anything was done
+		}
+		parsed = append(parsed, name)
+	}
+	var failed []error
+	for _, name := range parsed {
+		if err := do(m, name); err != nil {
+			failed = append(failed, err)
+			if errors.Is(err, fail.Canceled) || errors.Is(err, fail.NeedAnswer) {
+				break
+			}
+		}
+	}
+	if len(failed) == 1 {
+		return failed[0]
+	}
+	return errors.Join(failed...)
+}

@@ -1,0 +1,280 @@
+package images
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/tbx-project/tbx/internal/escape"
+	"github.com/tbx-project/tbx/internal/fail"
+	"github.com/tbx-project/tbx/internal/flock"
+)
+
+// BootstrapOptions say where a bootstrap may write.
+type BootstrapOptions struct {
+	StateDir string // $XDG_STATE_HOME/tbx: lock and record
+	// TempDir holds the root file system while it is made, about 500 MB. The
+	// user's subordinate ids must be able to enter it, which rules out most
+	// homes. "" means $TMPDIR or /var/tmp.
+	TempDir string
+	Include []string // packages beyond the recipe's
+}
+
+// BootstrapRecord says how an image was made from a package mirror.
+type BootstrapRecord struct {
+	Distro   string            `json:"distro"`
+	Release  string            `json:"release"`
+	Suite    string            `json:"suite"`
+	Tool     string            `json:"tool"`
+	Mode     string            `json:"mode"` // how the tool became root
+	Sources  []string          `json:"sources"`
+	Keyring  string            `json:"keyring"`  // what the mirror's signatures were checked with
+	Packages map[string]string `json:"packages"` // name → version, all that are in the image
+}
+
+// usable says why the recipe cannot be followed on this machine, or nil.
+func (b *BootstrapRecipe) usable() error {
+	if _, err := exec.LookPath(b.Tool); err != nil {
+		return fail.New(fail.Unable, "the program %s is not installed", b.Tool).Hint("install the package %s", b.Tool)
+	}
+	if b.keyring() == "" {
+		return fail.New(fail.Unable, "the keyring %s, which verifies the mirror, is not installed", strings.Join(b.Keyrings, " or ")).
+			Hint("install the package %s", b.KeyPkg)
+	}
+	return nil
+}
+
+func (b *BootstrapRecipe) keyring() string {
+	for _, path := range b.Keyrings {
+		if _, err := os.Stat(path); err == nil {
+			return path
+		}
+	}
+	return ""
+}
+
+// Bootstrap makes ch.Local from the distribution's package mirror with the
+// host's own tool, as an ordinary user, and prepares it. The mirror's
+// signatures are checked. The root file system streams into the store: nothing
+// is in the store until all of it was made, and what a killed bootstrap left on
+// disk is removed by the next.
+func Bootstrap(ctx context.Context, store Store, ch Choice, opts BootstrapOptions, progress Progress) (Image, error) {
+	b := ch.Bootstrap
+	if b == nil {
+		return Image{}, fail.New(fail.Unable, "image %s: tbx cannot make it from a package mirror", ch.Reference).
+			Hint("tbx image catalog shows which releases it can make")
+	}
+	if err := b.usable(); err != nil {
+		return Image{}, fail.Wrap(fail.Unable, err, "bootstrap %s", ch.Local)
+	}
+	lock, err := flock.Wait(ctx, filepath.Join(opts.StateDir, "bootstrap.lock"))
+	if err != nil {
+		return Image{}, fmt.Errorf("bootstrap %s: %w", ch.Local, err)
+	}
+	defer lock.Close()
+	tmp, err := scratch(ctx, opts.TempDir)
+	if err != nil {
+		return Image{}, fmt.Errorf("bootstrap %s: %w", ch.Local, err)
+	}
+	defer os.RemoveAll(tmp)
+
+	run := debootstrapRun{ch: ch, tmp: tmp, include: append(append([]string{}, b.Include...), opts.Include...), progress: progress, packages: map[string]string{}}
+	img, err := run.into(ctx, store)
+	if err != nil {
+		return Image{}, err
+	}
+	if err := run.record(opts.StateDir, img); err != nil {
+		return Image{}, fmt.Errorf("bootstrap %s: record what was done: %w", ch.Local, err)
+	}
+	return img, prepare(ctx, store, img, progress)
+}
+
+// scratch makes a directory for one bootstrap and removes those of dead ones:
+// the caller holds the lock, so that every other one is dead.
+func scratch(ctx context.Context, base string) (string, error) {
+	if base == "" {
+		base = os.Getenv("TMPDIR")
+	}
+	if base == "" {
+		base = "/var/tmp"
+	}
+	prefix := "tbx-bootstrap-" + strconv.Itoa(os.Getuid()) + "-"
+	stale, _ := filepath.Glob(filepath.Join(base, prefix+"*")) // the pattern is well-formed
+	for _, dir := range stale {
+		fi, err := os.Lstat(dir)
+		if err != nil || !fi.IsDir() || int(fi.Sys().(*syscall.Stat_t).Uid) != os.Getuid() {
+			continue // somebody else's, in a directory that is everybody's
+		}
+		if os.RemoveAll(dir) != nil {
+			// Its files belong to subordinate ids; podman can become their root.
+			// What that leaves too only costs disk, and is tried again next time.
+			_ = exec.CommandContext(ctx, "podman", "unshare", "rm", "-rf", "--one-file-system", dir).Run()
+		}
+	}
+	dir, err := os.MkdirTemp(base, prefix)
+	if err != nil {
+		return "", err
+	}
+	return dir, os.Chmod(dir, 0o711) // the tool's root is another user outside
+}
+
+// debootstrapRun is one run of mmdebstrap(1).
+type debootstrapRun struct {
+	ch       Choice
+	tmp      string
+	include  []string
+	progress Progress
+
+	mode     string
+	packages map[string]string
+	tail     []string // last lines that were errors or warnings, for the message
+}
+
+func (r *debootstrapRun) args() []string {
+	args := []string{
+		"--format=tar", "--variant=minbase", // mode auto: root, else user namespaces, else fakechroot
+		"--include=" + strings.Join(r.include, ","),
+		// Everything that was installed, for the record.
+		`--customize-hook=dpkg-query --admindir="$1/var/lib/dpkg" -W -f 'P: ${Package} ${Version}\n' >&2`,
+		r.ch.Suite, "-",
+	}
+	return append(args, r.sources()...)
+}
+
+func (r *debootstrapRun) sources() []string {
+	fill := strings.NewReplacer("{suite}", r.ch.Suite, "{keyring}", r.ch.Bootstrap.keyring())
+	var out []string
+	for _, s := range r.ch.Bootstrap.Sources {
+		out = append(out, fill.Replace(s))
+	}
+	return out
+}
+
+// changes are instructions for the image's configuration.
+func (r *debootstrapRun) changes() []string {
+	return []string{
+		`CMD ["/bin/bash"]`,
+		"ENV PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+		"LABEL com.github.containers.toolbox=true", // so that Toolbx takes it too
+		"LABEL org.opencontainers.image.title=" + r.ch.Distro,
+		"LABEL org.opencontainers.image.version=" + r.ch.Release,
+	}
+}
+
+func (r *debootstrapRun) into(ctx context.Context, store Store) (Image, error) {
+	ctx, cancel := context.WithCancelCause(ctx) // the first failure is the one to tell of
+	defer cancel(nil)
+	body, stdout := io.Pipe()
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		// The kernel sends Pdeathsig when the *thread* that started the
+		// program ends, so that it must live as long as the program.
+		runtime.LockOSThread()
+		defer runtime.UnlockOSThread()
+		err := r.run(ctx, stdout)
+		if err != nil {
+			cancel(err)
+		}
+		stdout.CloseWithError(err) // nil is a clean end: only then is there an image
+	}()
+	img, err := store.Import(ctx, body, r.ch.Local, r.changes())
+	if err != nil {
+		cancel(err)
+		body.CloseWithError(err)
+	}
+	<-done
+	if err := context.Cause(ctx); err != nil {
+		return Image{}, fmt.Errorf("bootstrap %s: %w", r.ch.Local, err)
+	}
+	return img, nil
+}
+
+// run starts the tool and gives what it writes to out.
+func (r *debootstrapRun) run(ctx context.Context, out io.Writer) error {
+	cmd := exec.CommandContext(ctx, r.ch.Bootstrap.Tool, r.args()...)
+	cmd.Env = append(os.Environ(), "TMPDIR="+r.tmp, "LC_ALL=C.UTF-8")
+	cmd.Stdout = &countingWriter{w: out, report: func(n int64) { r.progress.Report(Event{Stage: StageBootstrap, Done: n}) }}
+	stderr, err := cmd.StderrPipe()
+	if err != nil {
+		return err
+	}
+	// It undoes its own work on SIGTERM; its helpers are in its group.
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGTERM}
+	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGTERM) }
+	cmd.WaitDelay = 20 * time.Second // removing half a gigabyte takes a while
+	if err := cmd.Start(); err != nil {
+		return err
+	}
+	lines := bufio.NewScanner(stderr)
+	for lines.Scan() {
+		r.heard(lines.Text())
+	}
+	if err := cmd.Wait(); err != nil {
+		return fail.Wrap(nil, err, "%s%s", r.ch.Bootstrap.Tool, said(r.tail)).
+			Hint("it takes packages from: %s", r.sources()[0])
+	}
+	return nil
+}
+
+// heard takes one line of the tool: "I: …" is progress, "P: …" our own hook.
+func (r *debootstrapRun) heard(line string) {
+	kind, text, _ := strings.Cut(line, ": ")
+	switch kind {
+	case "P":
+		name, version, _ := strings.Cut(text, " ")
+		r.packages[name] = version
+	case "I":
+		if mode, ok := strings.CutPrefix(text, "automatically chosen mode: "); ok {
+			r.mode = mode
+		}
+		if !strings.HasPrefix(text, "running --customize-hook") {
+			r.progress.Report(Event{Stage: StageBootstrap, Text: text})
+		}
+	case "E", "W":
+		r.tail = append(r.tail, escape.Text(line))
+	}
+}
+
+// said is the last few of the lines, for the end of a message.
+func said(lines []string) string {
+	if len(lines) == 0 {
+		return ""
+	}
+	return " says " + strings.Join(lines[max(0, len(lines)-3):], "; ")
+}
+
+func (r *debootstrapRun) record(stateDir string, img Image) error {
+	return RecordsIn(stateDir).Save(Record{
+		Image: img.ID, Reference: r.ch.Local, Origin: OriginBootstrap,
+		Bootstrap: &BootstrapRecord{
+			Distro: r.ch.Distro, Release: r.ch.Release, Suite: r.ch.Suite, Tool: r.ch.Bootstrap.Tool, Mode: r.mode,
+			Sources: r.sources(), Keyring: r.ch.Bootstrap.keyring(), Packages: r.packages,
+		},
+	})
+}
+
+// countingWriter reports how much went through it, at most once a MiB.
+type countingWriter struct {
+	w               io.Writer
+	total, reported int64
+	report          func(total int64)
+}
+
+func (c *countingWriter) Write(p []byte) (int, error) {
+	n, err := c.w.Write(p)
+	if c.total += int64(n); c.total-c.reported >= 1<<20 {
+		c.reported = c.total
+		c.report(c.total)
+	}
+	return n, err
+}

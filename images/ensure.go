@@ -1,0 +1,238 @@
+package images
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/tbx-project/tbx/internal/escape"
+	"github.com/tbx-project/tbx/internal/fail"
+)
+
+// PullPolicy says when to ask the registry.
+type PullPolicy string
+
+// The policies of --pull, as podman has them.
+const (
+	PullMissing PullPolicy = "missing" // only when the image is not there: the default
+	PullAlways  PullPolicy = "always"  // each time; a registry that does not answer is an error
+	PullNewer   PullPolicy = "newer"   // each time; without an answer, the image that is there
+	PullNever   PullPolicy = "never"
+)
+
+// ParsePullPolicy reads the value of --pull; "" is PullMissing.
+func ParsePullPolicy(s string) (PullPolicy, error) {
+	switch p := PullPolicy(s); p {
+	case "":
+		return PullMissing, nil
+	case PullMissing, PullAlways, PullNewer, PullNever:
+		return p, nil
+	}
+	return "", fail.New(fail.Usage, "pull policy %s: it must be missing, always, newer or never", escape.Quote(s))
+}
+
+// Question is what Ensure wants to know before it does something long.
+type Question struct {
+	Kind      QuestionKind
+	Reference string // what would be downloaded or made
+	Bytes     int64  // in AskPull: how much would be downloaded; 0 when the registry did not say
+	Free      int64  // in AskPull: bytes left on the store's disk; 0 when Bytes is
+	Tool      string // in AskBootstrap: the program that would make it
+	Cause     error  // in AskBootstrap: why there was no pull
+}
+
+// QuestionKind tells the questions apart.
+type QuestionKind string
+
+// The questions.
+const (
+	AskPull      QuestionKind = "pull"
+	AskBootstrap QuestionKind = "bootstrap"
+)
+
+// EnsureOptions are the choices and helpers of Ensure.
+type EnsureOptions struct {
+	Policy PullPolicy // "" is PullMissing
+	Pull   PullOptions
+	// Ask answers a Question; false is a no. Where nobody can be asked it
+	// returns an error of kind fail.NeedAnswer. It must not be nil.
+	Ask       func(Question) (bool, error)
+	Registry  Registry         // says how large a download will be; may be nil, unless Trust is set
+	Bootstrap BootstrapOptions // its StateDir also keeps the records of pulls
+	// Trust, where set, refuses every image for which nothing vouches, unless
+	// UnsignedOK.
+	Trust      *Trust
+	UnsignedOK bool
+	Progress   Progress
+}
+
+// Ensure returns the image of ch, getting it where it has to: an image that is
+// there is used without touching the network, else it is pulled, and when no
+// registry can be reached and the distribution can be bootstrapped, that is
+// offered. What was just fetched is prepared, so that toolboxes start at once.
+func Ensure(ctx context.Context, store Store, ch Choice, opts EnsureOptions) (Image, error) {
+	here, err := find(ctx, store, ch)
+	missing := errors.Is(err, fail.NotFound)
+	if err != nil && !missing {
+		return Image{}, err
+	}
+	if !missing && opts.Policy != PullAlways && opts.Policy != PullNewer {
+		return here, opts.vouched(here)
+	}
+	if opts.Policy == PullNever {
+		return Image{}, fail.New(fail.NotFound, "image %s: it is not in the local store", ch.Reference).Hint("leave out --pull never to download it")
+	}
+	if ref, err := ParseRef(ch.Reference); err != nil {
+		return Image{}, err
+	} else if ref.Local() {
+		if !missing {
+			return here, opts.vouched(here) // there is no registry to ask
+		}
+		return Image{}, notHere(ch.Reference)
+	}
+	if missing {
+		q, err := weigh(ctx, store, ch.Reference, opts)
+		if err == nil {
+			err = ask(opts, q)
+		}
+		if err != nil {
+			return Image{}, err
+		}
+	}
+	img, err := opts.pull(ctx, store, ch.Reference)
+	switch {
+	case err == nil:
+		return img, nil
+	case ctx.Err() != nil || !errors.Is(err, ErrUnreachable):
+		return Image{}, err
+	case !missing && opts.Policy == PullNewer:
+		return here, opts.vouched(here)
+	case !missing || ch.Bootstrap == nil:
+		return Image{}, err
+	}
+	if toolErr := ch.Bootstrap.usable(); toolErr != nil {
+		// The registry is the cause; the tool is one way out of it.
+		return Image{}, fail.Wrap(nil, err, "").Hint("without a registry it could be made from the package mirror, but %v", toolErr)
+	}
+	if err := ask(opts, Question{Kind: AskBootstrap, Reference: ch.Local, Tool: ch.Bootstrap.Tool, Cause: err}); err != nil {
+		return Image{}, err
+	}
+	return Bootstrap(ctx, store, ch, opts.Bootstrap, opts.Progress)
+}
+
+// weigh finds how large the download will be and refuses one that cannot fit.
+// A registry that does not say must not keep anybody from pulling.
+func weigh(ctx context.Context, store Store, ref string, opts EnsureOptions) (Question, error) {
+	q := Question{Kind: AskPull, Reference: ref}
+	if opts.Registry == nil {
+		return q, nil
+	}
+	bytes, err := opts.Registry.Size(ctx, ref, opts.Pull.Platform)
+	if err != nil {
+		return q, nil
+	}
+	free, err := store.Free(ctx)
+	if err != nil {
+		return q, nil
+	}
+	q.Bytes, q.Free = bytes, free
+	// The compressed layers, the layers unpacked and the layers mapped: each
+	// is at least as large as the download.
+	if least := 3 * bytes; least > free {
+		return q, PullFailure(ref, fmt.Errorf("%w: it needs more than %d MB and there are %d", ErrDiskFull, least>>20, free>>20))
+	}
+	return q, nil
+}
+
+// pull fetches ref in the way that the options demand, records and prepares it.
+func (o EnsureOptions) pull(ctx context.Context, store Store, ref string) (Image, error) {
+	if o.Trust == nil || o.UnsignedOK {
+		return Pull(ctx, store, o.Bootstrap.StateDir, ref, o.Pull, o.Progress)
+	}
+	img, err := VerifiedPull(ctx, store, o.Registry, *o.Trust, o.Bootstrap.StateDir, ref, o.Pull, o.Progress)
+	if err != nil {
+		return Image{}, err
+	}
+	return img, prepare(ctx, store, img, o.Progress)
+}
+
+// vouched refuses an image that came here unverified.
+func (o EnsureOptions) vouched(img Image) error {
+	if o.Trust == nil || o.UnsignedOK {
+		return nil
+	}
+	_, ok, err := RecordsIn(o.Bootstrap.StateDir).Vouched(img)
+	if err != nil {
+		return fmt.Errorf("image %s: its record: %w", img.name(), err)
+	}
+	if !ok {
+		return fail.Wrap(fail.Unable, ErrPolicy, "image %s: signatures are required, and nobody vouches for it", img.name()).
+			Hint("--pull always fetches it anew and checks its signature; --unsigned-ok takes it as it is")
+	}
+	return nil
+}
+
+// Pull fetches ref, records where it came from below stateDir, and prepares it.
+func Pull(ctx context.Context, store Store, stateDir, ref string, opts PullOptions, progress Progress) (Image, error) {
+	img, err := store.Pull(ctx, ref, opts, progress)
+	if err != nil {
+		return Image{}, err
+	}
+	// An unverified pull of an image does not unsay that it was verified once.
+	records := RecordsIn(stateDir)
+	if rec, ok, err := records.Load(img.ID); err != nil || !ok || rec.Signer == "" {
+		if err := records.Save(Record{Image: img.ID, Reference: ref, Origin: OriginPull, Digest: img.Digest()}); err != nil {
+			return Image{}, fmt.Errorf("image %s: record its origin: %w", escape.Text(ref), err)
+		}
+	}
+	return img, prepare(ctx, store, img, progress)
+}
+
+func prepare(ctx context.Context, store Store, img Image, progress Progress) error {
+	progress.Report(Event{Stage: StagePrepare, Total: img.Size})
+	if err := store.Prepare(ctx, img.ID); err != nil {
+		return fmt.Errorf("image %s: prepare it for toolboxes: %w", img.name(), err)
+	}
+	progress.Report(Event{Stage: StagePrepare, Done: img.Size, Total: img.Size})
+	return nil
+}
+
+// find looks for ch in the store: under its own name, then as bootstrapped.
+func find(ctx context.Context, store Store, ch Choice) (Image, error) {
+	img, err := store.Inspect(ctx, ch.Reference)
+	if errors.Is(err, fail.NotFound) && ch.Local != "" {
+		return store.Inspect(ctx, ch.Local)
+	}
+	return img, err
+}
+
+func notHere(ref string) error {
+	return fail.New(fail.NotFound, "image %s: it is not in the local store, and no registry has such a name", escape.Text(ref)).
+		Hint("tbx image list shows the images that are here")
+}
+
+func ask(opts EnsureOptions, q Question) error {
+	yes, err := opts.Ask(q)
+	if err == nil && !yes {
+		err = fail.New(fail.Canceled, "image %s: not fetched", q.Reference)
+	}
+	return err
+}
+
+// name is how to speak of the image.
+func (i Image) name() string {
+	if len(i.Names) > 0 {
+		return escape.Text(i.Names[0])
+	}
+	return i.ID[:min(12, len(i.ID))]
+}
+
+// Digest is the digest under which a registry knows the image, or "".
+func (i Image) Digest() string {
+	if len(i.Digests) == 0 {
+		return ""
+	}
+	_, digest, _ := strings.Cut(i.Digests[0], "@")
+	return digest
+}

@@ -1,0 +1,121 @@
+package podman
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/tbx-project/tbx/images"
+	"github.com/tbx-project/tbx/internal/escape"
+	"github.com/tbx-project/tbx/internal/fail"
+)
+
+// Build implements images.Store with the podman command: over the service the
+// client itself would have to apply .containerignore and pack the directory.
+func (s *Store) Build(ctx context.Context, b images.Build, progress images.Progress) (images.Image, error) {
+	dir, err := os.MkdirTemp("", "tbx-build-")
+	if err != nil {
+		return images.Image{}, err
+	}
+	defer os.RemoveAll(dir)
+	workdir, idFile := filepath.Join(dir, "empty"), filepath.Join(dir, "id")
+	if err := os.Mkdir(workdir, 0o700); err != nil {
+		return images.Image{}, err
+	}
+	if b.Context != "" {
+		workdir = b.Context
+	}
+	args := []string{"build", "--file", b.File, "--tag", b.Tag, "--iidfile", idFile}
+	for name, value := range b.Args {
+		args = append(args, "--build-arg", name+"="+value)
+	}
+	cmd := exec.CommandContext(ctx, "podman", append(args, workdir)...)
+	cmd.Cancel = func() error { return cmd.Process.Signal(unix.SIGTERM) }
+	cmd.WaitDelay = 10 * time.Second
+	cmd.SysProcAttr = &unix.SysProcAttr{Setpgid: true} // Ctrl-C is ours to pass on
+	output, writer := io.Pipe()
+	cmd.Stdout, cmd.Stderr = writer, writer
+	log := &buildLog{progress: progress}
+	read := make(chan struct{})
+	go func() {
+		defer close(read)
+		log.read(output)
+	}()
+	err = cmd.Run()
+	writer.Close()
+	<-read
+	if ctx.Err() != nil {
+		return images.Image{}, fmt.Errorf("image %s: build: %w", b.Tag, context.Cause(ctx))
+	}
+	var exit *exec.ExitError
+	switch {
+	case errors.As(err, &exit):
+		return images.Image{}, log.failure(b, err)
+	case err != nil:
+		return images.Image{}, fail.Wrap(fail.Unable, err, "image %s: build", b.Tag)
+	}
+	id, err := os.ReadFile(idFile)
+	if err != nil {
+		return images.Image{}, fmt.Errorf("image %s: build: %w", b.Tag, err)
+	}
+	return s.Inspect(ctx, strings.TrimPrefix(strings.TrimSpace(string(id)), "sha256:"))
+}
+
+// buildLog passes on the lines of a build and keeps what explains a failure.
+type buildLog struct {
+	progress images.Progress
+	step     string   // the last "STEP N/M: …"
+	said     string   // podman's own error
+	tail     []string // last lines of the step
+}
+
+func (l *buildLog) read(output io.Reader) {
+	lines := bufio.NewReader(output) // a Scanner gives up on a long line
+	for {
+		line, err := lines.ReadString('\n')
+		if line = strings.TrimRight(line, "\r\n"); line != "" {
+			l.heard(line)
+		}
+		if err != nil {
+			return
+		}
+	}
+}
+
+func (l *buildLog) heard(line string) {
+	l.progress.Report(images.Event{Stage: images.StageBuild, Text: line})
+	if text, ok := strings.CutPrefix(line, "Error: "); ok {
+		l.said = text
+		return
+	}
+	if strings.HasPrefix(line, "STEP ") {
+		l.step, l.tail = line, nil
+		return
+	}
+	if l.tail = append(l.tail, line); len(l.tail) > 3 {
+		l.tail = l.tail[1:]
+	}
+}
+
+func (l *buildLog) failure(b images.Build, err error) error {
+	if l.said != "" {
+		err = errors.New(escape.Text(l.said))
+	}
+	e := fail.Wrap(nil, err, "image %s: build of %s", b.Tag, escape.Text(b.File))
+	if l.step != "" {
+		e.Msg += ": " + escape.Text(strings.TrimPrefix(l.step, "STEP "))
+	}
+	for _, line := range l.tail {
+		e.Hint("the step said: %s", escape.Text(line))
+	}
+	return e.Hint("steps before it are kept, so that the next build goes on from there")
+}

@@ -1,0 +1,275 @@
+// Package podman implements images.Store over the REST service of podman 4.3
+// and later, through the connection that the podman bindings made.
+//
+// It takes from the bindings only the connection and the error model, and
+// declares the few fields that it reads: their images and specgen packages
+// would cost every start of tbx 2 ms of initialisers, and they drop the bytes
+// of a pull. It must not start a service or choose a socket.
+package podman
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"os"
+	"time"
+
+	"github.com/containers/podman/v4/pkg/errorhandling"
+	"golang.org/x/sys/unix"
+
+	"github.com/tbx-project/tbx/images"
+	"github.com/tbx-project/tbx/internal/escape"
+	"github.com/tbx-project/tbx/internal/fail"
+)
+
+// Store talks to one podman service. Its methods may be called concurrently.
+type Store struct{ client *http.Client }
+
+var _ images.Store = (*Store)(nil)
+
+// New takes a client whose connections all lead to the podman service.
+func New(client *http.Client) *Store { return &Store{client} }
+
+// The versions are the oldest that have what is asked; podman serves all newer ones.
+const (
+	libpod = "http://d/v4.0.0/libpod"
+	compat = "http://d/v1.40"
+)
+
+// call sends one request. The caller closes the body of the answer, whose
+// status is 2xx or 3xx; any other becomes a *errorhandling.ErrorModel.
+func (s *Store) call(ctx context.Context, method, address string, query url.Values, header http.Header, body io.Reader) (*http.Response, error) {
+	if len(query) > 0 {
+		address += "?" + query.Encode()
+	}
+	req, err := http.NewRequestWithContext(ctx, method, address, body)
+	if err != nil {
+		return nil, err
+	}
+	for key, values := range header {
+		req.Header[key] = values
+	}
+	resp, err := s.client.Do(req)
+	if err != nil {
+		var uerr *url.Error
+		if errors.As(err, &uerr) { // its address is ours and says nothing to a user
+			err = uerr.Err
+		}
+		return nil, fmt.Errorf("podman service: %w", err)
+	}
+	if resp.StatusCode < 400 {
+		return resp, nil
+	}
+	defer resp.Body.Close()
+	model := &errorhandling.ErrorModel{ResponseCode: resp.StatusCode}
+	if err := json.NewDecoder(resp.Body).Decode(model); err != nil || model.Message == "" {
+		return nil, fmt.Errorf("podman service: %s", resp.Status)
+	}
+	return nil, model
+}
+
+// exchange is call for small JSON both ways; in and out may be nil.
+func (s *Store) exchange(ctx context.Context, method, address string, query url.Values, in, out any) error {
+	var body io.Reader
+	header := http.Header{}
+	if in != nil {
+		data, err := json.Marshal(in)
+		if err != nil {
+			return err
+		}
+		body = bytes.NewReader(data)
+		header.Set("Content-Type", "application/json")
+	}
+	resp, err := s.call(ctx, method, address, query, header, body)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	if out == nil {
+		return nil
+	}
+	if err := json.NewDecoder(resp.Body).Decode(out); err != nil {
+		return fmt.Errorf("podman service: its answer to %s: %w", address, err)
+	}
+	return nil
+}
+
+func status(err error) int {
+	var model *errorhandling.ErrorModel
+	if errors.As(err, &model) {
+		return model.ResponseCode
+	}
+	return 0
+}
+
+// Inspect implements images.Store.
+func (s *Store) Inspect(ctx context.Context, ref string) (images.Image, error) {
+	// The fields of podman's ImageData (libpod/define) that we read.
+	var data struct {
+		ID           string `json:"Id"`
+		RepoTags     []string
+		RepoDigests  []string
+		Created      *time.Time
+		Size         int64
+		Os           string
+		Architecture string
+		Config       struct {
+			User       string
+			Env        []string
+			Cmd        []string
+			Entrypoint []string
+			Labels     map[string]string
+		}
+	}
+	err := s.exchange(ctx, http.MethodGet, libpod+"/images/"+url.PathEscape(ref)+"/json", nil, nil, &data)
+	if status(err) == http.StatusNotFound {
+		return images.Image{}, fail.New(fail.NotFound, "image %s: it is not in the local store", escape.Text(ref))
+	}
+	if err != nil {
+		return images.Image{}, fmt.Errorf("image %s: %w", escape.Text(ref), err)
+	}
+	img := images.Image{
+		ID: data.ID, Names: data.RepoTags, Digests: data.RepoDigests, Size: data.Size, OS: data.Os, Arch: data.Architecture,
+		User: data.Config.User, Env: data.Config.Env, Cmd: data.Config.Cmd, Entrypoint: data.Config.Entrypoint, Labels: data.Config.Labels,
+	}
+	if data.Created != nil {
+		img.Created = *data.Created
+	}
+	return img, nil
+}
+
+// List implements images.Store with one request.
+func (s *Store) List(ctx context.Context) ([]images.Image, error) {
+	var list []struct {
+		ID          string `json:"Id"`
+		Names       []string
+		RepoDigests []string
+		Created     int64
+		Size        int64
+		Labels      map[string]string
+	}
+	if err := s.exchange(ctx, http.MethodGet, libpod+"/images/json", nil, nil, &list); err != nil {
+		return nil, fmt.Errorf("list of images: %w", err)
+	}
+	out := make([]images.Image, len(list))
+	for i, l := range list {
+		out[i] = images.Image{ID: l.ID, Names: l.Names, Digests: l.RepoDigests, Created: time.Unix(l.Created, 0).UTC(), Size: l.Size, Labels: l.Labels}
+	}
+	return out, nil
+}
+
+// Users implements images.Store.
+func (s *Store) Users(ctx context.Context) (map[string][]string, error) {
+	var list []struct {
+		ImageID string
+		Names   []string
+	}
+	if err := s.exchange(ctx, http.MethodGet, libpod+"/containers/json", url.Values{"all": {"true"}}, nil, &list); err != nil {
+		return nil, fmt.Errorf("list of containers: %w", err)
+	}
+	out := map[string][]string{}
+	for _, c := range list {
+		out[c.ImageID] = append(out[c.ImageID], c.Names...)
+	}
+	return out, nil
+}
+
+// Remove implements images.Store.
+func (s *Store) Remove(ctx context.Context, ref string) error {
+	err := s.exchange(ctx, http.MethodDelete, libpod+"/images/"+url.PathEscape(ref), nil, nil, nil)
+	switch {
+	case status(err) == http.StatusNotFound:
+		return fail.New(fail.NotFound, "image %s: it is not in the local store", escape.Text(ref))
+	case err != nil:
+		return fmt.Errorf("image %s: remove: %w", escape.Text(ref), err)
+	}
+	return nil
+}
+
+// Tag implements images.Store.
+func (s *Store) Tag(ctx context.Context, id, ref string) error {
+	parsed, err := images.ParseRef(ref)
+	if err != nil {
+		return err
+	}
+	if parsed.Tag == "" {
+		parsed.Tag = "latest"
+	}
+	query := url.Values{"repo": {parsed.Name()}, "tag": {parsed.Tag}}
+	if err := s.exchange(ctx, http.MethodPost, libpod+"/images/"+url.PathEscape(id)+"/tag", query, nil, nil); err != nil {
+		return fmt.Errorf("image %s: tag %s: %w", escape.Text(id), ref, err)
+	}
+	return nil
+}
+
+// Free implements images.Store.
+func (s *Store) Free(ctx context.Context) (int64, error) {
+	var info struct {
+		Store struct {
+			GraphRoot string `json:"graphRoot"`
+		} `json:"store"`
+	}
+	if err := s.exchange(ctx, http.MethodGet, libpod+"/info", nil, nil, &info); err != nil {
+		return 0, err
+	}
+	var fs unix.Statfs_t
+	if err := unix.Statfs(info.Store.GraphRoot, &fs); err != nil {
+		return 0, fmt.Errorf("disk of %s: %w", info.Store.GraphRoot, err)
+	}
+	return int64(fs.Bavail) * fs.Bsize, nil
+}
+
+// Import implements images.Store.
+func (s *Store) Import(ctx context.Context, tar io.Reader, ref string, changes []string) (images.Image, error) {
+	query := url.Values{"reference": {ref}, "changes": changes}
+	resp, err := s.call(ctx, http.MethodPost, libpod+"/images/import", query, http.Header{"Content-Type": {"application/x-tar"}}, tar)
+	if err != nil {
+		return images.Image{}, fmt.Errorf("image %s: import: %w", ref, err)
+	}
+	defer resp.Body.Close()
+	var made struct{ ID string }
+	if err := json.NewDecoder(resp.Body).Decode(&made); err != nil {
+		return images.Image{}, fmt.Errorf("image %s: import: %w", ref, err)
+	}
+	return s.Inspect(ctx, made.ID)
+}
+
+// Prepare implements images.Store: creating a container with the user
+// namespace of toolboxes is what makes podman map the layers, and they stay
+// mapped until the image is removed.
+func (s *Store) Prepare(ctx context.Context, id string) error {
+	if os.Geteuid() == 0 {
+		return nil // root's toolboxes have no user namespace
+	}
+	name := "tbx-prepare-" + id[:12]
+	if err := s.removeContainer(ctx, name); err != nil { // of one that was killed
+		return err
+	}
+	type namespace struct {
+		Mode string `json:"nsmode"`
+	}
+	spec := struct {
+		Image   string    `json:"image"`
+		Name    string    `json:"name"`
+		UserNS  namespace `json:"userns"`
+		Command []string  `json:"command"`
+	}{id, name, namespace{"keep-id"}, []string{"true"}} // never started
+	if err := s.exchange(ctx, http.MethodPost, libpod+"/containers/create", nil, spec, nil); err != nil {
+		return err
+	}
+	return s.removeContainer(ctx, name)
+}
+
+// removeContainer removes a container that may not be there.
+func (s *Store) removeContainer(ctx context.Context, name string) error {
+	err := s.exchange(ctx, http.MethodDelete, libpod+"/containers/"+url.PathEscape(name), url.Values{"force": {"true"}, "ignore": {"true"}}, nil, nil)
+	if status(err) == http.StatusNotFound {
+		return nil
+	}
+	return err
+}

@@ -1,0 +1,106 @@
+package images
+
+import (
+	"errors"
+	"regexp"
+	"strings"
+
+	"github.com/tbx-project/tbx/internal/escape"
+	"github.com/tbx-project/tbx/internal/fail"
+)
+
+// PullFailure turns the error of a pull of ref into one that says what to do
+// next, and that wraps the Err… of its reason. podman passes on only the text
+// of what containers/image said, so the reason is read from the text; a text
+// that is not known stays a plain failure.
+func PullFailure(ref string, err error) error {
+	e := fail.Wrap(nil, err, "image %s: pull", escape.Text(ref))
+	reason := pullReason(err)
+	if reason == nil {
+		return e
+	}
+	if !errors.Is(err, reason) {
+		e.Cause = &PullError{Reason: reason, Text: err.Error()}
+	}
+	registry := "the registry"
+	if r, perr := ParseRef(ref); perr == nil && r.Domain != "" {
+		registry = r.Domain
+	}
+	switch reason {
+	case ErrUnreachable:
+		e.Kind = fail.Unable
+		e.Hint("check the network, the proxy settings and the mirrors in registries.conf, then try again")
+	case ErrStalled, ErrServer, ErrCorrupt:
+		e.Hint("try again: layers that are complete are not downloaded a second time")
+	case ErrThrottled:
+		e.Hint("wait, or log in with podman login %s for a larger allowance", registry)
+	case ErrDenied:
+		e.Hint("either there is no such image, or it is private: podman login %s, or --authfile", registry)
+	case ErrNoManifest:
+		e.Kind = fail.NotFound
+		e.Hint("check the name and the tag; tags do vanish from registries")
+	case ErrNoPlatform:
+		e.Kind = fail.NotFound
+		e.Hint("another release may have it; --platform takes an image for another architecture")
+	case ErrTLS:
+		e.Kind = fail.Unable
+		e.Hint("put the registry's CA in /etc/containers/certs.d/%s/, see containers-certs.d(5)", registry)
+	case ErrDiskFull:
+		e.Kind = fail.Unable
+		e.Hint("make room: tbx image prune removes images that nothing uses")
+	case ErrPolicy:
+		e.Hint("see containers-policy.json(5) for who must have signed it")
+	}
+	return e
+}
+
+// PullError is podman's text with the reason that was read from it.
+type PullError struct {
+	Reason error // one of the Err… of this package
+	Text   string
+}
+
+// Error is podman's text, which says more than the reason.
+func (e *PullError) Error() string { return e.Reason.Error() + ": " + e.Text }
+
+// Unwrap gives errors.Is the reason.
+func (e *PullError) Unwrap() error { return e.Reason }
+
+// pullReason finds the reason of a pull's failure, or nil.
+func pullReason(err error) error {
+	for _, reason := range []error{ErrUnreachable, ErrStalled, ErrServer, ErrDenied, ErrThrottled, ErrNoManifest, ErrNoPlatform,
+		ErrTLS, ErrCorrupt, ErrDiskFull, ErrPolicy} {
+		if errors.Is(err, reason) {
+			return reason
+		}
+	}
+	text := strings.ToLower(err.Error())
+	for _, known := range []struct {
+		reason error
+		says   []string
+	}{
+		// First what would also match a later, more general line.
+		{ErrDiskFull, []string{"no space left on device", "disk quota exceeded"}},
+		{ErrPolicy, []string{"a signature was required", "source image rejected", "running image docker://", "is rejected by policy", "no policy.json file"}},
+		{ErrThrottled, []string{"toomanyrequests", "too many requests", "status 429", "429 too many"}},
+		{ErrNoPlatform, []string{"no image found in manifest list", "no image found in image index"}},
+		{ErrNoManifest, []string{"manifest unknown", "name unknown", "repository name not known", "404 (not found)", "status 404", "name invalid"}},
+		{ErrDenied, []string{"unauthorized", "access to the resource is denied", "denied:", "401 (unauthorized)", "403 (forbidden)", "status: 403", "invalid username/password", "authentication required"}},
+		{ErrTLS, []string{"x509:", "tls:", "server gave http response to https client", "certificate"}},
+		{ErrCorrupt, []string{"does not match", "digest invalid", "digest verification", "invalid checksum", "digest mismatch"}},
+		{ErrUnreachable, []string{"no such host", "connection refused", "network is unreachable", "no route to host", "dial tcp", "i/o timeout",
+			"temporary failure in name resolution", "proxyconnect", "server misbehaving"}},
+		{ErrServer, []string{"unexpected eof", "connection reset", ": eof", "received unexpected http status: 5", "internal server error", "bad gateway",
+			"service unavailable", "gateway timeout", "use of closed network connection", "connection closed"}},
+	} {
+		for _, s := range known.says {
+			if strings.Contains(text, s) {
+				return known.reason
+			}
+		}
+	}
+	if regexp.MustCompile(`status:? (code )?5\d\d`).MatchString(text) {
+		return ErrServer
+	}
+	return nil
+}

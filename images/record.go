@@ -1,0 +1,116 @@
+package images
+
+import (
+	"encoding/json"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/tbx-project/tbx/internal/atomicfile"
+)
+
+// Record says where an image came from. It is the only thing that tbx believes
+// about that: labels come from whoever made the image.
+type Record struct {
+	Image     string    `json:"image"`     // ID
+	Reference string    `json:"reference"` // under which it was fetched or made
+	Origin    Origin    `json:"origin"`
+	Digest    string    `json:"digest,omitempty"` // what the registry called it
+	Signer    string    `json:"signer,omitempty"` // ID of the key that the signature was checked with; "" when none was
+	Date      time.Time `json:"date"`
+
+	Bootstrap *BootstrapRecord `json:"bootstrap,omitempty"`
+	Build     *BuildRecord     `json:"build,omitempty"`
+}
+
+// Origin is how an image came here.
+type Origin string
+
+// The origins.
+const (
+	OriginPull      Origin = "pull"
+	OriginBootstrap Origin = "bootstrap"
+	OriginBuild     Origin = "build"
+)
+
+// Records is the directory of records, one file for each image: StateDir/images.
+type Records struct{ dir string }
+
+// RecordsIn gives the records below $XDG_STATE_HOME/tbx.
+func RecordsIn(stateDir string) Records { return Records{filepath.Join(stateDir, "images")} }
+
+// Load gives the record of an image ID; false when there is none.
+func (r Records) Load(id string) (Record, bool, error) {
+	var rec Record
+	data, err := os.ReadFile(filepath.Join(r.dir, id+".json"))
+	if errors.Is(err, fs.ErrNotExist) {
+		return rec, false, nil
+	}
+	if err == nil {
+		err = json.Unmarshal(data, &rec)
+	}
+	return rec, err == nil, err
+}
+
+// Save writes or replaces a record, with the time of now.
+func (r Records) Save(rec Record) error {
+	rec.Date = time.Now().UTC().Truncate(time.Second)
+	data, err := json.MarshalIndent(rec, "", "  ")
+	if err != nil {
+		return err
+	}
+	if err := os.MkdirAll(r.dir, 0o700); err != nil {
+		return err
+	}
+	return atomicfile.Write(filepath.Join(r.dir, rec.Image+".json"), append(data, '\n'), 0o600)
+}
+
+// All gives every record that can be read, in no order.
+func (r Records) All() ([]Record, error) {
+	names, err := filepath.Glob(filepath.Join(r.dir, "*.json"))
+	if err != nil {
+		return nil, err
+	}
+	var out []Record
+	for _, name := range names {
+		id := filepath.Base(name[:len(name)-len(".json")])
+		if rec, ok, err := r.Load(id); err == nil && ok {
+			out = append(out, rec)
+		}
+	}
+	return out, nil
+}
+
+// Forget removes the record of an image that is gone.
+func (r Records) Forget(id string) error {
+	err := os.Remove(filepath.Join(r.dir, id+".json"))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return err
+}
+
+// lastSigner is who signed the newest other image that was fetched as ref; ""
+// when there was none.
+func (r Records) lastSigner(ref, but string) string {
+	all, err := r.All()
+	if err != nil {
+		return ""
+	}
+	var last Record
+	for _, rec := range all {
+		if rec.Reference == ref && rec.Image != but && rec.Signer != "" && rec.Date.After(last.Date) {
+			last = rec
+		}
+	}
+	return last.Signer
+}
+
+// BuildRecord says what an image was built from.
+type BuildRecord struct {
+	Containerfile string            `json:"containerfile"` // absolute path
+	Args          map[string]string `json:"args,omitempty"`
+	Hash          string            `json:"hash"` // Build.Hash
+}

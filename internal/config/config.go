@@ -1,0 +1,152 @@
+// Package config reads tbx's configuration: /etc/tbx/config.toml, then the
+// user's. It is strict, because a key that is silently ignored is a setting that
+// its writer believes in. It knows keys and types; what a value means is the
+// business of whoever uses it.
+package config
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"reflect"
+	"regexp"
+	"strings"
+
+	"github.com/BurntSushi/toml"
+
+	"github.com/tbx-project/tbx/internal/fail"
+	"github.com/tbx-project/tbx/internal/nearest"
+)
+
+// Config is the effective configuration.
+type Config struct {
+	General     General     `toml:"general"`
+	Prompt      Prompt      `toml:"prompt"`
+	Terminal    Terminal    `toml:"terminal"`
+	Environment Environment `toml:"environment"`
+}
+
+// General holds what Toolbx's [general] does, and which toolbox is meant by
+// default.
+type General struct {
+	Toolbox string `toml:"toolbox"` // the toolbox that enter and run mean without a name
+	Distro  string `toml:"distro"`  // for create without --distro or --image
+	Release string `toml:"release"`
+	Image   string `toml:"image"`
+}
+
+// Prompt configures what the shell's prompt shows in a toolbox.
+type Prompt struct {
+	Enabled bool   `toml:"enabled"`
+	Format  string `toml:"format"` // %s is the toolbox's name
+}
+
+// Terminal configures what tbx tells the terminal.
+type Terminal struct {
+	Announce bool `toml:"announce"` // OSC 777: terminals open new tabs in the same toolbox
+	Title    bool `toml:"title"`    // the window's title names the toolbox
+}
+
+// Environment configures which variables of the caller reach a toolbox.
+type Environment struct {
+	Block []string `toml:"block"` // exact names that do not
+}
+
+// Default returns the configuration without any file.
+func Default() Config {
+	return Config{
+		Prompt:   Prompt{Enabled: true, Format: "⬢ %s "},
+		Terminal: Terminal{Announce: true, Title: true},
+	}
+}
+
+// Load reads the files in order, later ones winning key by key. A file that is
+// not there is no error; one that cannot be read, or has an unknown key or a
+// value of the wrong type, is, with its name and line.
+func Load(files ...string) (Config, error) {
+	c := Default()
+	for _, file := range files {
+		data, err := os.ReadFile(file)
+		if errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) && strings.HasPrefix(file, "/etc/") {
+			continue
+		}
+		if err != nil {
+			return c, fail.Wrap(nil, err, "the configuration cannot be read")
+		}
+		if err := decode(file, string(data), &c); err != nil {
+			return c, err
+		}
+	}
+	if strings.Count(c.Prompt.Format, "%") != strings.Count(c.Prompt.Format, "%s") || strings.Count(c.Prompt.Format, "%s") > 1 {
+		return c, fail.New(fail.Usage, "[prompt] format %q: it may hold %%s once, for the toolbox's name, and no other %%", c.Prompt.Format)
+	}
+	return c, nil
+}
+
+func decode(file, text string, c *Config) error {
+	meta, err := toml.Decode(text, c)
+	var parse toml.ParseError
+	switch {
+	case errors.As(err, &parse):
+		msg := parse.Message
+		if msg == "" {
+			msg = strings.TrimPrefix(parse.Error(), "toml: ")
+		}
+		return fail.New(fail.Usage, "%s:%d: %s", file, parse.Position.Line, msg).Hint("correct that line, or move the file away")
+	case err != nil: // a value of the wrong type: the library puts the line into its text only
+		line, msg := "1", strings.TrimPrefix(err.Error(), "toml: ")
+		if m := inText.FindStringSubmatch(msg); m != nil {
+			line, msg = m[1], m[2]
+		}
+		return fail.New(fail.Usage, "%s:%s: %s", file, line, msg).Hint("correct that line, or move the file away")
+	case len(meta.Undecoded()) == 0:
+		return nil
+	}
+	key := meta.Undecoded()[0]
+	e := fail.New(fail.Usage, "%s:%d: there is no key %q", file, lineOf(text, key), key.String())
+	if near := nearest.Names(key.String(), known(reflect.TypeFor[Config](), "")); len(near) > 0 {
+		return e.Hint("did you mean %s?", strings.Join(near, ", "))
+	}
+	return e.Hint("docs/config.md lists the keys")
+}
+
+// known lists the dotted keys of a configuration.
+func known(t reflect.Type, prefix string) []string {
+	var out []string
+	for i := range t.NumField() {
+		name := prefix + t.Field(i).Tag.Get("toml")
+		out = append(out, name)
+		if t.Field(i).Type.Kind() == reflect.Struct {
+			out = append(out, known(t.Field(i).Type, name+".")...)
+		}
+	}
+	return out
+}
+
+// inText takes "line 3 (last key "a.b"): what is wrong" apart.
+var inText = regexp.MustCompile(`^line (\d+) (.*)$`)
+
+var header = regexp.MustCompile(`^\s*\[([^\]]+)\]`)
+
+// lineOf finds the line on which a key is set. The TOML library knows it while
+// it parses and does not tell.
+func lineOf(text string, key toml.Key) int {
+	table := ""
+	last := regexp.QuoteMeta(key[len(key)-1])
+	assign := regexp.MustCompile(fmt.Sprintf(`^\s*(?:[\w."'-]+\.)?["']?%s["']?\s*(=|\.)`, last))
+	parent := key[:len(key)-1].String()
+	for i, line := range strings.Split(text, "\n") {
+		if m := header.FindStringSubmatch(line); m != nil {
+			table = strings.Trim(m[1], "[] ")
+			if table == key.String() {
+				return i + 1
+			}
+			continue
+		}
+		if assign.MatchString(line) && (table == parent || table == "" || strings.HasPrefix(parent, table+".")) {
+			return i + 1
+		}
+	}
+	return 1
+}

@@ -1,0 +1,64 @@
+package boxinit
+
+// Config is what the host tells the initialiser, as JSON on standard input.
+type Config struct {
+	Name     string // the toolbox's name
+	User     User
+	Shells   []string // acceptable login shells, best first; the first that exists is the user's
+	Hostname string   // must resolve inside the toolbox
+	Locales  []string // names such as "de_DE.UTF-8" that the session will ask for
+
+	HostTreeFD int    // an open detached mount of the host's root, to be attached at HostView; 0: none
+	HostFiles  bool   // the host can be seen at HostView, by that descriptor or by podman
+	HostHome   string // where the host's /home points if it is a symbolic link, as on OSTree systems
+
+	RuntimeDir   string   // XDG_RUNTIME_DIR inside; made for the user where podman did not mount it
+	RuntimeLinks []string // entries of HostRuntime to link into RuntimeDir
+	HostRuntime  string   // where podman mounted the host's runtime directory for those links
+
+	Follow []string // files of the host's /etc to follow: resolv.conf, hosts, localtime, ...
+	Links  []string // sockets and directories of the host to show at the same path
+	Binds  []string // directories of the host to bind at the same path
+
+	Files []File // small files to put in place
+}
+
+// User is the host's user, who is the toolbox's user too.
+type User struct {
+	Name, Gecos, Home string
+	RealHome          string // Home with the host's links resolved: where podman mounted it
+	UID, GID          int
+	Group             string // name of the primary group
+}
+
+// File is a file of tbx's own inside the toolbox.
+type File struct {
+	Path    string
+	Content string
+	Mode    uint32 // permission bits
+	Needs   string // path that must exist for the file to make sense; empty: always
+	Append  bool   // add Content to the file, once, instead of replacing it
+}
+
+// Event is one line of JSON on the initialiser's standard output.
+type Event struct {
+	Step    string   `json:"step,omitempty"`    // the step that begins, or that the event is about
+	Warning string   `json:"warning,omitempty"` // the step was skipped, in part or whole, and why
+	Hint    string   `json:"hint,omitempty"`    // what the user can do about a warning or an error
+	Error   string   `json:"error,omitempty"`   // the toolbox cannot be used; the last event
+	Ready   *Summary `json:"ready,omitempty"`   // the toolbox can be used; the last event
+}
+
+// Summary is what the host needs to know of an initialised toolbox.
+type Summary struct {
+	Shell string `json:"shell"`           // the user's login shell inside; empty in an image without one
+	Watch bool   `json:"watch,omitempty"` // the first process must be told, by SIGHUP, to keep the hosts file up to date
+}
+
+// Fixed places inside a toolbox.
+const (
+	HostView = "/run/host"        // the host's file system
+	StateDir = "/run/tbx/state"   // files of this start, owned by the user
+	BoxDir   = "/run/tbx/box"     // the versions of tbx-box, read-only from the host
+	Marker   = "/run/.toolboxenv" // what prompts and editors look for
+)

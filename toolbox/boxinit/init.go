@@ -1,0 +1,105 @@
+package boxinit
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+)
+
+// box is the state of one run of the initialiser. Paths are below root, which
+// is "" in a real toolbox and a directory of the test's in tests.
+type box struct {
+	cfg  Config
+	root string
+	out  *json.Encoder
+	step string
+}
+
+// fatal marks an error after which the toolbox cannot be entered.
+type fatal struct {
+	err  error
+	hint string
+}
+
+func (f fatal) Error() string { return f.err.Error() }
+
+// Init reads a Config from in, sets the toolbox up and reports Events on out.
+// It returns an error when the toolbox cannot be used; the same error has been
+// reported by then.
+func Init(in io.Reader, out io.Writer) error {
+	b := &box{out: json.NewEncoder(out)}
+	if err := json.NewDecoder(in).Decode(&b.cfg); err != nil {
+		return b.fail(fatal{err: fmt.Errorf("cannot read what the host asked for: %w", err), hint: "tbx and tbx-box may be of different versions: reinstall tbx"})
+	}
+	return b.run()
+}
+
+func (b *box) run() error {
+	steps := []struct {
+		name string
+		do   func() error
+	}{
+		{"state", b.makeStateDir},
+		{"host view", b.attachHostView},
+		{"devices", b.dropDeviceMounts},
+		{"directories", b.makeDirectories},
+		{"user", b.ensureUser},
+		{"files of tbx", b.writeFiles},
+		{"files of the host", b.followHostFiles},
+		{"host name", b.ensureHostname},
+		{"links to the host", b.linkHostPaths},
+		{"mounts of the host", b.bindHostPaths},
+		{"runtime directory", b.ensureRuntimeDir},
+		{"SELinux", b.hideSELinux},
+		{"package managers", b.exceptSharedPaths},
+		{"locale", b.ensureLocales},
+	}
+	for _, s := range steps {
+		b.step = s.name
+		b.out.Encode(Event{Step: s.name})
+		err := s.do()
+		var f fatal
+		switch {
+		case errors.As(err, &f):
+			return b.fail(f)
+		case err != nil:
+			b.warn(err, "")
+		}
+	}
+	return b.out.Encode(Event{Ready: &Summary{Shell: b.loginShell(), Watch: b.ownHosts() && b.cfg.HostFiles}})
+}
+
+func (b *box) warn(err error, hint string) {
+	b.out.Encode(Event{Step: b.step, Warning: err.Error(), Hint: hint})
+}
+
+func (b *box) fail(f fatal) error {
+	b.out.Encode(Event{Step: b.step, Error: f.err.Error(), Hint: f.hint})
+	return f.err
+}
+
+// makeStateDir is the first thing that writes: when even this fails, the
+// toolbox's own file system is unusable.
+func (b *box) makeStateDir() error {
+	dir := b.root + StateDir
+	err := os.MkdirAll(dir, 0o755)
+	if err == nil {
+		err = b.chown(dir)
+	}
+	if err != nil {
+		return fatal{err: fmt.Errorf("cannot write inside the toolbox: %w", err), hint: "look for a full disk with: df -h ~"}
+	}
+	if err := os.WriteFile(b.root+Marker, nil, 0o644); err != nil {
+		return err
+	}
+	return os.WriteFile(dir+"/name", []byte(b.cfg.Name+"\n"), 0o644)
+}
+
+func (b *box) chown(path string) error {
+	if b.root != "" { // a test runs as an ordinary user
+		return nil
+	}
+	return os.Lchown(path, b.cfg.User.UID, b.cfg.User.GID)
+}

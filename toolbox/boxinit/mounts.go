@@ -1,0 +1,141 @@
+package boxinit
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// attachHostView attaches the host's root, which tbx cloned from the host's own
+// mount namespace, at HostView. podman could only bind the root as it stands in
+// podman's namespace, where the mounts of every other container are in it: 106
+// entries instead of 26 with three toolboxes here.
+func (b *box) attachHostView() error {
+	if b.cfg.HostTreeFD == 0 {
+		return nil
+	}
+	if mounted, err := isMountPoint(HostView); err != nil || mounted {
+		return err
+	}
+	if err := os.MkdirAll(HostView, 0o755); err != nil {
+		return err
+	}
+	if err := unix.MoveMount(b.cfg.HostTreeFD, "", unix.AT_FDCWD, HostView, unix.MOVE_MOUNT_F_EMPTY_PATH); err != nil {
+		b.cfg.HostFiles = false
+		return fmt.Errorf("the host's files cannot be shown at %s: %w", HostView, err)
+	}
+	return nil
+}
+
+// dropDeviceMounts removes the device nodes that podman binds one by one into a
+// privileged container. The host's whole /dev is bound below them, where
+// devices come and go.
+func (b *box) dropDeviceMounts() error {
+	if b.root != "" {
+		return nil
+	}
+	mounts, err := readMounts()
+	if err != nil {
+		return err
+	}
+	wholeDev := false
+	for _, m := range mounts {
+		wholeDev = wholeDev || m.point == "/dev" && m.root == "/" && m.fstype == "devtmpfs"
+	}
+	if !wholeDev {
+		return nil
+	}
+	for _, m := range mounts {
+		if m.fstype == "devtmpfs" && m.root != "/" && m.point == "/dev"+m.root {
+			if err := unix.Unmount(m.point, unix.MNT_DETACH); err != nil {
+				return fmt.Errorf("%s: %w", m.point, err)
+			}
+		}
+	}
+	return nil
+}
+
+// bindHostPaths binds directories such as /media, where disks of the host
+// appear and vanish, from the host view, which receives the host's mounts.
+func (b *box) bindHostPaths() error {
+	if !b.cfg.HostFiles || b.root != "" {
+		return nil
+	}
+	var failed []error
+	for _, dir := range b.cfg.Binds {
+		src := HostView + dir
+		if fi, err := os.Lstat(src); err != nil || !fi.IsDir() {
+			continue // not on this host, or a link to a place that is bound itself
+		}
+		if mounted, err := isMountPoint(dir); err == nil && mounted {
+			continue
+		}
+		err := os.MkdirAll(dir, 0o755)
+		if err == nil {
+			err = unix.Mount(src, dir, "", unix.MS_BIND|unix.MS_REC, "")
+		}
+		if err != nil {
+			failed = append(failed, fmt.Errorf("%s: %w", dir, err))
+		}
+	}
+	return errors.Join(failed...)
+}
+
+// hideSELinux keeps programs inside from asking the host's policy for label
+// changes that it would refuse: rpm does, for one.
+func (b *box) hideSELinux() error {
+	const dir = "/sys/fs/selinux"
+	if b.root != "" {
+		return nil
+	}
+	entries, err := os.ReadDir(dir)
+	if err != nil || len(entries) == 0 {
+		return nil
+	}
+	return unix.Mount("tmpfs", dir, "tmpfs", unix.MS_RDONLY|unix.MS_NOSUID|unix.MS_NOEXEC, "size=4k")
+}
+
+type mount struct{ root, point, fstype string }
+
+// readMounts parses /proc/self/mountinfo, see proc_pid_mountinfo(5).
+func readMounts() ([]mount, error) {
+	f, err := os.Open("/proc/self/mountinfo")
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	var out []mount
+	lines := bufio.NewScanner(f)
+	for lines.Scan() {
+		before, after, ok := strings.Cut(lines.Text(), " - ")
+		fields := strings.Fields(before)
+		if !ok || len(fields) < 5 {
+			continue
+		}
+		fstype, _, _ := strings.Cut(after, " ")
+		out = append(out, mount{root: unescape(fields[3]), point: unescape(fields[4]), fstype: fstype})
+	}
+	return out, lines.Err()
+}
+
+// unescape undoes the octal escapes of mountinfo for space, tab, newline and backslash.
+var unescape = strings.NewReplacer(`\040`, " ", `\011`, "\t", `\012`, "\n", `\134`, `\`).Replace
+
+func isMountPoint(path string) (bool, error) {
+	mounts, err := readMounts()
+	if err != nil {
+		return false, err
+	}
+	path = filepath.Clean(path)
+	for _, m := range mounts {
+		if m.point == path {
+			return true, nil
+		}
+	}
+	return false, nil
+}

@@ -1,0 +1,86 @@
+package boxinit
+
+import (
+	"bufio"
+	"os"
+	"os/signal"
+	"strconv"
+	"strings"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// Pause is the first process of a toolbox. It does nothing but end at once on
+// SIGTERM, and on SIGHUP it begins to keep StateDir/hosts up to date, if the
+// initialiser found that needed. It runs as the user and never polls.
+func Pause() {
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, unix.SIGTERM, unix.SIGINT, unix.SIGHUP)
+	following := false
+	for {
+		releaseMemory()
+		if <-signals != unix.SIGHUP {
+			return
+		}
+		name, err := os.ReadFile(StateDir + "/hosts-name")
+		if err == nil && !following {
+			following = true
+			go followHosts(strings.TrimSpace(string(name)))
+		}
+	}
+}
+
+// followHosts rewrites the toolbox's hosts file whenever the host's changes. It
+// watches the directory, because a file is usually replaced, not written.
+func followHosts(name string) {
+	fd, err := unix.InotifyInit1(unix.IN_CLOEXEC)
+	if err != nil {
+		return // no instance left for this user: the file stays as it was at start
+	}
+	watch := os.NewFile(uintptr(fd), "inotify")
+	if _, err := unix.InotifyAddWatch(fd, HostView+"/etc", unix.IN_CLOSE_WRITE|unix.IN_MOVED_TO|unix.IN_CREATE); err != nil {
+		return
+	}
+	buf := make([]byte, 4096)
+	releaseMemory()
+	for {
+		n, err := watch.Read(buf)
+		if err != nil {
+			return
+		}
+		if !strings.Contains(string(buf[:n]), "hosts\x00") {
+			continue
+		}
+		if host, err := os.ReadFile(HostView + "/etc/hosts"); err == nil {
+			// Written in place: the directory is the user's but /etc/hosts is a
+			// link to this very file, and readers take it whole or retry.
+			os.WriteFile(StateDir+"/hosts", withEntry(host, name), 0o644)
+		}
+		releaseMemory()
+	}
+}
+
+// releaseMemory gives the pages of this program's file back to the kernel,
+// which reads them again should they ever be needed. An idle toolbox costs
+// nothing but the Go runtime's own few pages.
+func releaseMemory() {
+	maps, err := os.Open("/proc/self/maps")
+	if err != nil {
+		return
+	}
+	defer maps.Close()
+	lines := bufio.NewScanner(maps)
+	for lines.Scan() {
+		f := strings.Fields(lines.Text())
+		if len(f) < 6 || !strings.HasSuffix(f[5], "/tbx-box") || f[1][1] == 'w' {
+			continue
+		}
+		lo, hi, _ := strings.Cut(f[0], "-")
+		from, err1 := strconv.ParseUint(lo, 16, 64)
+		to, err2 := strconv.ParseUint(hi, 16, 64)
+		if err1 == nil && err2 == nil {
+			syscall.Syscall(unix.SYS_MADVISE, uintptr(from), uintptr(to-from), unix.MADV_DONTNEED)
+		}
+	}
+}

@@ -1,0 +1,217 @@
+package boxinit
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+)
+
+// ensureUser makes the host's user an account of the toolbox by editing
+// passwd(5), group(5) and shadow(5), so that images without useradd work. An
+// account of the image with the same name or number gives way: the number
+// belongs to the host's user, whose files they all are.
+func (b *box) ensureUser() error {
+	u := b.cfg.User
+	uid, gid := strconv.Itoa(u.UID), strconv.Itoa(u.GID)
+	if err := os.MkdirAll(b.root+"/etc", 0o755); err != nil {
+		return err
+	}
+	entry := strings.Join([]string{u.Name, "x", uid, gid, u.Gecos, u.Home, b.passwdShell()}, ":")
+	err := errors.Join(
+		b.editTable("/etc/passwd", 0o644, func(lines []string) []string {
+			return replaceEntry(ensureRoot(lines, "root:x:0:0:root:/root:"+b.passwdShell()), entry, func(f []string) bool {
+				return f[0] == u.Name || len(f) > 2 && f[2] == uid
+			})
+		}),
+		b.editTable("/etc/group", 0o644, func(lines []string) []string {
+			lines = ensureRoot(lines, "root:x:0:")
+			lines = ensureGroup(lines, u.Group, gid)
+			for _, admin := range []string{"sudo", "wheel"} {
+				lines = addMember(lines, admin, u.Name)
+			}
+			return lines
+		}),
+	)
+	if _, serr := os.Stat(b.root + "/etc/shadow"); serr == nil {
+		err = errors.Join(err, b.editTable("/etc/shadow", 0o640, func(lines []string) []string {
+			for _, l := range lines {
+				if strings.HasPrefix(l, u.Name+":") {
+					return lines // a password set inside stays
+				}
+			}
+			return append(lines, u.Name+":*:19000:0:99999:7:::")
+		}))
+	}
+	return errors.Join(err, b.ensureHome(), b.allowSudo())
+}
+
+// ensureHome makes a home for a toolbox that does not share the host's, and
+// copies the host's layout where /home is a link, as on OSTree systems, or the
+// home itself is one.
+func (b *box) ensureHome() error {
+	u := b.cfg.User
+	if to := b.cfg.HostHome; to != "" {
+		home := b.root + "/home"
+		os.Remove(home) // succeeds on an empty directory only, or on an old link
+		if err := os.Symlink(to, home); err != nil && !errors.Is(err, fs.ErrExist) {
+			return err
+		}
+	}
+	home := b.root + u.Home
+	if _, err := os.Stat(home); err == nil {
+		return nil
+	}
+	if err := os.MkdirAll(filepath.Dir(home), 0o755); err != nil {
+		return err
+	}
+	if _, err := os.Stat(b.root + u.RealHome); err == nil && u.RealHome != "" {
+		return b.link(u.Home, u.RealHome) // the host has a link there too
+	}
+	if err := os.Mkdir(home, 0o700); err != nil {
+		return err
+	}
+	return b.chown(home)
+}
+
+// allowSudo writes a rule that names the user by number. A rule for a group
+// would not match: a session keeps the host's groups and has none of the
+// image's. A null password, as Toolbx sets, would depend on the image's PAM.
+func (b *box) allowSudo() error {
+	rule := fmt.Sprintf("# Written by tbx at every start.\n#%d ALL=(ALL:ALL) NOPASSWD: ALL\n", b.cfg.User.UID)
+	err := b.put(File{Path: "/etc/sudoers.d/tbx", Content: rule, Mode: 0o440})
+	if _, derr := os.Stat(b.root + "/etc/doas.d"); derr == nil {
+		err = errors.Join(err, b.put(File{Path: "/etc/doas.d/tbx.conf", Content: "permit nopass keepenv " + b.cfg.User.Name + "\n", Mode: 0o440}))
+	}
+	return err
+}
+
+// loginShell returns the first acceptable shell that exists inside, or "".
+func (b *box) loginShell() string {
+	for _, sh := range b.cfg.Shells {
+		if fi, err := b.stat(sh); err == nil && fi.Mode().IsRegular() && fi.Mode()&0o111 != 0 {
+			return sh
+		}
+	}
+	return ""
+}
+
+func (b *box) stat(p string) (fs.FileInfo, error) { return os.Stat(b.root + p) }
+
+// passwdShell is loginShell for a field that must not be empty.
+func (b *box) passwdShell() string {
+	if sh := b.loginShell(); sh != "" {
+		return sh
+	}
+	return "/bin/sh"
+}
+
+// editTable rewrites a file of lines, if the edit changes anything.
+func (b *box) editTable(p string, mode os.FileMode, edit func([]string) []string) error {
+	old, err := os.ReadFile(b.root + p)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	var lines []string
+	if text := strings.TrimRight(string(old), "\n"); text != "" {
+		lines = strings.Split(text, "\n")
+	}
+	text := strings.Join(edit(lines), "\n") + "\n"
+	if text == string(old) {
+		return nil
+	}
+	return b.replace(p, []byte(text), mode)
+}
+
+// replace puts a new file in place of p, keeping the mode and owner of the old
+// one. A file that cannot be renamed over, because it is a mount, is rewritten.
+func (b *box) replace(p string, data []byte, mode os.FileMode) error {
+	full := b.root + p
+	old, err := os.Stat(full)
+	if err == nil {
+		mode = old.Mode().Perm()
+	}
+	tmp := full + ".tbx-new"
+	if err := os.WriteFile(tmp, data, mode); err != nil {
+		return err
+	}
+	if err := os.Chmod(tmp, mode); err != nil {
+		return err
+	}
+	if old != nil {
+		sameOwner(tmp, old)
+	}
+	if err := os.Rename(tmp, full); err != nil {
+		os.Remove(tmp)
+		return os.WriteFile(full, data, mode)
+	}
+	return nil
+}
+
+// replaceEntry puts entry in place of the first line that matches, drops the
+// other matches, and appends it where none does. Lines that are no entries stay.
+func replaceEntry(lines []string, entry string, match func(fields []string) bool) []string {
+	out, done := make([]string, 0, len(lines)+1), false
+	for _, l := range lines {
+		if !strings.Contains(l, ":") || !match(strings.Split(l, ":")) {
+			out = append(out, l)
+			continue
+		}
+		if !done {
+			out = append(out, entry)
+			done = true
+		}
+	}
+	if !done {
+		out = append(out, entry)
+	}
+	return out
+}
+
+// ensureRoot adds root's line to a table that has none, as in an image without a distribution.
+func ensureRoot(lines []string, entry string) []string {
+	for _, l := range lines {
+		if strings.HasPrefix(l, "root:") {
+			return lines
+		}
+	}
+	return append([]string{entry}, lines...)
+}
+
+// ensureGroup gives the number gid a name: the image's if it has one, the
+// host's if that is still free.
+func ensureGroup(lines []string, name, gid string) []string {
+	taken := false
+	for _, l := range lines {
+		f := strings.Split(l, ":")
+		if len(f) > 2 && f[2] == gid {
+			return lines
+		}
+		taken = taken || f[0] == name
+	}
+	if taken || name == "" {
+		name = "host-" + gid
+	}
+	return append(lines, name+":x:"+gid+":")
+}
+
+func addMember(lines []string, group, user string) []string {
+	for i, l := range lines {
+		f := strings.Split(l, ":")
+		if f[0] != group || len(f) != 4 {
+			continue
+		}
+		members := strings.FieldsFunc(f[3], func(r rune) bool { return r == ',' })
+		for _, m := range members {
+			if m == user {
+				return lines
+			}
+		}
+		f[3] = strings.Join(append(members, user), ",")
+		lines[i] = strings.Join(f, ":")
+	}
+	return lines
+}

@@ -1,0 +1,208 @@
+package toolbox
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/tbx-project/tbx/internal/fail"
+	"github.com/tbx-project/tbx/toolbox/join"
+)
+
+// CreateOptions is what a user asks of a new toolbox.
+type CreateOptions struct {
+	Name     Name
+	Image    string // reference, to be recorded
+	ImageID  string // podman's id of it
+	Hostname string
+	Home     string
+	Volumes  []string
+	Env      []string
+	Without  []string // integrations that are off
+}
+
+// Plan renders what Create would ask podman for. It changes nothing.
+func (m *Manager) Plan(o CreateOptions) (*Spec, *Plan, error) {
+	s, err := m.newSpec(o)
+	if err != nil {
+		return nil, nil, err
+	}
+	box, err := boxVersion(m.BoxFile)
+	if err != nil {
+		return nil, nil, err
+	}
+	p, err := NewPlan(o.Name, s, m.Host, boxDir(m.Host), box, m.canShowHost(m.BoxFile))
+	return s, p, err
+}
+
+// Create makes a toolbox. It returns an error that wraps fail.Exists when there
+// is a container of that name. Killed at any point it leaves nothing that a
+// second call does not put right: first the specification is written, then
+// podman makes the container, and a specification alone is overwritten.
+func (m *Manager) Create(ctx context.Context, o CreateOptions) error {
+	e, err := m.Engine(ctx)
+	if err != nil {
+		return err
+	}
+	lock, err := m.lock(ctx, o.Name)
+	if err != nil {
+		return err
+	}
+	defer lock.Close()
+	if err := m.mustNotExist(ctx, e, o.Name); err != nil {
+		return err
+	}
+	if _, err := installBox(m.Host, m.BoxFile); err != nil {
+		return err
+	}
+	s, p, err := m.Plan(o)
+	if err != nil {
+		return err
+	}
+	if err := m.makeHome(s); err != nil {
+		return err
+	}
+	if err := checkSources(p); err != nil {
+		return err
+	}
+	if err := saveSpec(m.Host.Dirs.Config, o.Name, s); err != nil {
+		return err
+	}
+	m.stage("creating toolbox %s from %s", o.Name, o.Image)
+	id, err := e.Create(ctx, p)
+	if err != nil {
+		if ctx.Err() == nil { // else podman may still be at it: the next call will see
+			removeSpec(m.Host.Dirs.Config, o.Name)
+		}
+		if errors.Is(err, fail.Exists) {
+			return existsError(o.Name)
+		}
+		return fail.Wrap(nil, err, "toolbox %s cannot be created", o.Name)
+	}
+	join.Forget(m.Host.TbxRuntime(), string(o.Name))
+	m.warnOfVFS(ctx, e, id)
+	return nil
+}
+
+// warnOfVFS tells a user whose podman copies whole images for every container,
+// as podman 4.3 on Debian may for users without a storage.conf.
+func (m *Manager) warnOfVFS(ctx context.Context, e Engine, id string) {
+	c, err := e.Inspect(ctx, id)
+	if err == nil && strings.Contains(c.NamesTable, "/vfs-containers/") {
+		m.Progress.Warn("your podman copies the whole image for every toolbox (storage driver vfs)",
+			`write driver = "overlay" below [storage] in ~/.config/containers/storage.conf; images and containers must be made anew then`)
+	}
+}
+
+func (m *Manager) mustNotExist(ctx context.Context, e Engine, name Name) error {
+	c, err := e.Inspect(ctx, string(name))
+	switch {
+	case errors.Is(err, fail.NotFound):
+		return nil
+	case err != nil:
+		return err
+	case c.Name != string(name):
+		return nil // podman found it as the beginning of an id
+	}
+	if b := m.box(c); !b.Managed() && !b.Toolbx() {
+		return fail.New(fail.Exists, "the name %s is taken by a container that is not a toolbox", name).Hint("choose another name")
+	}
+	return existsError(name)
+}
+
+func existsError(name Name) error {
+	return fail.New(fail.Exists, "toolbox %s exists", name).
+		Hint("enter it with: tbx enter %s", name).Hint("or remove it with: tbx rm %s", name)
+}
+
+func (m *Manager) newSpec(o CreateOptions) (*Spec, error) {
+	if err := checkIntegrations(o.Without); err != nil {
+		return nil, err
+	}
+	if err := checkHostname(o.Hostname); err != nil {
+		return nil, err
+	}
+	for _, kv := range o.Env {
+		if name, _, ok := strings.Cut(kv, "="); !ok || name == "" || strings.ContainsRune(kv, 0) {
+			return nil, fail.New(fail.Usage, "environment variable %q is not NAME=VALUE", kv)
+		}
+	}
+	id := make([]byte, 16)
+	rand.Read(id)
+	s := &Spec{
+		Version: SpecVersion, ID: hex.EncodeToString(id), Created: time.Now().UTC().Truncate(time.Second),
+		Image: o.Image, ImageID: o.ImageID, Hostname: o.Hostname, Env: o.Env, Without: o.Without,
+	}
+	for _, v := range o.Volumes {
+		if rest, ok := strings.CutPrefix(v, "~/"); ok {
+			v = filepath.Join(m.Host.Home, rest)
+		}
+		if _, err := ParseVolume(v); err != nil {
+			return nil, err
+		}
+		s.Volumes = append(s.Volumes, v)
+	}
+	if o.Home != "" {
+		home, err := filepath.Abs(o.Home)
+		if err != nil {
+			return nil, err
+		}
+		if home == m.Host.RealHome || home == m.Host.Home {
+			return nil, fail.New(fail.Usage, "%s is your home already", home).Hint("leave --home away to share it")
+		}
+		s.Home = home
+	}
+	return s, nil
+}
+
+// checkHostname takes what hostname(7) allows.
+func checkHostname(s string) error {
+	bad := s != "" && (len(s) > 64 || s[0] == '-' || s[0] == '.')
+	for _, r := range s {
+		bad = bad || !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '-' || r == '.')
+	}
+	if bad {
+		return fail.New(fail.Usage, "%q cannot be a host name", s).Hint("use up to 64 letters, digits, '-' and '.'")
+	}
+	return nil
+}
+
+// makeHome makes the directory for --home, which is the user's to keep: rm does
+// not touch it.
+func (m *Manager) makeHome(s *Spec) error {
+	if s.Home == "" {
+		return nil
+	}
+	if err := os.MkdirAll(s.Home, 0o700); err != nil {
+		return fail.Wrap(nil, err, "the home for the toolbox cannot be made")
+	}
+	return nil
+}
+
+// checkSources finds a missing source before podman does, and says whose it is.
+func checkSources(p *Plan) error {
+	for _, mt := range p.Mounts {
+		if mt.Type != "bind" {
+			continue
+		}
+		if _, err := os.Stat(mt.Source); err != nil {
+			return fail.Wrap(fail.NotFound, err, "%s cannot be mounted (%s)", mt.Source, mt.Reason).Hint("make it with: mkdir -p %s", mt.Source)
+		}
+	}
+	return nil
+}
+
+// CheckFree returns an error that wraps fail.Exists when name is taken. It saves
+// the user a download; Create checks again.
+func (m *Manager) CheckFree(ctx context.Context, name Name) error {
+	e, err := m.Engine(ctx)
+	if err != nil {
+		return err
+	}
+	return m.mustNotExist(ctx, e, name)
+}

@@ -1,0 +1,97 @@
+package toolbox
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/tbx-project/tbx/internal/escape"
+	"github.com/tbx-project/tbx/toolbox/boxinit"
+)
+
+// Access is one thing of the host that a toolbox can reach.
+type Access struct {
+	What string `json:"what"`
+	Why  string `json:"why"`
+}
+
+// Description is what a toolbox shares with the host.
+type Description struct {
+	Hostname string
+	Home     string
+	Mounts   []Mount
+	Env      []string
+	Access   []Access
+	SpecFile string
+}
+
+// Describe says what a toolbox that tbx made can reach, from its specification
+// and the container as it is.
+func (m *Manager) Describe(b *Box) (*Description, error) {
+	p, err := NewPlan(b.Name, b.Spec, m.Host, boxDir(m.Host), "", !mounted(b, boxinit.HostView))
+	if err != nil {
+		return nil, err
+	}
+	d := &Description{Hostname: b.Spec.Hostname, Home: m.Host.Home, Mounts: p.Mounts, Env: p.Env, SpecFile: specFile(m.Host.Dirs.Config, b.Name)}
+	if d.Hostname == "" {
+		d.Hostname = m.Host.Hostname
+	}
+	if b.Spec.Home != "" {
+		d.Home = fmt.Sprintf("%s (%s on the host)", m.Host.Home, b.Spec.Home)
+	}
+	if b.Spec.Has(HostView) && !mounted(b, boxinit.HostView) {
+		d.Mounts = append(d.Mounts, Mount{Type: "bind", Source: "/", Target: boxinit.HostView, Options: []string{"rslave"}, Reason: "the host's files, attached by tbx at every start", Integration: HostView})
+	}
+	for _, f := range Fixed() {
+		d.Access = append(d.Access, Access{f[0], f[1]})
+	}
+	for _, i := range Integrations() {
+		if b.Spec.Has(i.Key) && (b.Spec.Has(HostView) || !throughHostView(i.Key)) {
+			d.Access = append(d.Access, Access{i.What, "not made with --no-" + i.Key})
+		}
+	}
+	return d, nil
+}
+
+func mounted(b *Box, target string) bool {
+	for _, mt := range b.Mounts {
+		if mt.Target == target {
+			return true
+		}
+	}
+	return false
+}
+
+// Logs copies the steps of the toolbox's last start, then what its first process
+// wrote, of which tail is the number of last lines, -1 for all.
+func (m *Manager) Logs(ctx context.Context, name Name, tail int, w io.Writer) error {
+	b, err := m.Find(ctx, name)
+	if err != nil {
+		return err
+	}
+	if f, err := os.Open(m.logFile(name)); err == nil {
+		defer f.Close()
+		if err := writeSteps(f, w); err != nil {
+			return err
+		}
+	}
+	e, err := m.Engine(ctx)
+	if err != nil {
+		return err
+	}
+	return e.Logs(ctx, b.ID, tail, safeWriter{w})
+}
+
+// safeWriter escapes what a container wrote, line by line.
+type safeWriter struct{ w io.Writer }
+
+func (s safeWriter) Write(p []byte) (int, error) {
+	text := string(p)
+	end := ""
+	if n := len(text); n > 0 && text[n-1] == '\n' {
+		text, end = text[:n-1], "\n"
+	}
+	_, err := io.WriteString(s.w, escape.Text(text)+end)
+	return len(p), err
+}

@@ -1,0 +1,92 @@
+package toolbox
+
+import (
+	"context"
+	"io"
+	"path"
+	"strings"
+	"time"
+
+	"github.com/tbx-project/tbx/toolbox/boxinit"
+)
+
+// Engine is what a Manager needs of a container engine. An error wraps
+// fail.NotFound, fail.Exists or fail.Unable where that is the case, and names
+// the cause in the engine's words. Every method honours its context.
+type Engine interface {
+	// List returns the containers that carry LabelToolbx, running or not.
+	List(ctx context.Context) ([]Container, error)
+	// Inspect returns one container of any kind by name or id.
+	Inspect(ctx context.Context, nameOrID string) (*Container, error)
+	// Create makes a container and returns its id. It does not start it.
+	Create(ctx context.Context, p *Plan) (string, error)
+	// Start starts a container; one that runs already is no error.
+	Start(ctx context.Context, id string) error
+	// Stop stops a container: TERM, then KILL after grace. One that does not
+	// run is no error.
+	Stop(ctx context.Context, id string, grace time.Duration) error
+	// Bury tells the engine of a container that it believes running or stopping
+	// that it has ended, when its first process and its monitor are both gone and
+	// nobody else will. It is no error when the engine knows by then.
+	Bury(ctx context.Context, id string) error
+	// Remove removes a container with its anonymous volumes, force even if it runs.
+	Remove(ctx context.Context, id string, force bool) error
+	// Rename gives a container another name.
+	Rename(ctx context.Context, id, name string) error
+	// Logs copies what the container's first process wrote.
+	Logs(ctx context.Context, id string, tail int, w io.Writer) error
+	// Run runs a command as the container's root, by the engine's own exec.
+	Run(ctx context.Context, id string, args []string, in io.Reader, out io.Writer) error
+}
+
+// State of a container, in podman's words.
+type State string
+
+// States that tbx tells apart. Others exist and count as not running.
+const (
+	Running  State = "running"
+	Paused   State = "paused"
+	Stopping State = "stopping"
+)
+
+// Container is what an Engine knows of a container.
+type Container struct {
+	ID         string
+	Name       string
+	Image      string // reference, as given at creation
+	ImageID    string
+	State      State
+	ExitCode   int
+	Created    time.Time
+	Started    time.Time // zero: never
+	PID        int       // of the first process; 0: not running
+	Runtime    string    // OCI runtime: name or path
+	Labels     map[string]string
+	Command    []string // of the first process
+	Env        []string
+	Mounts     []Mapping // of the host's directories
+	NamesTable string    // path of containers/storage's table of names; see join.Names
+}
+
+// Mapping says that the host's directory Source is Target inside.
+type Mapping struct{ Source, Target string }
+
+// Toolbx says whether the container was made by Toolbx. The label alone does not
+// say so: every container has the labels of its image.
+func (c *Container) Toolbx() bool {
+	return c.Labels[LabelToolbx] == "true" && len(c.Command) > 0 && path.Base(c.Command[0]) == "toolbox"
+}
+
+// ours says whether tbx made the container. An image may carry tbx's labels, but
+// it has no say in the command.
+func (c *Container) ours() bool {
+	return len(c.Command) > 0 && strings.HasPrefix(c.Command[0], boxinit.BoxDir+"/")
+}
+
+// Progress is told what happens while a user waits.
+type Progress interface {
+	// Stage begins a stage, such as "starting toolbox web", and ends the one before.
+	Stage(text string)
+	// Warn says what does not work, and what to do about it.
+	Warn(text, hint string)
+}

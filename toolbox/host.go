@@ -1,0 +1,130 @@
+package toolbox
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"github.com/tbx-project/tbx/internal/xdg"
+)
+
+// Host is what a plan needs to know of the machine and its user. Everything is
+// gathered once, by LookAtHost, so that planning is a pure function.
+type Host struct {
+	UID, GID   int
+	User       string // login name
+	Gecos      string
+	Group      string // name of the primary group
+	Home       string // as in the environment
+	RealHome   string // Home with links resolved
+	Shell      string // login shell
+	Hostname   string
+	RuntimeDir string // the user's runtime directory
+	HasRuntime bool   // RuntimeDir is the host's own; otherwise tbx made it for itself
+	Env        []string
+	Dirs       xdg.Dirs
+	Systemd    bool     // a user service manager can be asked to put processes into a cgroup
+	HomeLink   string   // where /home points, if it is a link
+	CDI        []string // CDI kinds that the host describes, such as nvidia.com/gpu
+	Exists     func(path string) bool
+}
+
+// LookAtHost gathers a Host for the current user.
+func LookAtHost(env []string) (*Host, error) {
+	getenv := func(name string) string { return lookup(env, name) }
+	h := &Host{UID: os.Getuid(), GID: os.Getgid(), Env: env, Exists: exists}
+	h.readAccount()
+	if v := getenv("HOME"); filepath.IsAbs(v) {
+		h.Home = filepath.Clean(v)
+	}
+	if h.Home == "" {
+		return nil, fmt.Errorf("user %d has no home directory: neither HOME nor the user database names one", h.UID)
+	}
+	h.RealHome = h.Home
+	if real, err := filepath.EvalSymlinks(h.Home); err == nil {
+		h.RealHome = real
+	}
+	if v := getenv("SHELL"); filepath.IsAbs(v) {
+		h.Shell = v
+	}
+	var err error
+	if h.Hostname, err = os.Hostname(); err != nil {
+		return nil, err
+	}
+	if h.RuntimeDir, err = xdg.RuntimeBase(h.UID, getenv); err != nil {
+		return nil, err
+	}
+	h.HasRuntime = !strings.HasPrefix(h.RuntimeDir, "/tmp/tbx-runtime-")
+	h.Dirs = xdg.Home(h.Home, getenv)
+	h.Systemd = exists(filepath.Join(h.RuntimeDir, "systemd/private"))
+	if to, err := os.Readlink("/home"); err == nil {
+		h.HomeLink = to
+	}
+	h.CDI = cdiKinds("/etc/cdi", "/var/run/cdi")
+	return h, nil
+}
+
+// TbxRuntime is where tbx keeps what must not outlive the boot.
+func (h *Host) TbxRuntime() string { return filepath.Join(h.RuntimeDir, "tbx") }
+
+// readAccount takes the user's entry from passwd(5) and, as for users of
+// directories such as LDAP there is none, from the environment. A static program
+// cannot ask NSS; getent(1) is asked only where the files do not know the user.
+func (h *Host) readAccount() {
+	uid := strconv.Itoa(h.UID)
+	entry := entryOf("/etc/passwd", 2, uid)
+	if entry == nil {
+		entry = getent("passwd", uid)
+	}
+	if len(entry) > 6 {
+		h.User, h.Gecos, h.Home, h.Shell = entry[0], entry[4], entry[5], entry[6]
+	} else if h.User = lookup(h.Env, "USER"); h.User == "" {
+		h.User = "user" + uid
+	}
+	if group := entryOf("/etc/group", 2, strconv.Itoa(h.GID)); group != nil {
+		h.Group = group[0]
+	} else if group := getent("group", strconv.Itoa(h.GID)); group != nil {
+		h.Group = group[0]
+	} else {
+		h.Group = h.User
+	}
+}
+
+// entryOf finds the line of a colon-separated file whose field is value.
+func entryOf(file string, field int, value string) []string {
+	f, err := os.Open(file)
+	if err != nil {
+		return nil
+	}
+	defer f.Close()
+	return findEntry(f, field, value)
+}
+
+func findEntry(r io.Reader, field int, value string) []string {
+	lines := bufio.NewScanner(r)
+	for lines.Scan() {
+		if f := strings.Split(lines.Text(), ":"); len(f) > field && f[field] == value {
+			return f
+		}
+	}
+	return nil
+}
+
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
+}
+
+// lookup returns the value of the last NAME=value in env.
+func lookup(env []string, name string) string {
+	for i := len(env) - 1; i >= 0; i-- {
+		if v, ok := strings.CutPrefix(env[i], name+"="); ok {
+			return v
+		}
+	}
+	return ""
+}

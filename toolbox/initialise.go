@@ -1,0 +1,243 @@
+package toolbox
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"github.com/tbx-project/tbx/internal/fail"
+	"github.com/tbx-project/tbx/toolbox/boxinit"
+	"github.com/tbx-project/tbx/toolbox/join"
+)
+
+// initTimeout bounds one run of the initialiser. It takes some 10 ms; minutes
+// only when a locale is generated on a slow machine.
+const initTimeout = 3 * time.Minute
+
+// ShellFile is a file of tbx's own that every toolbox gets.
+type ShellFile = boxinit.File
+
+// initConfig says what the toolbox shall have, for this host as it is now.
+func (m *Manager) initConfig(b *Box) boxinit.Config {
+	h, s := m.Host, b.Spec
+	cfg := boxinit.Config{
+		Name:       string(b.Name),
+		User:       boxinit.User{Name: h.User, Gecos: h.Gecos, Home: h.Home, RealHome: h.RealHome, UID: h.UID, GID: h.GID, Group: h.Group},
+		Shells:     []string{h.Shell, "/usr" + h.Shell, "/bin/bash", "/usr/bin/bash", "/bin/sh", "/usr/bin/sh"},
+		Hostname:   h.Hostname,
+		HostHome:   h.HomeLink,
+		RuntimeDir: boxRuntimeDir(h),
+		Files:      m.Files,
+	}
+	if s.Hostname != "" {
+		cfg.Hostname = s.Hostname
+	}
+	for _, mt := range b.Mounts {
+		cfg.HostFiles = cfg.HostFiles || mt.Target == boxinit.HostView
+		if mt.Target == hostRuntime {
+			cfg.HostRuntime = hostRuntime
+			cfg.RuntimeLinks = m.runtimeLinks(s)
+		}
+	}
+	follow := func(key string, names ...string) {
+		if s.Has(key) {
+			cfg.Follow = append(cfg.Follow, names...)
+		}
+	}
+	follow(DNS, "resolv.conf", "hosts", "host.conf")
+	follow(Timezone, "localtime", "timezone")
+	follow(HostServices, "machine-id")
+	link := func(key string, paths ...string) {
+		if s.Has(key) {
+			cfg.Links = append(cfg.Links, paths...)
+		}
+	}
+	link(SystemBus, "/run/dbus/system_bus_socket")
+	link(DNS, "/run/systemd/resolve")
+	link(Devices, "/run/udev")
+	link(HostServices, "/run/systemd/journal", "/run/systemd/sessions", "/run/systemd/seats", "/run/systemd/users", "/var/log/journal",
+		"/run/avahi-daemon/socket", "/run/cups/cups.sock", "/run/pcscd/pcscd.comm", "/run/.heim_org.h5l.kcm-socket", "/run/libvirt")
+	if !s.Has(Tmp) {
+		link(X11, "/tmp/.X11-unix")
+	}
+	if !s.Has(HostView) && s.Has(DNS) {
+		cfg.Files = append(slices.Clone(cfg.Files), copies("/etc/resolv.conf", "/etc/hosts", "/etc/host.conf")...)
+	}
+	if s.Has(Media) {
+		cfg.Binds = []string{"/media", "/mnt", "/run/media", "/var/mnt"}
+	}
+	if s.Has(Locale) {
+		for _, name := range []string{"LANG", "LC_ALL", "LC_CTYPE", "LC_COLLATE", "LC_MESSAGES", "LC_NUMERIC", "LC_TIME", "LC_MONETARY"} {
+			if v := lookup(h.Env, name); v != "" {
+				cfg.Locales = append(cfg.Locales, v)
+			}
+		}
+	}
+	return cfg
+}
+
+// copies are files of the host for a toolbox that cannot follow them: they are as
+// of the toolbox's start.
+func copies(paths ...string) []boxinit.File {
+	var out []boxinit.File
+	for _, p := range paths {
+		if data, err := os.ReadFile(p); err == nil {
+			out = append(out, boxinit.File{Path: p, Content: string(data), Mode: 0o644})
+		}
+	}
+	return out
+}
+
+// runtimeLinks lists what of the runtime directory is shared when not all is.
+func (m *Manager) runtimeLinks(s *Spec) []string {
+	var out []string
+	add := func(key string, names ...string) {
+		if s.Has(key) {
+			out = append(out, names...)
+		}
+	}
+	if d := lookup(m.Host.Env, "WAYLAND_DISPLAY"); d != "" && !filepath.IsAbs(d) {
+		add(Wayland, filepath.Base(d))
+	} else {
+		add(Wayland, "wayland-0")
+	}
+	add(Audio, "pulse", "pipewire-0")
+	add(SessionBus, "bus", "systemd", "at-spi", "dconf", "gvfs", "doc")
+	add(SSHAgent, "keyring", "ssh-agent.socket", "openssh_agent")
+	add(GPGAgent, "gnupg")
+	return out
+}
+
+// initRun is one run of the initialiser, by either way into the toolbox.
+type initRun struct {
+	manager *Manager
+	name    Name
+	log     io.Writer
+	config  boxinit.Config
+}
+
+// byJoining enters as the toolbox's root without podman. The tree, if any, is
+// the initialiser's descriptor 3.
+func (i *initRun) byJoining(ctx context.Context, r *join.Record, joinErr error, tree *os.File) (*boxinit.Summary, error) {
+	if joinErr != nil {
+		return nil, fmt.Errorf("%w: %w", join.ErrStale, joinErr)
+	}
+	ctx, cancel := context.WithTimeout(ctx, initTimeout)
+	defer cancel()
+	t, err := r.OpenUnrecorded()
+	if err != nil {
+		return nil, err
+	}
+	defer t.Close()
+	cmd, err := t.Command(&join.Session{Args: []string{r.Box, "init"}, Env: rootEnv(), Dir: "/", Root: true})
+	if err != nil {
+		return nil, err
+	}
+	if tree != nil {
+		cmd.ExtraFiles = []*os.File{tree}
+	}
+	bound := exec.CommandContext(ctx, cmd.Path)
+	bound.Args, bound.Env, bound.ExtraFiles = cmd.Args, cmd.Env, cmd.ExtraFiles
+	var out, errs bytes.Buffer
+	bound.Stdout, bound.Stderr = &out, &errs
+	if bound.Stdin, err = i.input(); err != nil {
+		return nil, err
+	}
+	err = bound.Run()
+	return i.judge(&out, errs.String(), err)
+}
+
+// byEngine enters by podman exec, which cannot hand over a mount.
+func (i *initRun) byEngine(ctx context.Context, e Engine, id, box string) (*boxinit.Summary, error) {
+	ctx, cancel := context.WithTimeout(ctx, initTimeout)
+	defer cancel()
+	if i.config.HostTreeFD != 0 {
+		i.config.HostTreeFD, i.config.HostFiles = 0, false
+	}
+	in, err := i.input()
+	if err != nil {
+		return nil, err
+	}
+	var out bytes.Buffer
+	err = e.Run(ctx, id, []string{box, "init"}, in, &out)
+	return i.judge(&out, "", err)
+}
+
+func (i *initRun) input() (io.Reader, error) {
+	data, err := json.Marshal(i.config)
+	return bytes.NewReader(data), err
+}
+
+// judge reads the initialiser's events. Every run ends with one that says ready
+// or why not; without it the initialiser itself was killed or could not start.
+func (i *initRun) judge(out io.Reader, stderr string, runErr error) (*boxinit.Summary, error) {
+	lines := json.NewDecoder(io.TeeReader(out, i.log))
+	step := "start"
+	for {
+		var ev boxinit.Event
+		err := lines.Decode(&ev)
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			return nil, fail.Wrap(nil, err, "the initialiser of toolbox %s answers in another language", i.name).Hint("tbx and tbx-box may be of different versions: reinstall tbx")
+		}
+		if ev.Step != "" {
+			step = ev.Step
+		}
+		switch {
+		case ev.Warning != "":
+			i.manager.Progress.Warn(fmt.Sprintf("toolbox %s: %s: %s", i.name, step, ev.Warning), ev.Hint)
+		case ev.Error != "":
+			e := fail.New(nil, "toolbox %s cannot be set up: %s: %s", i.name, step, ev.Error)
+			if ev.Hint != "" {
+				e.Hint("%s", ev.Hint)
+			}
+			return nil, e
+		case ev.Ready != nil:
+			return ev.Ready, nil
+		}
+	}
+	fmt.Fprintln(i.log, stderr)
+	cause := runErr
+	if stderr != "" {
+		cause = fmt.Errorf("%w: %s", runErr, firstLine(stderr))
+	}
+	return nil, fail.Wrap(nil, cause, "toolbox %s cannot be set up: the initialiser ended at step %q", i.name, step).
+		Hint("see how far it came with: tbx logs %s", i.name)
+}
+
+func firstLine(s string) string {
+	line, _, _ := bytes.Cut([]byte(s), []byte("\n"))
+	return string(line)
+}
+
+// rootEnv is the environment of the initialiser: nothing of the caller's.
+func rootEnv() []string {
+	return []string{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root", "LANG=C.UTF-8"}
+}
+
+// openLog opens the log of the toolbox's last start, which tbx logs shows.
+func (m *Manager) openLog(name Name) (*os.File, error) {
+	path := m.logFile(name)
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return nil, fail.Wrap(nil, err, "the log of toolbox %s cannot be written", name).Hint("make %s writable, or set XDG_STATE_HOME", m.Host.Dirs.State)
+	}
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o600)
+	if err != nil {
+		return nil, fail.Wrap(nil, err, "the log of toolbox %s cannot be written", name)
+	}
+	return f, nil
+}
+
+func (m *Manager) logFile(name Name) string {
+	return filepath.Join(m.Host.Dirs.State, "log", string(name)+".log")
+}

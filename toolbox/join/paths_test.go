@@ -1,0 +1,119 @@
+package join
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"golang.org/x/sys/unix"
+)
+
+// inside makes a Target whose root is a directory with these directories, links
+// (name, target) and programs.
+func inside(t *testing.T, r *Record, dirs []string, links [][2]string, programs ...string) *Target {
+	t.Helper()
+	root := t.TempDir()
+	for _, d := range dirs {
+		if err := os.MkdirAll(filepath.Join(root, d), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, l := range links {
+		if err := os.Symlink(l[1], filepath.Join(root, l[0])); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, p := range programs {
+		write(t, filepath.Join(root, p), "")
+		if err := os.Chmod(filepath.Join(root, p), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	fd, err := unix.Open(root, unix.O_PATH|unix.O_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	target := &Target{Record: r, root: fd}
+	t.Cleanup(target.Close)
+	return target
+}
+
+func TestWorkDir(t *testing.T) {
+	r := &Record{Home: "/home/jane", HostFiles: true, Mounts: []Mapping{
+		{"/home/jane", "/home/jane"}, {"/srv", "/data"}, {"/srv/deep", "/deeper"}, {"/gone", "/gone"},
+	}}
+	target := inside(t, r,
+		[]string{"/home/jane/src", "/data/x", "/deeper/y", "/opt", "/run/host/only/there", "/run/host/gone", "/tmp"},
+		[][2]string{{"/home/jane/up", "../../../../../../opt"}, {"/home/jane/abs", "/opt"}, {"/home/jane/loop", "loop"}})
+	for _, c := range []struct {
+		cwd, want string
+		ok        bool
+	}{
+		{"/home/jane", "/home/jane", true},
+		{"/home/jane/src", "/home/jane/src", true},
+		{"/srv/x", "/data/x", true},
+		{"/srv/deep/y", "/deeper/y", true},
+		{"/srv/deeper", "/home/jane", false},
+		{"/opt", "/opt", true},
+		{"/only/there", "/run/host/only/there", true},
+		{"/gone", "/run/host/gone", true},
+		{"/nowhere", "/home/jane", false},
+		{"/home/jane/up", "/home/jane/up", true}, // leads to the root inside, never out of it
+		{"/home/jane/abs", "/home/jane/abs", true},
+		{"/home/jane/loop", "/home/jane", false},
+	} {
+		if got, ok := target.WorkDir(c.cwd); got != c.want || ok != c.ok {
+			t.Errorf("%s: %s, %v; want %s, %v", c.cwd, got, ok, c.want, c.ok)
+		}
+	}
+	r.HostFiles = false
+	if got, ok := target.WorkDir("/only/there"); got != "/home/jane" || ok {
+		t.Errorf("without the host view: %s, %v", got, ok)
+	}
+	r.Home = "/nonexistent"
+	if got, ok := target.WorkDir("/nowhere"); got != "/" || ok {
+		t.Errorf("without a home: %s, %v", got, ok)
+	}
+}
+
+func TestLookPath(t *testing.T) {
+	target := inside(t, &Record{}, []string{"/usr/bin/dir", "/work"}, [][2]string{{"/usr/bin/sh", "/bin/dash"}, {"/usr/bin/dangling", "/bin/none"}},
+		"/bin/dash", "/work/tool", "/usr/bin/plain")
+	for _, c := range []struct {
+		command, path, dir string
+		want               error
+	}{
+		{"sh", "/usr/bin", "/", nil},
+		{"dash", "/usr/bin", "/", fs.ErrNotExist},
+		{"dash", "/usr/bin:/bin", "/", nil},
+		{"dir", "/usr/bin", "/", fs.ErrPermission},
+		{"dangling", "/usr/bin", "/", fs.ErrNotExist},
+		{"/bin/dash", "", "/", nil},
+		{"./tool", "", "/work", nil},
+		{"./tool", "", "/", fs.ErrNotExist},
+		{"tool", "/bin:", "/work", nil}, // as execvp(3) has it for an empty entry
+		{"tool", "/bin:.", "/work", nil},
+		{"tool", "/bin", "/work", fs.ErrNotExist},
+		{"../../../../bin/dash", "", "/work", nil},
+	} {
+		if got := target.LookPath(c.command, []string{"PATH=/none", "PATH=" + c.path}, c.dir); !errors.Is(got, c.want) {
+			t.Errorf("%s in PATH=%q from %s: %v", c.command, c.path, c.dir, got)
+		}
+	}
+}
+
+func TestSplitUnit(t *testing.T) {
+	for _, c := range []struct{ cgroup, unit, below string }{
+		{"/user.slice/user-1000.slice/user@1000.service/user.slice/libpod-ab.scope/container", "libpod-ab.scope", "/container"},
+		{"/user.slice/libpod-ab.scope", "libpod-ab.scope", ""},
+		{"/tbx-lab/user/ab", "", ""},
+		{"/", "", ""},
+		{"", "", ""},
+	} {
+		if unit, below := splitUnit(c.cgroup); unit != c.unit || below != c.below {
+			t.Errorf("%s: %q, %q", c.cgroup, unit, below)
+		}
+	}
+}

@@ -1,0 +1,88 @@
+package join
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/tbx-project/tbx/internal/atomicfile"
+)
+
+// ErrStale says that a record is missing or does not hold any more. It is no
+// failure: the caller asks podman.
+var ErrStale = errors.New("no longer as recorded")
+
+// recordVersion changes when the meaning of a field of Record does.
+const recordVersion = 1
+
+// Record is what tbx remembers of a toolbox that it started and initialised.
+// It lives in the user's runtime directory, so it never outlives the boot.
+type Record struct {
+	Version   int
+	Name, ID  string // podman's name and full id
+	BootID    string
+	State     RuntimeState // where the OCI runtime keeps its state of the container
+	PID       int          // the first process that was initialised ...
+	StartTime uint64       // ... and its start time in clock ticks after boot, proc_pid_stat(5) field 22
+	MountNS   uint64       // inode of its mount namespace
+	Names     Names        // podman's table of names, as it was
+	Env       []string     // the container's environment
+	Shell     string       // the user's login shell inside; empty if there is none
+	Home      string       // the user's home inside
+	Mounts    []Mapping    // where directories of the host are found inside
+	HostFiles bool         // the host's root is at /run/host
+	Without   []string     // integrations that are off
+	Box       string       // tbx-box as seen inside
+	Prompt    string       // what the shell's prompt shows, %s for the name; empty: nothing
+}
+
+// Mapping says that the host's directory Host is Box inside.
+type Mapping struct{ Host, Box string }
+
+func recordPath(dir, name string) string { return filepath.Join(dir, "toolboxes", name+".json") }
+
+// Load reads the record of the toolbox name below tbx's runtime directory.
+func Load(dir, name string) (*Record, error) {
+	if name == "" || strings.ContainsRune(name, '/') {
+		return nil, ErrStale
+	}
+	data, err := os.ReadFile(recordPath(dir, name))
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrStale, err)
+	}
+	var r Record
+	if err := json.Unmarshal(data, &r); err != nil || r.Version != recordVersion || r.Name != name {
+		return nil, fmt.Errorf("%w: the record of %s cannot be read", ErrStale, name)
+	}
+	return &r, nil
+}
+
+// Save writes the record, replacing an older one of the same name.
+func (r *Record) Save(dir string) error {
+	r.Version = recordVersion
+	boot, err := bootID()
+	if err != nil {
+		return err
+	}
+	r.BootID = boot
+	data, err := json.Marshal(r)
+	if err != nil {
+		return err
+	}
+	path := recordPath(dir, r.Name)
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return err
+	}
+	return atomicfile.WriteVolatile(path, data, 0o600)
+}
+
+// Forget removes the record of name, if there is one.
+func Forget(dir, name string) { os.Remove(recordPath(dir, name)) }
+
+func bootID() (string, error) {
+	data, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
+	return strings.TrimSpace(string(data)), err
+}

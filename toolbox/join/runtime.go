@@ -1,0 +1,74 @@
+package join
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+// RuntimeState names the file in which an OCI runtime keeps the state of one
+// container, and whose format it is.
+type RuntimeState struct{ Runtime, Path string }
+
+// runtimeStatus is the part of that file that tbx uses.
+type runtimeStatus struct {
+	pid       int
+	startTime uint64 // clock ticks after boot
+	hasCgroup bool
+}
+
+// FindState looks for the state of the container id, run by the OCI runtime
+// (a name or a path as podman reports it), in runtimeDir. The formats are no
+// stable interface: those of crun 1.8 to 1.21 and runc 1.1 were checked, others
+// are not known here and give ErrStale.
+func FindState(runtime, runtimeDir, id string) (RuntimeState, error) {
+	s := RuntimeState{Runtime: filepath.Base(runtime)}
+	switch {
+	case strings.HasPrefix(s.Runtime, "crun"):
+		s.Runtime, s.Path = "crun", filepath.Join(runtimeDir, "crun", id, "status")
+	case strings.HasPrefix(s.Runtime, "runc"):
+		s.Runtime, s.Path = "runc", filepath.Join(runtimeDir, "runc", id, "state.json")
+	default:
+		return s, fmt.Errorf("%w: the runtime %s is not known to tbx", ErrStale, s.Runtime)
+	}
+	_, err := s.read()
+	return s, err
+}
+
+func (s RuntimeState) read() (runtimeStatus, error) {
+	data, err := os.ReadFile(s.Path)
+	if err != nil {
+		return runtimeStatus{}, fmt.Errorf("%w: %w", ErrStale, err)
+	}
+	var st runtimeStatus
+	switch s.Runtime {
+	case "crun":
+		var v struct {
+			PID       int    `json:"pid"`
+			StartTime uint64 `json:"process-start-time"`
+			Cgroup    string `json:"cgroup-path"`
+		}
+		err = json.Unmarshal(data, &v)
+		st = runtimeStatus{v.PID, v.StartTime, v.Cgroup != ""}
+	case "runc":
+		var v struct {
+			PID         int               `json:"init_process_pid"`
+			StartTime   uint64            `json:"init_process_start"`
+			CgroupPaths map[string]string `json:"cgroup_paths"`
+		}
+		err = json.Unmarshal(data, &v)
+		st = runtimeStatus{v.PID, v.StartTime, len(v.CgroupPaths) > 0}
+	}
+	if err != nil || st.pid <= 0 || st.startTime == 0 {
+		return st, fmt.Errorf("%w: %s cannot be read", ErrStale, s.Path)
+	}
+	return st, nil
+}
+
+// HasCgroup says whether the runtime gave the container a cgroup of its own.
+func (s RuntimeState) HasCgroup() (bool, error) {
+	st, err := s.read()
+	return st.hasCgroup, err
+}

@@ -1,0 +1,149 @@
+package join
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// Session is what shall run inside.
+type Session struct {
+	Args []string // command and arguments; the command is looked up in the PATH of Env
+	Env  []string // the whole environment, name=value
+	Dir  string   // working directory inside, absolute
+	Root bool     // as the toolbox's root instead of its user
+	Box  string   // tbx-box as seen inside
+
+	DropGroups bool // leave the user's supplementary groups on the host
+}
+
+// namespaces that a container may have of its own, in nsenter's words, in the
+// order of setns: the user namespace gives the right to join the others. The pid
+// namespace is the host's in a toolbox.
+var namespaces = [...]struct{ kind, flag string }{
+	{"user", "--user="}, {"mnt", "--mount="}, {"uts", "--uts="}, {"ipc", "--ipc="}, {"net", "--net="}, {"cgroup", "--cgroup="},
+}
+
+// Nsenter finds nsenter(1) of util-linux in the host's PATH. Go programs have
+// several threads and cannot join a user namespace themselves, setns(2).
+func Nsenter() (string, error) {
+	path, err := exec.LookPath("nsenter")
+	if err != nil {
+		return "", fmt.Errorf("%w: nsenter(1) is not installed", ErrStale)
+	}
+	if real, err := filepath.EvalSymlinks(path); err == nil && filepath.Base(real) == "busybox" {
+		return "", fmt.Errorf("%w: nsenter(1) is busybox's, which cannot keep the user's credentials", ErrStale)
+	}
+	return path, nil
+}
+
+// argv returns the nsenter call for s.
+func (t *Target) argv(nsenter string, s *Session) ([]string, error) {
+	args := []string{"nsenter"}
+	pid := strconv.Itoa(t.Record.PID)
+	switch {
+	case s.Root:
+	case s.DropGroups: // which nsenter does when it sets the ids, to what they are
+		args = append(args, "--setuid="+strconv.Itoa(os.Getuid()), "--setgid="+strconv.Itoa(os.Getgid()))
+	default:
+		args = append(args, "--preserve-credentials")
+	}
+	for _, ns := range namespaces {
+		theirs, err := os.Readlink("/proc/" + pid + "/ns/" + ns.kind)
+		if err != nil {
+			return nil, fmt.Errorf("%w: %w", ErrStale, err)
+		}
+		if ours, _ := os.Readlink("/proc/self/ns/" + ns.kind); ours != theirs {
+			args = append(args, ns.flag+"/proc/"+pid+"/ns/"+ns.kind)
+		}
+	}
+	dir := s.Dir
+	if real, _, err := t.stat(dir); err == nil {
+		dir = real
+	}
+	// nsenter opens it before it joins. The path has no links left, so that none
+	// of the toolbox's is followed on the host.
+	args = append(args, "--wd=/proc/"+pid+"/root"+dir, "--")
+	return append(args, s.Args...), nil
+}
+
+// Exec becomes the session and returns only if it cannot.
+func (t *Target) Exec(s *Session, runtimeDir string) error {
+	nsenter, err := Nsenter()
+	if err != nil {
+		return err
+	}
+	var keep *os.File
+	if needsStage(s.Env) {
+		if keep, err = stageEnv(s); err != nil {
+			return err
+		}
+	}
+	args, err := t.argv(nsenter, s)
+	if err != nil {
+		return err
+	}
+	if err := t.Attach(runtimeDir, os.Getpid()); err != nil {
+		return err
+	}
+	err = syscall.Exec(nsenter, args, s.Env)
+	if keep != nil {
+		keep.Close()
+	}
+	return fmt.Errorf("%s: %w", nsenter, err)
+}
+
+// Command returns the session as a child process, for the initialiser and for
+// sessions behind a pty. It is not attached to the cgroup.
+func (t *Target) Command(s *Session) (*exec.Cmd, error) {
+	nsenter, err := Nsenter()
+	if err != nil {
+		return nil, err
+	}
+	args, err := t.argv(nsenter, s)
+	if err != nil {
+		return nil, err
+	}
+	return &exec.Cmd{Path: nsenter, Args: args, Env: s.Env}, nil
+}
+
+// needsStage says whether env has variables that would act on nsenter itself,
+// which starts on the host: those that ld.so(8) and glibc read.
+func needsStage(env []string) bool {
+	for _, kv := range env {
+		name, _, _ := strings.Cut(kv, "=")
+		if strings.HasPrefix(name, "LD_") {
+			return true
+		}
+		switch name {
+		case "GLIBC_TUNABLES", "GCONV_PATH", "LOCPATH", "MALLOC_TRACE", "NLSPATH":
+			return true
+		}
+	}
+	return false
+}
+
+// stageEnv puts the environment of s into a descriptor and makes tbx-box, inside,
+// the program that takes it from there.
+func stageEnv(s *Session) (*os.File, error) {
+	fd, err := unix.MemfdCreate("tbx-env", 0) // inherited on purpose; tbx-box closes it
+	if err != nil {
+		return nil, err
+	}
+	f := os.NewFile(uintptr(fd), "tbx-env")
+	if _, err := f.WriteString(strings.Join(s.Env, "\x00") + "\x00"); err != nil {
+		return nil, err
+	}
+	if _, err := f.Seek(0, 0); err != nil {
+		return nil, err
+	}
+	s.Args = append([]string{s.Box, "exec", strconv.Itoa(fd)}, s.Args...)
+	s.Env = []string{"PATH=/usr/bin:/bin"}
+	return f, nil
+}

@@ -1,0 +1,143 @@
+package join
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// ErrPaused says that the toolbox is frozen by podman pause.
+var ErrPaused = errors.New("paused")
+
+// Target is a toolbox whose first process was just found alive and the one
+// that was initialised.
+type Target struct {
+	Record *Record
+	pidfd  int
+	root   int    // O_PATH descriptor of the root inside
+	cgroup string // path in the cgroup2 hierarchy; empty: it has none of its own
+}
+
+// Open proves that r holds, or returns an error that wraps ErrStale, or
+// ErrPaused. dir is where r was loaded from; a change of the table of names that
+// does not concern r is written back there.
+func (r *Record) Open(dir string) (*Target, error) {
+	if boot, err := bootID(); err != nil || boot != r.BootID {
+		return nil, fmt.Errorf("%w: recorded in another boot", ErrStale)
+	}
+	held, changed := r.Names.hold(r.ID, r.Name)
+	if !held {
+		return nil, fmt.Errorf("%w: the name %s is another container's, or nobody's", ErrStale, r.Name)
+	}
+	if changed {
+		r.Save(dir) // best effort: the next call reads the table again
+	}
+	status, err := r.State.read()
+	if err != nil {
+		return nil, err
+	}
+	if status.pid != r.PID || status.startTime != r.StartTime {
+		return nil, fmt.Errorf("%w: it was started again", ErrStale)
+	}
+	t, err := r.OpenUnrecorded()
+	if err != nil {
+		return nil, err
+	}
+	if status.hasCgroup {
+		if t.cgroup, err = cgroupOf(r.PID); err == nil && t.frozen() {
+			err = ErrPaused
+		}
+	}
+	if err == nil && unix.PidfdSendSignal(t.pidfd, 0, nil, 0) != nil {
+		err = fmt.Errorf("%w: its first process is gone", ErrStale)
+	}
+	if err != nil {
+		t.Close()
+		return nil, err
+	}
+	return t, nil
+}
+
+// OpenUnrecorded opens the toolbox of a record that was just made from what
+// podman says and is not saved yet, so that the initialiser can run.
+func (r *Record) OpenUnrecorded() (*Target, error) {
+	t := &Target{Record: r}
+	var err error
+	if t.pidfd, err = unix.PidfdOpen(r.PID, 0); err != nil {
+		return nil, fmt.Errorf("%w: its first process is gone", ErrStale)
+	}
+	// The pidfd is held before the start time is read: from here on the number
+	// cannot be another process's without our noticing.
+	if start, err := StartTime(r.PID); err != nil || start != r.StartTime {
+		t.Close()
+		return nil, fmt.Errorf("%w: its first process is gone", ErrStale)
+	}
+	if t.root, err = unix.Open(fmt.Sprintf("/proc/%d/root", r.PID), unix.O_PATH|unix.O_CLOEXEC, 0); err != nil {
+		t.Close()
+		return nil, fmt.Errorf("%w: its root cannot be opened: %w", ErrStale, err)
+	}
+	return t, nil
+}
+
+// Close releases the descriptors of t.
+func (t *Target) Close() {
+	for _, fd := range []int{t.pidfd, t.root} {
+		if fd > 0 {
+			unix.Close(fd)
+		}
+	}
+}
+
+// HasCgroup says whether the toolbox has a cgroup of its own. Without one (no
+// systemd user session) podman can neither pause it nor stop what runs in it.
+func (t *Target) HasCgroup() bool { return t.cgroup != "" }
+
+// StartTime returns field 22 of /proc/PID/stat, see proc_pid_stat(5). A zombie
+// counts as gone.
+func StartTime(pid int) (uint64, error) {
+	data, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
+	if err != nil {
+		return 0, err
+	}
+	// The name in field 2 may hold spaces and parentheses: count from its end.
+	text := string(data)
+	fields := strings.Fields(text[strings.LastIndexByte(text, ')')+1:])
+	if len(fields) < 20 || fields[0] == "Z" || fields[0] == "X" {
+		return 0, unix.ESRCH
+	}
+	return strconv.ParseUint(fields[19], 10, 64)
+}
+
+// cgroupOf returns the path of the process in the cgroup2 hierarchy.
+func cgroupOf(pid int) (string, error) {
+	data, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/cgroup")
+	if err != nil {
+		return "", fmt.Errorf("%w: %w", ErrStale, err)
+	}
+	for _, line := range strings.Split(string(data), "\n") {
+		if path, ok := strings.CutPrefix(line, "0::"); ok {
+			return path, nil
+		}
+	}
+	return "", fmt.Errorf("%w: no cgroup2 path", ErrStale)
+}
+
+func (t *Target) frozen() bool {
+	data, err := os.ReadFile(filepath.Join("/sys/fs/cgroup", t.cgroup, "cgroup.events"))
+	return err == nil && strings.Contains(string(data), "frozen 1")
+}
+
+// NamespaceID returns the inode of a namespace of a process, such as "mnt".
+func NamespaceID(pid, kind string) (uint64, error) {
+	link, err := os.Readlink("/proc/" + pid + "/ns/" + kind)
+	if err != nil {
+		return 0, err
+	}
+	_, num, _ := strings.Cut(strings.TrimSuffix(link, "]"), "[")
+	return strconv.ParseUint(num, 10, 64)
+}

@@ -1,0 +1,173 @@
+package toolbox
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/tbx-project/tbx/internal/fail"
+	"github.com/tbx-project/tbx/internal/flock"
+	"github.com/tbx-project/tbx/internal/nearest"
+	"github.com/tbx-project/tbx/toolbox/join"
+)
+
+// Manager carries out what a user asks of toolboxes.
+type Manager struct {
+	Host     *Host
+	Engine   func(context.Context) (Engine, error) // connects on first use: the fast path needs no engine
+	BoxFile  string                                // the program tbx-box as installed beside tbx
+	Progress Progress
+	Files    []ShellFile                      // put into every toolbox
+	Debug    func(format string, args ...any) // for who looks for a fault; may be nil
+	Prompt   string                           // what the shell's prompt shows, %s for the name; empty: nothing
+}
+
+// Box is a toolbox as podman and its specification have it.
+type Box struct {
+	Name Name
+	Container
+	Spec    *Spec // nil for a toolbox that tbx did not make, or whose specification is unusable
+	SpecErr error // why a toolbox that tbx made has no Spec
+}
+
+// Managed says whether tbx made the toolbox.
+func (b *Box) Managed() bool { return b.Spec != nil || b.SpecErr != nil }
+
+// lockTimeout is how long a call waits for another tbx that works on the same toolbox.
+const lockTimeout = 2 * time.Minute
+
+func (m *Manager) lock(ctx context.Context, name Name) (*flock.Lock, error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, lockTimeout, errors.New("waited two minutes"))
+	defer cancel()
+	l, err := flock.Wait(ctx, filepath.Join(m.Host.TbxRuntime(), "locks", string(name)))
+	if err != nil {
+		return nil, fail.Wrap(nil, err, "toolbox %s cannot be worked on", name)
+	}
+	return l, nil
+}
+
+// Find returns the toolbox of that name, or an error that wraps fail.NotFound.
+func (m *Manager) Find(ctx context.Context, name Name) (*Box, error) {
+	e, err := m.Engine(ctx)
+	if err != nil {
+		return nil, err
+	}
+	c, err := e.Inspect(ctx, string(name))
+	if errors.Is(err, fail.NotFound) {
+		return nil, m.notFound(ctx, e, name)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if c.Name != string(name) { // podman takes the beginning of an id for a name
+		return nil, m.notFound(ctx, e, name)
+	}
+	b := m.box(c)
+	if !b.Managed() && !b.Toolbx() {
+		return nil, fail.New(fail.NotFound, "container %s is not a toolbox", name).
+			Hint("enter it with: podman exec -it %s sh", name)
+	}
+	return b, nil
+}
+
+// box joins a container with its specification. podman can rename a container
+// behind tbx's back: the label, not the name, ties the two together, and the
+// file follows.
+func (m *Manager) box(c *Container) *Box {
+	b := &Box{Name: Name(c.Name), Container: *c}
+	id := c.Labels[LabelID]
+	if id == "" || !c.ours() {
+		return b
+	}
+	s, err := loadSpec(m.Host.Dirs.Config, b.Name)
+	if err == nil && s.ID == id {
+		b.Spec = s
+		return b
+	}
+	for _, old := range specNames(m.Host.Dirs.Config) {
+		if s, err := loadSpec(m.Host.Dirs.Config, old); err == nil && s.ID == id {
+			if saveSpec(m.Host.Dirs.Config, b.Name, s) == nil {
+				removeSpec(m.Host.Dirs.Config, old)
+			}
+			join.Forget(m.Host.TbxRuntime(), string(old))
+			b.Spec = s
+			return b
+		}
+	}
+	if b.SpecErr = err; errors.Is(err, fs.ErrNotExist) || err == nil {
+		b.SpecErr = fail.New(nil, "the specification of toolbox %s is missing: %s", b.Name, specFile(m.Host.Dirs.Config, b.Name)).
+			Hint("bring the file back, or remove the toolbox with: tbx rm %s", b.Name)
+	}
+	return b
+}
+
+// notFound tells a name that nobody has from one that was renamed away.
+func (m *Manager) notFound(ctx context.Context, e Engine, name Name) error {
+	join.Forget(m.Host.TbxRuntime(), string(name))
+	err := fail.New(fail.NotFound, "there is no toolbox %s", name)
+	s, serr := loadSpec(m.Host.Dirs.Config, name)
+	all, lerr := e.List(ctx)
+	if lerr != nil {
+		return err.Hint("create it with: tbx create %s", name)
+	}
+	var names []string
+	for i := range all {
+		if serr == nil && all[i].Labels[LabelID] == s.ID {
+			m.box(&all[i]) // moves the specification
+			return err.Hint("it is called %s now", all[i].Name)
+		}
+		names = append(names, all[i].Name)
+	}
+	if near := nearest.Names(string(name), names); len(near) > 0 {
+		err.Hint("did you mean %s?", strings.Join(near, ", "))
+	}
+	return err.Hint("create it with: tbx create %s", name)
+}
+
+// List returns all toolboxes, tbx's own and Toolbx's, by name.
+func (m *Manager) List(ctx context.Context) ([]*Box, error) {
+	e, err := m.Engine(ctx)
+	if err != nil {
+		return nil, err
+	}
+	all, err := e.List(ctx)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]*Box, 0, len(all))
+	for i := range all {
+		if b := m.box(&all[i]); b.Managed() || b.Toolbx() {
+			out = append(out, b)
+		}
+	}
+	slices.SortFunc(out, func(a, b *Box) int {
+		switch {
+		case a.Name < b.Name:
+			return -1
+		case a.Name > b.Name:
+			return 1
+		}
+		return 0
+	})
+	return out, nil
+}
+
+// leftover says whether a specification without a container is kept under name:
+// what a create that was killed leaves.
+func (m *Manager) leftover(name Name) bool {
+	_, err := loadSpec(m.Host.Dirs.Config, name)
+	return !errors.Is(err, fs.ErrNotExist)
+}
+
+func (m *Manager) debug(format string, args ...any) {
+	if m.Debug != nil {
+		m.Debug(format, args...)
+	}
+}
+
+func (m *Manager) stage(format string, args ...any) { m.Progress.Stage(fmt.Sprintf(format, args...)) }

@@ -1,0 +1,259 @@
+//go:build remote
+
+package podman
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/containers/podman/v4/libpod/define"
+	"github.com/containers/podman/v4/pkg/bindings"
+	"github.com/containers/podman/v4/pkg/bindings/containers"
+	"github.com/containers/podman/v4/pkg/bindings/images"
+	"github.com/containers/podman/v4/pkg/errorhandling"
+
+	"github.com/tbx-project/tbx/internal/fail"
+	"github.com/tbx-project/tbx/toolbox"
+)
+
+// Bindings says whether this program has podman's bindings.
+const Bindings = true
+
+// Engine is podman of the calling user.
+type Engine struct {
+	conn  context.Context // carries the connection, as the bindings have it
+	exits string          // where conmon leaves exit codes
+}
+
+var _ toolbox.Engine = (*Engine)(nil)
+
+// Connect returns an Engine, starting podman's service where none runs. dir is
+// tbx's runtime directory, which it makes.
+func Connect(ctx context.Context, dir string) (*Engine, error) {
+	uri, err := service(ctx, dir)
+	if err != nil {
+		return nil, err
+	}
+	conn, err := bindings.NewConnection(context.WithoutCancel(ctx), uri)
+	if err != nil {
+		return nil, fail.Wrap(fail.Unable, err, "podman's service cannot be used")
+	}
+	return &Engine{conn, filepath.Join(filepath.Dir(dir), "libpod/tmp/exits")}, nil
+}
+
+// Client returns the HTTP client of the connection, for package images/podman.
+func (e *Engine) Client() *http.Client {
+	c, err := bindings.GetClient(e.conn)
+	if err != nil {
+		return nil // never: e.conn has a connection
+	}
+	return c.Client
+}
+
+// with returns the connection under the deadline and cancellation of ctx.
+func (e *Engine) with(ctx context.Context) (context.Context, context.CancelFunc) {
+	conn, cancel := context.WithCancelCause(e.conn)
+	stop := context.AfterFunc(ctx, func() { cancel(context.Cause(ctx)) })
+	return conn, func() { stop(); cancel(nil) }
+}
+
+// List implements toolbox.Engine.
+func (e *Engine) List(ctx context.Context) ([]toolbox.Container, error) {
+	conn, cancel := e.with(ctx)
+	defer cancel()
+	list, err := containers.List(conn, new(containers.ListOptions).WithAll(true).
+		WithFilters(map[string][]string{"label": {toolbox.LabelToolbx + "=true"}}))
+	if err != nil {
+		return nil, convert(err)
+	}
+	out := make([]toolbox.Container, 0, len(list))
+	for _, c := range list {
+		out = append(out, toolbox.Container{
+			ID: c.ID, Name: c.Names[0], Image: c.Image, ImageID: c.ImageID, State: toolbox.State(c.State), ExitCode: int(c.ExitCode),
+			Created: c.Created, Started: startedAt(c.StartedAt), PID: c.Pid, Labels: c.Labels, Command: c.Command,
+		})
+	}
+	return out, nil
+}
+
+func startedAt(unix int64) time.Time {
+	if unix <= 0 {
+		return time.Time{}
+	}
+	return time.Unix(unix, 0)
+}
+
+// Inspect implements toolbox.Engine.
+func (e *Engine) Inspect(ctx context.Context, nameOrID string) (*toolbox.Container, error) {
+	conn, cancel := e.with(ctx)
+	defer cancel()
+	d, err := containers.Inspect(conn, nameOrID, nil)
+	if err != nil {
+		return nil, convert(err)
+	}
+	c := &toolbox.Container{
+		ID: d.ID, Name: d.Name, Image: d.ImageName, ImageID: d.Image, Created: d.Created, Runtime: d.OCIRuntime,
+		Labels: d.Config.Labels, Env: d.Config.Env, Command: d.Config.Cmd,
+		// StaticDir is GRAPHROOT/overlay-containers/ID/userdata.
+		NamesTable: filepath.Join(filepath.Dir(filepath.Dir(d.StaticDir)), "containers.json"),
+	}
+	if s := d.State; s != nil {
+		c.State, c.ExitCode, c.PID = toolbox.State(s.Status), int(s.ExitCode), s.Pid
+		if s.StartedAt.Year() > 1 {
+			c.Started = s.StartedAt
+		}
+	}
+	for _, m := range d.Mounts {
+		if m.Type == define.TypeBind && m.Source != "" { // a devpts is a bind without a source to podman
+			c.Mounts = append(c.Mounts, toolbox.Mapping{Source: m.Source, Target: m.Destination})
+		}
+	}
+	return c, nil
+}
+
+// Create implements toolbox.Engine.
+func (e *Engine) Create(ctx context.Context, p *toolbox.Plan) (string, error) {
+	conn, cancel := e.with(ctx)
+	defer cancel()
+	resp, err := containers.CreateWithSpec(conn, specOf(p), nil)
+	if err != nil {
+		return "", convert(err)
+	}
+	return resp.ID, nil
+}
+
+// Start implements toolbox.Engine.
+func (e *Engine) Start(ctx context.Context, id string) error {
+	conn, cancel := e.with(ctx)
+	defer cancel()
+	return convert(containers.Start(conn, id, nil))
+}
+
+// Stop implements toolbox.Engine.
+func (e *Engine) Stop(ctx context.Context, id string, grace time.Duration) error {
+	conn, cancel := e.with(ctx)
+	defer cancel()
+	seconds := uint((grace + time.Second - 1) / time.Second)
+	return convert(containers.Stop(conn, id, new(containers.StopOptions).WithTimeout(seconds)))
+}
+
+// Bury implements toolbox.Engine. The monitor (conmon) leaves a file with the
+// exit code, and podman believes the container running until it finds one:
+// podman 4.3 for ever, 5.4 until it is told to stop it. Without that file a stop
+// leaves 4.3 in a state that it has no way out of.
+func (e *Engine) Bury(ctx context.Context, id string) error {
+	conn, cancel := e.with(ctx)
+	defer cancel()
+	d, err := containers.Inspect(conn, id, nil)
+	if err != nil {
+		return convert(err)
+	}
+	if gone(d.State.ConmonPid) && gone(d.State.Pid) {
+		const killed = "137"
+		if err := os.WriteFile(filepath.Join(e.exits, d.ID), []byte(killed), 0o600); err != nil {
+			return fmt.Errorf("podman cannot be told that the container ended: %w", err)
+		}
+	}
+	return nil
+}
+
+// gone says whether there is no such process. A zombie waits for its parent
+// only.
+func gone(pid int) bool {
+	if pid <= 0 {
+		return true
+	}
+	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	return err != nil || bytes.Contains(data, []byte(") Z "))
+}
+
+// Remove implements toolbox.Engine.
+func (e *Engine) Remove(ctx context.Context, id string, force bool) error {
+	conn, cancel := e.with(ctx)
+	defer cancel()
+	_, err := containers.Remove(conn, id, new(containers.RemoveOptions).WithForce(force).WithVolumes(true).WithTimeout(0))
+	return convert(err)
+}
+
+// Rename implements toolbox.Engine.
+func (e *Engine) Rename(ctx context.Context, id, name string) error {
+	conn, cancel := e.with(ctx)
+	defer cancel()
+	return convert(containers.Rename(conn, id, new(containers.RenameOptions).WithName(name)))
+}
+
+// ImageNames returns the names of all images, for completion.
+func (e *Engine) ImageNames(ctx context.Context) ([]string, error) {
+	conn, cancel := e.with(ctx)
+	defer cancel()
+	list, err := images.List(conn, nil)
+	if err != nil {
+		return nil, convert(err)
+	}
+	var out []string
+	for _, i := range list {
+		out = append(out, i.RepoTags...)
+	}
+	return out, nil
+}
+
+// Logs implements toolbox.Engine.
+func (e *Engine) Logs(ctx context.Context, id string, tail int, w io.Writer) error {
+	conn, cancel := e.with(ctx)
+	defer cancel()
+	opts := new(containers.LogOptions).WithStdout(true).WithStderr(true)
+	if tail >= 0 {
+		opts.WithTail(fmt.Sprint(tail))
+	}
+	lines := make(chan string)
+	copied := make(chan error, 1)
+	go func() {
+		var err error
+		for l := range lines {
+			if err == nil {
+				_, err = io.WriteString(w, strings.TrimSuffix(l, "\n")+"\n")
+			}
+		}
+		copied <- err
+	}()
+	err := containers.Logs(conn, id, opts, lines, lines)
+	close(lines)
+	return errors.Join(convert(err), <-copied)
+}
+
+// convert gives an error of the bindings its kind, and drops what they add to
+// the service's words.
+func convert(err error) error {
+	if err == nil {
+		return nil
+	}
+	var model *errorhandling.ErrorModel
+	if !errors.As(err, &model) {
+		return err
+	}
+	cause := errors.New(clean(model.Message))
+	switch {
+	case model.ResponseCode == http.StatusNotFound:
+		return &fail.Error{Kind: fail.NotFound, Cause: cause}
+	case strings.Contains(model.Message, "is already in use"):
+		return &fail.Error{Kind: fail.Exists, Cause: cause}
+	case strings.Contains(model.Message, "no space left on device"):
+		return (&fail.Error{Cause: cause}).Hint("make room: see df -h, and what podman could give back: podman system df")
+	case strings.Contains(model.Message, "insufficient UIDs or GIDs"), strings.Contains(model.Message, "subuid"):
+		return subidHint(&fail.Error{Kind: fail.Unable, Cause: cause})
+	case strings.Contains(model.Message, "setrlimit"):
+		return (&fail.Error{Cause: cause}).Hint("a limit of the host is lower than when the toolbox was made; raise it (see ulimit -a) or make the toolbox anew")
+	}
+	return cause
+}
+
+// clean puts an error of podman's on one line.
+func clean(msg string) string { return strings.Join(strings.Fields(msg), " ") }

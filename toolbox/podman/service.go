@@ -1,0 +1,240 @@
+//go:build remote
+
+package podman
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/tbx-project/tbx/internal/fail"
+	"github.com/tbx-project/tbx/internal/flock"
+)
+
+const (
+	// idle is how long the service outlives its last request, in seconds: long
+	// enough that create and the first enter share one.
+	idle = "15"
+	// answerTimeout bounds the first answer. A service starts in 60 to 180 ms, and
+	// in seconds only on a machine under heavy load.
+	answerTimeout = 30 * time.Second
+	// minAPI is the oldest libpod API that tbx was tried with, podman 4.3.
+	minAPI = "4.0.0"
+)
+
+// storageVars are the variables of the environment that make podman use another
+// storage or other settings. A service is shared by callers who agree on them.
+var storageVars = []string{
+	"HOME", "XDG_DATA_HOME", "XDG_CONFIG_HOME", "XDG_RUNTIME_DIR", "CONTAINERS_CONF", "CONTAINERS_CONF_OVERRIDE",
+	"CONTAINERS_STORAGE_CONF", "CONTAINERS_REGISTRIES_CONF", "STORAGE_DRIVER", "STORAGE_OPTS", "TMPDIR",
+	"HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy", "REGISTRY_AUTH_FILE", "DOCKER_CONFIG",
+	"DBUS_SESSION_BUS_ADDRESS", "PATH",
+}
+
+// service returns the URI of a podman service for the calling user, and starts
+// one where none answers. dir is tbx's runtime directory.
+//
+// podman.socket of systemd is not used: what HOME or CONTAINERS_STORAGE_CONF say
+// to the caller's podman, they do not say to a service that systemd started.
+func service(ctx context.Context, dir string) (string, error) {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return "", fail.Wrap(fail.Unable, err, "the runtime directory of tbx cannot be made").Hint("log in anew, or set XDG_RUNTIME_DIR to a directory of yours")
+	}
+	program, err := exec.LookPath("podman")
+	if err != nil {
+		return "", fail.New(fail.Unable, "podman is not installed, or not in PATH").
+			Hint("install it with your distribution's package manager, for example: sudo apt-get install podman")
+	}
+	path := filepath.Join(dir, "podman-"+settingsKey()+".sock")
+	pause := filepath.Join(filepath.Dir(dir), "libpod/tmp/pause.pid")
+	if !serves(path, pause) {
+		if err := launch(ctx, program, path, pause); err != nil {
+			return "", err
+		}
+	}
+	if err := answers(ctx, program, path); err != nil {
+		return "", err
+	}
+	if _, err := os.Stat(pauseFile(path)); err != nil {
+		copyFile(pause, pauseFile(path))
+	}
+	return "unix://" + path, nil
+}
+
+// serves says whether a service answers on the socket that lives in the same
+// user namespace as podman's command does now. podman keeps that namespace by a
+// pause process; podman system migrate, which Toolbx calls unasked, ends it, and
+// a service from before would start containers that podman exec cannot enter.
+func serves(path, pause string) bool {
+	if then, err := os.ReadFile(pauseFile(path)); err == nil {
+		if now, err := os.ReadFile(pause); err != nil || string(now) != string(then) {
+			return false
+		}
+	}
+	return dials(path)
+}
+
+// pauseFile keeps podman's pause.pid as it was when the service first answered.
+func pauseFile(socket string) string { return strings.TrimSuffix(socket, ".sock") + ".pause" }
+
+func copyFile(from, to string) {
+	if data, err := os.ReadFile(from); err == nil {
+		os.WriteFile(to, data, 0o600)
+	}
+}
+
+func settingsKey() string {
+	var b strings.Builder
+	for _, name := range storageVars {
+		fmt.Fprintf(&b, "%s=%s\x00", name, os.Getenv(name))
+	}
+	sum := sha256.Sum256([]byte(b.String()))
+	return hex.EncodeToString(sum[:6])
+}
+
+func dials(path string) bool {
+	c, err := net.DialTimeout("unix", path, time.Second)
+	if err != nil {
+		return false
+	}
+	c.Close()
+	return true
+}
+
+// launch starts a service on a socket that tbx has bound itself, handed over as
+// sd_listen_fds(3) has it: requests queue in the kernel until it is ready.
+func launch(ctx context.Context, program, path, pause string) error {
+	lock, err := flock.Wait(ctx, path+".lock")
+	if err != nil {
+		return err
+	}
+	defer lock.Close()
+	if serves(path, pause) { // another tbx was faster
+		return nil
+	}
+	os.Remove(path)
+	os.Remove(pauseFile(path))
+	listener, err := net.ListenUnix("unix", &net.UnixAddr{Name: path, Net: "unix"})
+	if err != nil {
+		return fmt.Errorf("socket for podman: %w", err)
+	}
+	listener.SetUnlinkOnClose(false)
+	defer listener.Close()
+	socket, err := listener.File()
+	if err != nil {
+		return err
+	}
+	defer socket.Close()
+	log, err := os.OpenFile(logFile(path), os.O_CREATE|os.O_WRONLY|os.O_TRUNC|os.O_APPEND, 0o600)
+	if err != nil {
+		return err
+	}
+	defer log.Close()
+	// LISTEN_PID must be the service's own number, which nobody knows before it
+	// runs: the shell that becomes podman does.
+	cmd := exec.Command("/bin/sh", "-c", `LISTEN_PID=$$ LISTEN_FDS=1 exec "$0" system service --time `+idle, program)
+	cmd.ExtraFiles = []*os.File{socket}
+	cmd.Stdout, cmd.Stderr = log, log
+	cmd.Dir = "/"
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	if err := cmd.Start(); err != nil {
+		return fmt.Errorf("podman cannot be started: %w", err)
+	}
+	return cmd.Process.Release()
+}
+
+func logFile(socket string) string { return strings.TrimSuffix(socket, ".sock") + ".log" }
+
+// answers waits for the service's first answer and checks its version.
+func answers(ctx context.Context, program, path string) error {
+	ctx, cancel := context.WithTimeout(ctx, answerTimeout)
+	defer cancel()
+	client := &http.Client{Transport: &http.Transport{
+		DisableKeepAlives: true,
+		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			return new(net.Dialer).DialContext(ctx, "unix", path)
+		},
+	}}
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://d/_ping", nil)
+	if err != nil {
+		return err
+	}
+	resp, err := client.Do(req)
+	switch {
+	case errors.Is(ctx.Err(), context.DeadlineExceeded):
+		return fail.New(fail.Unable, "podman (%s) has not answered for %v", program, answerTimeout).Hint("see whether this answers: podman info")
+	case ctx.Err() != nil: // the user is tired of waiting
+		return fmt.Errorf("waiting for podman (%s): %w", program, context.Cause(ctx))
+	case err != nil:
+		said := lastLine(logFile(path))
+		e := fail.New(fail.Unable, "podman (%s) does not answer", program)
+		if said != "" {
+			e.Cause = errors.New(said)
+		} else {
+			e.Cause = err
+		}
+		return subidHint(e.Hint("see whether this answers: podman info"))
+	}
+	defer resp.Body.Close()
+	io.Copy(io.Discard, resp.Body)
+	version := resp.Header.Get("Libpod-API-Version")
+	if older(version, minAPI) {
+		return fail.New(fail.Unable, "podman (%s) is too old: it speaks version %q of its API, tbx needs %s", program, version, minAPI).
+			Hint("update podman to 4.3 or newer")
+	}
+	return nil
+}
+
+// older compares versions such as 4.9.5 by their first two numbers. A version
+// that is none is old.
+func older(version, than string) bool {
+	var a, b [2]int
+	if _, err := fmt.Sscanf(version, "%d.%d", &a[0], &a[1]); err != nil {
+		return true
+	}
+	fmt.Sscanf(than, "%d.%d", &b[0], &b[1])
+	return a[0] < b[0] || a[0] == b[0] && a[1] < b[1]
+}
+
+func lastLine(file string) string {
+	data, err := os.ReadFile(file)
+	if err != nil {
+		return ""
+	}
+	lines := strings.Split(strings.TrimSpace(string(data)), "\n")
+	return lines[len(lines)-1]
+}
+
+// subidHint explains the most frequent reason for which rootless podman cannot start.
+func subidHint(e *fail.Error) error {
+	user := os.Getenv("USER")
+	for _, file := range []string{"/etc/subuid", "/etc/subgid"} {
+		data, err := os.ReadFile(file)
+		if err != nil || !hasRange(string(data), user, os.Getuid()) {
+			e.Hints = nil
+			return e.Hint("give user %s a range of ids, as an administrator: usermod --add-subuids 100000-165535 --add-subgids 100000-165535 %s", user, user)
+		}
+	}
+	return e
+}
+
+func hasRange(file, user string, uid int) bool {
+	for _, line := range strings.Split(file, "\n") {
+		owner, _, ok := strings.Cut(line, ":")
+		if ok && (owner == user || owner == fmt.Sprint(uid)) {
+			return true
+		}
+	}
+	return false
+}

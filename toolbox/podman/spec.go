@@ -1,0 +1,59 @@
+//go:build remote
+
+package podman
+
+import (
+	"strings"
+
+	"github.com/containers/podman/v4/libpod/define"
+	"github.com/containers/podman/v4/pkg/specgen"
+	"github.com/opencontainers/runtime-spec/specs-go"
+
+	"github.com/tbx-project/tbx/toolbox"
+)
+
+// specOf puts a plan into podman's words. What toolbox.Fixed says is here.
+func specOf(p *toolbox.Plan) *specgen.SpecGenerator {
+	s := specgen.NewSpecGenerator(p.Image, false)
+	s.Name = string(p.Name)
+	s.Command = p.Command
+	s.Entrypoint = []string{}
+	s.Labels = p.Labels
+	s.Env = map[string]string{}
+	for _, kv := range p.Env {
+		name, value, _ := strings.Cut(kv, "=")
+		s.Env[name] = value
+	}
+	s.WorkDir = "/"
+	s.Systemd = "false"
+	stop := uint(2) // the first process ends at once; what has a cgroup is killed with it
+	s.StopTimeout = &stop
+
+	host := specgen.Namespace{NSMode: specgen.Host}
+	s.UserNS = specgen.Namespace{NSMode: specgen.KeepID}
+	s.PidNS, s.IpcNS, s.NetNS, s.CgroupNS, s.UtsNS = host, host, host, host, host
+	if p.Hostname != "" {
+		s.UtsNS = specgen.Namespace{NSMode: specgen.Private}
+		s.Hostname = p.Hostname
+	}
+	s.Privileged = true
+	s.SelinuxOpts = []string{"disable"}
+	s.UseImageHosts = true
+	s.UseImageResolvConf = true
+	s.ResourceLimits = &specs.LinuxResources{Pids: &specs.LinuxPids{Limit: 0}}
+	if p.Groups {
+		// What podman's command makes of --group-add keep-groups; crun honours it.
+		s.Annotations = map[string]string{define.RunOCIKeepOriginalGroups: "1"}
+	}
+	for _, m := range p.Mounts {
+		if m.Type == "volume" {
+			s.Volumes = append(s.Volumes, &specgen.NamedVolume{Name: m.Source, Dest: m.Target, Options: m.Options})
+			continue
+		}
+		s.Mounts = append(s.Mounts, specs.Mount{Type: m.Type, Source: m.Source, Destination: m.Target, Options: m.Options})
+	}
+	for _, d := range p.Devices {
+		s.Devices = append(s.Devices, specs.LinuxDevice{Path: d})
+	}
+	return s
+}

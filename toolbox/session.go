@@ -1,0 +1,254 @@
+package toolbox
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+
+	"github.com/tbx-project/tbx/internal/fail"
+	"github.com/tbx-project/tbx/toolbox/join"
+)
+
+// Exit codes of run and enter that are tbx's own, as env(1) and podman have them.
+const (
+	ExitFailed   = 125 // tbx itself failed
+	ExitDenied   = 126 // the command was found and cannot be run
+	ExitNotFound = 127 // there is no such command
+)
+
+// ExitError carries the exit code of a session.
+type ExitError struct {
+	Code int
+	Err  error // nil: the command's own affair, nothing to print
+}
+
+func (e *ExitError) Error() string {
+	if e.Err != nil {
+		return e.Err.Error()
+	}
+	return "exit code " + strconv.Itoa(e.Code)
+}
+
+func (e *ExitError) Unwrap() error { return e.Err }
+
+// SessionOptions is what a user asks of a session.
+type SessionOptions struct {
+	Args        []string // command and arguments; empty: the login shell
+	Set         []string // NAME=VALUE or NAME, see EnvOptions
+	Block       []string
+	WorkDir     string // inside; empty: where the caller is, as far as it is shared
+	Root        bool
+	PreserveFDs int  // descriptors from 3 on that must reach the command
+	Terminal    bool // standard input and output are terminals
+	Warn        func(text string)
+}
+
+// Prepared is a session that is about to begin.
+type Prepared struct {
+	Record *join.Record
+	target *join.Target // nil: by podman
+	host   *Host
+	opts   SessionOptions
+}
+
+// Open finds the toolbox, starts it where it must, and returns a session. A
+// toolbox that runs and is set up is entered without asking podman anything.
+func (m *Manager) Open(ctx context.Context, name Name, o SessionOptions) (*Prepared, error) {
+	dir := m.Host.TbxRuntime()
+	if r, err := join.Load(dir, string(name)); err == nil {
+		t, err := r.Open(dir)
+		if err == nil {
+			return &Prepared{r, t, m.Host, o}, nil
+		}
+		m.debug("toolbox %s is not as recorded: %v", name, err)
+		if errors.Is(err, join.ErrPaused) {
+			return nil, pausedError(name)
+		}
+	}
+	r, err := m.Start(ctx, name) // knows what is different, and puts it right
+	if err != nil {
+		return nil, err
+	}
+	p := &Prepared{Record: r, host: m.Host, opts: o}
+	if p.target, err = r.Open(dir); err != nil {
+		m.debug("toolbox %s is entered by podman exec: %v", name, err)
+		p.target = nil
+	}
+	return p, nil
+}
+
+// Exec becomes the session: on success it does not return.
+func (p *Prepared) Exec() error {
+	if p.target == nil {
+		return p.byPodman()
+	}
+	s, err := p.session()
+	if err != nil {
+		return err
+	}
+	err = p.target.Exec(s, p.host.RuntimeDir)
+	if errors.Is(err, join.ErrStale) {
+		return p.byPodman()
+	}
+	return err
+}
+
+// session composes what join runs, and refuses what cannot work while there is
+// still somebody who can say so.
+func (p *Prepared) session() (*join.Session, error) {
+	dir, err := p.workDir()
+	if err != nil {
+		return nil, err
+	}
+	r, o := p.Record, p.opts
+	env := SessionEnv(r, p.host.Env, EnvOptions{Set: o.Set, Block: o.Block, Root: o.Root, Dir: dir, Shell: p.shell()})
+	args, err := p.command()
+	if err != nil {
+		return nil, err
+	}
+	switch err := p.target.LookPath(args[0], env, dir); {
+	case errors.Is(err, fs.ErrPermission):
+		return nil, &ExitError{ExitDenied, fail.New(nil, "%s in toolbox %s is not a program that may be run", args[0], r.Name).
+			Hint("look at it with: tbx run %s -- ls -ld %s", r.Name, args[0])}
+	case err != nil:
+		return nil, &ExitError{ExitNotFound, fail.New(fail.NotFound, "command %s is not in toolbox %s", args[0], r.Name)}
+	}
+	if err := checkDescriptors(o.PreserveFDs); err != nil {
+		return nil, err
+	}
+	return &join.Session{Args: args, Env: env, Dir: dir, Root: o.Root, Box: r.Box, DropGroups: slices.Contains(r.Without, Groups)}, nil
+}
+
+// command returns the command, or the login shell.
+func (p *Prepared) command() ([]string, error) {
+	if len(p.opts.Args) > 0 {
+		return p.opts.Args, nil
+	}
+	shell, want := p.shell(), p.host.Shell
+	if shell == "" {
+		return nil, &ExitError{ExitNotFound, fail.New(fail.NotFound, "toolbox %s has no shell", p.Record.Name).
+			Hint("run one of its programs with: tbx run %s -- COMMAND", p.Record.Name)}
+	}
+	if p.target != nil && want != "" && shell != want && shell != "/usr"+want && "/usr"+shell != want {
+		p.opts.Warn(fmt.Sprintf("shell %s is not in toolbox %s, using %s", want, p.Record.Name, shell))
+	}
+	return []string{shell, "-l"}, nil
+}
+
+// shell returns the login shell: the caller's if the toolbox has it, also since
+// a moment ago, else what the initialiser found.
+func (p *Prepared) shell() string {
+	if want := p.host.Shell; p.target != nil && want != "" && p.target.LookPath(want, nil, "/") == nil {
+		return want
+	}
+	return p.Record.Shell
+}
+
+func (p *Prepared) workDir() (string, error) {
+	cwd, err := os.Getwd()
+	if err != nil { // it was removed under the caller's feet
+		cwd = p.host.Home
+	}
+	if pwd := lookup(p.host.Env, "PWD"); filepath.IsAbs(pwd) && sameDir(pwd, cwd) {
+		cwd = filepath.Clean(pwd) // the way by which the user came, links and all
+	}
+	if want := p.opts.WorkDir; want != "" {
+		if !filepath.IsAbs(want) {
+			inside, _ := p.target.WorkDir(cwd)
+			want = filepath.Join(inside, want)
+		}
+		if !p.target.IsDir(want) {
+			return "", &ExitError{ExitFailed, fail.New(fail.NotFound, "directory %s is not in toolbox %s", want, p.Record.Name)}
+		}
+		return want, nil
+	}
+	dir, ok := p.target.WorkDir(cwd)
+	if !ok {
+		p.opts.Warn(fmt.Sprintf("directory %s is not in toolbox %s, using %s", cwd, p.Record.Name, dir))
+	}
+	return dir, nil
+}
+
+func sameDir(a, b string) bool {
+	x, err1 := os.Stat(a)
+	y, err2 := os.Stat(b)
+	return err1 == nil && err2 == nil && os.SameFile(x, y)
+}
+
+// checkDescriptors sees to it that the descriptors to be preserved are open.
+// They reach the command by themselves: nothing closes them on the way.
+func checkDescriptors(n int) error {
+	for fd := 3; fd < 3+n; fd++ {
+		if _, err := os.Stat("/proc/self/fd/" + strconv.Itoa(fd)); err != nil {
+			return &ExitError{ExitFailed, fail.New(fail.Usage, "descriptor %d cannot be preserved: it is not open", fd)}
+		}
+	}
+	return nil
+}
+
+// byPodman becomes podman exec: for a toolbox that tbx did not make, for a
+// runtime that it does not know, and when the cgroup cannot be joined.
+func (p *Prepared) byPodman() error {
+	podman, err := exec.LookPath("podman")
+	if err != nil {
+		return fail.New(fail.Unable, "podman is not installed, or not in PATH")
+	}
+	r, o := p.Record, p.opts
+	dir := r.Home
+	if cwd, err := os.Getwd(); err == nil {
+		dir = r.BoxPath(cwd)
+	}
+	if o.WorkDir != "" {
+		dir = o.WorkDir
+	}
+	args := []string{"podman", "exec", "--interactive", "--detach-keys", ""}
+	if o.Terminal {
+		args = append(args, "--tty")
+	}
+	user := strconv.Itoa(p.host.UID) + ":" + strconv.Itoa(p.host.GID)
+	if r.Box == "" {
+		user = p.host.User // Toolbx's own: the groups are the image's
+	}
+	if o.Root {
+		user = "0:0"
+	}
+	args = append(args, "--user", user, "--workdir", dir)
+	if o.PreserveFDs > 0 {
+		args = append(args, "--preserve-fds", strconv.Itoa(o.PreserveFDs))
+	}
+	for _, kv := range SessionEnv(r, p.host.Env, EnvOptions{Set: o.Set, Block: o.Block, Root: o.Root, Dir: dir, Shell: p.shell()}) {
+		if !slices.Contains(r.Env, kv) {
+			args = append(args, "--env", kv)
+		}
+	}
+	command, err := p.command()
+	if err != nil {
+		return err
+	}
+	args = append(append(args, r.ID), command...)
+	return fmt.Errorf("podman: %w", syscall.Exec(podman, args, p.host.Env))
+}
+
+// DefaultName says which toolbox a user means who names none: the only one, or
+// the one called preferred, if there is such a specification. ok is false when
+// podman must be asked.
+func (m *Manager) DefaultName(preferred string) (name Name, ok bool) {
+	names := specNames(m.Host.Dirs.Config)
+	if len(names) == 1 {
+		return names[0], true
+	}
+	for _, n := range names {
+		if strings.EqualFold(string(n), preferred) {
+			return n, true
+		}
+	}
+	return "", false
+}

@@ -1,0 +1,117 @@
+package toolbox
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"github.com/BurntSushi/toml"
+
+	"github.com/tbx-project/tbx/internal/atomicfile"
+	"github.com/tbx-project/tbx/internal/fail"
+)
+
+// SpecVersion is the version of the specification that this tbx writes.
+const SpecVersion = 1
+
+// Spec is the desired state of one toolbox, as the user wrote or asked for it.
+// It is kept in $XDG_CONFIG_HOME/tbx/toolboxes/NAME.toml, and the container is a
+// rendering of it; see docs/spec.md.
+type Spec struct {
+	Version  int       `toml:"version"`
+	ID       string    `toml:"id"` // 32 hex digits; ties the file to its container through a label
+	Created  time.Time `toml:"created"`
+	Image    string    `toml:"image"`              // reference as asked for
+	ImageID  string    `toml:"image_id"`           // podman's id of it at creation
+	Hostname string    `toml:"hostname,omitempty"` // empty: the host's own
+	Home     string    `toml:"home,omitempty"`     // directory of the host to be the home; empty: the user's own
+	Volumes  []string  `toml:"volumes,omitempty"`  // SOURCE:TARGET[:OPTIONS], absolute
+	Env      []string  `toml:"env,omitempty"`      // NAME=VALUE
+	Without  []string  `toml:"without,omitempty"`  // keys of integrations that are off
+}
+
+// Has says whether an integration is on.
+func (s *Spec) Has(key string) bool { return !slices.Contains(s.Without, key) }
+
+// Hash identifies the content of s: 64 hex digits.
+func (s *Spec) Hash() string {
+	sum := sha256.Sum256(s.encode())
+	return hex.EncodeToString(sum[:])
+}
+
+func (s *Spec) encode() []byte {
+	var b bytes.Buffer
+	if err := toml.NewEncoder(&b).Encode(s); err != nil {
+		panic(err) // a Spec holds nothing that TOML cannot
+	}
+	return b.Bytes()
+}
+
+// specFile is where the specification of name is kept.
+func specFile(configDir string, name Name) string {
+	return filepath.Join(configDir, "toolboxes", string(name)+".toml")
+}
+
+func saveSpec(configDir string, name Name, s *Spec) error {
+	path := specFile(configDir, name)
+	head := "# Specification of the toolbox " + string(name) + ", written by tbx create.\n"
+	err := os.MkdirAll(filepath.Dir(path), 0o755)
+	if err == nil {
+		err = atomicfile.Write(path, append([]byte(head), s.encode()...), 0o644)
+	}
+	if err != nil {
+		return fail.Wrap(nil, err, "the specification of toolbox %s cannot be written", name).
+			Hint("tbx keeps it below %s; make that writable, or set XDG_CONFIG_HOME", filepath.Dir(path))
+	}
+	return nil
+}
+
+// loadSpec returns fs.ErrNotExist, wrapped, where there is none.
+func loadSpec(configDir string, name Name) (*Spec, error) {
+	path := specFile(configDir, name)
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	var s Spec
+	meta, err := toml.Decode(string(data), &s)
+	var parse toml.ParseError
+	switch {
+	case errors.As(err, &parse):
+		return nil, fail.New(nil, "%s:%d: %s", path, parse.Position.Line, parse.Message).Hint("correct that line; the container of toolbox %s is untouched", name)
+	case err != nil:
+		return nil, fail.Wrap(nil, err, "%s", path)
+	case len(meta.Undecoded()) > 0:
+		return nil, fail.New(nil, "%s: there is no key %q in a specification", path, meta.Undecoded()[0].String())
+	case s.Version > SpecVersion:
+		return nil, fail.New(fail.Unable, "%s was written by a newer tbx (version %d, this one knows %d)", path, s.Version, SpecVersion).Hint("update tbx")
+	}
+	return &s, nil
+}
+
+func removeSpec(configDir string, name Name) error {
+	err := os.Remove(specFile(configDir, name))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return err
+}
+
+// specNames lists the names for which a specification is kept.
+func specNames(configDir string) []Name {
+	files, _ := filepath.Glob(filepath.Join(configDir, "toolboxes", "*.toml"))
+	var out []Name
+	for _, f := range files {
+		base := filepath.Base(f)
+		if n, err := ParseName(base[:len(base)-len(".toml")]); err == nil {
+			out = append(out, n)
+		}
+	}
+	return out
+}

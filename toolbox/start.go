@@ -1,0 +1,181 @@
+package toolbox
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/tbx-project/tbx/internal/fail"
+	"github.com/tbx-project/tbx/toolbox/boxinit"
+	"github.com/tbx-project/tbx/toolbox/join"
+)
+
+// Start starts the toolbox where it is not running, sets it up and returns the
+// record by which it can be entered. A toolbox that is running and set up costs
+// one look. It may be called any number of times, also after a start by podman
+// behind tbx's back or a tbx that was killed on the way.
+func (m *Manager) Start(ctx context.Context, name Name) (*join.Record, error) {
+	lock, err := m.lock(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	defer lock.Close()
+	if r, err := join.Load(m.Host.TbxRuntime(), string(name)); err == nil {
+		if t, err := r.Open(m.Host.TbxRuntime()); err == nil { // another tbx was faster
+			t.Close()
+			return r, nil
+		}
+	}
+	b, err := m.Find(ctx, name)
+	if err == nil {
+		err = b.SpecErr
+	}
+	if err != nil {
+		return nil, err
+	}
+	e, err := m.Engine(ctx)
+	if err != nil {
+		return nil, err
+	}
+	m.stage("starting toolbox %s", name)
+	if b, err = m.run(ctx, e, b); err != nil {
+		return nil, err
+	}
+	if !b.Managed() {
+		return m.foreignRecord(b), nil
+	}
+	return m.initialise(ctx, e, b)
+}
+
+// run makes the container run and returns what podman then knows of it.
+func (m *Manager) run(ctx context.Context, e Engine, b *Box) (*Box, error) {
+	if b.State == Paused {
+		return nil, pausedError(b.Name)
+	}
+	if b.State == Running && alive(b.PID) {
+		return b, nil
+	}
+	if b.runs() { // its first process died without podman's noticing, or a stop did not end
+		if err := m.stop(ctx, e, b, 0); err != nil {
+			return nil, err
+		}
+	}
+	if b.Managed() {
+		if err := restoreBox(m.Host, m.BoxFile, b.Command[0]); err != nil {
+			return nil, err
+		}
+	}
+	if err := e.Start(ctx, b.ID); err != nil {
+		return nil, fail.Wrap(nil, err, "toolbox %s cannot be started", b.Name).Hint("see what it said with: tbx logs %s", b.Name)
+	}
+	c, err := e.Inspect(ctx, b.ID)
+	if err != nil {
+		return nil, err
+	}
+	if c.PID == 0 {
+		return nil, fail.New(nil, "toolbox %s ended as soon as it was started, with exit code %d", b.Name, c.ExitCode).
+			Hint("see what it said with: tbx logs %s", b.Name)
+	}
+	b.Container = *c
+	return b, nil
+}
+
+func pausedError(name Name) error {
+	return fail.New(nil, "toolbox %s is paused", name).Hint("continue it with: podman unpause %s", name)
+}
+
+func alive(pid int) bool {
+	_, err := join.StartTime(pid)
+	return err == nil
+}
+
+// initialise runs the initialiser in a running toolbox and leaves a record.
+func (m *Manager) initialise(ctx context.Context, e Engine, b *Box) (*join.Record, error) {
+	m.stage("setting up toolbox %s", b.Name)
+	version, err := installBox(m.Host, m.BoxFile)
+	if err != nil {
+		return nil, err
+	}
+	r, joinErr := m.newRecord(b)
+	r.Box = filepath.Join(boxinit.BoxDir, version, "tbx-box")
+	cfg := m.initConfig(b)
+	var tree *os.File
+	if !cfg.HostFiles && b.Spec.Has(HostView) {
+		if tree, err = openHostTree(m.BoxFile); err != nil {
+			m.Progress.Warn("the host's files cannot be shown in toolbox "+string(b.Name)+": "+err.Error(), "")
+		} else {
+			defer tree.Close()
+			cfg.HostFiles, cfg.HostTreeFD = true, 3
+		}
+	}
+	log, err := m.openLog(b.Name)
+	if err != nil {
+		return nil, err
+	}
+	defer log.Close()
+	init := initRun{manager: m, name: b.Name, log: log, config: cfg}
+	summary, err := init.byJoining(ctx, r, joinErr, tree)
+	if errors.Is(err, join.ErrStale) {
+		if summary, err = init.byEngine(ctx, e, b.ID, r.Box); err == nil {
+			joinErr = errors.Join(joinErr, errors.New("entered by podman"))
+		}
+	}
+	if err != nil {
+		return nil, err
+	}
+	r.Shell, r.HostFiles = summary.Shell, init.config.HostFiles
+	if summary.Watch {
+		unix.Kill(r.PID, unix.SIGHUP) // its first process is the user's, and at worst the file stays as it is
+	}
+	if joinErr == nil {
+		if err := r.Save(m.Host.TbxRuntime()); err != nil {
+			m.Progress.Warn("toolbox "+string(b.Name)+" will be slow to enter: "+err.Error(), "")
+		}
+	}
+	return r, nil
+}
+
+// newRecord describes a running toolbox. The error says why it cannot be joined;
+// the record is good for an entry by podman even so.
+func (m *Manager) newRecord(b *Box) (*join.Record, error) {
+	r := &join.Record{
+		Name: string(b.Name), ID: b.ID, PID: b.PID, Env: b.Env, Home: m.Host.Home,
+		Without: b.Spec.Without, Prompt: m.Prompt,
+	}
+	for _, mt := range b.Mounts {
+		if mt.Target != boxinit.HostView && mt.Target != boxinit.BoxDir {
+			r.Mounts = append(r.Mounts, join.Mapping{Host: mt.Source, Box: mt.Target})
+		}
+	}
+	if m.Host.Home != m.Host.RealHome && b.Spec.Home == "" && b.Spec.Has(Home) {
+		r.Mounts = append(r.Mounts, join.Mapping{Host: m.Host.Home, Box: m.Host.Home})
+	}
+	var err error
+	if r.StartTime, err = join.StartTime(b.PID); err != nil {
+		return r, err
+	}
+	if r.MountNS, err = join.NamespaceID(strconv.Itoa(b.PID), "mnt"); err != nil {
+		return r, err
+	}
+	if r.State, err = join.FindState(b.Runtime, m.Host.RuntimeDir, b.ID); err != nil {
+		return r, err
+	}
+	r.Names, err = join.ReadNames(b.NamesTable)
+	return r, err
+}
+
+// foreignRecord describes a toolbox of Toolbx's, which sets itself up and is
+// entered by podman.
+func (m *Manager) foreignRecord(b *Box) *join.Record {
+	r := &join.Record{Name: string(b.Name), ID: b.ID, PID: b.PID, Env: b.Env, Home: m.Host.Home, Shell: m.Host.Shell, HostFiles: true}
+	for _, mt := range b.Mounts {
+		r.Mounts = append(r.Mounts, join.Mapping{Host: mt.Source, Box: mt.Target})
+	}
+	r.Mounts = slices.DeleteFunc(r.Mounts, func(mt join.Mapping) bool { return mt.Host == "/" })
+	return r
+}

@@ -1,0 +1,198 @@
+package toolbox
+
+import (
+	"context"
+	"errors"
+	"strconv"
+	"time"
+
+	"github.com/tbx-project/tbx/internal/fail"
+	"github.com/tbx-project/tbx/toolbox/join"
+)
+
+// Stop ends everything that runs in the toolbox: TERM, then KILL after grace.
+// One that does not run is no error; stopped says whether it did.
+func (m *Manager) Stop(ctx context.Context, name Name, grace time.Duration) (stopped bool, err error) {
+	lock, err := m.lock(ctx, name)
+	if err != nil {
+		return false, err
+	}
+	defer lock.Close()
+	b, err := m.Find(ctx, name)
+	if err != nil {
+		return false, err
+	}
+	e, err := m.Engine(ctx)
+	if err != nil {
+		return false, err
+	}
+	if b.State == Paused {
+		return false, pausedError(name)
+	}
+	if b.State != Running && b.State != Stopping {
+		return false, nil
+	}
+	m.stage("stopping toolbox %s", name)
+	return true, m.stop(ctx, e, b, grace)
+}
+
+// stop stops a container that runs, or of which podman believes so.
+func (m *Manager) stop(ctx context.Context, e Engine, b *Box, grace time.Duration) error {
+	join.Forget(m.Host.TbxRuntime(), string(b.Name))
+	switch {
+	case !alive(b.PID):
+		if err := e.Bury(ctx, b.ID); err != nil {
+			return err
+		}
+		m.settle(ctx, e, b.ID)
+	case b.Managed() && !m.hasCgroup(b):
+		m.sweep(b, grace)
+		m.settle(ctx, e, b.ID)
+	}
+	if err := e.Stop(ctx, b.ID, grace); err != nil {
+		return fail.Wrap(nil, err, "toolbox %s cannot be stopped", b.Name).Hint("see what runs in it with: podman top %s", b.Name)
+	}
+	return nil
+}
+
+// hasCgroup says whether podman can find what runs in the container. Without a
+// systemd user session it cannot: then tbx does, by the mount namespace.
+func (m *Manager) hasCgroup(b *Box) bool {
+	s, err := join.FindState(b.Runtime, m.Host.RuntimeDir, b.ID)
+	if err != nil {
+		return true // podman's business
+	}
+	has, err := s.HasCgroup()
+	return err != nil || has
+}
+
+func (m *Manager) sweep(b *Box, grace time.Duration) {
+	if ns, err := join.NamespaceID(strconv.Itoa(b.PID), "mnt"); err == nil && b.PID > 0 {
+		join.Sweep(ns, grace)
+	}
+}
+
+// settle waits until podman has noticed that the container ended: conmon tells it.
+func (m *Manager) settle(ctx context.Context, e Engine, id string) {
+	const noticed, poll = 3 * time.Second, 20 * time.Millisecond
+	ctx, cancel := context.WithTimeout(ctx, noticed)
+	defer cancel()
+	for ctx.Err() == nil {
+		c, err := e.Inspect(ctx, id)
+		if err != nil || c.State != Running && c.State != Stopping {
+			return
+		}
+		time.Sleep(poll)
+	}
+}
+
+// Remove removes a toolbox with everything in it; the user's files outside are
+// untouched. force also removes one that runs.
+func (m *Manager) Remove(ctx context.Context, name Name, force bool) error {
+	lock, err := m.lock(ctx, name)
+	if err != nil {
+		return err
+	}
+	defer lock.Close()
+	b, err := m.Find(ctx, name)
+	if errors.Is(err, fail.NotFound) && m.leftover(name) {
+		return m.forget(name) // of a create that was killed
+	}
+	if err != nil {
+		return err
+	}
+	e, err := m.Engine(ctx)
+	if err != nil {
+		return err
+	}
+	if b.runs() {
+		if !force {
+			return runningError(name)
+		}
+		if b.State != Paused {
+			if err := m.stop(ctx, e, b, 0); err != nil {
+				return err
+			}
+		}
+	}
+	m.stage("removing toolbox %s", name)
+	if err := e.Remove(ctx, b.ID, force); err != nil && !errors.Is(err, fail.NotFound) {
+		return fail.Wrap(nil, err, "toolbox %s cannot be removed", name)
+	}
+	return m.forget(name)
+}
+
+// forget removes what tbx keeps of a toolbox, the specification last: with it
+// the name is known until all else is done.
+func (m *Manager) forget(name Name) error {
+	join.Forget(m.Host.TbxRuntime(), string(name))
+	removeFile(m.logFile(name))
+	return removeSpec(m.Host.Dirs.Config, name)
+}
+
+// Rename gives a toolbox another name. It may be running.
+func (m *Manager) Rename(ctx context.Context, old, name Name) error {
+	for _, n := range sorted(old, name) { // always in the same order: two renames cannot wait for each other
+		lock, err := m.lock(ctx, n)
+		if err != nil {
+			return err
+		}
+		defer lock.Close()
+	}
+	b, err := m.Find(ctx, old)
+	if err != nil {
+		return err
+	}
+	e, err := m.Engine(ctx)
+	if err != nil {
+		return err
+	}
+	if err := m.mustNotExist(ctx, e, name); err != nil {
+		return err
+	}
+	join.Forget(m.Host.TbxRuntime(), string(old))
+	if err := e.Rename(ctx, b.ID, string(name)); err != nil {
+		return fail.Wrap(nil, err, "toolbox %s cannot be renamed to %s", old, name)
+	}
+	if b.Spec == nil {
+		return nil
+	}
+	// Killed here, the specification is found by its id at the next call.
+	if err := saveSpec(m.Host.Dirs.Config, name, b.Spec); err != nil {
+		return err
+	}
+	removeFile(m.logFile(old))
+	return removeSpec(m.Host.Dirs.Config, old)
+}
+
+func sorted(a, b Name) []Name {
+	switch {
+	case a == b:
+		return []Name{a}
+	case a < b:
+		return []Name{a, b}
+	}
+	return []Name{b, a}
+}
+
+// Removable returns the error with which Remove would refuse, before a user is
+// asked whether he means it.
+func (m *Manager) Removable(ctx context.Context, name Name, force bool) error {
+	b, err := m.Find(ctx, name)
+	switch {
+	case errors.Is(err, fail.NotFound) && m.leftover(name):
+		return nil
+	case err != nil:
+		return err
+	case !force && b.runs():
+		return runningError(name)
+	}
+	return nil
+}
+
+// runs says whether podman believes that the container runs.
+func (b *Box) runs() bool { return b.State == Running || b.State == Paused || b.State == Stopping }
+
+func runningError(name Name) error {
+	return fail.New(nil, "toolbox %s is running", name).Hint("stop it with: tbx stop %s", name).Hint("or remove it as it is with: tbx rm --force %s", name)
+}
