@@ -136,6 +136,7 @@ func runSession(ctx context.Context, env *Env, sel *selector, f *sessionFlags, a
 	env.progress().Close()
 	switch {
 	case f.bare:
+		env.bridge(ctx, m, s)
 		return s.Exec()
 	case f.noTTY && (isTerminal(env.In) || isTerminal(env.Out) || isTerminal(env.Err)):
 		return withoutTerminal(env)
@@ -144,6 +145,7 @@ func runSession(ctx context.Context, env *Env, sel *selector, f *sessionFlags, a
 	case args == nil && terminal && c.Terminal.Announce:
 		return announced(env, m.BoxFile, name)
 	}
+	env.bridge(ctx, m, s)
 	return s.Exec()
 }
 

@@ -9,6 +9,7 @@ import (
 	"github.com/sirupsen/logrus"
 	"golang.org/x/term"
 
+	"github.com/tbx-project/tbx/hostbridge"
 	"github.com/tbx-project/tbx/images"
 	imagestore "github.com/tbx-project/tbx/images/podman"
 	"github.com/tbx-project/tbx/internal/config"
@@ -134,6 +135,7 @@ func (e *Env) Manager() (*toolbox.Manager, error) {
 		Files:    profile.Files(),
 		Debug:    e.Log.Debugf,
 		Prompt:   prompt,
+		Bridge:   func(id string) string { return hostbridge.BoxDir(bridgeDir(h), bridgeID(id)) },
 	}, nil
 }
 

@@ -44,6 +44,7 @@ func Main(args []string, in, out, errs *os.File) int {
 		ctx, stop = signal.NotifyContext(ctx, wanted...)
 	}
 	defer stop()
+	callHost(args[1:])
 	env := newEnv(in, out, errs, os.Environ())
 	root := newRoot(env)
 	root.SetArgs(args[1:])

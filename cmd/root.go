@@ -86,7 +86,7 @@ it can do what you can.`,
 	})
 	root.AddCommand(
 		newCreate(env), newEnter(env), newRun(env), newList(env), newStart(env), newStop(env), newRemove(env), newRename(env),
-		newInspect(env), newLogs(env), newCompletion(env),
+		newInspect(env), newLogs(env), newHostExec(env), newPolicy(env), newShim(env), newAudit(env), newAgent(env), newCompletion(env),
 	)
 	for _, c := range root.Commands() {
 		c.Flags().SortFlags = false

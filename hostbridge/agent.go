@@ -162,23 +162,21 @@ func (a *agent) resume(ctx context.Context) {
 	entries, _ := os.ReadDir(filepath.Join(a.Dir, "box"))
 	for _, e := range entries {
 		if boxID.MatchString(e.Name()) {
-			if _, err := a.serveBox(ctx, e.Name()); err != nil {
+			if _, err := a.serveBox(ctx, e.Name(), false); err != nil {
 				a.logf("toolbox %s: %v", e.Name(), err)
 			}
 		}
 	}
 }
 
-// serveBox opens the socket of a running toolbox, if it is not open.
-func (a *agent) serveBox(ctx context.Context, id string) (*served, error) {
+// serveBox opens the socket of a running toolbox, if it is not open. begun says
+// that a start of the toolbox that the agent does not know gets a new token;
+// else there must be one of an agent before this one.
+func (a *agent) serveBox(ctx context.Context, id string, begun bool) (*served, error) {
 	if !boxID.MatchString(id) {
 		return nil, fail.New(fail.Usage, "%q is no id of a toolbox", id)
 	}
 	dir := BoxDir(a.Dir, id)
-	token, err := readToken(dir)
-	if err != nil {
-		return nil, fail.Wrap(nil, err, "bridge directory %s", dir)
-	}
 	box, err := a.Lookup(ctx, id)
 	if err != nil {
 		return nil, err
@@ -188,18 +186,30 @@ func (a *agent) serveBox(ctx context.Context, id string) (*served, error) {
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if s := a.boxes[id]; s != nil && s.box.Pid == box.Pid && sameToken(s.token, token) {
+	if s := a.boxes[id]; s != nil && s.box.Pid == box.Pid {
 		s.rename(box.Name)
 		return s, nil
 	} else if s != nil {
 		a.dropLocked(s)
+	}
+	if begun {
+		if err := prepare(a.Dir, id); err != nil {
+			return nil, err
+		}
+	}
+	token, err := readToken(dir)
+	if err != nil {
+		return nil, fail.Wrap(nil, err, "bridge directory %s", dir)
+	}
+	if box.UIDs, err = usersOf(box.Pid); err != nil {
+		return nil, fail.Wrap(nil, err, "toolbox %s", box.Name)
 	}
 	pidfd, err := unix.PidfdOpen(box.Pid, 0)
 	if err != nil {
 		return nil, fail.Wrap(fail.NotFound, err, "toolbox %s is not running", box.Name)
 	}
 	dirMode, sockMode := uint32(0o700), uint32(0o600)
-	if len(box.UIDs) > 0 && box.Isolated {
+	if !slices.ContainsFunc(box.UIDs, func(r IDs) bool { return r.has(os.Getuid()) }) {
 		// Its users are none of ours and have no rights over our files; the
 		// directories above keep everybody else out.
 		dirMode, sockMode = 0o711, 0o666

@@ -18,6 +18,8 @@ type Question struct {
 	What     string   `json:"what"` // the verb or the whole command line
 	Rule     string   `json:"rule"` // file:line that says ask
 	Remember Remember `json:"remember,omitempty"`
+
+	env []string // of the host's session
 }
 
 // Asker puts a question to the owner on the host, never in a toolbox's
@@ -137,13 +139,12 @@ func (a *asking) forget(boxID string) {
 // (libnotify 0.8 or newer), which takes an answer from the notification
 // server's own bus name only.
 type Desktop struct {
-	Path string                    // SystemPath
-	Env  func(q Question) []string // the host session's environment
+	Path string // SystemPath
 }
 
 // Ask returns ErrNobody where there is no session bus or no notify-send.
 func (d Desktop) Ask(ctx context.Context, q Question) (bool, error) {
-	env := d.Env(q)
+	env := q.env
 	p, err := Resolve("notify-send", d.Path)
 	if err != nil || lookupEnv(env, "DBUS_SESSION_BUS_ADDRESS") == "" {
 		return false, ErrNobody

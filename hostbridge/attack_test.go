@@ -305,16 +305,17 @@ func TestB7_AgentRefusesUnsafeDirectories(t *testing.T) {
 		if err := spoil(run); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := hostbridge.Prepare(run, bridgetest.BoxID); err == nil {
-			t.Errorf("%s: taken", name)
+		if _, err := hostbridge.Ensure(t.Context(), hostbridge.EnsureOptions{Dir: run, Box: bridgetest.BoxID, Agent: []string{"/bin/false"}, Log: run + ".log"}); err == nil || strings.Contains(err.Error(), "did not start") {
+			t.Errorf("%s: taken: %v", name, err)
 		}
 		if err := hostbridge.Serve(t.Context(), hostbridge.Options{Dir: run}); err == nil {
 			t.Errorf("%s: served", name)
 		}
 	}
+	b := bridgetest.Local(t, nil)
 	for _, id := range []string{"", "..", "../../x", "a/b", "short", "ABCDEFGHIJ", strings.Repeat("a", 65), "aaaaaaaa\n"} {
-		if _, err := hostbridge.Prepare(t.TempDir(), id); err == nil {
-			t.Errorf("id %q: taken", id)
+		if err := b.Local.Ensure(id, nil); err == nil || !strings.Contains(err.Error(), "no id of a toolbox") {
+			t.Errorf("id %q: %v", id, err)
 		}
 	}
 }

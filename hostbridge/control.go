@@ -123,7 +123,7 @@ func (a *agent) control(ctx context.Context, conn *net.UnixConn) {
 	var out report
 	switch o.Op {
 	case "serve":
-		s, err := a.serveBox(ctx, o.Box)
+		s, err := a.serveBox(ctx, o.Box, true)
 		if err != nil {
 			out.Error = err.Error()
 			break
@@ -276,8 +276,15 @@ func Prompt(ctx context.Context, dir string, ask func(Question) (yes bool)) erro
 			}
 			return fail.Wrap(nil, err, "the agent has ended")
 		}
-		if err := enc.Encode(reply{q.Seq, ask(q)}); err != nil && ctx.Err() == nil {
-			return err
+		answer := make(chan bool, 1)
+		go func() { answer <- ask(q) }()
+		select {
+		case <-ctx.Done():
+			return nil
+		case yes := <-answer:
+			if err := enc.Encode(reply{q.Seq, yes}); err != nil && ctx.Err() == nil {
+				return err
+			}
 		}
 	}
 }

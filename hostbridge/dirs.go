@@ -31,27 +31,21 @@ func BoxDir(dir, id string) string { return filepath.Join(dir, "box", id) }
 
 var boxID = regexp.MustCompile(`^[a-z0-9]{8,64}$`)
 
-// Prepare makes the directory of a toolbox, so that it can be mounted before
-// the toolbox runs, with a new token, and returns it. Call it before each start.
-func Prepare(dir, id string) (string, error) {
-	if !boxID.MatchString(id) {
-		return "", fail.New(fail.Usage, "%q is no id of a toolbox", id)
-	}
+// prepare makes the directory of a toolbox with a new token.
+func prepare(dir, id string) error {
 	box := BoxDir(dir, id)
-	for _, d := range []string{dir, filepath.Join(dir, "box"), box} {
-		if err := privateDir(d); err != nil {
-			return "", err
-		}
+	if err := privateDir(box); err != nil {
+		return err
 	}
 	if len(filepath.Join(box, "sock")) > 107 { // sun_path
-		return "", fail.New(fail.Unable, "%s: the path is too long for a socket", box).Hint("set XDG_RUNTIME_DIR to a shorter path")
+		return fail.New(fail.Unable, "%s: the path is too long for a socket", box).Hint("set XDG_RUNTIME_DIR to a shorter path")
 	}
 	token := make([]byte, tokenSize)
 	rand.Read(token) // never fails
 	if err := atomicfile.WriteVolatile(filepath.Join(box, "token"), token, 0o400); err != nil {
-		return "", fail.Wrap(nil, err, "bridge directory %s", box)
+		return fail.Wrap(nil, err, "bridge directory %s", box)
 	}
-	return box, nil
+	return nil
 }
 
 // privateDir makes a directory, or checks that it is a real one, ours, and

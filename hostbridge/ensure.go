@@ -16,7 +16,7 @@ import (
 // EnsureOptions say what Ensure needs.
 type EnsureOptions struct {
 	Dir   string   // the bridge's directory
-	Box   string   // id of a toolbox that runs and for which Prepare was called
+	Box   string   // id of a toolbox that runs: 8 to 64 of a-z and 0-9
 	Env   []string // the caller's environment
 	Umask int      // the caller's
 	Agent []string // command line of an agent: it must call Serve, with Ready closing descriptor 3
@@ -35,6 +35,9 @@ func Ensure(ctx context.Context, o EnsureOptions) (session string, err error) {
 		return out.Session, err
 	}
 	agentDir := filepath.Join(o.Dir, "agent")
+	if err := os.MkdirAll(filepath.Dir(o.Dir), 0o700); err != nil {
+		return "", fail.Wrap(fail.Unable, err, "bridge directory")
+	}
 	for _, d := range []string{o.Dir, agentDir} {
 		if err := privateDir(d); err != nil {
 			return "", err

@@ -4,8 +4,11 @@ import (
 	"context"
 	"crypto/subtle"
 	"errors"
+	"fmt"
 	"os"
+	"slices"
 	"strconv"
+	"strings"
 
 	"golang.org/x/sys/unix"
 )
@@ -16,7 +19,7 @@ type Box struct {
 	Name     string  // as the policy and the owner know it
 	Isolated bool    // it has no view of the host but what Shares lists
 	Pid      int     // its first process, in the agent's pid namespace; 0 if it is not running
-	UIDs     []IDs   // host user ids that its users have, besides the agent's own
+	UIDs     []IDs   // host user ids that its users have; the agent fills this in
 	Shares   []Share // directories that it shares under another name, or all of them if it is isolated
 }
 
@@ -93,12 +96,27 @@ func (b Box) mayBe(uid int) bool {
 	if uid == os.Getuid() {
 		return true
 	}
-	for _, r := range b.UIDs {
-		if uid >= r.First && uid-r.First < r.Count {
-			return true
-		}
+	return slices.ContainsFunc(b.UIDs, func(r IDs) bool { return r.has(uid) })
+}
+
+func (r IDs) has(uid int) bool { return uid >= r.First && uid-r.First < r.Count }
+
+// usersOf reads which of the host's users a process's user namespace holds,
+// user_namespaces(7), "uid_map".
+func usersOf(pid int) ([]IDs, error) {
+	data, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/uid_map")
+	if err != nil {
+		return nil, err
 	}
-	return false
+	var out []IDs
+	for line := range strings.Lines(string(data)) {
+		var inside, outside, count int
+		if _, err := fmt.Sscan(line, &inside, &outside, &count); err != nil {
+			return nil, err
+		}
+		out = append(out, IDs{outside, count})
+	}
+	return out, nil
 }
 
 // sameToken compares in a time that does not depend on where they differ.

@@ -277,3 +277,24 @@ func (d PolicyDirs) Prepend(r Rule) (string, error) {
 	}
 	return file, atomicfile.Write(file, text.Bytes(), 0o600)
 }
+
+// Test says what the policy says of a request, without making it.
+func (d PolicyDirs) Test(box string, isolated, verb bool, argv []string) (Decision, error) {
+	p, err := d.Load()
+	if err != nil {
+		return Decision{}, err
+	}
+	q := Query{Box: box, Isolated: isolated, Args: argv[1:]}
+	if verb {
+		if verbs[argv[0]].build == nil {
+			return Decision{}, fail.New(fail.NotFound, "there is no verb %s", escape.Quote(argv[0])).Hint("there are: %s", strings.Join(Verbs(), ", "))
+		}
+		q.Verb = argv[0]
+	} else if q.Program, err = Resolve(argv[0], SystemPath); err != nil {
+		return Decision{}, err
+	}
+	return p.Decide(q), nil
+}
+
+// Builtin says whether the rule is one of tbx's own.
+func (r *Rule) Builtin() bool { return strings.HasPrefix(r.Where, "built-in:") }

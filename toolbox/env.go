@@ -58,11 +58,12 @@ var holdPaths = map[string][]string{
 
 // EnvOptions is what a call of run or enter says about the environment.
 type EnvOptions struct {
-	Set   []string // NAME=VALUE, or NAME for the caller's value
-	Block []string // exact names that the user's configuration holds back
-	Root  bool     // for the toolbox's root
-	Dir   string   // working directory inside
-	Shell string   // login shell inside; empty: none
+	Set    []string // NAME=VALUE, or NAME for the caller's value
+	Block  []string // exact names that the user's configuration holds back
+	Root   bool     // for the toolbox's root
+	Dir    string   // working directory inside
+	Shell  string   // login shell inside; empty: none
+	Bridge []string // NAME=VALUE of the bridge to the host, if it works
 }
 
 // SessionEnv composes the environment of a session from the container's and the
@@ -76,6 +77,9 @@ func SessionEnv(r *join.Record, caller []string, o EnvOptions) []string {
 		}
 	}
 	env.set("PATH", mergePath(env.get("PATH"), lookup(caller, "PATH"), r.Home))
+	if len(o.Bridge) > 0 && !o.Root { // host commands by name; what the toolbox has itself comes first
+		env.set("PATH", env.get("PATH")+":"+ShimDir)
+	}
 	env.set("TBX_TOOLBOX", r.Name)
 	if r.Prompt != "" {
 		env.set("TBX_PROMPT", strings.ReplaceAll(r.Prompt, "%s", r.Name))
@@ -91,7 +95,7 @@ func SessionEnv(r *join.Record, caller []string, o EnvOptions) []string {
 		env.set("LOGNAME", "root")
 	}
 	env.set("PWD", o.Dir)
-	for _, kv := range o.Set {
+	for _, kv := range slices.Concat(o.Bridge, o.Set) {
 		name, value, ok := strings.Cut(kv, "=")
 		if !ok {
 			if !slices.ContainsFunc(caller, func(c string) bool { return strings.HasPrefix(c, name+"=") }) {

@@ -212,9 +212,6 @@ func Local(t testing.TB, change func(*Config)) *Bridge {
 // StartBox starts a toolbox: a process in namespaces of its own.
 func (l *LocalSetup) StartBox(id string) *exec.Cmd {
 	l.t.Helper()
-	if _, err := hostbridge.Prepare(l.Config.Dir(), id); err != nil {
-		l.t.Fatal(err)
-	}
 	self, err := os.Executable()
 	if err != nil {
 		l.t.Fatal(err)

@@ -20,7 +20,7 @@ import (
 	"github.com/tbx-project/tbx/hostbridge/wire"
 )
 
-// DefaultDir is where a toolbox has its bridge directory.
+// DefaultDir is where a toolbox has its bridge directory, or a link to it.
 const DefaultDir = "/run/tbx/host"
 
 // Request is what shall run on the host.
@@ -84,6 +84,11 @@ func Run(req Request) Result {
 // connect opens the socket and makes sure that it is the directory's owner who
 // answers.
 func connect(dir string) (sock int, token []byte, err error) {
+	if dir == DefaultDir { // the initialiser links it to where the directory is seen here
+		if to, err := os.Readlink(dir); err == nil {
+			dir = to
+		}
+	}
 	var st unix.Stat_t
 	if err := unix.Lstat(dir, &st); err != nil {
 		return -1, nil, err

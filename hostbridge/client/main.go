@@ -78,7 +78,7 @@ func Shim(argv []string) {
 	if dir == "" {
 		dir = DefaultDir
 	}
-	if _, err := os.Lstat(dir); err != nil {
+	if _, err := os.Stat(dir); err != nil {
 		execNext(name, argv)
 		os.Stderr.WriteString("tbx: " + name + ": not found here, and there is no bridge to a host\n")
 		os.Exit(127)
