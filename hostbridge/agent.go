@@ -42,10 +42,10 @@ type Options struct {
 // Limits on what toolboxes may have open.
 const (
 	maxWaiting    = 256 // connections of one toolbox that have not sent their request yet
-	maxRunning    = 64  // commands of one toolbox
+	maxRunning    = 128 // commands of one toolbox
 	maxAll        = 256 // commands of all toolboxes
-	startsPerSec  = 20  // requests of one toolbox, after a burst of startsBurst
-	startsBurst   = 50
+	startsPerSec  = 500 // requests of one toolbox, after a burst of startsBurst: more than a loop in a shell makes
+	startsBurst   = 200
 	startDeadline = 5 * time.Second // for a connection to send its request
 )
 
@@ -115,6 +115,7 @@ func Serve(ctx context.Context, o Options) error {
 	if o.Ready != nil {
 		o.Ready()
 	}
+	debug.FreeOSMemory() // what the start needed
 	a.serveControl(ctx, ctl)
 	a.mu.Lock()
 	defer a.mu.Unlock()

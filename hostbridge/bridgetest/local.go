@@ -31,8 +31,9 @@ type Bridge struct {
 	// Client is `tbx host-exec ARGS` in the toolbox, not started yet, in the
 	// directory Shared, with no environment but what the set-up needs.
 	Client func(args ...string) *exec.Cmd
-	Shared string      // directory that has this name on both sides
-	Local  *LocalSetup // nil where the toolbox is a real container
+	Setenv func(cmd *exec.Cmd, vars ...string) // sets variables in the toolbox for a client
+	Shared string                              // directory that has this name on both sides
+	Local  *LocalSetup                         // nil where the toolbox is a real container
 }
 
 // LocalSetup is a bridge without a container: the toolbox is a process in a
@@ -205,6 +206,7 @@ func Local(t testing.TB, change func(*Config)) *Bridge {
 	l.StartAgent()
 	t.Cleanup(l.stopAgent)
 	b := &Bridge{Shared: filepath.Join(root, "share"), Local: l}
+	b.Setenv = func(cmd *exec.Cmd, vars ...string) { cmd.Env = append(cmd.Env, vars...) }
 	b.Client = func(args ...string) *exec.Cmd { return l.InBox(l.Box, "client", args...) }
 	return b
 }

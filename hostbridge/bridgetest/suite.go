@@ -178,7 +178,7 @@ func notFound(t *testing.T, b *Bridge) {
 // B15: what a toolbox may not set is dropped.
 func environment(t *testing.T, b *Bridge) {
 	cmd := b.Client("env")
-	cmd.Env = append(cmd.Env, "LANG=xx_XX", "LC_TIME=yy", "LD_PRELOAD=/evil.so", "BASH_ENV=/evil", "HOSTVAR=box", "GIT_SSH_COMMAND=evil", "TZ=a\x1b]b", "PYTHONPATH=x")
+	b.Setenv(cmd, "LANG=xx_XX", "LC_TIME=yy", "LD_PRELOAD=/evil.so", "BASH_ENV=/evil", "HOSTVAR=box", "GIT_SSH_COMMAND=evil", "TZ=a\x1b]b", "PYTHONPATH=x")
 	out, _, state := result(t, cmd)
 	if !state.Success() {
 		t.Fatal(state)
@@ -475,7 +475,7 @@ func grandchildHoldsTTY(t *testing.T, b *Bridge) {
 
 func manyAtOnce(t *testing.T, b *Bridge) {
 	var wg sync.WaitGroup
-	for i := range 48 { // with startsBurst to spare
+	for i := range 64 {
 		wg.Go(func() {
 			want := strconv.Itoa(i)
 			out, stderr, state := result(t, b.Client("sh", "-c", "sleep 0.2; echo "+want+"; exit "+want))
@@ -489,7 +489,7 @@ func manyAtOnce(t *testing.T, b *Bridge) {
 
 func loopGuard(t *testing.T, b *Bridge) {
 	cmd := b.Client("true")
-	cmd.Env = append(cmd.Env, "TBX_HOST_DEPTH=4")
+	b.Setenv(cmd, "TBX_HOST_DEPTH=4")
 	if _, stderr, state := result(t, cmd); state.ExitCode() != 125 || !strings.Contains(stderr, "loop") {
 		t.Errorf("%v %s", state, stderr)
 	}
