@@ -97,6 +97,8 @@ func Main(m *testing.M) {
 			}
 		}
 		client.HostExec(os.Args[1:])
+	case "fuse":
+		os.Exit(fuseMain())
 	case "control":
 		if _, err := hostbridge.AskStatus(os.Args[1]); err == nil {
 			fmt.Println("let in")

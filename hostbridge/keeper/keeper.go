@@ -124,7 +124,7 @@ func (k *keeper) start(job *wire.Job) *wire.Failure {
 		}
 		job.Argv[len(job.Argv)-1] = path
 	}
-	stdio, master := fds[:3], -1
+	stdio, master := []int{fds[0], fds[1], fds[2]}, -1
 	if tty := job.TTY & wire.TTYMask; tty != 0 {
 		var err error
 		if job.TTY&wire.NoPty != 0 {
@@ -137,10 +137,14 @@ func (k *keeper) start(job *wire.Job) *wire.Failure {
 		}
 		stdio = substitute(stdio, tty, k.slave)
 	}
+	if err := takeStdio(stdio, fds); err != nil {
+		return &wire.Failure{Code: 125, Text: "the descriptors of the request cannot be used: " + err.Error()}
+	}
 	unix.Umask(int(job.Umask))
-	if err := k.spawn(job, stdio, master >= 0); err != nil {
+	if err := k.spawn(job, master >= 0); err != nil {
 		return spawnFailure(job.Path, err)
 	}
+	go letGo()
 	started := wire.Uint32(wire.TypeStarted, 0, uint32(k.pid))
 	if master >= 0 {
 		k.tell(started, master)
@@ -148,7 +152,6 @@ func (k *keeper) start(job *wire.Job) *wire.Failure {
 	} else {
 		k.tell(started)
 	}
-	go wire.CloseAll(fds) // may block, see the package comment
 	return nil
 }
 
@@ -171,10 +174,37 @@ func (k *keeper) receiveFds(job *wire.Job) ([]int, *wire.Failure) {
 	return fds, nil
 }
 
+// takeStdio makes stdio this process's own 0, 1 and 2, which the command then
+// inherits, and closes what was received. Closing may block (see the package
+// comment): here that stalls this process alone. In execve(2), where a new
+// program's descriptors are closed, the kernel would hold a lock meanwhile that
+// ps(1) waits for, for every process of the machine.
+func takeStdio(stdio, received []int) error {
+	for i, fd := range stdio {
+		if err := unix.Dup3(fd, i, unix.O_CLOEXEC); err != nil {
+			return err
+		}
+	}
+	wire.CloseAll(received)
+	return nil
+}
+
+// letGo gives up this process's share of the command's descriptors, so that the
+// other ends of pipes see what the command does with them.
+func letGo() {
+	null, err := unix.Open("/dev/null", unix.O_RDWR|unix.O_CLOEXEC, 0)
+	if err != nil {
+		os.Exit(0) // rather than to keep a pipe open; the command gets a hang-up
+	}
+	for i := range 3 {
+		unix.Dup3(null, i, unix.O_CLOEXEC)
+	}
+}
+
 // spawn starts the command as the leader of a process group of its own. It is
 // no session leader: a stop signal does nothing to a group whose parent is of
 // another session, and Ctrl-Z shall work.
-func (k *keeper) spawn(job *wire.Job, stdio []int, pty bool) error {
+func (k *keeper) spawn(job *wire.Job, pty bool) error {
 	// Orphans of the command become children of the keeper, so that their
 	// process group cannot be taken for another while it is being ended.
 	if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil {
@@ -189,7 +219,7 @@ func (k *keeper) spawn(job *wire.Job, stdio []int, pty bool) error {
 	}
 	pid, err := syscall.ForkExec(job.Path, job.Argv, &syscall.ProcAttr{
 		Env:   job.Env,
-		Files: []uintptr{uintptr(stdio[0]), uintptr(stdio[1]), uintptr(stdio[2])},
+		Files: []uintptr{0, 1, 2},
 		Sys:   sys,
 	})
 	k.pid = pid
