@@ -86,7 +86,10 @@ func Serve(ctx context.Context, o Options) error {
 			return err
 		}
 	}
-	lock, err := flock.Try(filepath.Join(o.Dir, "agent", "lock"))
+	// An agent that is being killed holds the lock until it is gone.
+	patience, done := context.WithTimeout(ctx, 2*time.Second)
+	lock, err := flock.Wait(patience, filepath.Join(o.Dir, "agent", "lock"))
+	done()
 	if err != nil {
 		return err
 	}

@@ -110,7 +110,7 @@ func (a *agent) serveControl(ctx context.Context, l *net.UnixListener) {
 func (a *agent) control(ctx context.Context, conn *net.UnixConn) {
 	defer conn.Close()
 	if err := fromHost(conn); err != nil {
-		a.logf("control socket: %v", err)
+		json.NewEncoder(conn).Encode(report{Error: err.Error()})
 		return
 	}
 	conn.SetDeadline(time.Now().Add(startDeadline))
@@ -168,7 +168,7 @@ func fromHost(conn *net.UnixConn) error {
 	}
 	defer p.close()
 	if p.ns != "own" {
-		return errors.New("the caller is not on the host")
+		return fail.New(fail.Unable, "the caller is in a toolbox or a sandbox, and the agent obeys the host alone")
 	}
 	return nil
 }
@@ -317,14 +317,15 @@ func call(dir string, o order, out *report) error {
 		return err
 	}
 	defer conn.Close()
-	if err := json.NewEncoder(conn).Encode(o); err != nil {
-		return err
+	if err = json.NewEncoder(conn).Encode(o); err == nil || errors.Is(err, unix.EPIPE) {
+		err = json.NewDecoder(conn).Decode(out)
 	}
-	if err := json.NewDecoder(conn).Decode(out); err != nil {
-		return fail.Wrap(fail.Unable, err, "the agent gave no answer").
-			Hint("tbx must be called on the host, outside of sandboxes and toolboxes")
-	}
-	if out.Error != "" {
+	switch {
+	case errors.Is(err, io.EOF), errors.Is(err, unix.ECONNRESET):
+		return fail.Wrap(fail.NotFound, err, "the agent has just ended")
+	case err != nil:
+		return fail.Wrap(nil, err, "the agent gave no answer")
+	case out.Error != "":
 		return errors.New(out.Error)
 	}
 	return nil
