@@ -6,20 +6,19 @@ VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo 0.1.
 TAGS := remote exclude_graphdriver_btrfs exclude_graphdriver_devicemapper containers_image_openpgp
 LDFLAGS := -s -w -X github.com/tbx-project/tbx/cmd.Version=$(VERSION)
 export CGO_ENABLED := 0
-export GOFLAGS := -trimpath $(GOFLAGS)
 GO := go
 PREFIX ?= $(HOME)/.local
 YES ?=
 
 .DEFAULT_GOAL := build
-.PHONY: build test unit system systembox lint bench try install uninstall help clean
+.PHONY: build test unit system systemroot systembox lint bench try install uninstall help clean
 
 # The same command twice: tbx without podman's bindings, which enters running toolboxes and hands everything else to
 # tbx-podman, which has them (ARCHITECTURE.md, "Three programs").
 build: ## build bin/tbx, bin/tbx-podman and bin/tbx-box
-	$(GO) build -ldflags '$(LDFLAGS)' -o bin/tbx ./cmd/tbx
-	$(GO) build -tags '$(TAGS)' -ldflags '$(LDFLAGS)' -o bin/tbx-podman ./cmd/tbx
-	$(GO) build -ldflags '-s -w' -o bin/tbx-box ./cmd/tbx-box
+	$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/tbx ./cmd/tbx
+	$(GO) build -trimpath -tags '$(TAGS)' -ldflags '$(LDFLAGS)' -o bin/tbx-podman ./cmd/tbx
+	$(GO) build -trimpath -ldflags '-s -w' -o bin/tbx-box ./cmd/tbx-box
 
 try: ## set up what rootless podman needs, make a Debian toolbox and run a command in it
 	tests/lab/setup --for try $(YES)
@@ -36,6 +35,9 @@ unit: ## tests that need no podman, root or network
 
 system: build ## tests with real podman, as an ordinary user, in the lab
 	tests/lab/system
+
+systemroot: ## tests that need root: polkitd, pkexec and sudo in a mount namespace of their own
+	$(GO) test -count=1 -tags systemroot ./osupdate/asroot
 
 systembox: build ## the same in a booted Debian with a systemd user session
 	tests/lab/system --box bookworm

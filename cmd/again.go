@@ -1,7 +1,6 @@
 package cmd
 
 import (
-	"errors"
 	"io"
 	"os"
 	"os/exec"
@@ -14,32 +13,31 @@ import (
 func execve(path string, args, env []string) error { return syscall.Exec(path, args, env) }
 
 // again returns the arguments of a run or enter for a second call by tbx itself,
-// which shall do nothing for the terminal any more. The flag goes right behind
+// which shall enter the toolbox name, ask nothing again and do nothing for the terminal. The flag goes right behind
 // the subcommand: what follows may be the user's command.
-func again(args []string) []string {
+func again(args []string, name toolbox.Name) []string {
 	for i, a := range args {
 		if a == "run" || a == "enter" {
-			return slices.Insert(slices.Clone(args), i+1, "--bare")
+			return slices.Insert(slices.Clone(args), i+1, "--bare="+string(name))
 		}
 	}
 	return args
 }
 
-func selfCommand(env *Env) *exec.Cmd {
+func selfCommand(env *Env, name toolbox.Name) *exec.Cmd {
 	self, err := os.Executable()
 	if err != nil {
 		self = os.Args[0]
 	}
-	cmd := exec.Command(self, again(os.Args[1:])...)
+	cmd := exec.Command(self, again(os.Args[1:], name)...)
 	cmd.Env = env.Environ
 	return cmd
 }
 
 // withoutTerminal runs the session in a terminal session of its own, with pipes
 // in place of what is a terminal.
-func withoutTerminal(env *Env) error {
-	cmd := selfCommand(env)
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+func withoutTerminal(env *Env, name toolbox.Name) error {
+	cmd := selfCommand(env, name)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = env.In, env.Out, env.Err
 	if isTerminal(env.In) {
 		cmd.Stdin = nil // nobody types for a command without a terminal
@@ -50,20 +48,8 @@ func withoutTerminal(env *Env) error {
 	if isTerminal(env.Err) {
 		cmd.Stderr = writer{env.Err}
 	}
-	return ended(cmd.Run())
+	return toolbox.RunDetached(cmd)
 }
 
 // writer hides that it is a file, so that the child gets a pipe.
 type writer struct{ io.Writer }
-
-// ended turns how a child ended into what tbx ends with.
-func ended(err error) error {
-	var exit *exec.ExitError
-	if !errors.As(err, &exit) {
-		return err
-	}
-	if st, ok := exit.Sys().(syscall.WaitStatus); ok && st.Signaled() {
-		return &toolbox.ExitError{Code: 128 + int(st.Signal())}
-	}
-	return &toolbox.ExitError{Code: exit.ExitCode()}
-}

@@ -29,6 +29,7 @@ notifications, and where there is no desktop the answer is no.`,
 		ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if serve {
+				env.signals.catch()
 				err := serveBridge(cmd.Context(), env)
 				if errors.Is(err, flock.ErrBusy) {
 					return nil

@@ -62,7 +62,7 @@ type sessionFlags struct {
 	noTTY       bool
 	pty         bool
 	preserveFDs int
-	bare        bool // a call of tbx by itself: what the terminal needs is done
+	bare        string // a call of tbx by itself, into this toolbox: what the terminal needs is done
 }
 
 func (s *sessionFlags) flags(cmd *cobra.Command) {
@@ -73,7 +73,7 @@ func (s *sessionFlags) flags(cmd *cobra.Command) {
 	f.BoolVarP(&s.noTTY, "no-tty", "T", false, "give the command no terminal, even if there is one")
 	f.BoolVar(&s.pty, "pty", false, "give the command a terminal of the toolbox's own, for programs that ask for its name")
 	f.IntVar(&s.preserveFDs, "preserve-fds", 0, "make sure that `N` descriptors from 3 on reach the command")
-	f.BoolVar(&s.bare, "bare", false, "")
+	f.StringVar(&s.bare, "bare", "", "")
 	f.MarkHidden("bare")
 	noCompletion(cmd, "env", "workdir", "preserve-fds")
 }
@@ -109,7 +109,10 @@ func runSession(ctx context.Context, env *Env, sel *selector, f *sessionFlags, a
 	if err != nil {
 		return err
 	}
-	name, err := sel.name(env)
+	name := toolbox.Name(f.bare)
+	if name == "" {
+		name, err = sel.name(env)
+	}
 	if err == nil && name == "" {
 		if args == nil {
 			name, err = env.chooseOrCreate(ctx, m)
@@ -134,19 +137,23 @@ func runSession(ctx context.Context, env *Env, sel *selector, f *sessionFlags, a
 		return err
 	}
 	env.progress().Close()
+	env.signals.release()
+	if err := ctx.Err(); err != nil {
+		return err
+	}
 	switch {
-	case f.bare:
+	case f.bare != "":
 		env.bridge(ctx, m, s)
-		return s.Exec()
+		return s.Exec(ctx)
 	case f.noTTY && (isTerminal(env.In) || isTerminal(env.Out) || isTerminal(env.Err)):
-		return withoutTerminal(env)
+		return withoutTerminal(env, name)
 	case f.pty && isTerminal(env.In):
-		return s.BehindPTY(selfCommand(env))
+		return s.BehindPTY(selfCommand(env, name))
 	case args == nil && terminal && c.Terminal.Announce:
 		return announced(env, m.BoxFile, name)
 	}
 	env.bridge(ctx, m, s)
-	return s.Exec()
+	return s.Exec(ctx)
 }
 
 // mustChoose is defaultToolbox for a command that cannot wait for a toolbox to
@@ -170,6 +177,6 @@ func announced(env *Env, boxFile string, name toolbox.Name) error {
 	if err != nil {
 		return err
 	}
-	args := append([]string{"tbx-box", "session", push, pop, self}, again(os.Args[1:])...)
+	args := append([]string{"tbx-box", "session", push, pop, self}, again(os.Args[1:], name)...)
 	return fmt.Errorf("%s: %w", boxFile, execve(boxFile, args, env.Environ))
 }

@@ -31,6 +31,7 @@ type Env struct {
 	Yes          bool // answer every question with yes
 	Quiet        bool // no progress
 
+	signals signals
 	session bool // the command's exit codes are those of what it runs
 
 	host    *toolbox.Host
@@ -148,6 +149,7 @@ func (e *Env) podman(ctx context.Context) (*podman.Engine, error) {
 	if err != nil {
 		return nil, err
 	}
+	e.signals.catch()
 	e.progress().Stage("waiting for podman")
 	defer e.progress().Stage("")
 	e.engine, err = podman.Connect(ctx, h.TbxRuntime())
@@ -155,7 +157,10 @@ func (e *Env) podman(ctx context.Context) (*podman.Engine, error) {
 }
 
 // Images returns podman's images.
-func (e *Env) Images(ctx context.Context) (images.Store, error) {
+func (e *Env) Images(ctx context.Context) (*imagestore.Store, error) {
+	if _, err := e.Config(); err != nil {
+		return nil, err
+	}
 	engine, err := e.podman(ctx)
 	if err != nil {
 		return nil, err

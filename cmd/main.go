@@ -6,12 +6,11 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/signal"
 	"strings"
-	"syscall"
 
 	"github.com/tbx-project/tbx/internal/escape"
 	"github.com/tbx-project/tbx/internal/fail"
+	"github.com/tbx-project/tbx/osupdate"
 	"github.com/tbx-project/tbx/toolbox"
 )
 
@@ -31,21 +30,17 @@ const (
 // Main runs tbx with its arguments, the program's name first, and returns its
 // exit code.
 func Main(args []string, in, out, errs *os.File) int {
-	// Ctrl-C and TERM end what waits, so that it can clean up after itself.
-	// A signal that the caller ignores, as nohup(1) does, stays ignored.
-	var wanted []os.Signal
-	for _, s := range []os.Signal{os.Interrupt, syscall.SIGTERM, syscall.SIGHUP} {
-		if !signal.Ignored(s) {
-			wanted = append(wanted, s)
-		}
-	}
-	ctx, stop := context.WithCancel(context.Background())
-	if len(wanted) > 0 {
-		ctx, stop = signal.NotifyContext(ctx, wanted...)
-	}
-	defer stop()
 	callHost(args[1:])
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
 	env := newEnv(in, out, errs, os.Environ())
+	env.signals = signals{cancel: cancel}
+	if isHostOrder(args) {
+		env.signals.catch()
+		err := hostOrder(ctx, args[1:], env.Getenv, out)
+		report(errs, err)
+		return exitCode(err, false)
+	}
 	root := newRoot(env)
 	root.SetArgs(args[1:])
 	root.SetIn(in)
@@ -98,6 +93,8 @@ func exitCode(err error, session bool) int {
 		return exitInterrupt
 	case session:
 		return toolbox.ExitFailed
+	case osupdate.ProblemOf(err) != nil:
+		return osupdate.ProblemOf(err).Exit
 	case errors.Is(err, fail.Usage):
 		return exitUsage
 	case errors.Is(err, fail.NotFound):

@@ -16,6 +16,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/tbx-project/tbx/hostbridge/wire"
 	"github.com/tbx-project/tbx/internal/fail"
 	"github.com/tbx-project/tbx/internal/flock"
 )
@@ -56,6 +57,7 @@ type agent struct {
 	policy  policyCache
 	prompts prompts
 	spare   chan *keeperProc // at most one, started ahead of need
+	buffers sync.Pool        // of packets
 	all     chan struct{}    // a slot for each running command
 
 	mu    sync.Mutex
@@ -102,6 +104,7 @@ func Serve(ctx context.Context, o Options) error {
 		asking:  newAsking(nil, time.Now),
 		spare:   make(chan *keeperProc, 1),
 		all:     make(chan struct{}, maxAll),
+		buffers: sync.Pool{New: func() any { return new([wire.HeaderSize + wire.MaxBody]byte) }},
 		boxes:   map[string]*served{},
 		stop:    cancel,
 	}

@@ -43,7 +43,6 @@ type Record struct {
 	Rule     string    `json:"rule,omitempty"`   // file:line
 	Answer   string    `json:"answer,omitempty"` // to a question: yes, no, nobody, too many
 	Reason   string    `json:"reason,omitempty"`
-	Pid      int       `json:"pid,omitempty"` // of the keeper
 	Exit     *int      `json:"exit,omitempty"`
 	Signal   int       `json:"signal,omitempty"`
 	Millis   *int64    `json:"ms,omitempty"`

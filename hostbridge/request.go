@@ -74,7 +74,8 @@ func (r *request) receive() error {
 	if err := awaitReadable(r.conn); err != nil {     // a silent connection shall cost no buffer
 		return errSilent
 	}
-	buf := wire.RecvBuffer()
+	buf := r.a.buffers.Get().(*[wire.HeaderSize + wire.MaxBody]byte)[:]
+	defer r.a.buffers.Put((*[wire.HeaderSize + wire.MaxBody]byte)(buf))
 	var asm wire.Assembler
 	for r.start == nil {
 		n, _, flags, _, err := r.conn.ReadMsgUnix(buf, nil)

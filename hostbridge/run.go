@@ -15,9 +15,8 @@ import (
 
 // keeperProc is a keeper process and the agent's end of its control socket.
 type keeperProc struct {
-	pid  int
+	proc *os.Process
 	sock *net.UnixConn
-	gone chan struct{} // closed when the process has ended
 }
 
 // startKeeper starts a keeper that waits for its job. It is the leader of a
@@ -54,16 +53,25 @@ func startKeeper(argv []string) (*keeperProc, error) {
 		conn.Close()
 		return nil, err
 	}
-	k := &keeperProc{pid: proc.Pid, sock: conn.(*net.UnixConn), gone: make(chan struct{})}
-	go func() {
-		proc.Wait()
-		close(k.gone)
-	}()
-	return k, nil
+	return &keeperProc{proc, conn.(*net.UnixConn)}, nil
 }
 
-// dismiss lets a keeper that has no job go.
-func (k *keeperProc) dismiss() { k.sock.Close() }
+// dismiss lets a keeper that has no job go, or one that was killed.
+func (k *keeperProc) dismiss() {
+	k.sock.Close()
+	k.proc.Wait()
+}
+
+// awaitEnd returns when the keeper has ended. The end of its socket is waited
+// for first, which costs no thread.
+func (k *keeperProc) awaitEnd() {
+	for b := make([]byte, 1); ; {
+		if n, err := k.sock.Read(b); n == 0 || err != nil {
+			break
+		}
+	}
+	k.proc.Wait()
+}
 
 // prepareKeeper starts the spare keeper, so that the next request need not
 // wait for a process to start.
@@ -80,20 +88,15 @@ func (a *agent) prepareKeeper() {
 	}
 }
 
-// takeKeeper returns the spare keeper if it is there and alive, or a new one.
+// takeKeeper returns the spare keeper if it is there, or a new one.
 func (a *agent) takeKeeper() (*keeperProc, error) {
 	defer func() { go a.prepareKeeper() }()
 	select {
 	case k := <-a.spare:
-		select {
-		case <-k.gone: // a toolbox that shares the pid namespace can kill it
-			k.dismiss()
-		default:
-			return k, nil
-		}
+		return k, nil
 	default:
+		return startKeeper(a.Keeper)
 	}
-	return startKeeper(a.Keeper)
 }
 
 // run hands an allowed request to a keeper and waits for the end of its
@@ -111,26 +114,21 @@ func (r *request) run() error {
 	if err != nil {
 		return &refusal{code: 126, reason: "the command has more arguments and variables than the bridge allows"}
 	}
-	k, err := r.a.takeKeeper()
-	if err != nil {
-		return &refusal{code: 125, reason: "the host cannot start the process that runs the command: " + err.Error(), hint: "look at: tbx doctor"}
-	}
-	defer k.sock.Close()
-	r.rec.Pid = k.pid
 	seq, err := r.log()
 	if err != nil && r.decision.Action == Ask {
-		k.dismiss()
 		return deny("the audit log cannot be written, and only what needs no question runs without: "+err.Error(), "make room on the disk")
 	}
 	begun := time.Now()
-	if err := r.handOver(k, frames); err != nil {
-		return err
+	k, err := r.handOver(frames)
+	if err != nil {
+		return &refusal{code: 125, reason: "the host cannot start the process that runs the command: " + err.Error(), hint: "see the agent's log in ~/.local/state/tbx"}
 	}
+	defer k.sock.Close()
 	if r.decision.Rule.Notify {
 		go r.tellOwner()
 	}
 	end := r.outcome(k)
-	<-k.gone // the slots are free when nothing of the command's group is left
+	k.awaitEnd() // the slots are free when nothing of the command's group is left
 	ms := time.Since(begun).Milliseconds()
 	end.Event, end.Of, end.Millis = "end", seq, &ms
 	end.BoxID, end.Box = r.box.ID, r.box.Name
@@ -138,8 +136,27 @@ func (r *request) run() error {
 	return nil
 }
 
-// handOver sends the job with the client's connection, and lets go of it.
-func (r *request) handOver(k *keeperProc, frames []wire.Frame) error {
+// handOver gives the job and the client's connection to a keeper, and lets go of
+// the connection. The spare one may be dead: a toolbox that shares the pid
+// namespace can kill it.
+func (r *request) handOver(frames []wire.Frame) (*keeperProc, error) {
+	for try := 0; ; try++ {
+		k, err := r.a.takeKeeper()
+		if err != nil {
+			return nil, err
+		}
+		if err = r.sendJob(k, frames); err == nil {
+			r.conn.Close()
+			return k, nil
+		}
+		k.dismiss()
+		if try == 3 {
+			return nil, err
+		}
+	}
+}
+
+func (r *request) sendJob(k *keeperProc, frames []wire.Frame) error {
 	raw, err := r.conn.SyscallConn()
 	if err != nil {
 		return err
@@ -153,16 +170,12 @@ func (r *request) handOver(k *keeperProc, frames []wire.Frame) error {
 			_, sendErr = k.sock.Write(f.Append(nil))
 		}
 	}
-	if err := errors.Join(err, sendErr); err != nil {
-		return &refusal{code: 125, reason: "the process that runs the command has ended: " + err.Error(), hint: "try again"}
-	}
-	r.conn.Close()
-	return nil
+	return errors.Join(err, sendErr)
 }
 
 // outcome reads what the keeper reports of the command.
 func (r *request) outcome(k *keeperProc) Record {
-	buf := wire.RecvBuffer()[:16<<10]
+	buf := make([]byte, wire.HeaderSize+3*wire.MaxText)
 	for {
 		n, err := k.sock.Read(buf)
 		if err != nil || n == 0 {

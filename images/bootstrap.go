@@ -81,11 +81,11 @@ func Bootstrap(ctx context.Context, store Store, ch Choice, opts BootstrapOption
 		return Image{}, fmt.Errorf("bootstrap %s: %w", ch.Local, err)
 	}
 	defer lock.Close()
-	tmp, err := scratch(ctx, opts.TempDir)
+	tmp, err := scratch(opts.TempDir)
 	if err != nil {
 		return Image{}, fmt.Errorf("bootstrap %s: %w", ch.Local, err)
 	}
-	defer os.RemoveAll(tmp)
+	defer discard(tmp)
 
 	run := debootstrapRun{ch: ch, tmp: tmp, include: append(append([]string{}, b.Include...), opts.Include...), progress: progress, packages: map[string]string{}}
 	img, err := run.into(ctx, store)
@@ -100,7 +100,7 @@ func Bootstrap(ctx context.Context, store Store, ch Choice, opts BootstrapOption
 
 // scratch makes a directory for one bootstrap and removes those of dead ones:
 // the caller holds the lock, so that every other one is dead.
-func scratch(ctx context.Context, base string) (string, error) {
+func scratch(base string) (string, error) {
 	if base == "" {
 		base = os.Getenv("TMPDIR")
 	}
@@ -114,17 +114,22 @@ func scratch(ctx context.Context, base string) (string, error) {
 		if err != nil || !fi.IsDir() || int(fi.Sys().(*syscall.Stat_t).Uid) != os.Getuid() {
 			continue // somebody else's, in a directory that is everybody's
 		}
-		if os.RemoveAll(dir) != nil {
-			// Its files belong to subordinate ids; podman can become their root.
-			// What that leaves too only costs disk, and is tried again next time.
-			_ = exec.CommandContext(ctx, "podman", "unshare", "rm", "-rf", "--one-file-system", dir).Run()
-		}
+		discard(dir)
 	}
 	dir, err := os.MkdirTemp(base, prefix)
 	if err != nil {
 		return "", err
 	}
 	return dir, os.Chmod(dir, 0o711) // the tool's root is another user outside
+}
+
+// discard removes a scratch directory. Where the tool was killed, its files
+// belong to subordinate ids, whose root podman can become. What that leaves too
+// only costs disk, and is tried again next time.
+func discard(dir string) {
+	if os.RemoveAll(dir) != nil {
+		_ = exec.Command("podman", "unshare", "rm", "-rf", "--one-file-system", dir).Run()
+	}
 }
 
 // debootstrapRun is one run of mmdebstrap(1).
@@ -199,6 +204,9 @@ func (r *debootstrapRun) into(ctx context.Context, store Store) (Image, error) {
 	return img, nil
 }
 
+// undoTime is how long a tool that was told to end may take to undo its work.
+const undoTime = 5 * time.Second
+
 // run starts the tool and gives what it writes to out.
 func (r *debootstrapRun) run(ctx context.Context, out io.Writer) error {
 	cmd := exec.CommandContext(ctx, r.ch.Bootstrap.Tool, r.args()...)
@@ -208,10 +216,16 @@ func (r *debootstrapRun) run(ctx context.Context, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	// It undoes its own work on SIGTERM; its helpers are in its group.
+	// On SIGTERM it undoes its own work, unless that comes between two of its
+	// helpers: then it goes on, and its whole group is killed. Nobody may write
+	// any more when its directory goes.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGTERM}
-	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGTERM) }
-	cmd.WaitDelay = 20 * time.Second // removing half a gigabyte takes a while
+	group := func(sig syscall.Signal) error { return syscall.Kill(-cmd.Process.Pid, sig) }
+	var last *time.Timer
+	cmd.Cancel = func() error {
+		last = time.AfterFunc(undoTime, func() { _ = group(syscall.SIGKILL) }) // it may be gone
+		return group(syscall.SIGTERM)
+	}
 	if err := cmd.Start(); err != nil {
 		return err
 	}
@@ -219,7 +233,11 @@ func (r *debootstrapRun) run(ctx context.Context, out io.Writer) error {
 	for lines.Scan() {
 		r.heard(lines.Text())
 	}
-	if err := cmd.Wait(); err != nil {
+	err = cmd.Wait()
+	if last != nil {
+		last.Stop()
+	}
+	if err != nil {
 		return fail.Wrap(nil, err, "%s%s", r.ch.Bootstrap.Tool, said(r.tail)).
 			Hint("it takes packages from: %s", r.sources()[0])
 	}

@@ -70,23 +70,45 @@ func (m *Manager) Create(ctx context.Context, o CreateOptions) error {
 	if err := checkSources(p); err != nil {
 		return err
 	}
+	killed, _ := loadSpec(m.Host.Dirs.Config, o.Name) // of a create on which podman may still be at work
 	if err := saveSpec(m.Host.Dirs.Config, o.Name, s); err != nil {
 		return err
 	}
 	m.stage("creating toolbox %s from %s", o.Name, o.Image)
 	id, err := e.Create(ctx, p)
-	if err != nil {
+	if errors.Is(err, fail.Exists) && m.halfMade(ctx, e, o.Name) {
+		if err = e.Remove(ctx, string(o.Name), true); err == nil {
+			id, err = e.Create(ctx, p)
+		}
+	}
+	switch {
+	case err == nil:
+	case errors.Is(err, fail.Exists) && killed != nil:
+		return errors.Join(existsError(o.Name), saveSpec(m.Host.Dirs.Config, o.Name, killed))
+	case errors.Is(err, fail.Exists):
+		return errors.Join(existsError(o.Name), removeSpec(m.Host.Dirs.Config, o.Name))
+	default:
 		if ctx.Err() == nil { // else podman may still be at it: the next call will see
 			removeSpec(m.Host.Dirs.Config, o.Name)
-		}
-		if errors.Is(err, fail.Exists) {
-			return existsError(o.Name)
 		}
 		return fail.Wrap(nil, err, "toolbox %s cannot be created", o.Name)
 	}
 	join.Forget(m.Host.TbxRuntime(), string(o.Name))
 	m.warnOfVFS(ctx, e, id)
 	return nil
+}
+
+// halfMade says whether name is taken by what a podman that was killed left in
+// its storage, which no podman knows as a container: not by one that appears as
+// soon as podman has finished it.
+func (m *Manager) halfMade(ctx context.Context, e Engine, name Name) bool {
+	const finished, poll = 3 * time.Second, 50 * time.Millisecond
+	for begin := time.Now(); time.Since(begin) < finished && ctx.Err() == nil; time.Sleep(poll) {
+		if _, err := e.Inspect(ctx, string(name)); !errors.Is(err, fail.NotFound) {
+			return false
+		}
+	}
+	return ctx.Err() == nil
 }
 
 // warnOfVFS tells a user whose podman copies whole images for every container,
@@ -99,20 +121,27 @@ func (m *Manager) warnOfVFS(ctx context.Context, e Engine, id string) {
 	}
 }
 
+// mustNotExist makes sure that name is free, for a container and for a
+// specification: one that is kept under it may be of a toolbox that podman
+// renamed behind tbx's back, which would be lost with it.
 func (m *Manager) mustNotExist(ctx context.Context, e Engine, name Name) error {
 	c, err := e.Inspect(ctx, string(name))
 	switch {
-	case errors.Is(err, fail.NotFound):
-		return nil
-	case err != nil:
+	case err == nil && c.Name == string(name): // else podman found it as the beginning of an id
+		if b := m.box(c); !b.Managed() && !b.Toolbx() {
+			return fail.New(fail.Exists, "the name %s is taken by a container that is not a toolbox", name).Hint("choose another name")
+		}
+		return existsError(name)
+	case err != nil && !errors.Is(err, fail.NotFound):
 		return err
-	case c.Name != string(name):
-		return nil // podman found it as the beginning of an id
+	case !m.leftover(name):
+		return nil
 	}
-	if b := m.box(c); !b.Managed() && !b.Toolbx() {
-		return fail.New(fail.Exists, "the name %s is taken by a container that is not a toolbox", name).Hint("choose another name")
+	all, err := e.List(ctx)
+	if err == nil {
+		m.followRename(name, all)
 	}
-	return existsError(name)
+	return err
 }
 
 func existsError(name Name) error {

@@ -64,6 +64,7 @@ type EnvOptions struct {
 	Dir    string   // working directory inside
 	Shell  string   // login shell inside; empty: none
 	Bridge []string // NAME=VALUE of the bridge to the host, if it works
+	Prompt string   // what the shell's prompt shows, %s for the name; empty: nothing
 }
 
 // SessionEnv composes the environment of a session from the container's and the
@@ -81,8 +82,8 @@ func SessionEnv(r *join.Record, caller []string, o EnvOptions) []string {
 		env.set("PATH", env.get("PATH")+":"+ShimDir)
 	}
 	env.set("TBX_TOOLBOX", r.Name)
-	if r.Prompt != "" {
-		env.set("TBX_PROMPT", strings.ReplaceAll(r.Prompt, "%s", r.Name))
+	if o.Prompt != "" {
+		env.set("TBX_PROMPT", strings.ReplaceAll(o.Prompt, "%s", r.Name))
 	}
 	if dirs := env.get("TERMINFO_DIRS"); r.HostFiles && !slices.Contains(r.Without, Terminfo) && dirs != terminfoDirs {
 		env.set("TERMINFO_DIRS", dirs+terminfoDirs)

@@ -35,7 +35,11 @@ func (m *Manager) initConfig(b *Box) boxinit.Config {
 		Hostname:   h.Hostname,
 		HostHome:   h.HomeLink,
 		RuntimeDir: boxRuntimeDir(h),
+		NoDevices:  !s.Has(Devices),
 		Files:      m.Files,
+	}
+	if s.Has(Home) && s.Home == "" {
+		cfg.HomeOnHost = h.RealHome
 	}
 	if s.Hostname != "" {
 		cfg.Hostname = s.Hostname

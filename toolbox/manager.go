@@ -111,23 +111,37 @@ func (m *Manager) box(c *Container) *Box {
 func (m *Manager) notFound(ctx context.Context, e Engine, name Name) error {
 	join.Forget(m.Host.TbxRuntime(), string(name))
 	err := fail.New(fail.NotFound, "there is no toolbox %s", name)
-	s, serr := loadSpec(m.Host.Dirs.Config, name)
 	all, lerr := e.List(ctx)
 	if lerr != nil {
 		return err.Hint("create it with: tbx create %s", name)
 	}
+	if now := m.followRename(name, all); now != "" {
+		return err.Hint("it is called %s now", now)
+	}
 	var names []string
 	for i := range all {
-		if serr == nil && all[i].Labels[LabelID] == s.ID {
-			m.box(&all[i]) // moves the specification
-			return err.Hint("it is called %s now", all[i].Name)
-		}
 		names = append(names, all[i].Name)
 	}
 	if near := nearest.Names(string(name), names); len(near) > 0 {
 		err.Hint("did you mean %s?", strings.Join(near, ", "))
 	}
 	return err.Hint("create it with: tbx create %s", name)
+}
+
+// followRename moves the specification that is kept under name to the name that
+// podman gave its container since, and returns that, or "".
+func (m *Manager) followRename(name Name, all []Container) string {
+	s, err := loadSpec(m.Host.Dirs.Config, name)
+	if err != nil {
+		return ""
+	}
+	for i := range all {
+		if all[i].Labels[LabelID] == s.ID && all[i].Name != string(name) {
+			m.box(&all[i])
+			return all[i].Name
+		}
+	}
+	return ""
 }
 
 // List returns all toolboxes, tbx's own and Toolbx's, by name.

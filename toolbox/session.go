@@ -13,6 +13,8 @@ import (
 	"strings"
 	"syscall"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/tbx-project/tbx/internal/fail"
 	"github.com/tbx-project/tbx/toolbox/join"
 )
@@ -53,11 +55,12 @@ type SessionOptions struct {
 
 // Prepared is a session that is about to begin.
 type Prepared struct {
-	Record *join.Record
-	Bridge []string     // variables of the bridge to the host; with them come the shims, last in PATH
-	target *join.Target // nil: by podman
-	host   *Host
-	opts   SessionOptions
+	Record  *join.Record
+	Bridge  []string     // variables of the bridge to the host; with them come the shims, last in PATH
+	target  *join.Target // nil: by podman
+	manager *Manager
+	host    *Host
+	opts    SessionOptions
 }
 
 // Open finds the toolbox, starts it where it must, and returns a session. A
@@ -67,39 +70,52 @@ func (m *Manager) Open(ctx context.Context, name Name, o SessionOptions) (*Prepa
 	if r, err := join.Load(dir, string(name)); err == nil {
 		t, err := r.Open(dir)
 		if err == nil {
-			return &Prepared{Record: r, target: t, host: m.Host, opts: o}, nil
+			return &Prepared{Record: r, target: t, manager: m, host: m.Host, opts: o}, nil
 		}
 		m.debug("toolbox %s is not as recorded: %v", name, err)
 		if errors.Is(err, join.ErrPaused) {
 			return nil, pausedError(name)
 		}
 	}
-	r, err := m.Start(ctx, name) // knows what is different, and puts it right
-	if err != nil {
-		return nil, err
+	p := &Prepared{manager: m, host: m.Host, opts: o}
+	return p, p.start(ctx, name)
+}
+
+// start has the toolbox started, which knows what is different and puts it
+// right, and opens it anew.
+func (p *Prepared) start(ctx context.Context, name Name) error {
+	var err error
+	if p.Record, err = p.manager.Start(ctx, name); err != nil {
+		return err
 	}
-	p := &Prepared{Record: r, host: m.Host, opts: o}
-	if p.target, err = r.Open(dir); err != nil {
-		m.debug("toolbox %s is entered by podman exec: %v", name, err)
+	if p.target, err = p.Record.Open(p.host.TbxRuntime()); err != nil {
+		p.manager.debug("toolbox %s is entered by podman exec: %v", name, err)
 		p.target = nil
 	}
-	return p, nil
+	return nil
 }
 
 // Exec becomes the session: on success it does not return.
-func (p *Prepared) Exec() error {
-	if p.target == nil {
-		return p.byPodman()
+func (p *Prepared) Exec(ctx context.Context) error {
+	for again := true; p.target != nil; again = false {
+		s, err := p.session()
+		if err != nil {
+			return err
+		}
+		err = p.target.Exec(s, p.host.RuntimeDir)
+		switch {
+		case !errors.Is(err, join.ErrStale):
+			return err
+		case !again:
+			p.target = nil
+			continue
+		}
+		p.manager.debug("toolbox %s cannot be joined: %v", p.Record.Name, err)
+		if err := p.start(ctx, Name(p.Record.Name)); err != nil { // it was stopped in this moment, perhaps
+			return err
+		}
 	}
-	s, err := p.session()
-	if err != nil {
-		return err
-	}
-	err = p.target.Exec(s, p.host.RuntimeDir)
-	if errors.Is(err, join.ErrStale) {
-		return p.byPodman()
-	}
-	return err
+	return p.byPodman()
 }
 
 // session composes what join runs, and refuses what cannot work while there is
@@ -110,7 +126,7 @@ func (p *Prepared) session() (*join.Session, error) {
 		return nil, err
 	}
 	r, o := p.Record, p.opts
-	env := SessionEnv(r, p.host.Env, EnvOptions{Set: o.Set, Block: o.Block, Root: o.Root, Dir: dir, Shell: p.shell(), Bridge: p.Bridge})
+	env := SessionEnv(r, p.host.Env, EnvOptions{Set: o.Set, Block: o.Block, Root: o.Root, Dir: dir, Shell: p.shell(), Prompt: p.manager.Prompt, Bridge: p.Bridge})
 	args, err := p.command()
 	if err != nil {
 		return nil, err
@@ -185,10 +201,11 @@ func sameDir(a, b string) bool {
 }
 
 // checkDescriptors sees to it that the descriptors to be preserved are open.
-// They reach the command by themselves: nothing closes them on the way.
+// They reach the command by themselves: nothing closes them on the way. What is
+// closed on exec is tbx's own, which took the number because it was free.
 func checkDescriptors(n int) error {
 	for fd := 3; fd < 3+n; fd++ {
-		if _, err := os.Stat("/proc/self/fd/" + strconv.Itoa(fd)); err != nil {
+		if flags, err := unix.FcntlInt(uintptr(fd), unix.F_GETFD, 0); err != nil || flags&unix.FD_CLOEXEC != 0 {
 			return &ExitError{ExitFailed, fail.New(fail.Usage, "descriptor %d cannot be preserved: it is not open", fd)}
 		}
 	}
@@ -225,7 +242,7 @@ func (p *Prepared) byPodman() error {
 	if o.PreserveFDs > 0 {
 		args = append(args, "--preserve-fds", strconv.Itoa(o.PreserveFDs))
 	}
-	for _, kv := range SessionEnv(r, p.host.Env, EnvOptions{Set: o.Set, Block: o.Block, Root: o.Root, Dir: dir, Shell: p.shell(), Bridge: p.Bridge}) {
+	for _, kv := range SessionEnv(r, p.host.Env, EnvOptions{Set: o.Set, Block: o.Block, Root: o.Root, Dir: dir, Shell: p.shell(), Prompt: p.manager.Prompt, Bridge: p.Bridge}) {
 		if !slices.Contains(r.Env, kv) {
 			args = append(args, "--env", kv)
 		}

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/BurntSushi/toml"
@@ -93,6 +94,19 @@ func loadSpec(configDir string, name Name) (*Spec, error) {
 		return nil, fail.New(fail.Unable, "%s was written by a newer tbx (version %d, this one knows %d)", path, s.Version, SpecVersion).Hint("update tbx")
 	}
 	return &s, nil
+}
+
+// removeTorn removes what a write of the specification that was killed left.
+// Nobody else may be writing it.
+func removeTorn(configDir string, name Name) {
+	path := specFile(configDir, name)
+	files, _ := os.ReadDir(filepath.Dir(path))
+	for _, f := range files {
+		random, ok := strings.CutPrefix(f.Name(), "."+filepath.Base(path)+".")
+		if ok && strings.Trim(random, "0123456789") == "" {
+			removeFile(filepath.Join(filepath.Dir(path), f.Name()))
+		}
+	}
 }
 
 func removeSpec(configDir string, name Name) error {

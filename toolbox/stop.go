@@ -39,19 +39,36 @@ func (m *Manager) Stop(ctx context.Context, name Name, grace time.Duration) (sto
 // stop stops a container that runs, or of which podman believes so.
 func (m *Manager) stop(ctx context.Context, e Engine, b *Box, grace time.Duration) error {
 	join.Forget(m.Host.TbxRuntime(), string(b.Name))
-	switch {
-	case !alive(b.PID):
-		if err := e.Bury(ctx, b.ID); err != nil {
-			return err
-		}
-		m.settle(ctx, e, b.ID)
-	case b.Managed() && !m.hasCgroup(b):
+	if alive(b.PID) && b.Managed() && !m.hasCgroup(b) {
 		m.sweep(b, grace)
-		m.settle(ctx, e, b.ID)
 	}
-	if err := e.Stop(ctx, b.ID, grace); err != nil {
-		return fail.Wrap(nil, err, "toolbox %s cannot be stopped", b.Name).Hint("see what runs in it with: podman top %s", b.Name)
+	if err := m.bury(ctx, e, b); err != nil {
+		return err
 	}
+	stopErr := e.Stop(ctx, b.ID, grace)
+	if err := m.bury(ctx, e, b); err != nil {
+		return err
+	}
+	if stopErr == nil {
+		return nil
+	}
+	// podman 5 reports the death of a monitor as a failure to stop.
+	if c, err := e.Inspect(ctx, b.ID); err == nil && !(&Box{Container: *c}).runs() {
+		return nil
+	}
+	return fail.Wrap(nil, stopErr, "toolbox %s cannot be stopped", b.Name).Hint("see what runs in it with: podman top %s", b.Name)
+}
+
+// bury sees to it that podman knows when the container's first process has
+// ended. Its monitor says so, unless that is gone too.
+func (m *Manager) bury(ctx context.Context, e Engine, b *Box) error {
+	if alive(b.PID) {
+		return nil
+	}
+	if err := e.Bury(ctx, b.ID); err != nil {
+		return err
+	}
+	m.settle(ctx, e, b.ID)
 	return nil
 }
 
@@ -127,6 +144,7 @@ func (m *Manager) Remove(ctx context.Context, name Name, force bool) error {
 func (m *Manager) forget(name Name) error {
 	join.Forget(m.Host.TbxRuntime(), string(name))
 	removeFile(m.logFile(name))
+	removeTorn(m.Host.Dirs.Config, name)
 	return removeSpec(m.Host.Dirs.Config, name)
 }
 

@@ -20,14 +20,19 @@ import (
 	"github.com/tbx-project/tbx/internal/fail"
 )
 
+// debian12 is what --distro debian:12 comes to.
+func debian12() (images.Choice, error) {
+	cat, err := images.LoadCatalogue()
+	if err != nil {
+		return images.Choice{}, err
+	}
+	return cat.Resolve(images.Request{Distro: "debian:12"}, images.HostOS{})
+}
+
 // No registry answers, so Ensure offers to make Debian from its package mirror.
 func TestEnsureBootstrapsDebianWithoutRegistry(t *testing.T) {
 	m := newMachine(t, "[[registry]]\nlocation = \"docker.io\"\nblocked = false\n[[registry.mirror]]\nlocation = \"127.0.0.1:9\"\n")
-	cat, err := images.LoadCatalogue()
-	if err != nil {
-		t.Fatal(err)
-	}
-	ch, err := cat.Resolve(images.Request{Distro: "debian", Release: "12"}, images.HostOS{})
+	ch, err := debian12()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -83,7 +88,7 @@ func TestEnsureBootstrapsDebianWithoutRegistry(t *testing.T) {
 // A mirror whose signature the keyring does not hold is refused.
 func TestBootstrapRefusesAnUnknownSigner(t *testing.T) {
 	m := newMachine(t, "")
-	cat, err := images.LoadCatalogue(images.Override{Path: "o", Data: []byte("[distro.debian.bootstrap]\nkeyrings = [\"/usr/share/keyrings/nodesource.gpg\", \"/dev/null\"]\n")})
+	cat, err := images.LoadCatalogue(images.Override{Path: "o", Data: []byte("[distro.debian.bootstrap]\nkeyrings = [\"/usr/share/keyrings/debian-archive-removed-keys.gpg\"]\n")})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -110,11 +115,7 @@ func TestMain(m *testing.M) {
 
 func bootstrapUntilKilled(socket string) int {
 	store := podman.New(client(socket))
-	cat, err := images.LoadCatalogue()
-	if err != nil {
-		return 1
-	}
-	ch, err := cat.Resolve(images.Request{Distro: "debian:12"}, images.HostOS{})
+	ch, err := debian12()
 	if err != nil {
 		return 1
 	}
@@ -151,11 +152,7 @@ func TestBootstrapKilled(t *testing.T) {
 	if list, err := m.store.List(context.Background()); err != nil || len(list) > 0 {
 		t.Errorf("store %+v, %v", list, err)
 	}
-	cat, err := images.LoadCatalogue()
-	if err != nil {
-		t.Fatal(err)
-	}
-	ch, err := cat.Resolve(images.Request{Distro: "debian:12"}, images.HostOS{})
+	ch, err := debian12()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -168,5 +165,30 @@ func TestBootstrapKilled(t *testing.T) {
 	}
 	if left, _ := filepath.Glob(tmp + "/*"); left != nil {
 		t.Errorf("left %s", left)
+	}
+}
+
+// Ctrl-C in the middle leaves nothing in the store and nothing on disk.
+func TestBootstrapCanceled(t *testing.T) {
+	m := newMachine(t, "")
+	tmp := m.open("tmp")
+	ch, err := debian12()
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	_, err = images.Bootstrap(ctx, m.store, ch, images.BootstrapOptions{StateDir: t.TempDir(), TempDir: tmp}, func(e images.Event) {
+		if strings.HasPrefix(e.Text, "installing essential packages") {
+			cancel()
+		}
+	})
+	if !errors.Is(err, context.Canceled) {
+		t.Errorf("error %v", err)
+	}
+	if left, _ := filepath.Glob(tmp + "/*"); left != nil {
+		t.Errorf("left %s", left)
+	}
+	if list, err := m.store.List(context.Background()); err != nil || len(list) > 0 {
+		t.Errorf("store %+v, %v", list, err)
 	}
 }

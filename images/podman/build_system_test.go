@@ -16,7 +16,7 @@ func TestBuild(t *testing.T) {
 	m := newMachine(t, "")
 	// Builds in a lab without a cgroup of the user's own need no container.
 	t.Setenv("BUILDAH_ISOLATION", "chroot")
-	m.run("podman", "import", "--quiet", "--change", `CMD ["/bin/bash"]`, "/srv/debian12.tar", "localhost/debian:12")
+	m.run("podman", "import", "--quiet", "--change", `CMD ["/bin/bash"]`, debianTar(), "localhost/debian:12")
 	state := t.TempDir()
 	build := func(text string) (images.Image, events, error) {
 		t.Helper()
@@ -75,7 +75,7 @@ func TestBuild(t *testing.T) {
 func TestDebianRecipe(t *testing.T) {
 	m := newMachine(t, "")
 	t.Setenv("BUILDAH_ISOLATION", "chroot")
-	m.run("podman", "import", "--quiet", "--change", `CMD ["/bin/bash"]`, "/srv/debian12.tar", "localhost/debian:12")
+	m.run("podman", "import", "--quiet", "--change", `CMD ["/bin/bash"]`, debianTar(), "localhost/debian:12")
 	b, err := images.NewBuild("../containerfiles/debian", "", map[string]string{"BASE": "localhost/debian:12"})
 	if err != nil {
 		t.Fatal(err)

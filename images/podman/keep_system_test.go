@@ -93,7 +93,7 @@ func TestKeepHouse(t *testing.T) {
 // Preparing is what doubles an image's size on disk, and only the first time.
 func TestPrepareDoublesTheSizeOnce(t *testing.T) {
 	m := newMachine(t, "")
-	m.run("podman", "import", "--quiet", "--change", `CMD ["/bin/bash"]`, "/srv/debian12.tar", "localhost/debian:12")
+	m.run("podman", "import", "--quiet", "--change", `CMD ["/bin/bash"]`, debianTar(), "localhost/debian:12")
 	ctx := context.Background()
 	var sizes []int64
 	for range 3 {

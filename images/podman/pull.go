@@ -194,8 +194,8 @@ func (w *pullWatch) heard(line pullLine) {
 	default:
 		if line.Stream != "" {
 			w.progress.Report(images.Event{Stage: images.StageDownload, Text: strings.TrimSpace(line.Stream)})
-			w.quiet.Reset(w.limit)
 		}
+		w.quiet.Reset(w.limit) // whatever it is, it is not silence
 		return
 	}
 	if w.layers[line.ID] == nil {

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"net/http"
 	"os"
+	"os/exec"
 	"slices"
 	"strings"
 	"testing"
@@ -21,7 +22,7 @@ import (
 // pushDebian puts a real Debian into the registry, and empties the store.
 func pushDebian(m *machine, r *registry) (ref string) {
 	m.t.Helper()
-	return push(m, r, "/srv/debian12.tar", "debian:12", "--change", `CMD ["/bin/bash"]`)
+	return push(m, r, debianTar(), "debian:12", "--change", `CMD ["/bin/bash"]`)
 }
 
 // pushSmall does so with an image of one file.
@@ -247,3 +248,29 @@ func TestPullFromAFailingRegistry(t *testing.T) {
 
 // pass gives the request to the real registry.
 func pass(r *registry, w http.ResponseWriter, req *http.Request) { r.forward.ServeHTTP(w, req) }
+
+// The disk is full before the image is here: it says so, leaves no image, and
+// the same pull works when there is room.
+func TestPullOntoAFullDisk(t *testing.T) {
+	m := newMachine(t, "")
+	r := newRegistry(t, m, false)
+	debian := pushDebian(m, r)
+	m.service.Process.Kill()
+	graph := m.path("graph")
+	// Mounted where podman's own processes live, beyond the test's.
+	m.run("podman", "unshare", "sh", "-c", "umount -l $0/overlay; mount -t tmpfs -o size=100m,mode=755 tbx-test $0", graph)
+	t.Cleanup(func() { exec.Command("podman", "unshare", "umount", "-l", graph).Run() })
+	m.serve()
+	ctx := context.Background()
+	_, err := m.store.Pull(ctx, debian, images.PullOptions{}, nil)
+	if !errors.Is(err, images.ErrDiskFull) || !errors.Is(err, fail.Unable) {
+		t.Errorf("error %v", err)
+	}
+	if list, err := m.store.List(ctx); err != nil || len(list) > 0 {
+		t.Errorf("store %+v, %v", list, err)
+	}
+	m.run("podman", "unshare", "mount", "-o", "remount,size=1g", graph)
+	if _, err := m.store.Pull(ctx, debian, images.PullOptions{}, nil); err != nil {
+		t.Errorf("with room: %v", err)
+	}
+}

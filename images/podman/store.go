@@ -1,10 +1,11 @@
 // Package podman implements images.Store over the REST service of podman 4.3
-// and later, through the connection that the podman bindings made.
+// and later, and with the podman command for the two things that the service
+// cannot do: a pull under another signature policy, and a build.
 //
-// It takes from the bindings only the connection and the error model, and
-// declares the few fields that it reads: their images and specgen packages
-// would cost every start of tbx 2 ms of initialisers, and they drop the bytes
-// of a pull. It must not start a service or choose a socket.
+// Of the bindings it takes only the error model, and declares the few fields
+// that it reads: their images package drops the bytes of a pull, and it and
+// specgen cost every start 2 ms of initialisers. It must not start a service or
+// choose a socket.
 package podman
 
 import (

@@ -47,6 +47,7 @@ func newMachine(t *testing.T, registries string) *machine {
 	m.write("storage.conf", "[storage]\ndriver = \"overlay\"\nrootless_storage_path = \""+dir+"/graph\"\nrunroot = \""+dir+"/run\"\n")
 	for name, value := range map[string]string{
 		"HOME": m.path("home"), "CONTAINERS_STORAGE_CONF": m.path("storage.conf"), "CONTAINERS_REGISTRIES_CONF": m.path("registries.conf"),
+		"TMPDIR": m.open("tmpdir"), // a podman that is killed leaves its downloads there
 	} {
 		t.Setenv(name, value)
 	}
@@ -158,3 +159,6 @@ func (m *machine) open(name string) string {
 	}
 	return m.path(name)
 }
+
+// debianTar is the root file system of the real Debian that tests/lab/image made.
+func debianTar() string { return filepath.Join(os.Getenv("TBX_IMAGES"), "debian.tar") }

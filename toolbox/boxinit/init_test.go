@@ -167,7 +167,7 @@ func TestLoginShell(t *testing.T) {
 func TestSudo(t *testing.T) {
 	root := tree(t, map[string]string{"/etc/doas.d/": ""})
 	set(t, root, jane())
-	if got := read(t, root+"/etc/sudoers.d/tbx"); !strings.HasSuffix(got, "\n#1000 ALL=(ALL:ALL) NOPASSWD: ALL\n") {
+	if got := read(t, root+"/etc/sudoers.d/tbx"); !strings.Contains(got, "\n#1000 ALL=(ALL:ALL) NOPASSWD: ALL\n") || !strings.Contains(got, "\nDefaults:#1000 env_keep += TERMINFO_DIRS\n") {
 		t.Errorf("sudoers: %q", got)
 	}
 	if fi, err := os.Stat(root + "/etc/sudoers.d/tbx"); err != nil || fi.Mode().Perm() != 0o440 {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -32,6 +33,34 @@ func (b *box) attachHostView() error {
 	return nil
 }
 
+// trimHome takes the mounts of podman's storage out of the home, where podman's
+// own namespace has one for every other container that runs: the home is mounted
+// anew from the host view, which has none of them.
+func (b *box) trimHome() error {
+	home := b.cfg.HomeOnHost
+	if home == "" || b.cfg.HostTreeFD == 0 || b.root != "" {
+		return nil
+	}
+	mounts, err := readMounts()
+	if err != nil || !slices.ContainsFunc(mounts, func(m mount) bool {
+		return m.fstype == "overlay" && strings.HasPrefix(m.point, home+"/") && strings.HasSuffix(m.point, "/merged")
+	}) {
+		return err
+	}
+	tree, err := unix.OpenTree(unix.AT_FDCWD, HostView+home, unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC|unix.AT_RECURSIVE)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(tree)
+	if err := unix.Unmount(home, unix.MNT_DETACH); err != nil {
+		return err
+	}
+	if err := unix.MoveMount(tree, "", unix.AT_FDCWD, home, unix.MOVE_MOUNT_F_EMPTY_PATH); err != nil {
+		return fatal{err: fmt.Errorf("the home cannot be mounted: %w", err)}
+	}
+	return nil
+}
+
 // dropDeviceMounts removes the device nodes that podman binds one by one into a
 // privileged container. The host's whole /dev is bound below them, where
 // devices come and go.
@@ -42,6 +71,9 @@ func (b *box) dropDeviceMounts() error {
 	mounts, err := readMounts()
 	if err != nil {
 		return err
+	}
+	if b.cfg.NoDevices {
+		return dropHostDevices(mounts)
 	}
 	wholeDev := false
 	for _, m := range mounts {
@@ -59,6 +91,27 @@ func (b *box) dropDeviceMounts() error {
 	}
 	return nil
 }
+
+// dropHostDevices takes the host's devices away from a toolbox that shall have
+// none: podman gives a privileged container all of them.
+func dropHostDevices(mounts []mount) error {
+	var failed []error
+	for _, m := range mounts {
+		name, ok := strings.CutPrefix(m.point, "/dev/")
+		if !ok || slices.Contains(ownDevices, strings.SplitN(name, "/", 2)[0]) {
+			continue
+		}
+		err := unix.Unmount(m.point, unix.MNT_DETACH)
+		if err == nil {
+			err = os.Remove(m.point) // the empty file that it was mounted on
+		}
+		failed = append(failed, err)
+	}
+	return errors.Join(failed...)
+}
+
+// ownDevices are what the OCI runtime specification gives every container.
+var ownDevices = []string{"null", "zero", "full", "random", "urandom", "tty", "console", "ptmx", "pts", "shm", "mqueue"}
 
 // bindHostPaths binds directories such as /media, where disks of the host
 // appear and vanish, from the host view, which receives the host's mounts.

@@ -53,7 +53,7 @@ func (r *Record) Open(dir string) (*Target, error) {
 			err = ErrPaused
 		}
 	}
-	if err == nil && unix.PidfdSendSignal(t.pidfd, 0, nil, 0) != nil {
+	if err == nil && !t.alive() {
 		err = fmt.Errorf("%w: its first process is gone", ErrStale)
 	}
 	if err != nil {
@@ -82,6 +82,13 @@ func (r *Record) OpenUnrecorded() (*Target, error) {
 		return nil, fmt.Errorf("%w: its root cannot be opened: %w", ErrStale, err)
 	}
 	return t, nil
+}
+
+// alive says whether the first process has not ended, zombie or gone: then its
+// pidfd would be readable, pidfd_open(2).
+func (t *Target) alive() bool {
+	n, err := unix.Poll([]unix.PollFd{{Fd: int32(t.pidfd), Events: unix.POLLIN}}, 0)
+	return err == nil && n == 0
 }
 
 // Close releases the descriptors of t.

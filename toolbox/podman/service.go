@@ -58,13 +58,21 @@ func service(ctx context.Context, dir string) (string, error) {
 	}
 	path := filepath.Join(dir, "podman-"+settingsKey()+".sock")
 	pause := filepath.Join(filepath.Dir(dir), "libpod/tmp/pause.pid")
-	if !serves(path, pause) {
-		if err := launch(ctx, program, path, pause); err != nil {
+	for again := true; ; again = false {
+		found := serves(path, pause)
+		if !found {
+			if err := launch(ctx, program, path, pause); err != nil {
+				return "", err
+			}
+		}
+		err := answers(ctx, program, path)
+		if err == nil {
+			break
+		}
+		if !found || !again || dials(path) {
 			return "", err
 		}
-	}
-	if err := answers(ctx, program, path); err != nil {
-		return "", err
+		// It ended between the two looks, having been idle for long enough.
 	}
 	if _, err := os.Stat(pauseFile(path)); err != nil {
 		copyFile(pause, pauseFile(path))

@@ -70,7 +70,10 @@ func wait(child int) unix.WaitStatus {
 		case err != nil:
 			return 125 << 8
 		case status.Stopped():
-			group, gerr := unix.Getpgid(child)
+			group, err := unix.Getpgid(child)
+			if err != nil || group == unix.Getpgrp() || wasContinued(child) {
+				continue // it stopped the whole job, this process too, and that is over
+			}
 			takeTerminal(unix.Getpgrp())
 			select {
 			case <-continued: // an earlier one
@@ -78,14 +81,19 @@ func wait(child int) unix.WaitStatus {
 			}
 			unix.Kill(unix.Getpid(), unix.SIGSTOP)
 			<-continued // a stop may come after the call for it has returned
-			if gerr == nil {
-				takeTerminal(group)
-				unix.Kill(-group, unix.SIGCONT)
-			}
+			takeTerminal(group)
+			unix.Kill(-group, unix.SIGCONT)
 		default:
 			return status
 		}
 	}
+}
+
+// wasContinued says whether the child was continued since it last stopped.
+func wasContinued(child int) bool {
+	var status unix.WaitStatus
+	pid, err := unix.Wait4(child, &status, unix.WCONTINUED|unix.WNOHANG, nil)
+	return err == nil && pid == child && status.Continued()
 }
 
 // takeTerminal makes group the foreground group of the terminal on standard input.

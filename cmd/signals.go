@@ -1,0 +1,48 @@
+package cmd
+
+import (
+	"context"
+	"os"
+	"os/signal"
+	"syscall"
+)
+
+// signals lets Ctrl-C, TERM and HUP end what tbx waits for, so that it can clean
+// up after itself. Until catch is called they end tbx at once: while tbx is about
+// to become a command, a signal that is caught would be lost to both.
+type signals struct {
+	cancel  context.CancelFunc
+	channel chan os.Signal
+}
+
+// catch begins to turn signals into the end of the context. One that the caller
+// ignores, as nohup(1) does, stays ignored.
+func (s *signals) catch() {
+	if s.channel != nil {
+		return
+	}
+	var wanted []os.Signal
+	for _, sig := range []os.Signal{os.Interrupt, syscall.SIGTERM, syscall.SIGHUP} {
+		if !signal.Ignored(sig) {
+			wanted = append(wanted, sig)
+		}
+	}
+	if len(wanted) == 0 {
+		return // Notify without any would catch all
+	}
+	s.channel = make(chan os.Signal, 1)
+	signal.Notify(s.channel, wanted...)
+	go func(c chan os.Signal) {
+		if _, ok := <-c; ok {
+			s.cancel()
+		}
+	}(s.channel)
+}
+
+// release gives the signals back. What arrived before is in the context's error.
+func (s *signals) release() {
+	if s.channel != nil {
+		signal.Stop(s.channel)
+		s.channel = nil
+	}
+}
