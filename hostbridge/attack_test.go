@@ -474,6 +474,7 @@ func TestB14_WhichFileIsRun(t *testing.T) {
 	b := bridgetest.Local(t, nil)
 	fake := filepath.Join(b.Shared, "id")
 	os.WriteFile(fake, []byte("#!/bin/sh\necho evil\n"), 0o755)
+	os.Chmod(fake, 0o777) // also when root runs the tests, others can change it
 	link := filepath.Join(b.Shared, "mylink")
 	os.Symlink("/usr/bin/id", link)
 	b.Local.WritePolicy("1.toml", `
