@@ -11,7 +11,7 @@ PREFIX ?= $(HOME)/.local
 YES ?=
 
 .DEFAULT_GOAL := build
-.PHONY: build test unit system systembox lint bench try install uninstall help clean
+.PHONY: build test unit system systemroot systembox lint bench try install uninstall help clean
 
 # The same command twice: tbx without podman's bindings, which enters running toolboxes and hands everything else to
 # tbx-podman, which has them (ARCHITECTURE.md, "Three programs").
@@ -36,8 +36,11 @@ unit: ## tests that need no podman, root or network
 system: build ## tests with real podman, as an ordinary user, in the lab
 	tests/lab/system
 
+systemroot: ## tests that need root: polkitd, pkexec and sudo in a mount namespace of their own
+	$(GO) test -count=1 -tags systemroot ./osupdate/asroot
+
 systembox: build ## the same in a booted Debian with a systemd user session
-	tests/lab/system --box bookworm
+	tests/lab/system --box bookworm tests/system
 
 lint: ## formatting and shell scripts
 	@out=$$(gofmt -l $$(git ls-files '*.go')); [ -z "$$out" ] || { echo "gofmt: $$out"; exit 1; }

@@ -1,7 +1,6 @@
 package cmd
 
 import (
-	"errors"
 	"io"
 	"os"
 	"os/exec"
@@ -39,7 +38,6 @@ func selfCommand(env *Env, name toolbox.Name) *exec.Cmd {
 // in place of what is a terminal.
 func withoutTerminal(env *Env, name toolbox.Name) error {
 	cmd := selfCommand(env, name)
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = env.In, env.Out, env.Err
 	if isTerminal(env.In) {
 		cmd.Stdin = nil // nobody types for a command without a terminal
@@ -50,20 +48,8 @@ func withoutTerminal(env *Env, name toolbox.Name) error {
 	if isTerminal(env.Err) {
 		cmd.Stderr = writer{env.Err}
 	}
-	return ended(cmd.Run())
+	return toolbox.RunDetached(cmd)
 }
 
 // writer hides that it is a file, so that the child gets a pipe.
 type writer struct{ io.Writer }
-
-// ended turns how a child ended into what tbx ends with.
-func ended(err error) error {
-	var exit *exec.ExitError
-	if !errors.As(err, &exit) {
-		return err
-	}
-	if st, ok := exit.Sys().(syscall.WaitStatus); ok && st.Signaled() {
-		return &toolbox.ExitError{Code: 128 + int(st.Signal())}
-	}
-	return &toolbox.ExitError{Code: exit.ExitCode()}
-}

@@ -105,7 +105,7 @@ func (e *Env) chooseOrCreate(ctx context.Context, m *toolbox.Manager) (toolbox.N
 		return name, err
 	}
 	o := &createOptions{offered: true}
-	choice, err := e.imageChoice(o)
+	choice, err := e.imageChoice(images.Request{})
 	if err != nil {
 		return "", err
 	}

@@ -71,7 +71,10 @@ func (e *Env) completeRun(cmd *cobra.Command, args []string, word string) ([]str
 }
 
 // completeImages offers the images that are here.
-func (e *Env) completeImages(cmd *cobra.Command, _ []string, _ string) ([]string, cobra.ShellCompDirective) {
+func (e *Env) completeImages(cmd *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+	if len(args) > 0 && strings.Contains(cmd.Use, "IMAGE") && !strings.Contains(cmd.Use, "IMAGE...") {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
 	e.Quiet = true
 	engine, err := e.podman(cmd.Context())
 	if err != nil {
@@ -93,6 +96,41 @@ func (e *Env) completeDistros(*cobra.Command, []string, string) ([]string, cobra
 	var out []string
 	for _, d := range cat.Distros {
 		out = append(out, d.Name)
+	}
+	return out, cobra.ShellCompDirectiveNoFileComp
+}
+
+// completeBootstraps offers the distributions that can be made without a registry.
+func (e *Env) completeBootstraps(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+	cat, _, err := e.Catalogue()
+	if err != nil || len(args) > 0 {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	var out []string
+	for _, d := range cat.Distros {
+		if d.Bootstrap.Tool == "" {
+			continue
+		}
+		out = append(out, d.Name)
+		for _, release := range sortedKeys(d.Bootstrap.Suites) {
+			out = append(out, cobra.CompletionWithDesc(d.Name+":"+release, d.Bootstrap.Suites[release]))
+		}
+	}
+	return out, cobra.ShellCompDirectiveNoFileComp
+}
+
+// completeScopes offers the scopes that have a key of the user's.
+func (e *Env) completeScopes(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+	if _, err := e.Host(); err != nil || len(args) > 0 {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	keys, err := e.trust().List()
+	if err != nil {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	var out []string
+	for _, k := range keys {
+		out = append(out, cobra.CompletionWithDesc(k.Scope, k.ID))
 	}
 	return out, cobra.ShellCompDirectiveNoFileComp
 }

@@ -18,13 +18,14 @@ import (
 type createOptions struct {
 	name, container        string
 	image, distro, release string
-	pull, authfile         string
-	home, hostname         string
-	volumes, env           []string
-	without                map[string]*bool
-	dryRun                 bool
-	offered                bool // the user said yes to making a toolbox from this image already
-	format                 string
+	containerfile          string
+	fetchFlags
+	home, hostname string
+	volumes, env   []string
+	without        map[string]*bool
+	dryRun         bool
+	offered        bool // the user said yes to making a toolbox from this image already
+	format         string
 }
 
 func newCreate(env *Env) *cobra.Command {
@@ -35,10 +36,14 @@ func newCreate(env *Env) *cobra.Command {
 		Long: `Make a toolbox from an image, which is fetched if it is not there.
 
 Without an image or a distribution it is the host's own distribution. Without a
-name the toolbox is called after its image, such as debian-toolbox-12.`,
+name the toolbox is called after its image, such as debian-toolbox-12.
+
+With --containerfile the image is built from that file, and again when the file or
+what it copies has changed.`,
 		Example: `  tbx create
   tbx create --distro fedora --release 42 build
   tbx create --image docker.io/library/alpine:3.20 --no-x11 tiny
+  tbx create --containerfile ./Containerfile project
   tbx create --home ~/boxes/work --volume /srv/data:/srv/data:ro work`,
 		Args: atMostOne,
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -56,13 +61,13 @@ name the toolbox is called after its image, such as debian-toolbox-12.`,
 	f.StringVarP(&o.image, "image", "i", "", "make it from this `IMAGE`")
 	f.StringVarP(&o.distro, "distro", "d", "", "make it from this `DISTRIBUTION`'s image")
 	f.StringVarP(&o.release, "release", "r", "", "`RELEASE` of the distribution")
+	f.StringVar(&o.containerfile, "containerfile", "", "make it from the image that this `FILE`, or the one in this directory, builds")
 	f.StringVarP(&o.container, "toolbox", "c", "", "the toolbox's `NAME` (also --container); the same as the argument")
 	f.StringVar(&o.home, "home", "", "use this `DIRECTORY` of the host as the home, instead of yours")
 	f.StringVar(&o.hostname, "hostname", "", "a host `NAME` of its own, instead of the host's")
 	f.StringArrayVar(&o.volumes, "volume", nil, "also mount `SOURCE:TARGET[:OPTIONS]`; may be repeated")
 	f.StringArrayVar(&o.env, "env", nil, "set `NAME=VALUE` in every session; may be repeated")
-	f.StringVar(&o.pull, "pull", "missing", "`WHEN` to ask the registry: missing, always, newer or never")
-	f.StringVar(&o.authfile, "authfile", "", "`FILE` with the registry's credentials")
+	o.fetchFlags.flags(cmd, images.PullMissing)
 	for _, i := range toolbox.Integrations() {
 		o.without[i.Key] = f.Bool("no-"+i.Key, false, "do not share "+i.What)
 	}
@@ -70,7 +75,6 @@ name the toolbox is called after its image, such as debian-toolbox-12.`,
 	formatFlag(cmd, &o.format)
 	cmd.RegisterFlagCompletionFunc("image", env.completeImages)
 	cmd.RegisterFlagCompletionFunc("distro", env.completeDistros)
-	cmd.RegisterFlagCompletionFunc("pull", cobra.FixedCompletions([]string{"missing", "always", "newer", "never"}, cobra.ShellCompDirectiveNoFileComp))
 	noCompletion(cmd, "release", "toolbox", "hostname", "volume", "env")
 	return cmd
 }
@@ -96,16 +100,16 @@ func runCreate(ctx context.Context, env *Env, o *createOptions) error {
 		if err != nil {
 			return err
 		}
-		return printJSON(env.Out, rowOf(b))
+		return printJSON(env.Out, env.rowOf(b))
 	}
 	fmt.Fprintf(env.Out, "Created toolbox: %s\nEnter it with: tbx enter %s\n", name, name)
 	return nil
 }
 
-// imageChoice says which image o means. Flags win over the configuration, and a
-// distribution on the command line over an image in the configuration.
-func (e *Env) imageChoice(o *createOptions) (images.Choice, error) {
-	r := images.Request{Distro: o.distro, Release: o.release, Image: o.image}
+// imageChoice says which image r means. What the user asked for wins over the
+// configuration, and a distribution on the command line over an image in the
+// configuration.
+func (e *Env) imageChoice(r images.Request) (images.Choice, error) {
 	if r == (images.Request{}) {
 		c, err := e.Config()
 		if err != nil {
@@ -119,14 +123,33 @@ func (e *Env) imageChoice(o *createOptions) (images.Choice, error) {
 	return e.resolve(r)
 }
 
-// request checks o and turns it into what the manager takes, all but the image.
-func (e *Env) request(o *createOptions) (toolbox.CreateOptions, images.Choice, error) {
-	if o.name != "" && o.container != "" && o.name != o.container {
-		return toolbox.CreateOptions{}, images.Choice{}, fail.New(fail.Usage, "two names are given: %s and %s", o.name, o.container)
+// source is what o makes the toolbox from: an image, or what builds one.
+func (e *Env) source(o *createOptions) (images.Choice, *images.Build, error) {
+	if err := o.check(); err != nil {
+		return images.Choice{}, nil, err
 	}
-	choice, err := e.imageChoice(o)
+	if o.containerfile == "" {
+		choice, err := e.imageChoice(images.Request{Distro: o.distro, Release: o.release, Image: o.image})
+		return choice, nil, err
+	}
+	if o.image != "" || o.distro != "" || o.release != "" {
+		return images.Choice{}, nil, fail.New(fail.Usage, "--containerfile says what the image is; --image, --distro and --release go without it")
+	}
+	if o.platform != "" {
+		return images.Choice{}, nil, fail.New(fail.Usage, "--containerfile builds for this machine; --platform goes without it")
+	}
+	b, err := images.NewBuild(o.containerfile, "", nil)
 	if err != nil {
-		return toolbox.CreateOptions{}, choice, err
+		return images.Choice{}, nil, err
+	}
+	ref, err := images.ParseRef(b.Tag)
+	return images.Choice{Reference: b.Tag, ToolboxName: ref.Base()}, &b, err
+}
+
+// request checks o and turns it into what the manager takes, all but the image.
+func (e *Env) request(o *createOptions, choice images.Choice) (toolbox.CreateOptions, error) {
+	if o.name != "" && o.container != "" && o.name != o.container {
+		return toolbox.CreateOptions{}, fail.New(fail.Usage, "two names are given: %s and %s", o.name, o.container)
 	}
 	name := o.name
 	if name == "" {
@@ -136,27 +159,37 @@ func (e *Env) request(o *createOptions) (toolbox.CreateOptions, images.Choice, e
 		name = choice.ToolboxName
 	}
 	r := toolbox.CreateOptions{Image: choice.Reference, Hostname: o.hostname, Home: o.home, Volumes: o.volumes, Env: o.env}
+	var err error
 	if r.Name, err = toolbox.ParseName(name); err != nil {
-		return r, choice, err
+		return r, err
 	}
 	for _, i := range toolbox.Integrations() {
 		if off := o.without[i.Key]; off != nil && *off {
 			r.Without = append(r.Without, i.Key)
 		}
 	}
-	return r, choice, nil
+	return r, nil
 }
 
 // create makes a toolbox, fetching its image where it must.
 func (e *Env) create(ctx context.Context, m *toolbox.Manager, o *createOptions) (toolbox.Name, error) {
-	r, choice, err := e.request(o)
+	choice, build, err := e.source(o)
+	if err != nil {
+		return "", err
+	}
+	r, err := e.request(o, choice)
 	if err != nil {
 		return "", err
 	}
 	if err := m.CheckFree(ctx, r.Name); err != nil {
 		return "", err
 	}
-	img, err := e.ensureImage(ctx, choice, o)
+	var img images.Image
+	if build != nil {
+		img, err = e.ensureBuilt(ctx, *build, o.unsignedOK)
+	} else {
+		img, err = e.ensureImage(ctx, choice, &o.fetchFlags, o.offered)
+	}
 	if err != nil {
 		return "", err
 	}
@@ -177,40 +210,6 @@ func (e *Env) create(ctx context.Context, m *toolbox.Manager, o *createOptions) 
 	return r.Name, nil
 }
 
-// ensureImage gets the image of choice.
-func (e *Env) ensureImage(ctx context.Context, choice images.Choice, o *createOptions) (images.Image, error) {
-	policy, err := images.ParsePullPolicy(o.pull)
-	if err != nil {
-		return images.Image{}, err
-	}
-	store, err := e.Images(ctx)
-	if err != nil {
-		return images.Image{}, err
-	}
-	return images.Ensure(ctx, store, choice, images.EnsureOptions{
-		Policy:    policy,
-		Pull:      images.PullOptions{AuthFile: o.authfile},
-		Ask:       func(q images.Question) (bool, error) { return e.askImage(q, o.offered) },
-		Bootstrap: images.BootstrapOptions{StateDir: e.host.Dirs.State},
-		Progress:  e.imageProgress(),
-	})
-}
-
-func (e *Env) askImage(q images.Question, offered bool) (bool, error) {
-	if offered && q.Kind == images.AskPull {
-		return true, nil
-	}
-	text := fmt.Sprintf("Image %s is not here. Download it?", q.Reference)
-	if q.Kind == images.AskBootstrap {
-		e.progress().Warn(q.Cause.Error(), "")
-		text = fmt.Sprintf("No registry can be reached. Make %s from the distribution's package mirror with %s?", q.Reference, q.Tool)
-	}
-	if err := e.ask(text); err != nil {
-		return false, err
-	}
-	return true, nil
-}
-
 // checkArch refuses an image whose programs this machine cannot run, unless the
 // kernel was told how, binfmt_misc.
 func checkArch(ref, arch string) error {
@@ -227,7 +226,11 @@ func checkArch(ref, arch string) error {
 
 // planCreate is create --dry-run.
 func (e *Env) planCreate(ctx context.Context, m *toolbox.Manager, o *createOptions) error {
-	r, choice, err := e.request(o)
+	choice, _, err := e.source(o)
+	if err != nil {
+		return err
+	}
+	r, err := e.request(o, choice)
 	if err != nil {
 		return err
 	}

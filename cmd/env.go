@@ -155,7 +155,10 @@ func (e *Env) podman(ctx context.Context) (*podman.Engine, error) {
 }
 
 // Images returns podman's images.
-func (e *Env) Images(ctx context.Context) (images.Store, error) {
+func (e *Env) Images(ctx context.Context) (*imagestore.Store, error) {
+	if _, err := e.Config(); err != nil {
+		return nil, err
+	}
 	engine, err := e.podman(ctx)
 	if err != nil {
 		return nil, err

@@ -2,43 +2,162 @@ package cmd
 
 import (
 	"fmt"
+	"slices"
+	"strings"
+	"time"
 
 	"github.com/tbx-project/tbx/images"
 )
 
-// imageProgress shows what happens to an image.
-func (e *Env) imageProgress() images.Progress {
-	stage := images.Stage("")
-	layers := map[string]images.Event{}
-	return func(ev images.Event) {
-		text := map[images.Stage]string{
-			images.StageConnect:   "asking the registry",
-			images.StageDownload:  "downloading the image",
-			images.StageUnpack:    "unpacking the image",
-			images.StageBootstrap: "making the image from the package mirror",
-			images.StagePrepare:   "preparing the image for toolboxes, once",
-			images.StageBuild:     "building the image",
-		}[ev.Stage]
-		if ev.Stage != stage {
-			stage = ev.Stage
-			e.progress().Stage(text)
+// stageText says what goes on, in the words of the display.
+var stageText = map[images.Stage]string{
+	images.StageConnect:   "asking the registry",
+	images.StageDownload:  "downloading the image",
+	images.StageUnpack:    "unpacking the image",
+	images.StageBootstrap: "making the image from the package mirror",
+	images.StagePrepare:   "preparing the image for toolboxes, once",
+	images.StageBuild:     "building the image",
+}
+
+const (
+	maxLayers  = 5                // lines of layers on a terminal
+	plainEvery = 10 * time.Second // between two lines elsewhere
+	rateOver   = 5 * time.Second  // the rate is that of this time
+)
+
+// fetchDisplay shows what happens to one image.
+type fetchDisplay struct {
+	env      *Env
+	terminal bool
+	expected int64 // bytes that the registry announced; 0: it did not
+
+	stage    images.Stage
+	layers   []images.Event // the last of each layer, in the order of their appearance
+	samples  []sample       // sums of the last rateOver
+	lastLine time.Time
+}
+
+type sample struct {
+	at   time.Time
+	done int64
+}
+
+func (e *Env) newFetchDisplay() *fetchDisplay {
+	return &fetchDisplay{env: e, terminal: isTerminal(e.Err)}
+}
+
+// event is an images.Progress.
+func (d *fetchDisplay) event(ev images.Event) { d.at(time.Now(), ev) }
+
+func (d *fetchDisplay) at(now time.Time, ev images.Event) {
+	p := d.env.progress()
+	if ev.Stage == images.StageWarning {
+		p.Warn(ev.Text, "")
+		return
+	}
+	text := stageText[ev.Stage]
+	if ev.Stage != d.stage {
+		d.stage, d.lastLine = ev.Stage, now
+		if ev.Stage == images.StagePrepare && ev.Total > 0 {
+			// The mapped layers lie beside the unmapped ones.
+			text += ": " + size(ev.Total) + " more on disk"
 		}
-		switch ev.Stage {
-		case images.StageDownload:
-			layers[ev.Layer] = ev
-			var done, total int64
-			for _, l := range layers {
-				done, total = done+l.Done, total+l.Total
-			}
-			if total > 0 {
-				e.progress().Update(fmt.Sprintf("%s: %s of %s", text, size(done), size(total)))
-			}
-		case images.StageBootstrap, images.StageBuild:
-			if ev.Text != "" {
-				e.progress().Update(text + ": " + ev.Text)
-			}
+		if ev.Stage != images.StageBuild || d.terminal { // elsewhere its own lines say it
+			p.Stage(text)
 		}
 	}
+	switch ev.Stage {
+	case images.StageDownload:
+		d.download(now, ev)
+	case images.StageBootstrap:
+		if ev.Text != "" {
+			p.Update(text + ": " + ev.Text)
+		} else if ev.Done > 0 {
+			p.Update(fmt.Sprintf("%s: %s", text, size(ev.Done)))
+		}
+	case images.StageBuild:
+		if ev.Text != "" {
+			p.Line(ev.Text)
+		}
+	}
+}
+
+// download takes what is known of one layer and shows all of them.
+func (d *fetchDisplay) download(now time.Time, ev images.Event) {
+	if ev.Layer == "" { // podman reports no bytes, only that it goes on
+		if ev.Text != "" {
+			d.env.progress().Update(stageText[ev.Stage] + ": " + ev.Text)
+		}
+		return
+	}
+	i := slices.IndexFunc(d.layers, func(l images.Event) bool { return l.Layer == ev.Layer })
+	if i < 0 {
+		i = len(d.layers)
+		d.layers = append(d.layers, images.Event{})
+	}
+	ended := ev.Text != "" && d.layers[i].Text == ""
+	d.layers[i] = ev
+	done, total := int64(0), int64(0)
+	for _, l := range d.layers {
+		done, total = done+l.Done, total+l.Total
+	}
+	d.samples = append(d.samples, sample{now, done})
+	for len(d.samples) > 2 && now.Sub(d.samples[0].at) > rateOver {
+		d.samples = d.samples[1:]
+	}
+	text := stageText[images.StageDownload] + d.sum(done, max(total, d.expected))
+	if d.terminal {
+		d.env.progress().Update(text, d.lines()...)
+		return
+	}
+	if ended {
+		bytes := ""
+		if ev.Total > 0 {
+			bytes = size(ev.Total) + ", "
+		}
+		d.env.progress().Line("tbx: layer " + ev.Layer + ": " + bytes + strings.ToLower(ev.Text))
+	}
+	if now.Sub(d.lastLine) >= plainEvery {
+		d.lastLine = now
+		d.env.progress().Line("tbx: " + text)
+	}
+}
+
+// sum writes how much there is, how fast it comes and how long it will take.
+func (d *fetchDisplay) sum(done, total int64) string {
+	if total == 0 {
+		return ""
+	}
+	text := fmt.Sprintf(": %s of %s", size(done), size(total))
+	first, last := d.samples[0], d.samples[len(d.samples)-1]
+	seconds := last.at.Sub(first.at).Seconds()
+	if bytes := last.done - first.done; seconds > 0 && bytes > 0 && done < total {
+		rate := float64(bytes) / seconds
+		left := time.Duration(float64(total-done) / rate * float64(time.Second)).Round(time.Second)
+		text += fmt.Sprintf(", %s/s, %s left", size(int64(rate)), left)
+	}
+	return text
+}
+
+// lines are those of the layers that are under way.
+func (d *fetchDisplay) lines() []string {
+	var out []string
+	more := 0
+	for _, l := range d.layers {
+		switch {
+		case l.Text != "" || l.Total == 0:
+		case len(out) == maxLayers:
+			more++
+		default:
+			const width = 20
+			n := int(width * min(l.Done, l.Total) / l.Total)
+			out = append(out, fmt.Sprintf("  %-12s  %s%s  %s of %s", l.Layer, strings.Repeat("#", n), strings.Repeat(".", width-n), size(l.Done), size(l.Total)))
+		}
+	}
+	if more > 0 {
+		out = append(out, fmt.Sprintf("  and %d more", more))
+	}
+	return out
 }
 
 // size writes a number of bytes for people, in powers of ten.

@@ -62,7 +62,7 @@ func runInspect(ctx context.Context, env *Env, arg, format string) error {
 	if err != nil {
 		return err
 	}
-	i := inspection{row: rowOf(b), PID: b.PID, ExitCode: b.ExitCode, Created: b.Created.UTC()}
+	i := inspection{row: env.rowOf(b), PID: b.PID, ExitCode: b.ExitCode, Created: b.Created.UTC()}
 	if b.SpecErr != nil {
 		return b.SpecErr
 	}
@@ -100,6 +100,8 @@ func printInspection(env *Env, i *inspection) error {
 	line("Name", i.Name)
 	line("State", state)
 	line("Image", i.Image+" ("+i.ImageID[:min(12, len(i.ImageID))]+")")
+	line("Image's digest", i.ImageDigest)
+	line("Image signed by", i.ImageSigner)
 	line("Container", i.ID)
 	line("Created", i.Created.Format(time.RFC3339))
 	line("Made by", i.Manager)

@@ -10,29 +10,33 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/tbx-project/tbx/internal/escape"
+	"github.com/tbx-project/tbx/internal/fail"
 	"github.com/tbx-project/tbx/toolbox"
 )
 
 type listOptions struct {
-	names  bool
-	format string
+	names              bool
+	images, containers bool
+	format             string
 }
 
 func newList(env *Env) *cobra.Command {
 	o := &listOptions{}
 	cmd := &cobra.Command{
-		Use:               "list [flags]",
-		Aliases:           []string{"ls"},
-		Short:             "List the toolboxes",
-		Long:              "List the toolboxes, also those that Toolbx made.",
-		Example:           "  tbx list\n  tbx list --format json | jq '.[].name'",
+		Use:     "list [flags]",
+		Aliases: []string{"ls"},
+		Short:   "List the toolboxes",
+		Long: `List the toolboxes, also those that Toolbx made. --images lists the images
+instead, as tbx image list does; with --containers too, both.`,
+		Example:           "  tbx list\n  tbx list --images\n  tbx list --format json | jq '.[].name'",
 		Args:              exactly(0, "no arguments"),
 		RunE:              func(cmd *cobra.Command, args []string) error { return runList(cmd.Context(), env, o) },
 		ValidArgsFunction: cobra.NoFileCompletions,
 	}
 	f := cmd.Flags()
 	f.BoolVarP(&o.names, "names", "n", false, "print the names only")
-	f.BoolP("containers", "c", false, "list the toolboxes; for Toolbx's sake, it is what list does")
+	f.BoolVarP(&o.images, "images", "i", false, "list the images instead, or with --containers too")
+	f.BoolVarP(&o.containers, "containers", "c", false, "list the toolboxes, which is what list does without this too")
 	formatFlag(cmd, &o.format)
 	return cmd
 }
@@ -47,9 +51,12 @@ type row struct {
 	Created time.Time  `json:"created"`
 	Started *time.Time `json:"started,omitempty"`
 	Manager string     `json:"manager"` // tbx, or toolbx for a toolbox that Toolbx made
+
+	ImageDigest string `json:"image_digest,omitempty"` // what tbx recorded when the image came
+	ImageSigner string `json:"image_signer,omitempty"`
 }
 
-func rowOf(b *toolbox.Box) row {
+func (e *Env) rowOf(b *toolbox.Box) row {
 	r := row{
 		Name: string(b.Name), ID: b.ID, State: string(b.State), Image: b.Image, ImageID: b.ImageID, Created: b.Created.UTC(), Manager: "toolbx",
 	}
@@ -60,12 +67,25 @@ func rowOf(b *toolbox.Box) row {
 	if b.Managed() {
 		r.Manager = "tbx"
 	}
+	from := e.originOf(b.ImageID)
+	r.ImageDigest, r.ImageSigner = from.Digest, from.Signer
 	return r
 }
 
 func runList(ctx context.Context, env *Env, o *listOptions) error {
 	if err := checkFormat(o.format); err != nil {
 		return err
+	}
+	if o.images && o.containers && o.format == "json" {
+		return fail.New(fail.Usage, "--format json prints one array").Hint("give --images or --containers, not both")
+	}
+	if o.images {
+		if err := runImageList(ctx, env, &imageListOptions{names: o.names, format: o.format}); err != nil || !o.containers {
+			return err
+		}
+		if !o.names {
+			fmt.Fprintln(env.Out)
+		}
 	}
 	m, err := env.Manager()
 	if err != nil {
@@ -77,7 +97,7 @@ func runList(ctx context.Context, env *Env, o *listOptions) error {
 	}
 	rows := make([]row, 0, len(all))
 	for _, b := range all {
-		rows = append(rows, rowOf(b))
+		rows = append(rows, env.rowOf(b))
 	}
 	env.progress().Close()
 	switch {

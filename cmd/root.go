@@ -32,23 +32,8 @@ it can do what you can.`,
 		Version:       Version,
 		SilenceErrors: true,
 		SilenceUsage:  true,
-		Args: func(cmd *cobra.Command, args []string) error {
-			if len(args) == 0 {
-				return nil
-			}
-			err := fail.New(fail.Usage, "there is no command %q", args[0])
-			var names []string
-			for _, c := range cmd.Commands() {
-				if c.IsAvailableCommand() {
-					names = append(append(names, c.Name()), c.Aliases...)
-				}
-			}
-			if near := nearest.Names(args[0], names); len(near) > 0 {
-				return err.Hint("did you mean: tbx %s", strings.Join(near, ", tbx "))
-			}
-			return err.Hint("tbx --help lists the commands")
-		},
-		RunE: func(cmd *cobra.Command, args []string) error { return cmd.Help() },
+		Args:          unknownCommand,
+		RunE:          func(cmd *cobra.Command, args []string) error { return cmd.Help() },
 		PersistentPreRunE: func(cmd *cobra.Command, args []string) error {
 			switch {
 			case level != "":
@@ -86,13 +71,40 @@ it can do what you can.`,
 	})
 	root.AddCommand(
 		newCreate(env), newEnter(env), newRun(env), newList(env), newStart(env), newStop(env), newRemove(env), newRename(env),
-		newInspect(env), newLogs(env), newCompletion(env),
+		newInspect(env), newLogs(env), newHost(env), newImage(env), newImageRemove(env, "rmi"), newCompletion(env),
 	)
-	for _, c := range root.Commands() {
-		c.Flags().SortFlags = false
-		c.DisableFlagsInUseLine = true
-	}
+	asWritten(root)
 	return root
+}
+
+// asWritten shows the flags and the usage lines of all commands below c as their
+// code has them.
+func asWritten(c *cobra.Command) {
+	for _, sub := range c.Commands() {
+		sub.Flags().SortFlags = false
+		sub.DisableFlagsInUseLine = true
+		asWritten(sub)
+	}
+}
+
+// unknownCommand is the Args of a command that only has subcommands: a word that
+// reaches it is none of them.
+func unknownCommand(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	path := cmd.CommandPath()
+	err := fail.New(fail.Usage, "there is no command %q", strings.TrimPrefix(path+" "+args[0], "tbx "))
+	var names []string
+	for _, c := range cmd.Commands() {
+		if c.IsAvailableCommand() {
+			names = append(append(names, c.Name()), c.Aliases...)
+		}
+	}
+	if near := nearest.Names(args[0], names); len(near) > 0 {
+		return err.Hint("did you mean: %s %s", path, strings.Join(near, ", "+path+" "))
+	}
+	return err.Hint("%s --help lists the commands", path)
 }
 
 // flagError adds the nearest flag to what the flag parser says.

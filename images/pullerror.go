@@ -74,7 +74,7 @@ func pullReason(err error) error {
 			return reason
 		}
 	}
-	text := strings.ToLower(err.Error())
+	text := strings.ReplaceAll(strings.ToLower(err.Error()), "statuscode: ", "status: ")
 	for _, known := range []struct {
 		reason error
 		says   []string
@@ -82,9 +82,9 @@ func pullReason(err error) error {
 		// First what would also match a later, more general line.
 		{ErrDiskFull, []string{"no space left on device", "disk quota exceeded"}},
 		{ErrPolicy, []string{"a signature was required", "source image rejected", "running image docker://", "is rejected by policy", "no policy.json file"}},
-		{ErrThrottled, []string{"toomanyrequests", "too many requests", "status 429", "429 too many"}},
+		{ErrThrottled, []string{"toomanyrequests", "too many requests", "status 429", "status: 429", "429 too many"}},
 		{ErrNoPlatform, []string{"no image found in manifest list", "no image found in image index"}},
-		{ErrNoManifest, []string{"manifest unknown", "name unknown", "repository name not known", "404 (not found)", "status 404", "name invalid"}},
+		{ErrNoManifest, []string{"manifest unknown", "name unknown", "repository name not known", "404 (not found)", "status 404", "status: 404", "name invalid"}},
 		{ErrDenied, []string{"unauthorized", "access to the resource is denied", "denied:", "401 (unauthorized)", "403 (forbidden)", "status: 403", "invalid username/password", "authentication required"}},
 		{ErrTLS, []string{"x509:", "tls:", "server gave http response to https client", "certificate"}},
 		{ErrCorrupt, []string{"does not match", "digest invalid", "digest verification", "invalid checksum", "digest mismatch"}},

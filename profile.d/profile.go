@@ -20,9 +20,11 @@ var fish string
 
 // Files returns the snippets with their places inside.
 func Files() []boxinit.File {
+	const bashHook = "\n[ ! -r /etc/profile.d/tbx.sh ] || . /etc/profile.d/tbx.sh # added by tbx\n"
 	const zshHook = "\n[ ! -r /etc/profile.d/tbx.zsh ] || . /etc/profile.d/tbx.zsh # added by tbx\n"
 	return []boxinit.File{
 		{Path: "/etc/profile.d/tbx.sh", Content: sh, Mode: 0o644, Needs: "/etc/profile"},
+		{Path: "/etc/bash.bashrc", Content: bashHook, Mode: 0o644, Needs: "/etc/bash.bashrc", Append: true}, // shells that are no login shells
 		{Path: "/etc/profile.d/tbx.zsh", Content: zsh, Mode: 0o644},
 		{Path: "/etc/zsh/zshrc", Content: zshHook, Mode: 0o644, Needs: "/etc/zsh", Append: true},
 		{Path: "/etc/zshrc", Content: zshHook, Mode: 0o644, Needs: "/etc/zshrc", Append: true},

@@ -17,8 +17,8 @@ func TestSnippets(t *testing.T) {
 		show                   string // prints the prompt, after two prompts' worth of hooks
 	}
 	shells := []shell{
-		{"bash", "bash", sh, []string{"--norc", "--noprofile"}, `PS1='\u> '; PROMPT_COMMAND='true'; . "$SNIPPET"; . "$SNIPPET"; eval "$PROMPT_COMMAND"; eval "$PROMPT_COMMAND"; printf %s "$PS1"`},
-		{"dash", "dash", sh, nil, `PS1='\u> '; . "$SNIPPET"; . "$SNIPPET"; printf %s "$PS1"`},
+		{"bash", "bash", sh, []string{"--norc", "--noprofile"}, `PS1='\u> '; PROMPT_COMMAND='true'; . "$SNIPPET"; . "$SNIPPET"; eval "$PROMPT_COMMAND"; eval "$PROMPT_COMMAND"; eval "printf %s \"$PS1\""`},
+		{"dash", "dash", sh, nil, `PS1='\u> '; . "$SNIPPET"; . "$SNIPPET"; eval "printf %s \"$PS1\""`},
 		{"zsh", "zsh", zsh, []string{"-f"}, `PS1='\u> '; . "$SNIPPET"; . "$SNIPPET"; for h in 1 2; do for f in $precmd_functions; do $f; done; done; printf %s "$PS1"`},
 		{"fish", "fish", fish, []string{"--no-config"}, `function fish_prompt; printf %s '\u> '; end; source $SNIPPET; source $SNIPPET; emit fish_prompt; emit fish_prompt; fish_prompt`},
 	}

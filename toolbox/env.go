@@ -58,11 +58,12 @@ var holdPaths = map[string][]string{
 
 // EnvOptions is what a call of run or enter says about the environment.
 type EnvOptions struct {
-	Set   []string // NAME=VALUE, or NAME for the caller's value
-	Block []string // exact names that the user's configuration holds back
-	Root  bool     // for the toolbox's root
-	Dir   string   // working directory inside
-	Shell string   // login shell inside; empty: none
+	Set    []string // NAME=VALUE, or NAME for the caller's value
+	Block  []string // exact names that the user's configuration holds back
+	Root   bool     // for the toolbox's root
+	Dir    string   // working directory inside
+	Shell  string   // login shell inside; empty: none
+	Prompt string   // what the shell's prompt shows, %s for the name; empty: nothing
 }
 
 // SessionEnv composes the environment of a session from the container's and the
@@ -77,8 +78,8 @@ func SessionEnv(r *join.Record, caller []string, o EnvOptions) []string {
 	}
 	env.set("PATH", mergePath(env.get("PATH"), lookup(caller, "PATH"), r.Home))
 	env.set("TBX_TOOLBOX", r.Name)
-	if r.Prompt != "" {
-		env.set("TBX_PROMPT", strings.ReplaceAll(r.Prompt, "%s", r.Name))
+	if o.Prompt != "" {
+		env.set("TBX_PROMPT", strings.ReplaceAll(o.Prompt, "%s", r.Name))
 	}
 	if dirs := env.get("TERMINFO_DIRS"); r.HostFiles && !slices.Contains(r.Without, Terminfo) && dirs != terminfoDirs {
 		env.set("TERMINFO_DIRS", dirs+terminfoDirs)

@@ -10,7 +10,7 @@ import (
 
 func testRecord() *join.Record {
 	return &join.Record{
-		Name: "web", Home: "/home/jane", Shell: "/bin/bash", HostFiles: true, Prompt: "⬢ %s ",
+		Name: "web", Home: "/home/jane", Shell: "/bin/bash", HostFiles: true,
 		Env:    []string{"PATH=/usr/bin:/bin", "HOME=/home/jane", "FROM=image", "TERM=dumb"},
 		Mounts: []join.Mapping{{Host: "/home/jane", Box: "/home/jane"}, {Host: "/run/user/1000", Box: "/run/user/1000"}, {Host: "/srv/data", Box: "/data"}},
 	}
@@ -72,11 +72,11 @@ func TestSessionEnv(t *testing.T) {
 			},
 		},
 		{
-			name: "who and where", opts: EnvOptions{Dir: "/data", Shell: "/bin/bash"}, caller: []string{"USER=mallory", "SHELL=/bin/zsh"},
+			name: "who and where", opts: EnvOptions{Dir: "/data", Shell: "/bin/bash", Prompt: "⬢ %s "}, caller: []string{"USER=mallory", "SHELL=/bin/zsh"},
 			want: []string{"HOME=/home/jane", "SHELL=/bin/bash", "PWD=/data", "TBX_TOOLBOX=web", "TBX_PROMPT=⬢ web "}, none: []string{"USER"},
 		},
 		{
-			name: "root", opts: EnvOptions{Root: true}, want: []string{"HOME=/root", "USER=root", "LOGNAME=root"},
+			name: "root", opts: EnvOptions{Root: true}, want: []string{"HOME=/root", "USER=root", "LOGNAME=root"}, none: []string{"TBX_PROMPT"},
 		},
 	} {
 		t.Run(c.name, func(t *testing.T) {

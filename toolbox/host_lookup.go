@@ -21,9 +21,9 @@ func getent(table, key string) []string {
 	return findEntry(bytes.NewReader(out), 2, key)
 }
 
-// cdiKind matches the line of a CDI specification, YAML or JSON, that names the
-// kind of its devices.
-var cdiKind = regexp.MustCompile(`(?m)^\s*"?kind"?\s*:\s*"?([a-z0-9.-]+/[A-Za-z0-9_-]+)`)
+// cdiKind matches what names the kind of its devices in a CDI specification,
+// YAML or JSON, on a line of its own or not.
+var cdiKind = regexp.MustCompile(`(?m)(?:^|[{,])\s*"?kind"?\s*:\s*"?([a-z0-9.-]+/[A-Za-z0-9_-]+)`)
 
 // cdiKinds returns the kinds of devices that the host describes in dirs, see
 // the Container Device Interface specification.

@@ -38,6 +38,9 @@ func (m *Manager) initConfig(b *Box) boxinit.Config {
 		NoDevices:  !s.Has(Devices),
 		Files:      m.Files,
 	}
+	if s.Has(Home) && s.Home == "" {
+		cfg.HomeOnHost = h.RealHome
+	}
 	if s.Hostname != "" {
 		cfg.Hostname = s.Hostname
 	}

@@ -1,7 +1,6 @@
 package toolbox
 
 import (
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -29,20 +28,22 @@ func (p *Prepared) BehindPTY(cmd *exec.Cmd) error {
 	resize()
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = slave, slave, slave
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
+	signals := catch(unix.SIGINT, unix.SIGQUIT, unix.SIGTERM)
+	defer signal.Stop(signals)
+	terminal := catch(unix.SIGWINCH, unix.SIGHUP)
+	defer signal.Stop(terminal)
 	if err := cmd.Start(); err != nil {
 		slave.Close()
 		return err
 	}
+	go passOn(signals, cmd.Process.Pid)
 	slave.Close()
 	old, err := term.MakeRaw(int(os.Stdin.Fd()))
 	if err == nil {
 		defer term.Restore(int(os.Stdin.Fd()), old)
 	}
-	signals := make(chan os.Signal, 4)
-	signal.Notify(signals, unix.SIGWINCH, unix.SIGTERM, unix.SIGHUP)
-	defer signal.Stop(signals)
 	go func() {
-		for s := range signals {
+		for s := range terminal {
 			if s == unix.SIGWINCH {
 				resize()
 			} else {
@@ -52,22 +53,15 @@ func (p *Prepared) BehindPTY(cmd *exec.Cmd) error {
 	}()
 	go io.Copy(master, os.Stdin)
 	io.Copy(os.Stdout, master) // ends with EIO when the last process has let go of the terminal
-	err = cmd.Wait()
-	var exit *exec.ExitError
-	if !errors.As(err, &exit) {
-		return err
-	}
-	if st, ok := exit.Sys().(syscall.WaitStatus); ok && st.Signaled() {
-		return &ExitError{Code: 128 + int(st.Signal())}
-	}
-	return &ExitError{Code: exit.ExitCode()}
+	return ended(cmd.Wait())
 }
 
 // openPTY opens a pair by the multiplexer of a devpts that is mounted elsewhere,
 // ioctl_tty(2) TIOCGPTPEER: the path of the other side would name another
 // terminal here.
 func openPTY(ptmx string) (master, slave *os.File, err error) {
-	master, err = os.OpenFile(ptmx, os.O_RDWR|unix.O_NOCTTY|unix.O_CLOEXEC, 0)
+	// Not blocking, or closing it would wait for what reads from it.
+	master, err = os.OpenFile(ptmx, os.O_RDWR|unix.O_NOCTTY|unix.O_CLOEXEC|unix.O_NONBLOCK, 0)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -127,7 +127,7 @@ func (p *Prepared) session() (*join.Session, error) {
 		return nil, err
 	}
 	r, o := p.Record, p.opts
-	env := SessionEnv(r, p.host.Env, EnvOptions{Set: o.Set, Block: o.Block, Root: o.Root, Dir: dir, Shell: p.shell()})
+	env := SessionEnv(r, p.host.Env, EnvOptions{Set: o.Set, Block: o.Block, Root: o.Root, Dir: dir, Shell: p.shell(), Prompt: p.manager.Prompt})
 	args, err := p.command()
 	if err != nil {
 		return nil, err
@@ -243,7 +243,7 @@ func (p *Prepared) byPodman() error {
 	if o.PreserveFDs > 0 {
 		args = append(args, "--preserve-fds", strconv.Itoa(o.PreserveFDs))
 	}
-	for _, kv := range SessionEnv(r, p.host.Env, EnvOptions{Set: o.Set, Block: o.Block, Root: o.Root, Dir: dir, Shell: p.shell()}) {
+	for _, kv := range SessionEnv(r, p.host.Env, EnvOptions{Set: o.Set, Block: o.Block, Root: o.Root, Dir: dir, Shell: p.shell(), Prompt: p.manager.Prompt}) {
 		if !slices.Contains(r.Env, kv) {
 			args = append(args, "--env", kv)
 		}

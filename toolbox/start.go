@@ -167,7 +167,7 @@ func (m *Manager) initialise(ctx context.Context, e Engine, b *Box) (*join.Recor
 func (m *Manager) newRecord(b *Box) (*join.Record, error) {
 	r := &join.Record{
 		Name: string(b.Name), ID: b.ID, PID: b.PID, Env: b.Env, Home: m.Host.Home,
-		Without: b.Spec.Without, Prompt: m.Prompt,
+		Without: b.Spec.Without,
 	}
 	for _, mt := range b.Mounts {
 		if mt.Target != boxinit.HostView && mt.Target != boxinit.BoxDir {

@@ -48,10 +48,18 @@ func (m *Manager) stop(ctx context.Context, e Engine, b *Box, grace time.Duratio
 	if err := m.bury(ctx, e, b); err != nil {
 		return err
 	}
-	if err := e.Stop(ctx, b.ID, grace); err != nil {
-		return fail.Wrap(nil, err, "toolbox %s cannot be stopped", b.Name).Hint("see what runs in it with: podman top %s", b.Name)
+	stopErr := e.Stop(ctx, b.ID, grace)
+	if err := m.bury(ctx, e, b); err != nil {
+		return err
 	}
-	return m.bury(ctx, e, b)
+	if stopErr == nil {
+		return nil
+	}
+	// podman 5 reports the death of a monitor as a failure to stop.
+	if c, err := e.Inspect(ctx, b.ID); err == nil && !(&Box{Container: *c}).runs() {
+		return nil
+	}
+	return fail.Wrap(nil, stopErr, "toolbox %s cannot be stopped", b.Name).Hint("see what runs in it with: podman top %s", b.Name)
 }
 
 // bury sees to it that podman knows when the container's first process has

@@ -181,9 +181,9 @@ func checkCall(tree *cobra.Command, call string) string {
 			if f != nil && f.NoOptDefVal == "" && !hasValue {
 				i++ // its value
 			}
-		case c == tree:
-			sub, _, err := tree.Find([]string{w})
-			if err != nil || sub == tree {
+		case c.HasAvailableSubCommands():
+			sub, _, err := c.Find([]string{w})
+			if err != nil || sub == c {
 				return "there is no command " + w
 			}
 			c = sub

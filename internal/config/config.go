@@ -25,6 +25,7 @@ type Config struct {
 	Prompt      Prompt      `toml:"prompt"`
 	Terminal    Terminal    `toml:"terminal"`
 	Environment Environment `toml:"environment"`
+	Images      Images      `toml:"images"`
 }
 
 // General holds what Toolbx's [general] does, and which toolbox is meant by
@@ -53,11 +54,18 @@ type Environment struct {
 	Block []string `toml:"block"` // exact names that do not
 }
 
+// Images configures what is asked of images and of registries.
+type Images struct {
+	RequireSignature bool `toml:"require_signature"` // take only what a trusted key vouches for
+	StallSeconds     int  `toml:"stall_seconds"`     // how long a registry may send nothing before a pull is given up
+}
+
 // Default returns the configuration without any file.
 func Default() Config {
 	return Config{
 		Prompt:   Prompt{Enabled: true, Format: "⬢ %s "},
 		Terminal: Terminal{Announce: true, Title: true},
+		Images:   Images{StallSeconds: 90},
 	}
 }
 
@@ -80,6 +88,9 @@ func Load(files ...string) (Config, error) {
 	}
 	if strings.Count(c.Prompt.Format, "%") != strings.Count(c.Prompt.Format, "%s") || strings.Count(c.Prompt.Format, "%s") > 1 {
 		return c, fail.New(fail.Usage, "[prompt] format %q: it may hold %%s once, for the toolbox's name, and no other %%", c.Prompt.Format)
+	}
+	if c.Images.StallSeconds < 1 {
+		return c, fail.New(fail.Usage, "[images] stall_seconds %d: it must be at least 1", c.Images.StallSeconds)
 	}
 	return c, nil
 }

@@ -67,3 +67,12 @@ func TestPromptFormatIsCheckedAtOnce(t *testing.T) {
 		}
 	}
 }
+
+func TestStallSecondsAreSeconds(t *testing.T) {
+	if _, err := config.Load(write(t, "[images]\nstall_seconds = 0\n")); !errors.Is(err, fail.Usage) {
+		t.Errorf("0 seconds: %v", err)
+	}
+	if c, err := config.Load(write(t, "[images]\nstall_seconds = 5\nrequire_signature = true\n")); err != nil || c.Images.StallSeconds != 5 || !c.Images.RequireSignature {
+		t.Errorf("%+v, %v", c.Images, err)
+	}
+}

@@ -1,11 +1,13 @@
 // Package progress shows on standard error what takes long, and nothing of what
 // does not: a stage is shown when it has lasted Delay. On a terminal it is one
-// line that vanishes with the stage; elsewhere it is one line a stage.
+// line, with a few more below it where there is more to tell, that vanish with
+// the stage; elsewhere it is one line a stage.
 package progress
 
 import (
 	"fmt"
 	"io"
+	"strings"
 	"sync"
 	"time"
 
@@ -23,8 +25,9 @@ type Display struct {
 
 	mu     sync.Mutex
 	text   string
+	below  []string // further lines of the stage
 	timer  *time.Timer
-	shown  bool // text is on the screen
+	shown  bool // text and below are on the screen
 	warned map[string]bool
 }
 
@@ -50,25 +53,38 @@ func (d *Display) Stage(text string) {
 		}
 		d.shown = true
 		if d.terminal {
-			fmt.Fprintf(d.w, "\r\033[K%s …", d.text)
+			d.draw()
 		} else {
 			fmt.Fprintf(d.w, "tbx: %s ...\n", d.text)
 		}
 	})
 }
 
-// Update changes the text of the current stage, as for a share that is done. It
-// is shown on a terminal only, and only once the stage is.
-func (d *Display) Update(text string) {
+// Update changes the text of the current stage, as for a share that is done, and
+// the lines below it. It is shown on a terminal only, and only once the stage is.
+func (d *Display) Update(text string, below ...string) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.text == "" {
 		return
 	}
-	d.text = escape.Text(text)
-	if d.shown && d.terminal {
-		fmt.Fprintf(d.w, "\r\033[K%s …", d.text)
+	d.text, d.below = escape.Text(text), nil
+	for _, line := range below {
+		d.below = append(d.below, escape.Text(line))
 	}
+	if d.shown {
+		d.draw()
+	}
+}
+
+// Line writes a line that stays, above the stage. quiet leaves it out.
+func (d *Display) Line(text string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.quiet {
+		return
+	}
+	d.above("%s\n", escape.Text(text))
 }
 
 // Warn says once what does not work.
@@ -79,14 +95,10 @@ func (d *Display) Warn(text, hint string) {
 		return
 	}
 	d.warned[text] = true
-	if d.shown && d.terminal {
-		fmt.Fprint(d.w, "\r\033[K")
-		d.shown = false
-	}
-	fmt.Fprintf(d.w, "tbx: warning: %s\n", escape.Text(text))
 	if hint != "" {
-		fmt.Fprintf(d.w, "tbx: hint: %s\n", escape.Text(hint))
+		hint = "tbx: hint: " + escape.Text(hint) + "\n"
 	}
+	d.above("tbx: warning: %s\n%s", escape.Text(text), hint)
 }
 
 // Close ends the current stage. The Display can be used again.
@@ -96,8 +108,41 @@ func (d *Display) end() {
 	if d.timer != nil {
 		d.timer.Stop()
 	}
-	if d.shown && d.terminal {
-		fmt.Fprint(d.w, "\r\033[K")
+	if d.shown {
+		d.erase()
 	}
-	d.text, d.shown, d.timer = "", false, nil
+	d.text, d.below, d.shown, d.timer = "", nil, false, nil
+}
+
+// above writes what stays, with the stage, if it is shown, below it again.
+func (d *Display) above(format string, args ...any) {
+	if d.shown {
+		d.erase()
+	}
+	fmt.Fprintf(d.w, format, args...)
+	if d.shown {
+		d.draw()
+	}
+}
+
+// draw writes the stage over what was there and leaves the cursor in its first
+// line. The terminal is told not to wrap meanwhile, so that each line takes one
+// row however narrow it is.
+func (d *Display) draw() {
+	if !d.terminal {
+		return
+	}
+	up := ""
+	if len(d.below) > 0 {
+		up = fmt.Sprintf("\033[%dA", len(d.below))
+	}
+	lines := strings.Join(append([]string{d.text + " …"}, d.below...), "\r\n")
+	fmt.Fprintf(d.w, "\033[?7l\r\033[J%s%s\r\033[?7h", lines, up)
+}
+
+// erase clears from the stage's first line to the end of the screen.
+func (d *Display) erase() {
+	if d.terminal {
+		fmt.Fprint(d.w, "\r\033[J")
+	}
 }

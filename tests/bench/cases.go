@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// benchCase is one row, or a few, of the table in issue 2.
+// benchCase is one row, or a few, of the tables in issues 2 and 3.
 type benchCase struct {
 	name string
 	run  func(*bench) error
@@ -23,6 +23,9 @@ var cases = []benchCase{
 	{"list", list},
 	{"throughput", throughput},
 	{"memory", memory},
+	{"pull", pull},
+	{"from-pulled", fromPulled},
+	{"images", imageList},
 }
 
 func runTrue(b *bench) error {

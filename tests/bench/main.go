@@ -18,13 +18,14 @@ func main() {
 	image := flag.String("image", "", "image that every tool makes its container from")
 	runs := flag.Int("runs", 30, "runs of each quick command")
 	slow := flag.Int("slow-runs", 5, "runs of each slow command")
+	registry := flag.String("registry", "", "HOST:PORT of a registry on loopback that podman takes without TLS, for the cases about images")
 	only := flag.String("only", "", "only the cases whose name holds this word")
 	flag.Parse()
 	if *image == "" {
 		fmt.Fprintln(os.Stderr, "bench: -image is missing")
 		os.Exit(2)
 	}
-	b := &bench{image: *image, runs: *runs, slow: *slow}
+	b := &bench{image: *image, runs: *runs, slow: *slow, registry: *registry}
 	fmt.Printf("| what | tbx | peer | ratio | target |\n|---|---|---|---|---|\n")
 	for _, c := range cases {
 		if !strings.Contains(c.name, *only) {
@@ -40,6 +41,7 @@ func main() {
 type bench struct {
 	image      string
 	runs, slow int
+	registry   string
 }
 
 // boxes of the bench, one for each tool.

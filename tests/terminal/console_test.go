@@ -63,6 +63,15 @@ func openPTY(t *testing.T, env []string, args ...string) *ptyConsole {
 	if err != nil {
 		t.Fatal(err)
 	}
+	// Not blocking, or a window that is closed would wait for its reader.
+	fd, err := syscall.Dup(int(master.Fd()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	master.Close()
+	syscall.CloseOnExec(fd)
+	syscall.SetNonblock(fd, true)
+	master = os.NewFile(uintptr(fd), "pty")
 	c := &ptyConsole{master: master, cmd: cmd, ended: make(chan struct{})}
 	go func() {
 		buf := make([]byte, 4096)

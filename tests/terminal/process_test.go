@@ -113,3 +113,16 @@ func isForeground(p process) bool {
 	return p.state != 'T' && p.foreground()
 }
 func isBackground(p process) bool { return p.state != 'T' && !p.foreground() }
+
+// inSession returns the processes of a session.
+func inSession(session int) []int {
+	var out []int
+	files, _ := filepath.Glob("/proc/[0-9]*")
+	for _, f := range files {
+		pid, _ := strconv.Atoi(filepath.Base(f))
+		if p, ok := look(pid); ok && p.session == session {
+			out = append(out, pid)
+		}
+	}
+	return out
+}

@@ -11,6 +11,7 @@ type Config struct {
 	NoDevices  bool   // only the devices that every container has
 	HostTreeFD int    // an open detached mount of the host's root, to be attached at HostView; 0: none
 	HostFiles  bool   // the host can be seen at HostView, by that descriptor or by podman
+	HomeOnHost string // the user's real home, if it is mounted at the same path
 	HostHome   string // where the host's /home points if it is a symbolic link, as on OSTree systems
 
 	RuntimeDir   string   // XDG_RUNTIME_DIR inside; made for the user where podman did not mount it

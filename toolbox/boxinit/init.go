@@ -43,6 +43,7 @@ func (b *box) run() error {
 	}{
 		{"state", b.makeStateDir},
 		{"host view", b.attachHostView},
+		{"home", b.trimHome},
 		{"devices", b.dropDeviceMounts},
 		{"directories", b.makeDirectories},
 		{"user", b.ensureUser},

@@ -167,7 +167,7 @@ func TestLoginShell(t *testing.T) {
 func TestSudo(t *testing.T) {
 	root := tree(t, map[string]string{"/etc/doas.d/": ""})
 	set(t, root, jane())
-	if got := read(t, root+"/etc/sudoers.d/tbx"); !strings.HasSuffix(got, "\n#1000 ALL=(ALL:ALL) NOPASSWD: ALL\n") {
+	if got := read(t, root+"/etc/sudoers.d/tbx"); !strings.Contains(got, "\n#1000 ALL=(ALL:ALL) NOPASSWD: ALL\n") || !strings.Contains(got, "\nDefaults:#1000 env_keep += TERMINFO_DIRS\n") {
 		t.Errorf("sudoers: %q", got)
 	}
 	if fi, err := os.Stat(root + "/etc/sudoers.d/tbx"); err != nil || fi.Mode().Perm() != 0o440 {
@@ -223,12 +223,14 @@ func TestHostname(t *testing.T) {
 // TestFollow: what is a link on the host leads to the same file inside.
 func TestFollow(t *testing.T) {
 	cfg := jane()
-	cfg.HostFiles, cfg.Follow = true, []string{"resolv.conf", "localtime", "absolute", "twice", "missing", "dangling"}
+	cfg.HostFiles, cfg.Follow = true, []string{"resolv.conf", "localtime", "absolute", "twice", "missing", "dangling", "zone", "zone-of-the-host"}
 	root := tree(t, map[string]string{
 		"/etc/resolv.conf":            "the image's",
 		HostView + "/etc/resolv.conf": "-> ../run/systemd/resolve/stub-resolv.conf", HostView + "/run/systemd/resolve/stub-resolv.conf": "the host's",
 		HostView + "/etc/localtime": "UTC",
 		HostView + "/etc/absolute":  "-> /usr/share/x", HostView + "/usr/share/x": "x",
+		HostView + "/etc/zone": "-> /usr/share/zoneinfo/Here", "/usr/share/zoneinfo/Here": "both have it", HostView + "/usr/share/zoneinfo/Here": "both have it",
+		HostView + "/etc/zone-of-the-host": "-> /usr/share/zoneinfo/There", HostView + "/usr/share/zoneinfo/There": "the host alone",
 		HostView + "/etc/twice": "-> /etc/absolute", HostView + "/etc/dangling": "-> /nowhere",
 	})
 	for range 2 {
@@ -236,6 +238,7 @@ func TestFollow(t *testing.T) {
 		for name, want := range map[string]string{
 			"resolv.conf": HostView + "/etc/resolv.conf", "localtime": HostView + "/etc/localtime",
 			"absolute": HostView + "/usr/share/x", "twice": HostView + "/usr/share/x", "missing": "", "dangling": "",
+			"zone": HostView + "/etc/zone", "zone-of-the-host": HostView + "/usr/share/zoneinfo/There",
 		} {
 			if got, _ := os.Readlink(root + "/etc/" + name); got != want {
 				t.Errorf("%s points to %q, want %q", name, got, want)

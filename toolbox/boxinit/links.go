@@ -50,22 +50,27 @@ func (b *box) linkHostPaths() error {
 	return errors.Join(failed...)
 }
 
+// zoneinfo is where tzset(3) has its time zones.
+const zoneinfo = "/usr/share/zoneinfo/"
+
 // hostPath says where a file of the host is found inside the toolbox. A link
 // on the host that is absolute would lead into the toolbox's own tree, so
 // absolute links are followed here; relative ones stay as they are, and the
-// file goes on following the host.
+// file goes on following the host. So does an absolute link to a time zone that
+// the toolbox has too: what changes with the zone is the link.
 func (b *box) hostPath(p string) (string, bool) {
 	for range 10 {
 		target, err := os.Readlink(b.root + HostView + p)
 		if err != nil || !path.IsAbs(target) {
 			break
 		}
+		if strings.HasPrefix(target, zoneinfo) && b.exists(target) {
+			return HostView + p, true
+		}
 		p = path.Clean(target)
 	}
-	if _, err := os.Stat(b.root + HostView + p); err != nil {
-		return "", false
-	}
-	return HostView + p, true
+	_, err := os.Stat(b.root + HostView + p)
+	return HostView + p, err == nil
 }
 
 // link makes p a symbolic link to target, in one step where p exists already.

@@ -33,6 +33,34 @@ func (b *box) attachHostView() error {
 	return nil
 }
 
+// trimHome takes the mounts of podman's storage out of the home, where podman's
+// own namespace has one for every other container that runs: the home is mounted
+// anew from the host view, which has none of them.
+func (b *box) trimHome() error {
+	home := b.cfg.HomeOnHost
+	if home == "" || b.cfg.HostTreeFD == 0 || b.root != "" {
+		return nil
+	}
+	mounts, err := readMounts()
+	if err != nil || !slices.ContainsFunc(mounts, func(m mount) bool {
+		return m.fstype == "overlay" && strings.HasPrefix(m.point, home+"/") && strings.HasSuffix(m.point, "/merged")
+	}) {
+		return err
+	}
+	tree, err := unix.OpenTree(unix.AT_FDCWD, HostView+home, unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC|unix.AT_RECURSIVE)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(tree)
+	if err := unix.Unmount(home, unix.MNT_DETACH); err != nil {
+		return err
+	}
+	if err := unix.MoveMount(tree, "", unix.AT_FDCWD, home, unix.MOVE_MOUNT_F_EMPTY_PATH); err != nil {
+		return fatal{err: fmt.Errorf("the home cannot be mounted: %w", err)}
+	}
+	return nil
+}
+
 // dropDeviceMounts removes the device nodes that podman binds one by one into a
 // privileged container. The host's whole /dev is bound below them, where
 // devices come and go.

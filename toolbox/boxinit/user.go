@@ -80,8 +80,10 @@ func (b *box) ensureHome() error {
 // allowSudo writes a rule that names the user by number. A rule for a group
 // would not match: a session keeps the host's groups and has none of the
 // image's. A null password, as Toolbx sets, would depend on the image's PAM.
+// TERMINFO_DIRS reaches the command, or root's programs would not know a
+// terminal that only the host describes.
 func (b *box) allowSudo() error {
-	rule := fmt.Sprintf("# Written by tbx at every start.\n#%d ALL=(ALL:ALL) NOPASSWD: ALL\n", b.cfg.User.UID)
+	rule := fmt.Sprintf("# Written by tbx at every start.\n#%[1]d ALL=(ALL:ALL) NOPASSWD: ALL\nDefaults:#%[1]d env_keep += TERMINFO_DIRS\n", b.cfg.User.UID)
 	err := b.put(File{Path: "/etc/sudoers.d/tbx", Content: rule, Mode: 0o440})
 	if _, derr := os.Stat(b.root + "/etc/doas.d"); derr == nil {
 		err = errors.Join(err, b.put(File{Path: "/etc/doas.d/tbx.conf", Content: "permit nopass keepenv " + b.cfg.User.Name + "\n", Mode: 0o440}))

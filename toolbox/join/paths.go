@@ -72,10 +72,13 @@ func (t *Target) IsDir(path string) bool {
 // stat resolves path inside the toolbox, with its root as the root of every
 // link (openat2(2), RESOLVE_IN_ROOT), and returns where it leads.
 func (t *Target) stat(path string) (real string, mode uint32, err error) {
-	fd, err := unix.Openat2(t.root, path, &unix.OpenHow{
-		Flags:   unix.O_PATH | unix.O_CLOEXEC,
-		Resolve: unix.RESOLVE_IN_ROOT | unix.RESOLVE_NO_MAGICLINKS,
-	})
+	fd, err := -1, error(unix.EAGAIN)
+	for err == unix.EAGAIN { // a link with .. while something is renamed anywhere, openat2(2)
+		fd, err = unix.Openat2(t.root, path, &unix.OpenHow{
+			Flags:   unix.O_PATH | unix.O_CLOEXEC,
+			Resolve: unix.RESOLVE_IN_ROOT | unix.RESOLVE_NO_MAGICLINKS,
+		})
+	}
 	if err != nil {
 		return "", 0, err
 	}

@@ -36,7 +36,6 @@ type Record struct {
 	HostFiles bool         // the host's root is at /run/host
 	Without   []string     // integrations that are off
 	Box       string       // tbx-box as seen inside
-	Prompt    string       // what the shell's prompt shows, %s for the name; empty: nothing
 }
 
 // Mapping says that the host's directory Host is Box inside.

@@ -91,7 +91,7 @@ func (t *Target) Alive() bool {
 		return false
 	}
 	n, err := unix.Poll([]unix.PollFd{{Fd: int32(t.pidfd), Events: unix.POLLIN}}, 0) // readable: it ended, pidfd_open(2)
-	return err != nil || n == 0
+	return err == nil && n == 0
 }
 
 // Close releases the descriptors of t.

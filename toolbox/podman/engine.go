@@ -58,8 +58,20 @@ func (e *Engine) Client() *http.Client {
 	return c.Client
 }
 
-// with returns the connection under the deadline and cancellation of ctx.
+// callTimeout bounds a call of podman that takes a second at most, so that a
+// podman that hangs is said to hang. create is not bounded: it may copy an image.
+const callTimeout = 90 * time.Second
+
+// with returns the connection under the deadline and cancellation of ctx, and
+// callTimeout.
 func (e *Engine) with(ctx context.Context) (context.Context, context.CancelFunc) {
+	ctx, end := context.WithTimeoutCause(ctx, callTimeout, fail.New(fail.Unable, "podman has not answered for %v", callTimeout).
+		Hint("see whether this answers: podman ps"))
+	conn, cancel := e.unbounded(ctx)
+	return conn, func() { cancel(); end() }
+}
+
+func (e *Engine) unbounded(ctx context.Context) (context.Context, context.CancelFunc) {
 	conn, cancel := context.WithCancelCause(e.conn)
 	stop := context.AfterFunc(ctx, func() { cancel(context.Cause(ctx)) })
 	return conn, func() { stop(); cancel(nil) }
@@ -121,7 +133,7 @@ func (e *Engine) Inspect(ctx context.Context, nameOrID string) (*toolbox.Contain
 
 // Create implements toolbox.Engine.
 func (e *Engine) Create(ctx context.Context, p *toolbox.Plan) (string, error) {
-	conn, cancel := e.with(ctx)
+	conn, cancel := e.unbounded(ctx)
 	defer cancel()
 	resp, err := containers.CreateWithSpec(conn, specOf(p), nil)
 	if err != nil {
@@ -212,7 +224,7 @@ func (e *Engine) ImageNames(ctx context.Context) ([]string, error) {
 
 // Logs implements toolbox.Engine.
 func (e *Engine) Logs(ctx context.Context, id string, tail int, w io.Writer) error {
-	conn, cancel := e.with(ctx)
+	conn, cancel := e.unbounded(ctx)
 	defer cancel()
 	opts := new(containers.LogOptions).WithStdout(true).WithStderr(true)
 	if tail >= 0 {
@@ -246,7 +258,7 @@ func convert(err error) error {
 	}
 	cause := errors.New(clean(model.Message))
 	switch {
-	case model.ResponseCode == http.StatusNotFound, strings.Contains(model.Message, "no such container"):
+	case model.ResponseCode == http.StatusNotFound, strings.HasSuffix(model.Message, "no such container"): // the latter while it is being removed
 		return &fail.Error{Kind: fail.NotFound, Cause: cause}
 	case strings.Contains(model.Message, "is already in use"):
 		return &fail.Error{Kind: fail.Exists, Cause: cause}

@@ -1,0 +1,141 @@
+package cmd
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/tbx-project/tbx/internal/escape"
+	"github.com/tbx-project/tbx/internal/xdg"
+	"github.com/tbx-project/tbx/osupdate"
+	"github.com/tbx-project/tbx/osupdate/asroot"
+	"github.com/tbx-project/tbx/osupdate/backends"
+)
+
+// hostOptions are the flags that every command below `tbx host` has.
+type hostOptions struct {
+	sysroot string
+	os      string
+	elevate string
+	format  string
+}
+
+func newHost(env *Env) *cobra.Command {
+	o := &hostOptions{}
+	cmd := &cobra.Command{
+		Use:   "host",
+		Short: "Update the host, and go back",
+		Long: `The host stays read-only; tbx host moves it to the next image and back. It finds
+out which updater the running system was booted by (ostree, rpm-ostree, bootc,
+systemd-sysupdate, ABRoot, transactional-update and others) and speaks to it.
+What is changed is planned first, and looked at again afterwards.`,
+		Example: "  tbx host status\n  tbx host upgrade --dry-run\n  tbx host rollback",
+		Args:    cobra.NoArgs,
+		RunE:    func(cmd *cobra.Command, args []string) error { return cmd.Help() },
+	}
+	f := cmd.PersistentFlags()
+	f.StringVar(&o.sysroot, "sysroot", "", "manage the OSTree sysroot in `DIR` instead of the running host")
+	f.StringVar(&o.os, "os", "", "its stateroot `NAME`, where it has several")
+	f.StringVar(&o.elevate, "elevate", "auto", "become root by `METHOD`: auto, pkexec, run0, sudo or none")
+	cmd.RegisterFlagCompletionFunc("sysroot", func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+		return nil, cobra.ShellCompDirectiveFilterDirs
+	})
+	cmd.RegisterFlagCompletionFunc("os", cobra.NoFileCompletions)
+	cmd.RegisterFlagCompletionFunc("elevate", cobra.FixedCompletions([]string{"auto", "pkexec", "run0", "sudo", "none"}, cobra.ShellCompDirectiveNoFileComp))
+	cmd.AddCommand(hostReaders(env, o)...)
+	cmd.AddCommand(hostChangers(env, o)...)
+	for _, c := range cmd.Commands() {
+		c.Flags().SortFlags = false
+		c.DisableFlagsInUseLine = true
+	}
+	return cmd
+}
+
+// openHost makes the configuration of an ordinary user's tbx, or of root's own.
+func openHost(env *Env, o *hostOptions) (*osupdate.Host, error) {
+	env.signals.catch()
+	cfg, err := hostConfig(env, o)
+	if err != nil {
+		return nil, err
+	}
+	return osupdate.Open(cfg)
+}
+
+func hostConfig(env *Env, o *hostOptions) (osupdate.Config, error) {
+	cfg := backends.System(os.Getuid(), hostProgress(env))
+	if os.Geteuid() != 0 {
+		if err := asUser(env, o, &cfg); err != nil {
+			return cfg, err
+		}
+	}
+	if o.sysroot != "" {
+		dir, err := filepath.Abs(o.sysroot)
+		if err != nil {
+			return cfg, err
+		}
+		cfg.Sysroot, cfg.OS, cfg.Superuser, cfg.Elevate = dir, o.os, true, nil
+	}
+	cfg.Trace = func(event string) { env.Log.Debug("host: " + event) }
+	cfg.Tools.Log = func(argv []string, code int, took time.Duration) {
+		env.Log.Debugf("host: %q ended with %d after %s", argv, code, took.Round(time.Millisecond))
+	}
+	return cfg, nil
+}
+
+// asUser replaces what only root may have. An ordinary user's tools are found by
+// PATH; what becomes root, and what root runs, never is.
+func asUser(env *Env, o *hostOptions, cfg *osupdate.Config) error {
+	run, err := xdg.RuntimeBase(os.Getuid(), env.Getenv)
+	if err != nil {
+		return err
+	}
+	dirs := xdg.Home(env.Getenv("HOME"), env.Getenv)
+	cfg.Superuser, cfg.HistoryIn = false, []string{cfg.StateDir}
+	cfg.StateDir, cfg.LockPath = filepath.Join(dirs.State, "host"), filepath.Join(run, "tbx", "host.lock")
+	cfg.NewBackend = backends.New(filepath.Join(dirs.Cache, "host"))
+	cfg.Tools.Env = env.Environ
+	cfg.Tools.Dirs = nil
+	for _, d := range filepath.SplitList(env.Getenv("PATH")) {
+		if filepath.IsAbs(d) {
+			cfg.Tools.Dirs = append(cfg.Tools.Dirs, d)
+		}
+	}
+	cfg.Tools.Dirs = append(cfg.Tools.Dirs, osupdate.SystemDirs()...)
+	if isTerminal(env.In) {
+		cfg.Tools.Stdin = env.In // rpm-ostree asks polkit's questions on it
+	}
+	self, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	cfg.Elevate = &asroot.Caller{Self: self, Method: asroot.Method(o.elevate), Dirs: osupdate.SystemDirs(), Stdin: env.In, Stderr: env.Err}
+	return nil
+}
+
+func hostProgress(env *Env) func(osupdate.Progress) {
+	return func(p osupdate.Progress) { env.progress().Stage(progressText(p)) }
+}
+
+// progressText is "pulling 12 of 340 MB", or "import 3 of 7".
+func progressText(p osupdate.Progress) string {
+	done, total, unit := p.Done, p.Total, ""
+	if p.Bytes {
+		done, total, unit = done/1e6, total/1e6, " MB"
+	}
+	text := escape.Text(p.Task)
+	switch {
+	case total == 100 && !p.Bytes:
+		return text + " " + itoa(done) + " %"
+	case total > 0:
+		return text + " " + itoa(done) + " of " + itoa(total) + unit
+	}
+	return text + " " + itoa(done) + unit
+}
+
+// isHostOrder says whether tbx was started as root's side of an order.
+func isHostOrder(args []string) bool {
+	return len(args) > 1 && strings.HasPrefix(args[1], asroot.Prefix)
+}

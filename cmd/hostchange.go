@@ -1,0 +1,289 @@
+package cmd
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/tbx-project/tbx/internal/escape"
+	"github.com/tbx-project/tbx/internal/fail"
+	"github.com/tbx-project/tbx/osupdate"
+	"github.com/tbx-project/tbx/toolbox"
+)
+
+// changeOptions are the flags of every command that changes the host.
+type changeOptions struct {
+	dryRun bool
+	reboot bool
+	check  bool
+}
+
+// hostChangers are the commands that change the host.
+func hostChangers(env *Env, o *hostOptions) []*cobra.Command {
+	none := exactly(0, "no arguments")
+	some := func(cmd *cobra.Command, args []string) error {
+		if len(args) == 0 {
+			return fail.New(fail.Usage, "%s wants the names of packages", cmd.CommandPath()).Hint("usage: %s", cmd.UseLine())
+		}
+		return nil
+	}
+	atMost1 := func(cmd *cobra.Command, args []string) error {
+		if len(args) > 1 {
+			return fail.New(fail.Usage, "%s takes one system, not %d", cmd.CommandPath(), len(args)).Hint("usage: %s", cmd.UseLine())
+		}
+		return nil
+	}
+	one := func(what string) cobra.PositionalArgs { return exactly(1, what) }
+	target := func(verb osupdate.Verb) func([]string) osupdate.Request {
+		return func(args []string) osupdate.Request {
+			return osupdate.Request{Verb: verb, Target: strings.Join(args, "")}
+		}
+	}
+	plain := func(verb osupdate.Verb) func([]string) osupdate.Request {
+		return func([]string) osupdate.Request { return osupdate.Request{Verb: verb} }
+	}
+
+	var up osupdate.Request
+	upgrade := changer(env, o, "upgrade [flags]", "Bring the host to the newest of what it follows", "Fetch the newest of what the host follows and boot it next. The running system stays\nas it is until the reboot, and remains as the way back.",
+		"  tbx host upgrade\n  tbx host upgrade --to 43.1 --allow-downgrade\n  tbx host upgrade --check || echo nothing new", none, cobra.NoFileCompletions,
+		func([]string) osupdate.Request { up.Verb = osupdate.Upgrade; return up })
+	upgrade.Flags().StringVar(&up.Target, "to", "", "this `VERSION` or digest instead of the newest")
+	upgrade.RegisterFlagCompletionFunc("to", cobra.NoFileCompletions)
+	upgrade.Flags().BoolVar(&up.AllowDowngrade, "allow-downgrade", false, "also when it is older than the running system")
+	upgrade.Flags().BoolVar(&up.DownloadOnly, "download-only", false, "fetch it; what boots next stays")
+
+	var clean []*bool
+	cleanup := changer(env, o, "cleanup [flags]", "Delete what the host does not need", "Delete what the host does not need. The system that boots next is never left alone\nbefore it has run.", "  tbx host cleanup\n  tbx host cleanup --pending", none, cobra.NoFileCompletions,
+		func([]string) osupdate.Request {
+			r := osupdate.Request{Verb: osupdate.Cleanup}
+			for i, part := range []string{"pending", "rollback", "base", "cache"} {
+				if *clean[i] {
+					r.Parts = append(r.Parts, part)
+				}
+			}
+			return r
+		})
+	for _, part := range [][2]string{{"pending", "what waits for the next boot"}, {"rollback", "the way back"}, {"base", "temporary data"}, {"cache", "repository metadata"}} {
+		clean = append(clean, cleanup.Flags().Bool(part[0], false, "delete "+part[1]))
+	}
+
+	var kargs osupdate.Request
+	kargsCmd := changer(env, o, "kargs [flags]", "Change the kernel's arguments", "Change the arguments of the kernel from the next boot on.", "  tbx host kargs --append quiet --delete rhgb", none, cobra.NoFileCompletions,
+		func([]string) osupdate.Request { kargs.Verb = osupdate.Kargs; return kargs })
+	kargsCmd.Flags().StringArrayVar(&kargs.Append, "append", nil, "add `ARGUMENT`, unless it is there")
+	kargsCmd.Flags().StringArrayVar(&kargs.Delete, "delete", nil, "remove `ARGUMENT`")
+	kargsCmd.RegisterFlagCompletionFunc("append", cobra.NoFileCompletions)
+	kargsCmd.RegisterFlagCompletionFunc("delete", cobra.NoFileCompletions)
+
+	return []*cobra.Command{
+		upgrade,
+		changer(env, o, "rollback [flags] [SYSTEM]", "Boot an older system next", "Boot the previous system next, or the one named by index, version or id. Twice is\nonce: it is no toggle.", "  tbx host rollback\n  tbx host rollback 2", atMost1, deployments(env, o), target(osupdate.Rollback)),
+		changer(env, o, "pin [flags] SYSTEM", "Keep a system", "Keep a system until it is unpinned.", "  tbx host pin booted", one("one system"), deployments(env, o), target(osupdate.Pin)),
+		changer(env, o, "unpin [flags] SYSTEM", "No longer keep a system", "Let a system go when newer ones come.", "  tbx host unpin 2", one("one system"), deployments(env, o), target(osupdate.Unpin)),
+		changer(env, o, "switch [flags] REF|IMAGE", "Follow another ref or image", "Follow another ref or image from now on: fetch it and boot it next. Nothing else\nchanges what the host follows.", "  tbx host switch quay.io/fedora/fedora-bootc:44", one("one ref or image"), cobra.NoFileCompletions, target(osupdate.Switch)),
+		hostInstall(env, o, some),
+		changer(env, o, "uninstall [flags] PACKAGE...", "Remove layered packages", "Remove packages that were layered on the host's system.", "  tbx host uninstall zsh", some, cobra.NoFileCompletions,
+			func(args []string) osupdate.Request {
+				return osupdate.Request{Verb: osupdate.Uninstall, Packages: args}
+			}),
+		hostOverride(env, o, some),
+		kargsCmd,
+		changer(env, o, "cancel [flags]", "Withdraw what waits for the next boot", "Stop a running transaction, where the updater can, or withdraw what waits for the\nnext boot.", "  tbx host cancel", none, cobra.NoFileCompletions, plain(osupdate.Cancel)),
+		cleanup,
+		changer(env, o, "apply-live [flags]", "Bring added packages into the running system", "Bring what the next system adds into the running one, without a reboot.", "  tbx host apply-live", none, cobra.NoFileCompletions, plain(osupdate.ApplyLive)),
+		changer(env, o, "reboot [flags]", "Restart the machine", "Restart the machine, unless a program inhibits it.", "  tbx host reboot", none, cobra.NoFileCompletions, plain(osupdate.Reboot)),
+		hostBuild(env, o),
+	}
+}
+
+func changer(env *Env, o *hostOptions, use, short, long, example string, args cobra.PositionalArgs, complete cobra.CompletionFunc, request func([]string) osupdate.Request) *cobra.Command {
+	c := &changeOptions{}
+	cmd := &cobra.Command{
+		Use: use, Short: short, Long: long, Example: example, Args: args, ValidArgsFunction: complete,
+		RunE: func(cmd *cobra.Command, args []string) error { return runChange(cmd, env, o, c, request(args)) },
+	}
+	changeFlags(cmd, o, c)
+	return cmd
+}
+
+func changeFlags(cmd *cobra.Command, o *hostOptions, c *changeOptions) {
+	f := cmd.Flags()
+	f.BoolVar(&c.dryRun, "dry-run", false, "print the plan, and change nothing")
+	f.BoolVar(&c.reboot, "reboot", false, "restart the machine afterwards, when that is needed")
+	f.BoolVar(&c.check, "check", false, "end with code 77 when there was nothing to do")
+	formatFlag(cmd, &o.format)
+}
+
+func runChange(cmd *cobra.Command, env *Env, o *hostOptions, c *changeOptions, r osupdate.Request) error {
+	if err := checkFormat(o.format); err != nil {
+		return err
+	}
+	if err := r.Validate(); err != nil {
+		return err
+	}
+	h, err := openHost(env, o)
+	if err != nil {
+		return err
+	}
+	res, err := h.Do(cmd.Context(), r, c.dryRun)
+	if err != nil {
+		return err
+	}
+	return finishChange(cmd, env, o, c, h, res)
+}
+
+// finishChange prints a result and restarts the machine where that was asked for.
+func finishChange(cmd *cobra.Command, env *Env, o *hostOptions, c *changeOptions, h *osupdate.Host, res *osupdate.Result) error {
+	env.progress().Close()
+	if o.format == "json" {
+		if err := printJSON(env.Out, res); err != nil {
+			return err
+		}
+	} else {
+		printResult(env, res)
+	}
+	for _, w := range res.Warnings {
+		env.progress().Warn(w, "")
+	}
+	if c.reboot && !c.dryRun && res.Reboot != "" {
+		if _, err := h.Do(cmd.Context(), osupdate.Request{Verb: osupdate.Reboot}, false); err != nil {
+			return err
+		}
+	}
+	if c.check && res.Unchanged != "" {
+		return &toolbox.ExitError{Code: osupdate.ExitUnchanged}
+	}
+	return nil
+}
+
+func printResult(env *Env, res *osupdate.Result) {
+	switch {
+	case res.Unchanged != "":
+		fmt.Fprintf(env.Out, "Unchanged: %s\n", escape.Text(res.Unchanged))
+	case res.DryRun:
+		p := res.Plan
+		for i, s := range p.Steps {
+			fmt.Fprintf(env.Out, "%d. %s\n   %s\n", i+1, escape.Text(s.Effect), escape.Text(quoted(s.Argv)))
+		}
+		for _, f := range []struct {
+			is  bool
+			yes string
+			no  string
+		}{{p.NeedsRoot, "Needs root", "Needs no root"}, {p.NeedsBoot, "Needs a reboot to take effect", "Takes effect at once"}, {p.Reversible, "Can be undone", "Cannot be undone"}} {
+			if f.is {
+				fmt.Fprintln(env.Out, f.yes)
+			} else {
+				fmt.Fprintln(env.Out, f.no)
+			}
+		}
+	case res.Plan.Request.Verb == osupdate.Reboot:
+	case res.Before != nil && res.After != nil && !res.Before.Same(res.After):
+		fmt.Fprintf(env.Out, "%s boots next, after %s\n", escape.Text(res.After.Name()), escape.Text(res.Before.Name()))
+	default:
+		fmt.Fprintln(env.Out, "Done")
+	}
+	if res.Reboot != "" && !res.DryRun {
+		fmt.Fprintf(env.Err, "Restart when it suits you: tbx host reboot\n")
+	}
+}
+
+func quoted(argv []string) string {
+	out := make([]string, len(argv))
+	for i, a := range argv {
+		out[i] = shellQuote(a)
+	}
+	return strings.Join(out, " ")
+}
+
+// hostInstall offers the toolbox first: nothing on the host changes there.
+func hostInstall(env *Env, o *hostOptions, some cobra.PositionalArgs) *cobra.Command {
+	c := &changeOptions{}
+	var onHost bool
+	cmd := &cobra.Command{
+		Use: "install [flags] PACKAGE...", Short: "Install packages, in a toolbox or on the host",
+		Long: `Install packages. In a toolbox nothing on the host changes, so that is offered
+first; then layering on the host's system, where its updater can; an image that is
+built by its owner gets them in its Containerfile (tbx host build).`,
+		Example: "  tbx host install htop\n  tbx host install --on-host kernel-modules-extra", Args: some, ValidArgsFunction: cobra.NoFileCompletions,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if !onHost && !c.dryRun {
+				if done, err := offerToolbox(env, args); done || err != nil {
+					return err
+				}
+			}
+			return runChange(cmd, env, o, c, osupdate.Request{Verb: osupdate.Install, Packages: args})
+		},
+	}
+	cmd.Flags().BoolVar(&onHost, "on-host", false, "layer them on the host's system, without asking")
+	changeFlags(cmd, o, c)
+	return cmd
+}
+
+func offerToolbox(env *Env, packages []string) (done bool, err error) {
+	names := strings.Join(packages, " ")
+	n, err := env.pick("install "+names+" in a toolbox instead? nothing on the host changes", []string{"in a toolbox", "on the host"})
+	if fail.Hints(err) == nil && err != nil {
+		return false, fail.Wrap(fail.NeedAnswer, err, "install %s where", names).Hint("on the host: tbx host install --on-host %s", names).Hint("in a toolbox: tbx enter, and install it there")
+	}
+	if err != nil || n == 1 {
+		return false, err
+	}
+	fmt.Fprintf(env.Err, "Nothing was changed. In your toolbox (tbx enter) its own package manager installs %s.\n", escape.Text(names))
+	return true, nil
+}
+
+func hostOverride(env *Env, o *hostOptions, some cobra.PositionalArgs) *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "override", Short: "Replace or remove packages of the host's system", Long: "Replace or remove packages of the host's system itself, and undo that.", Example: "  tbx host override reset", Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, args []string) error { return cmd.Help() },
+	}
+	var from string
+	replace := changer(env, o, "replace [flags] PACKAGE...", "Replace packages of the base", "Replace packages of the base by those of a repository.", "  tbx host override replace --from updates-testing kernel", some, cobra.NoFileCompletions,
+		func(args []string) osupdate.Request {
+			return osupdate.Request{Verb: osupdate.OverrideReplace, Packages: args, From: from}
+		})
+	replace.Flags().StringVar(&from, "from", "", "the `REPOSITORY` to take them from")
+	replace.RegisterFlagCompletionFunc("from", cobra.NoFileCompletions)
+	any := func(*cobra.Command, []string) error { return nil }
+	cmd.AddCommand(replace,
+		changer(env, o, "remove [flags] PACKAGE...", "Remove packages of the base", "Remove packages of the base.", "  tbx host override remove firefox", some, cobra.NoFileCompletions,
+			func(args []string) osupdate.Request {
+				return osupdate.Request{Verb: osupdate.OverrideRemove, Packages: args}
+			}),
+		changer(env, o, "reset [flags] [PACKAGE...]", "Take packages from the base again", "Take packages, or all, from the base again.", "  tbx host override reset firefox", any, cobra.NoFileCompletions,
+			func(args []string) osupdate.Request {
+				return osupdate.Request{Verb: osupdate.OverrideReset, Packages: args}
+			}))
+	return cmd
+}
+
+func hostBuild(env *Env, o *hostOptions) *cobra.Command {
+	c := &changeOptions{}
+	cmd := &cobra.Command{
+		Use: "build [flags] DIR|CONTAINERFILE", Short: "Build the host's own system and boot it next",
+		Long: `Build an image from a Containerfile and switch to it; on a plain OSTree host, commit
+a file system tree to its own repository and deploy it. What the Containerfile says
+is run as root, so that only root may.`,
+		Example: "  sudo tbx host build ~/my-host", Args: exactly(1, "a directory or a Containerfile"),
+		ValidArgsFunction: func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+			return nil, cobra.ShellCompDirectiveDefault
+		},
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := checkFormat(o.format); err != nil {
+				return err
+			}
+			h, err := openHost(env, o)
+			if err != nil {
+				return err
+			}
+			res, err := h.Build(cmd.Context(), args[0], c.dryRun)
+			if err != nil {
+				return err
+			}
+			return finishChange(cmd, env, o, c, h, res)
+		},
+	}
+	changeFlags(cmd, o, c)
+	return cmd
+}

@@ -1,0 +1,168 @@
+package cmd
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/tbx-project/tbx/images"
+	"github.com/tbx-project/tbx/internal/escape"
+	"github.com/tbx-project/tbx/internal/fail"
+)
+
+// answersLast is how long a registry's answer counts: long enough for a prompt or
+// a script that asks often, short enough for somebody who waits for a release.
+const answersLast = 10 * time.Minute
+
+type imageOutdatedOptions struct {
+	all, refresh bool
+	format       string
+}
+
+func newImageOutdated(env *Env) *cobra.Command {
+	o := &imageOutdatedOptions{}
+	cmd := &cobra.Command{
+		Use:   "outdated [flags]",
+		Short: "List images of which there is something newer",
+		Long: `List the images whose registry has something newer under their name, and those
+that tbx built from a Containerfile that has changed since. It costs one small
+request for each name; answers count for ten minutes, or longer where a registry
+does not answer. Nothing is fetched.`,
+		Example:           "  tbx image outdated\n  tbx image outdated --all --refresh",
+		Args:              exactly(0, "no arguments"),
+		RunE:              func(cmd *cobra.Command, args []string) error { return runImageOutdated(cmd.Context(), env, o) },
+		ValidArgsFunction: cobra.NoFileCompletions,
+	}
+	cmd.Flags().BoolVarP(&o.all, "all", "a", false, "also list those that are up to date")
+	cmd.Flags().BoolVar(&o.refresh, "refresh", false, "ask every registry again")
+	formatFlag(cmd, &o.format)
+	return cmd
+}
+
+// staleness is one image in the output of outdated; docs/schema/outdated.json.
+type staleness struct {
+	Reference     string     `json:"reference"`
+	Image         string     `json:"image"`
+	Outdated      bool       `json:"outdated"`
+	Digest        string     `json:"digest,omitempty"`
+	Containerfile string     `json:"containerfile,omitempty"`
+	Checked       *time.Time `json:"checked,omitempty"`
+	Error         string     `json:"error,omitempty"`
+}
+
+func runImageOutdated(ctx context.Context, env *Env, o *imageOutdatedOptions) error {
+	if err := checkFormat(o.format); err != nil {
+		return err
+	}
+	store, err := env.Images(ctx)
+	if err != nil {
+		return err
+	}
+	list, err := store.List(ctx)
+	if err != nil {
+		return err
+	}
+	registry, err := lateRegistry{env: env}.client()
+	if err != nil {
+		return err
+	}
+	opts := images.OutdatedOptions{CacheFile: filepath.Join(env.host.Dirs.Cache, "outdated.json"), MaxAge: answersLast}
+	if o.refresh {
+		opts.MaxAge = 0
+	}
+	if err := os.MkdirAll(env.host.Dirs.Cache, 0o700); err != nil {
+		return err
+	}
+	env.progress().Stage("asking the registries")
+	rows := []staleness{}
+	for _, s := range images.Outdated(ctx, registry, list, opts) {
+		row := staleness{Reference: s.Reference, Image: s.Image, Outdated: s.Newer, Digest: s.Digest}
+		if !s.Checked.IsZero() {
+			row.Checked = &s.Checked
+		}
+		if s.Err != nil {
+			row.Error = s.Err.Error()
+			env.progress().Warn(s.Err.Error(), "")
+		}
+		rows = append(rows, row)
+	}
+	built, err := env.changedBuilds(list)
+	if err != nil {
+		return err
+	}
+	env.progress().Close()
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	return printStaleness(env, append(rows, built...), o)
+}
+
+// changedBuilds tells of the images that tbx built whether their Containerfile is
+// still the same.
+func (e *Env) changedBuilds(list []images.Image) ([]staleness, error) {
+	var rows []staleness
+	for _, img := range list {
+		rec, ok, err := e.records().Load(img.ID)
+		if err != nil {
+			return nil, err
+		}
+		if !ok || rec.Build == nil {
+			continue
+		}
+		changed, err := rec.Build.Changed()
+		row := staleness{Reference: rec.Reference, Image: img.ID, Outdated: changed && err == nil, Containerfile: rec.Build.Containerfile}
+		if err != nil {
+			row.Error = err.Error()
+			e.progress().Warn(err.Error(), "")
+		}
+		rows = append(rows, row)
+	}
+	return rows, nil
+}
+
+func printStaleness(env *Env, rows []staleness, o *imageOutdatedOptions) error {
+	shown := []staleness{}
+	unknown := 0
+	for _, r := range rows {
+		if r.Outdated || o.all {
+			shown = append(shown, r)
+		}
+		if r.Error != "" && r.Checked == nil {
+			unknown++
+		}
+	}
+	var err error
+	if unknown > 0 && unknown == len(rows) {
+		err = fail.Wrap(fail.Unable, errors.New("no registry answered"), "nothing is known of any image").Hint("try again with a network; what is here works without")
+	}
+	if o.format == "json" {
+		return errors.Join(printJSON(env.Out, shown), err)
+	}
+	if len(shown) == 0 {
+		if err == nil {
+			fmt.Fprintln(env.Err, "Nothing newer is known.")
+		}
+		return err
+	}
+	t := tabwriter.NewWriter(env.Out, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(t, "NAME\tID\tSTATE\tHOW TO GET IT")
+	for _, r := range shown {
+		state, how := "up to date", "-"
+		switch {
+		case r.Containerfile != "" && r.Outdated:
+			state, how = "Containerfile changed", "tbx image build -t "+shellQuote(r.Reference)+" "+shellQuote(r.Containerfile)
+		case r.Outdated:
+			state, how = "newer image", "tbx image pull "+shellQuote(r.Reference)
+		case r.Error != "" && r.Checked == nil:
+			state = "unknown"
+		}
+		fmt.Fprintf(t, "%s\t%.12s\t%s\t%s\n", escape.Text(r.Reference), r.Image, state, escape.Text(how))
+	}
+	return errors.Join(t.Flush(), err)
+}

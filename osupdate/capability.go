@@ -1,0 +1,36 @@
+package osupdate
+
+// Capability names what a backend can do beside the verbs.
+type Capability string
+
+// Capabilities besides the mutating verbs, which are capabilities of the same name.
+const (
+	CanCheck        Capability = "check"       // says whether an update exists
+	CanCheckAsUser  Capability = "check-user"  // ... without root
+	CanStatusAsUser Capability = "status-user" // shows its state without root
+	CanVersion      Capability = "version"     // upgrade to an exact version or digest
+	CanDownload     Capability = "download"    // download without applying
+	CanStage        Capability = "stage"       // the change is made at shutdown
+	CanDiff         Capability = "diff"        // what two systems differ in
+	CanEtcDiff      Capability = "etc-diff"    // what the machine changed in /etc
+	CanPolkit       Capability = "polkit"      // the updater asks polkit itself
+	CanDowngrade    Capability = "downgrade"   // refuses an older system unless told
+	CanUpgradeInRun Capability = "in-run"      // changes the other root while running
+)
+
+// Capabilities says what a backend can do here and, for what it cannot, why and
+// what to use instead.
+type Capabilities struct {
+	Has   []Capability          `json:"has"`
+	Lacks map[Capability]string `json:"lacks,omitempty"`
+}
+
+// Can tells whether c is among them.
+func (c Capabilities) Can(want Capability) bool {
+	for _, has := range c.Has {
+		if has == want {
+			return true
+		}
+	}
+	return false
+}

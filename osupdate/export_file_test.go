@@ -1,0 +1,39 @@
+package osupdate_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/tbx-project/tbx/osupdate"
+)
+
+func TestContainerfile(t *testing.T) {
+	s := (&osupdate.State{Deployments: []osupdate.Deployment{{
+		ID: "a", Booted: true, Image: &osupdate.Image{Reference: "quay.io/a/b:1"}, Kargs: []string{"root=UUID=1", "rw", "quiet", "console=ttyS0"},
+		Changes: &osupdate.Changes{Layered: []string{"zsh", "vim"}, Inactive: []string{"bash"}, Removed: []string{"firefox", "x;reboot", "-y"}, Local: []string{"tool-1-1.x86_64", "x\nRUN evil"}, Initramfs: true},
+	}}}).Arrange()
+	got, err := osupdate.Containerfile(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := `# What the host of this machine is, as an image: tbx host build DIRECTORY
+FROM quay.io/a/b:1
+RUN dnf -y install bash vim zsh && dnf clean all
+RUN dnf -y remove firefox && dnf clean all
+# Installed from a local file, which must be copied in: tool-1-1.x86_64
+RUN kver=$(ls /usr/lib/modules) && dracut --force --no-hostonly /usr/lib/modules/$kver/initramfs.img $kver
+RUN mkdir -p /usr/lib/bootc/kargs.d && cat > /usr/lib/bootc/kargs.d/50-tbx.toml <<'EOF'
+kargs = ["quiet", "console=ttyS0"]
+EOF
+`
+	if got != want {
+		t.Errorf("%s", got)
+	}
+	plain, err := osupdate.Containerfile((&osupdate.State{Deployments: []osupdate.Deployment{{ID: "a", Tracks: "fedora:f/43"}}}).Arrange())
+	if err != nil || !strings.Contains(plain, "OSTree ref fedora:f/43") {
+		t.Errorf("%s, %v", plain, err)
+	}
+	if _, err := osupdate.Containerfile(&osupdate.State{}); err == nil {
+		t.Error("no system, and no error")
+	}
+}

@@ -1,0 +1,121 @@
+package osupdate_test
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/tbx-project/tbx/internal/fail"
+	"github.com/tbx-project/tbx/osupdate"
+)
+
+// still is a backend whose host stands still.
+type still struct {
+	osupdate.Backend
+	state osupdate.State
+}
+
+func (b *still) Kind() osupdate.Kind                 { return osupdate.OSTree }
+func (b *still) Capabilities() osupdate.Capabilities { return osupdate.Capabilities{} }
+func (b *still) State(context.Context) (*osupdate.State, error) {
+	s := b.state
+	s.Deployments = append([]osupdate.Deployment{}, s.Deployments...)
+	return s.Arrange(), nil
+}
+
+func write(t *testing.T, path, text string) {
+	t.Helper()
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// booted is a host that runs 42.1 below root.
+func booted(t *testing.T, root string) *osupdate.Host {
+	t.Helper()
+	write(t, root+"/run/ostree-booted", "")
+	write(t, root+"/proc/cmdline", "quiet")
+	b := &still{state: osupdate.State{Backend: osupdate.OSTree, Deployments: []osupdate.Deployment{{ID: "a", Version: "42.1", Checksum: "aaa", Booted: true, Tracks: "x:y"}}}}
+	h, err := osupdate.Open(osupdate.Config{
+		Root: root, StateDir: root + "/state", LockPath: root + "/lock", Tools: &osupdate.Tools{},
+		NewBackend: func(osupdate.Detection, osupdate.Config) (osupdate.Backend, error) { return b, nil },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return h
+}
+
+// TestUpdateThatDidNotBoot: finalising it at shutdown failed, the old system
+// runs, and all looks well. The history knows better.
+func TestUpdateThatDidNotBoot(t *testing.T) {
+	const entry = `{"op":"1","phase":"%","time":"2026-11-01T10:00:00Z","boot":"before","user":0,"backend":"ostree","request":{"verb":"upgrade"},"intended":"42.2","content":"bbb","outcome":"done"}` + "\n"
+	for name, c := range map[string]struct {
+		history, boot, stamp string
+		unbooted             bool
+	}{
+		"another boot, the old system": {entry, "now", "", true},
+		"not rebooted yet":             {entry, "before", "", false},
+		"another boot, as intended":    {strings.Replace(entry, "bbb", "aaa", 1), "now", "", false},
+		"a failed one does not count":  {strings.Replace(entry, `"done"`, `"failed"`, 1), "now", "", false},
+		"no history":                   {"", "now", "", false},
+		"a torn line at the end":       {entry + `{"op":"2","phase":"be`, "now", "", true},
+		"the updater's own stamp":      {"", "now", "error: No space left on device", false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			root := t.TempDir()
+			write(t, root+"/state/history.jsonl", strings.ReplaceAll(c.history, "%", "end"))
+			write(t, root+"/proc/sys/kernel/random/boot_id", c.boot+"\n")
+			if c.stamp != "" {
+				write(t, root+"/boot/ostree/finalize-failure.stamp", c.stamp)
+			}
+			h := booted(t, root)
+			st, err := h.Status(t.Context())
+			if err != nil || (st.Unbooted != nil) != c.unbooted || (len(st.State.Warnings) > 0) != (c.stamp != "") {
+				t.Errorf("%+v, %v", st, err)
+			}
+			_, err = h.Doctor(t.Context(), nil)
+			if errors.Is(err, osupdate.ErrFinalize) != c.unbooted || c.unbooted && len(fail.Hints(err)) == 0 {
+				t.Errorf("doctor: %v", err)
+			}
+		})
+	}
+}
+
+func TestOpenRefuses(t *testing.T) {
+	plain, container := t.TempDir(), t.TempDir()
+	write(t, plain+"/usr/bin/apt-get", "")
+	write(t, container+"/run/.containerenv", "")
+	for root, want := range map[string]error{plain: osupdate.ErrNotImage, container: osupdate.ErrInContainer} {
+		h, err := osupdate.Open(osupdate.Config{Root: root})
+		if !errors.Is(err, want) || len(fail.Hints(err)) == 0 || len(h.Detection().Evidence) == 0 {
+			t.Errorf("%v, hints %q", err, fail.Hints(err))
+		}
+	}
+}
+
+func TestLiveMediumIsLeftAlone(t *testing.T) {
+	root := t.TempDir()
+	write(t, root+"/run/ostree-live", "")
+	if _, err := booted(t, root).Do(t.Context(), osupdate.Request{Verb: osupdate.Upgrade}, false); !errors.Is(err, osupdate.ErrUnsupported) {
+		t.Error(err)
+	}
+}
+
+// TestWayBack: the last other system is kept until the next one has run.
+func TestWayBack(t *testing.T) {
+	root := t.TempDir()
+	h := booted(t, root)
+	b := h.Backend().(*still)
+	b.state.Deployments = []osupdate.Deployment{{ID: "new", Checksum: "n"}, {ID: "a", Checksum: "a", Booted: true}, {ID: "old", Checksum: "o"}}
+	_, err := h.Plan(t.Context(), osupdate.Request{Verb: osupdate.Cleanup, Parts: []string{"rollback"}})
+	if !errors.Is(err, osupdate.ErrUnsafe) || len(fail.Hints(err)) == 0 {
+		t.Error(err)
+	}
+}

@@ -1,0 +1,9 @@
+package ostree
+
+// For the golden and fuzz tests.
+var (
+	ParseText   = parseText
+	ParseJSON   = parseJSON
+	ParseEntry  = parseEntry
+	FindVersion = findVersion
+)

@@ -1,0 +1,373 @@
+// Package ostree drives `ostree admin`, version 2022.7 and newer, on the running
+// host or on any sysroot directory. Facts: ostree-admin-*(1), and the sessions
+// recorded in testdata.
+package ostree
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/tbx-project/tbx/internal/atomicfile"
+	"github.com/tbx-project/tbx/internal/fail"
+	"github.com/tbx-project/tbx/osupdate"
+)
+
+// Backend is the plain ostree updater.
+type Backend struct {
+	tools   *osupdate.Tools
+	ostree  string // absolute
+	sysroot string
+	os      string // stateroot named by the caller; may be empty
+	booted  bool   // the sysroot is the running host's
+	cache   string // directory for the repository that checks use
+}
+
+var (
+	_ osupdate.Backend   = (*Backend)(nil)
+	_ osupdate.Differ    = (*Backend)(nil)
+	_ osupdate.EtcDiffer = (*Backend)(nil)
+)
+
+// New returns the backend for a sysroot ("/" for the running host). cache is a
+// directory of the caller's for the metadata of checks; it is made when needed.
+func New(tools *osupdate.Tools, sysroot, stateroot, cache string, booted bool) (*Backend, error) {
+	path, err := tools.Path("ostree")
+	if err != nil {
+		return nil, err
+	}
+	return &Backend{tools: tools, ostree: path, sysroot: sysroot, os: stateroot, booted: booted, cache: cache}, nil
+}
+
+// Kind is osupdate.OSTree.
+func (b *Backend) Kind() osupdate.Kind { return osupdate.OSTree }
+
+// Capabilities of every supported version.
+func (b *Backend) Capabilities() osupdate.Capabilities {
+	layer := "plain ostree has no packages; install it in a toolbox, or build your own tree: tbx host build"
+	c := osupdate.Capabilities{
+		Has: []osupdate.Capability{
+			osupdate.CanCheck, osupdate.CanCheckAsUser, osupdate.CanStatusAsUser, osupdate.CanVersion, osupdate.CanDownload,
+			osupdate.CanDiff, osupdate.CanEtcDiff, osupdate.CanDowngrade,
+			"upgrade", "rollback", "pin", "unpin", "switch", "kargs", "overlay", "cancel", "cleanup",
+		},
+		Lacks: map[osupdate.Capability]string{
+			"install": layer, "uninstall": layer, "override-replace": layer, "override-remove": layer, "override-reset": layer,
+			"initramfs": "the initramfs comes with the tree", "apply-live": "reboot instead: tbx host reboot",
+		},
+	}
+	if b.booted {
+		c.Has = append(c.Has, osupdate.CanStage)
+	} else {
+		c.Lacks[osupdate.CanStage] = "this sysroot is not the running system: changes are made at once"
+	}
+	return c
+}
+
+func (b *Backend) admin(verb string, args ...string) []string {
+	return append([]string{b.ostree, "admin", verb, "--sysroot=" + b.sysroot}, args...)
+}
+
+func (b *Backend) repo() string { return filepath.Join(b.sysroot, "ostree/repo") }
+
+func (b *Backend) run(ctx context.Context, argv ...string) (string, error) {
+	out, _, err := b.tools.Run(ctx, osupdate.Call{Argv: argv})
+	return string(out), err
+}
+
+// State asks for JSON first, and an older ostree for text.
+func (b *Backend) State(ctx context.Context) (*osupdate.State, error) {
+	s := &osupdate.State{Backend: osupdate.OSTree, Busy: osupdate.FileLock(filepath.Join(b.sysroot, "ostree/lock"))}
+	argv, parse := b.admin("status", "--json"), parseJSON
+	if b.textOnly() {
+		argv, parse = b.admin("status"), parseText
+	}
+	out, stderr, err := b.tools.Run(ctx, osupdate.Call{Argv: argv})
+	if err != nil && bytes.Contains(stderr, []byte("Unknown option --json")) {
+		b.rememberTextOnly()
+		argv, parse = b.admin("status"), parseText
+		out, stderr, err = b.tools.Run(ctx, osupdate.Call{Argv: argv})
+	}
+	// The text form ends with an error, after a part of the list, at the first
+	// deployment without a signature.
+	stopped := err != nil && bytes.Contains(stderr, []byte("GPG"))
+	if err != nil && !stopped {
+		return nil, err
+	}
+	list, err := parse(out)
+	if err != nil {
+		return nil, osupdate.BadOutput(argv, out, err)
+	}
+	if stopped {
+		s.Warnings = append(s.Warnings, "a deployment is not signed as its remote demands")
+	}
+	s.Deployments = b.complete(list, stopped)
+	for i := range s.Deployments {
+		d := &s.Deployments[i]
+		if o := b.origin(d); o != nil {
+			d.Tracks = o.Tracks()
+		}
+	}
+	s.Arrange()
+	return s, nil
+}
+
+// textOnly says whether this very ostree was found to have no --json before: to
+// ask it again would cost as much as the status itself.
+func (b *Backend) textOnly() bool {
+	known, err := os.ReadFile(filepath.Join(b.cache, "text-only"))
+	return err == nil && string(known) == b.identity()
+}
+
+func (b *Backend) rememberTextOnly() {
+	// Without it the next status is slower, and right.
+	if os.MkdirAll(b.cache, 0o700) == nil {
+		_ = atomicfile.WriteVolatile(filepath.Join(b.cache, "text-only"), []byte(b.identity()), 0o644)
+	}
+}
+
+// identity changes when the program does.
+func (b *Backend) identity() string {
+	fi, err := os.Stat(b.ostree)
+	if err != nil {
+		return ""
+	}
+	return fmt.Sprintf("%s %d %d", b.ostree, fi.Size(), fi.ModTime().UnixNano())
+}
+
+// stateroot is the one to work on.
+func (b *Backend) stateroot(s *osupdate.State) (string, error) {
+	if b.os != "" {
+		return b.os, nil
+	}
+	if cur := s.Current(); cur != nil {
+		return cur.Stateroot, nil
+	}
+	return "", fail.New(osupdate.ErrNotFound, "%s has no deployment", b.sysroot).Hint("deploy one first: ostree admin deploy")
+}
+
+// Check pulls only the commit's metadata, with the host's own remotes and keys,
+// into a repository of the caller's below which the host's lies as parent: no
+// root, nothing of the host is written, and signatures are verified.
+func (b *Backend) Check(ctx context.Context, s *osupdate.State) (*osupdate.Update, error) {
+	cur, remote, ref, err := b.tracked(s)
+	if err != nil {
+		return nil, err
+	}
+	commit, repo, err := b.newest(ctx, remote, ref, 0)
+	if err != nil {
+		return nil, err
+	}
+	if next := s.Next(); commit == cur.Checksum || commit == next.Checksum {
+		return nil, nil
+	}
+	u := &osupdate.Update{Checksum: commit, Source: "metadata of " + remote + ":" + ref}
+	if remote == "" {
+		u.Source = "the local ref " + ref
+	}
+	if v, err := b.run(ctx, b.ostree, "--repo="+repo, "show", "--print-metadata-key=version", commit); err == nil {
+		u.Version = strings.Trim(strings.TrimSpace(v), "'")
+	}
+	return u, nil
+}
+
+func (b *Backend) tracked(s *osupdate.State) (cur *osupdate.Deployment, remote, ref string, err error) {
+	if cur = s.Current(); cur == nil {
+		return nil, "", "", fail.New(osupdate.ErrNotFound, "%s has no deployment", b.sysroot)
+	}
+	ref = cur.Tracks
+	switch {
+	case ref == "" || strings.HasPrefix(ref, "<"):
+		return nil, "", "", fail.New(osupdate.ErrUnsupported, "the system's origin is of a type that plain ostree cannot follow").
+			Hint("choose a ref to follow: tbx host switch REMOTE:REF")
+	case checksumForm.MatchString(ref):
+		return nil, "", "", fail.New(osupdate.ErrUnsupported, "the host follows the single commit %.12s and would never see an update", ref).
+			Hint("choose a ref to follow: tbx host switch REMOTE:REF")
+	}
+	if r, name, ok := strings.Cut(ref, ":"); ok {
+		remote, ref = r, name
+	}
+	return cur, remote, ref, nil
+}
+
+// newest returns the remote ref's commit and the repository that knows it. depth
+// -1 also gets the history.
+func (b *Backend) newest(ctx context.Context, remote, ref string, depth int) (commit, repo string, err error) {
+	if remote == "" {
+		out, err := b.run(ctx, b.ostree, "--repo="+b.repo(), "rev-parse", ref)
+		return strings.TrimSpace(out), b.repo(), err
+	}
+	repo = filepath.Join(b.cache, "check-repo")
+	if err := os.MkdirAll(repo, 0o700); err != nil {
+		return "", "", fail.Wrap(osupdate.ErrPermission, err, "check")
+	}
+	if _, err := b.run(ctx, b.ostree, "--repo="+repo, "init", "--mode=archive"); err != nil {
+		return "", "", err
+	}
+	if _, err := b.run(ctx, b.ostree, "--repo="+repo, "config", "set", "core.parent", b.repo()); err != nil {
+		return "", "", err
+	}
+	if _, err := b.run(ctx, b.ostree, "--repo="+repo, "pull", "--commit-metadata-only", "--depth="+strconv.Itoa(depth), remote, ref); err != nil {
+		return "", "", err
+	}
+	out, err := b.run(ctx, b.ostree, "--repo="+repo, "rev-parse", remote+":"+ref)
+	return strings.TrimSpace(out), repo, err
+}
+
+// Newest returns the commit that a refspec names at its remote now; rpm-ostree's
+// backend asks it too.
+func (b *Backend) Newest(ctx context.Context, refspec string) (string, error) {
+	remote, ref, ok := strings.Cut(refspec, ":")
+	if !ok {
+		remote, ref = "", refspec
+	}
+	commit, _, err := b.newest(ctx, remote, ref, 0)
+	return commit, err
+}
+
+// commitOf finds the commit of a version (or of the start of a checksum) in the
+// history of what the host follows.
+func (b *Backend) commitOf(ctx context.Context, s *osupdate.State, version string) (string, error) {
+	if checksumForm.MatchString(version) {
+		return version, nil
+	}
+	_, remote, ref, err := b.tracked(s)
+	if err != nil {
+		return "", err
+	}
+	commit, repo, err := b.newest(ctx, remote, ref, -1)
+	if err != nil {
+		return "", err
+	}
+	log, err := b.run(ctx, b.ostree, "--repo="+repo, "log", commit)
+	if err != nil {
+		return "", err
+	}
+	if c := findVersion(log, version); c != "" {
+		return c, nil
+	}
+	return "", fail.New(osupdate.ErrNotFound, "version %q is not in the history of %s", version, ref).
+		Hint("see the versions with: ostree --repo=%s log %s", repo, commit)
+}
+
+// findVersion reads `ostree log`: "commit CHECKSUM" lines, each followed by
+// "Version: V" where the commit has one.
+func findVersion(log, version string) string {
+	commit := ""
+	sc := bufio.NewScanner(strings.NewReader(log))
+	sc.Buffer(nil, 1<<20)
+	for sc.Scan() {
+		line := sc.Text()
+		if c, ok := strings.CutPrefix(line, "commit "); ok {
+			commit = strings.TrimSpace(c)
+			if len(version) >= 8 && strings.HasPrefix(commit, version) {
+				return commit
+			}
+		}
+		if v, ok := strings.CutPrefix(line, "Version: "); ok && strings.TrimSpace(v) == version && checksumForm.MatchString(commit) {
+			return commit
+		}
+	}
+	return ""
+}
+
+// Diff lists the files that two deployments' commits differ in.
+func (b *Backend) Diff(ctx context.Context, from, to *osupdate.Deployment) (*osupdate.Diff, error) {
+	out, err := b.run(ctx, b.ostree, "--repo="+b.repo(), "diff", from.Checksum, to.Checksum)
+	if err != nil {
+		return nil, err
+	}
+	d := &osupdate.Diff{From: from.Name(), To: to.Name()}
+	for line := range strings.Lines(out) {
+		kind, path, _ := strings.Cut(strings.TrimSuffix(line, "\n"), " ")
+		path = strings.TrimSpace(path)
+		switch kind {
+		case "A":
+			d.Added = append(d.Added, path)
+		case "D":
+			d.Removed = append(d.Removed, path)
+		case "M":
+			d.Changed = append(d.Changed, path)
+		}
+	}
+	return d, nil
+}
+
+// EtcDiff lists what differs from the deployment's defaults.
+func (b *Backend) EtcDiff(ctx context.Context, s *osupdate.State) ([]string, error) {
+	root, err := b.stateroot(s)
+	if err != nil {
+		return nil, err
+	}
+	out, err := b.run(ctx, b.admin("config-diff", "--os="+root)...)
+	if err != nil {
+		return nil, err
+	}
+	return osupdate.ParseEtcDiff(out), nil
+}
+
+// Explain knows ostree's texts, recorded in testdata/errors.
+func (b *Backend) Explain(te *osupdate.ToolError) error {
+	return osupdate.Explain(osupdate.OSTree, rules(), te)
+}
+
+func rules() []osupdate.Rule {
+	return []osupdate.Rule{
+		osupdate.NewRule(`chronologically older`, osupdate.ErrDowngrade,
+			"what the host follows is older than the running system", "take it anyway: tbx host upgrade --allow-downgrade"),
+		osupdate.NewRule(`During /etc merge: .*?'([^']+)'`, osupdate.ErrEtcMerge,
+			"the file %s in /etc was changed here and became something else in the update", "move your copy of it away, upgrade, and put your change back"),
+		osupdate.NewRule(`During /etc merge`, osupdate.ErrEtcMerge,
+			"/etc cannot be merged", "see what was changed here: tbx host etc-diff"),
+		osupdate.NewRule(`(?i)corrupted \w+ object|File header size|while decompressing|Invalid checksum|Commit .* has invalid`, osupdate.ErrCorrupt,
+			"an object of the repository is damaged", "find the extent with ostree fsck; with --delete it removes damaged objects, and an upgrade fetches them again"),
+		osupdate.NewRule(`No such metadata object ([0-9a-f]{12})`, osupdate.ErrCorrupt,
+			"commit %s is not in the repository", "it was pruned or never pulled: tbx host upgrade fetches what is missing"),
+		osupdate.NewRule(`Requested signature type is not implemented`, osupdate.ErrSignature,
+			"this ostree cannot verify the signatures that the remote demands", "nothing was changed; a newer ostree is needed for ed25519"),
+		osupdate.NewRule(`Out of range deployment index (\d+)`, osupdate.ErrNotFound,
+			"there is no deployment %s", "see the indexes in: tbx host status"),
+		osupdate.NewRule(`Refspec '([^']*)' not found`, osupdate.ErrNotFound,
+			"there is no ref %s", "list what the remote has: ostree remote refs REMOTE"),
+		osupdate.NewRule(`No such branch '([^']*)'`, osupdate.ErrNotFound,
+			"the remote has no ref %s", "list what it has: ostree remote refs REMOTE"),
+		osupdate.NewRule(`Remote "?([^"\s]+)"? not found`, osupdate.ErrNotFound,
+			"there is no remote %s", "list them: ostree remote list"),
+		osupdate.NewRule(`opening repo: opendir\(`, osupdate.ErrNetwork,
+			"the source of updates is not there", "a file:// remote must be mounted first; the host is unchanged"),
+		osupdate.NewRule(`Not currently booted into an OSTree system`, osupdate.ErrUnsupported,
+			"this is not the running system", "name the sysroot and its stateroot: --sysroot, --os"),
+	}
+}
+
+// remoteExists keeps a switch from detaching the host: ostree would take any word.
+func (b *Backend) remoteExists(ctx context.Context, ref string) error {
+	remote, _, ok := strings.Cut(ref, ":")
+	if !ok {
+		return nil
+	}
+	out, err := b.run(ctx, b.ostree, "--repo="+b.repo(), "remote", "list")
+	if err != nil {
+		return err
+	}
+	if !slices.Contains(strings.Fields(out), remote) {
+		return fail.New(osupdate.ErrNotFound, "there is no remote %q", remote).Hint("add it first: ostree remote add %s URL", remote)
+	}
+	return nil
+}
+
+var errNoOrigin = errors.New("its origin file cannot be read")
+
+func (b *Backend) originFor(d *osupdate.Deployment) (*osupdate.Origin, error) {
+	if o := b.origin(d); o != nil {
+		return o, nil
+	}
+	return nil, fmt.Errorf("deployment %s: %w", d.Name(), errNoOrigin)
+}

@@ -1,0 +1,269 @@
+package ostree
+
+import (
+	"context"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/tbx-project/tbx/internal/fail"
+	"github.com/tbx-project/tbx/osupdate"
+)
+
+// Plan maps every verb to `ostree admin`.
+func (b *Backend) Plan(ctx context.Context, s *osupdate.State, r osupdate.Request) (*osupdate.Plan, error) {
+	p := &osupdate.Plan{NeedsRoot: b.booted, NeedsBoot: true, Reversible: true}
+	var err error
+	switch r.Verb {
+	case osupdate.Upgrade:
+		err = b.upgrade(ctx, s, r, p)
+	case osupdate.Rollback:
+		err = b.rollback(ctx, s, r, p)
+	case osupdate.Pin, osupdate.Unpin:
+		err = b.pin(s, r, p)
+	case osupdate.Switch:
+		err = b.switchTo(ctx, s, r, p)
+	case osupdate.Kargs:
+		err = b.kargs(s, r, p)
+	case osupdate.Cancel:
+		p.Reversible = false
+		err = b.withdraw(s, p)
+	case osupdate.Cleanup:
+		p.NeedsBoot, p.Reversible = false, false
+		err = b.cleanup(s, r, p)
+	case osupdate.Overlay:
+		if !b.booted {
+			return nil, osupdate.Unsupported(osupdate.OSTree, r.Verb, "this sysroot is not the running system")
+		}
+		p.NeedsBoot = false
+		b.step(p, "make /usr writable until the next boot", "unlock")
+	default:
+		return nil, osupdate.Unsupported(osupdate.OSTree, r.Verb, b.Capabilities().Lacks[osupdate.Capability(r.Verb)])
+	}
+	if err != nil {
+		return nil, err
+	}
+	return p.Finish(osupdate.OSTree, r), nil
+}
+
+func (b *Backend) step(p *osupdate.Plan, effect, verb string, args ...string) *osupdate.Step {
+	p.Steps = append(p.Steps, osupdate.Step{Argv: b.admin(verb, args...), Effect: effect, Read: osupdate.Percent("pull")})
+	return &p.Steps[len(p.Steps)-1]
+}
+
+// osArg is how the stateroot is named; a booted host knows its own.
+func (b *Backend) osArg(s *osupdate.State) ([]string, error) {
+	root, err := b.stateroot(s)
+	return []string{"--os=" + root}, err
+}
+
+func (b *Backend) upgrade(ctx context.Context, s *osupdate.State, r osupdate.Request, p *osupdate.Plan) error {
+	if _, _, _, err := b.tracked(s); err != nil {
+		return err
+	}
+	args, err := b.osArg(s)
+	if err != nil {
+		return err
+	}
+	p.Network = true
+	effect := "fetch the newest commit of " + s.Tracked + " and make it boot next"
+	if r.Target != "" {
+		commit, err := b.commitOf(ctx, s, r.Target)
+		if err != nil {
+			return err
+		}
+		if n := s.Next(); n.Checksum == commit {
+			p.Unchanged = n.Name() + " boots next already"
+			return nil
+		}
+		args = append(args, "--override-commit="+commit)
+		effect = "fetch version " + r.Target + " of " + s.Tracked + " and make it boot next"
+	}
+	if r.AllowDowngrade {
+		args = append(args, "--allow-downgrade")
+	}
+	switch {
+	case r.DownloadOnly:
+		p.NeedsBoot = false
+		args, effect = append(args, "--pull-only"), "fetch the newest commit of "+s.Tracked+"; what boots next stays"
+	case b.booted:
+		args = append(args, "--stage")
+	}
+	b.step(p, effect, "upgrade", args...)
+	return nil
+}
+
+// rollback uses set-default where ostree has it (2023.6). Older ones deploy the
+// commit again with its own origin: without --origin-file ostree would follow the
+// bare checksum and never see an update again.
+func (b *Backend) rollback(ctx context.Context, s *osupdate.State, r osupdate.Request, p *osupdate.Plan) error {
+	d, err := s.Back(r.Target)
+	if err != nil {
+		return err
+	}
+	if d.Next {
+		p.Unchanged = d.Name() + " boots next already"
+		return nil
+	}
+	index := d.Index
+	if s.Next().Staged {
+		b.step(p, "drop the staged "+s.Next().Name(), "undeploy", "0")
+		index--
+	}
+	help, err := b.run(ctx, b.ostree, "admin", "--help")
+	if err != nil {
+		return err
+	}
+	if strings.Contains(help, "set-default") {
+		b.step(p, "make "+d.Name()+" boot next, with its own /etc", "set-default", strconv.Itoa(index))
+		return nil
+	}
+	origin, err := b.originFor(d)
+	if err != nil {
+		return err
+	}
+	args, err := b.osArg(s)
+	if err != nil {
+		return err
+	}
+	args = append(args, "--retain", "--origin-file="+osupdate.OriginFile, d.Checksum)
+	b.step(p, "deploy "+d.Name()+" again and make it boot next, with today's /etc merged into it", "deploy", args...).Origin = origin
+	return nil
+}
+
+func (b *Backend) pin(s *osupdate.State, r osupdate.Request, p *osupdate.Plan) error {
+	d, err := s.Find(r.Target)
+	if err != nil {
+		return err
+	}
+	p.NeedsBoot = false
+	want := r.Verb == osupdate.Pin
+	switch {
+	case d.Pinned == want:
+		p.Unchanged = d.Name() + " is so already"
+	case d.Staged:
+		return fail.New(osupdate.ErrUnsupported, "%s is staged and cannot be pinned yet", d.Name()).Hint("reboot first: tbx host reboot")
+	case want:
+		b.step(p, "keep "+d.Name()+" until it is unpinned", "pin", strconv.Itoa(d.Index))
+	default:
+		b.step(p, "let "+d.Name()+" go when newer ones come", "pin", "-u", strconv.Itoa(d.Index))
+	}
+	return nil
+}
+
+func (b *Backend) switchTo(ctx context.Context, s *osupdate.State, r osupdate.Request, p *osupdate.Plan) error {
+	ref := r.Target
+	if cur := s.Current(); cur != nil && !strings.Contains(ref, ":") {
+		if remote, _, ok := strings.Cut(cur.Tracks, ":"); ok {
+			ref = remote + ":" + ref // as `ostree admin switch` reads it
+		}
+	}
+	if n := s.Next(); n != nil && n.Tracks == ref {
+		p.Unchanged = "the host follows " + ref + " already"
+		return nil
+	}
+	if err := b.remoteExists(ctx, ref); err != nil {
+		return err
+	}
+	args, err := b.osArg(s)
+	if err != nil {
+		return err
+	}
+	p.Network = true
+	b.step(p, "follow "+ref+" from now on, fetch it and make it boot next", "switch", append(args, ref)...)
+	return nil
+}
+
+// kargs deploys what boots next once more with other arguments; edit-in-place
+// would change every deployment, the way back included.
+func (b *Backend) kargs(s *osupdate.State, r osupdate.Request, p *osupdate.Plan) error {
+	next := s.Next()
+	if next == nil {
+		return fail.New(osupdate.ErrNotFound, "%s has no deployment", b.sysroot)
+	}
+	args, err := b.osArg(s)
+	if err != nil {
+		return err
+	}
+	args = append(args, "--retain", "--origin-file="+osupdate.OriginFile)
+	changed := false
+	for _, k := range r.Append {
+		if !slices.Contains(next.Kargs, k) {
+			changed, args = true, append(args, "--karg-append="+k)
+		}
+	}
+	for _, k := range r.Delete {
+		if next.Kargs == nil || slices.Contains(next.Kargs, k) {
+			changed, args = true, append(args, "--karg-delete="+k)
+		}
+	}
+	if !changed {
+		p.Unchanged = "the kernel arguments are so already"
+		return nil
+	}
+	origin, err := b.originFor(next)
+	if err != nil {
+		return err
+	}
+	b.step(p, "boot "+next.Name()+" with the kernel arguments changed", "deploy", append(args, next.Checksum)...).Origin = origin
+	return nil
+}
+
+// withdraw drops what waits before the running system.
+func (b *Backend) withdraw(s *osupdate.State, p *osupdate.Plan) error {
+	if s.Busy != nil {
+		return fail.New(osupdate.ErrUnsupported, "ostree cannot stop the work of another process: %s", s.Busy.What).
+			Hint("press Ctrl-C where it runs; nothing is lost")
+	}
+	booted := s.Booted()
+	if booted == nil || booted.Next {
+		p.Unchanged = "nothing waits for the next boot"
+		return nil
+	}
+	for i := 0; i < booted.Index; i++ {
+		d := &s.Deployments[i]
+		if d.Pinned {
+			return fail.New(osupdate.ErrUnsafe, "%s is pinned and would be deleted", d.Name()).Hint("unpin it first: tbx host unpin %d", i)
+		}
+		b.step(p, "delete "+d.Name()+", which would have booted next", "undeploy", "0")
+	}
+	return nil
+}
+
+func (b *Backend) cleanup(s *osupdate.State, r osupdate.Request, p *osupdate.Plan) error {
+	if slices.Contains(r.Parts, "pending") {
+		if err := b.withdraw(s, p); err != nil {
+			return err
+		}
+		p.Unchanged = ""
+	}
+	if slices.Contains(r.Parts, "rollback") {
+		if d, err := s.Back(""); err == nil && !d.Pinned && !d.Next {
+			b.step(p, "delete "+d.Name()+", the way back", "undeploy", strconv.Itoa(d.Index-len(p.Steps)))
+		}
+	}
+	b.step(p, "delete what no deployment uses", "cleanup")
+	return nil
+}
+
+// localRef is where trees of the owner's own are kept.
+const localRef = "tbx/local"
+
+// BuildPlan commits a file system tree to the sysroot's own repository and
+// deploys it; the host follows that local ref from then on.
+func (b *Backend) BuildPlan(ctx context.Context, s *osupdate.State, src string) (*osupdate.Plan, error) {
+	args, err := b.osArg(s)
+	if err != nil {
+		return nil, err
+	}
+	p := &osupdate.Plan{
+		Request: osupdate.Request{Verb: osupdate.Switch, Target: localRef}, NeedsRoot: b.booted, NeedsBoot: true, Reversible: true,
+		Steps: []osupdate.Step{{
+			Argv:   []string{b.ostree, "commit", "--repo=" + b.repo(), "--branch=" + localRef, "--tree=dir=" + src, "--subject=tbx host build"},
+			Effect: "commit " + src + " to the host's own repository as " + localRef,
+		}},
+	}
+	origin := &osupdate.Origin{Groups: []osupdate.OriginGroup{{Name: "origin", Keys: [][2]string{{"refspec", localRef}}}}}
+	b.step(p, "boot it next, and follow "+localRef, "deploy", append(args, "--retain", "--origin-file="+osupdate.OriginFile, localRef)...).Origin = origin
+	return p, nil
+}

@@ -1,0 +1,88 @@
+package osupdate
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+)
+
+// Step is one command of a plan.
+type Step struct {
+	Argv   []string `json:"argv"`             // the program by its absolute path, then its arguments
+	Effect string   `json:"effect"`           // a sentence
+	Origin *Origin  `json:"origin,omitempty"` // written to a temporary file for the step; its path replaces OriginFile in Argv
+	OK     []int    `json:"-"`                // exit codes beside 0 that mean success
+	Read   LineFunc `json:"-"`                // progress from the lines of its output; may be nil
+	// ProgressFD asks for a pipe whose number replaces ProgressFile in Argv; its
+	// lines go to Read.
+	ProgressFD bool `json:"-"`
+}
+
+// OriginFile and ProgressFile stand in a step's arguments for a name that is
+// known only when it runs.
+const (
+	OriginFile   = "{origin}"
+	ProgressFile = "{progress}"
+)
+
+// LineFunc reads one line of output; ok is false when it tells no progress.
+type LineFunc func(line string) (p Progress, ok bool)
+
+// Progress is how far a step is. Total 0: unknown.
+type Progress struct {
+	Task  string `json:"task"`
+	Done  int64  `json:"done"`
+	Total int64  `json:"total"`
+	Bytes bool   `json:"bytes"` // else: steps or per cent
+}
+
+// Plan is what a request would do, before anything is done. It is the output of
+// --dry-run.
+type Plan struct {
+	Backend    Kind     `json:"backend"`
+	Request    Request  `json:"request"`
+	Steps      []Step   `json:"steps"`
+	Effects    []string `json:"effects"`             // what changes, in sentences
+	Unchanged  string   `json:"unchanged,omitempty"` // why there is nothing to do; then Steps is empty
+	NeedsRoot  bool     `json:"needs_root"`
+	NeedsBoot  bool     `json:"needs_reboot"`
+	Reversible bool     `json:"reversible"`
+	Network    bool     `json:"network"` // it can take minutes
+	StateHash  string   `json:"state_hash"`
+}
+
+// Nothing returns a plan without steps.
+func Nothing(kind Kind, r Request, why string) *Plan {
+	return &Plan{Backend: kind, Request: r, Unchanged: why, Reversible: true}
+}
+
+// Hash identifies a state: a plan made on one is not applied to another.
+func (s *State) Hash() string {
+	type identity struct {
+		ID                     string
+		Booted, Staged, Pinned bool
+	}
+	var ids []identity
+	for _, d := range s.Deployments {
+		ids = append(ids, identity{d.ID, d.Booted, d.Staged, d.Pinned})
+	}
+	data, _ := json.Marshal(struct { // cannot fail: plain data
+		Kind    Kind
+		Tracked string
+		IDs     []identity
+	}{s.Backend, s.Tracked, ids})
+	sum := sha256.Sum256(data)
+	return hex.EncodeToString(sum[:8])
+}
+
+// Finish ends a backend's plan: the effects are those of its steps, and a plan
+// with a reason for no change has no steps.
+func (p *Plan) Finish(kind Kind, r Request) *Plan {
+	if p.Unchanged != "" {
+		return Nothing(kind, r, p.Unchanged)
+	}
+	for _, s := range p.Steps {
+		p.Effects = append(p.Effects, s.Effect)
+	}
+	return p
+}

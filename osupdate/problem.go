@@ -1,0 +1,119 @@
+package osupdate
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/tbx-project/tbx/internal/fail"
+)
+
+// Problem is a kind of failure of a host update, for errors.Is. The errors
+// themselves are [fail.Error] values whose Kind is one of those below.
+type Problem struct {
+	Name string // stable, for JSON
+	Exit int    // exit code of `tbx host`, docs/host-json.md
+}
+
+func (p *Problem) Error() string { return p.Name }
+
+// The kinds of failure. 75 and 69 are EX_TEMPFAIL and EX_UNAVAILABLE of
+// sysexits(3).
+var (
+	ErrBackend     = &Problem{"backend failed", 1}
+	ErrNotImage    = &Problem{"not image-based", 3}
+	ErrInContainer = &Problem{"in a container", 3}
+	ErrUnsupported = &Problem{"not supported", 3}
+	ErrManaged     = &Problem{"managed by another agent", 4}
+	ErrPermission  = &Problem{"permission", 5}
+	ErrSignature   = &Problem{"signature", 6}
+	ErrConflict    = &Problem{"package conflict", 7}
+	ErrDowngrade   = &Problem{"downgrade", 8}
+	ErrSpace       = &Problem{"no space", 9}
+	ErrEtcMerge    = &Problem{"/etc merge", 10}
+	ErrFinalize    = &Problem{"finalisation failed", 11}
+	ErrNotFound    = &Problem{"no such deployment or ref", 12}
+	ErrNoRollback  = &Problem{"no rollback", 12}
+	ErrCorrupt     = &Problem{"corrupt", 13}
+	ErrUnverified  = &Problem{"result not as planned", 14}
+	ErrUnsafe      = &Problem{"would leave no way back", 15}
+	ErrNetwork     = &Problem{"network", 69}
+	ErrTimeout     = &Problem{"timed out", 69}
+	ErrBusy        = &Problem{"busy", 75}
+	ErrLocalMods   = &Problem{"local modifications", 1} // bootc's refusal; Host routes to rpm-ostree
+	ErrBadOutput   = &Problem{"unreadable answer", 1}
+)
+
+// Problems is every kind: for the way back from root's answer, and the documents.
+func Problems() []*Problem {
+	return []*Problem{
+		ErrBackend, ErrNotImage, ErrInContainer, ErrUnsupported, ErrManaged, ErrPermission, ErrSignature,
+		ErrConflict, ErrDowngrade, ErrSpace, ErrEtcMerge, ErrFinalize, ErrNotFound, ErrNoRollback, ErrCorrupt,
+		ErrUnverified, ErrUnsafe, ErrNetwork, ErrTimeout, ErrBusy, ErrLocalMods, ErrBadOutput,
+	}
+}
+
+// ExitUnchanged is the exit code for "nothing to do" where the caller asked for
+// a difference, as rpm-ostree has it.
+const ExitUnchanged = 77
+
+// ProblemOf returns the kind of err, or nil where it is none of this package's.
+func ProblemOf(err error) *Problem {
+	var p *Problem
+	if errors.As(err, &p) {
+		return p
+	}
+	return nil
+}
+
+// Unsupported says that the backend has no such verb, why, and what to use.
+func Unsupported(kind Kind, verb Verb, why string) error {
+	e := fail.New(ErrUnsupported, "%s cannot %s", kind, verb)
+	if why != "" {
+		e.Hint("%s", why)
+	}
+	return e
+}
+
+// ToolError is the failure of an upstream program: the exact command and what it
+// said. Every classified error wraps it, for --verbose.
+type ToolError struct {
+	Argv   []string
+	Code   int    // -1 when a signal ended it
+	Stderr string // the tail, at most 64 KiB
+	Stdout string // the tail, at most 64 KiB
+}
+
+// Error names the program, its code and the last line that it wrote.
+func (e *ToolError) Error() string {
+	name := "command"
+	if len(e.Argv) > 0 {
+		name = e.Argv[0][strings.LastIndexByte(e.Argv[0], '/')+1:]
+	}
+	if line := e.lastLine(); line != "" {
+		return fmt.Sprintf("%s ended with code %d: %s", name, e.Code, line)
+	}
+	return fmt.Sprintf("%s ended with code %d and said nothing", name, e.Code)
+}
+
+// Text is all that the program wrote, stderr first.
+func (e *ToolError) Text() string { return e.Stderr + e.Stdout }
+
+func (e *ToolError) lastLine() string {
+	for _, s := range []string{e.Stderr, e.Stdout} {
+		if s = strings.TrimSpace(s); s != "" {
+			return strings.TrimPrefix(s[strings.LastIndexByte(s, '\n')+1:], "error: ")
+		}
+	}
+	return ""
+}
+
+// ProblemNamed is the kind of that name, ErrBackend where there is none.
+func ProblemNamed(name string) *Problem {
+	for _, p := range Problems() {
+		if p.Name == name {
+			return p
+		}
+	}
+	return ErrBackend
+}

@@ -1,0 +1,153 @@
+package osupdate
+
+import (
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/tbx-project/tbx/internal/fail"
+)
+
+// Verb is one thing that can be done to a host. The names are also the first
+// argument of the root helper and the last part of the polkit action.
+type Verb string
+
+// The verbs that change something.
+const (
+	Upgrade         Verb = "upgrade"          // newest of what the host tracks, or Target: a version or digest of it
+	Rollback        Verb = "rollback"         // Target: index or id; empty: the previous system
+	Pin             Verb = "pin"              // Target: index or id
+	Unpin           Verb = "unpin"            // Target: index or id
+	Switch          Verb = "switch"           // Target: ref or image to track from now on
+	Install         Verb = "install"          // Packages
+	Uninstall       Verb = "uninstall"        // Packages
+	OverrideReplace Verb = "override-replace" // Packages; From: a repository, or empty for files and URLs
+	OverrideRemove  Verb = "override-remove"  // Packages
+	OverrideReset   Verb = "override-reset"   // Packages, or none for all
+	Kargs           Verb = "kargs"            // Append, Delete
+	Initramfs       Verb = "initramfs"        // Target: enable or disable; Append: its arguments
+	ApplyLive       Verb = "apply-live"
+	Overlay         Verb = "overlay" // a writable /usr until the next boot
+	Cancel          Verb = "cancel"  // stop a running transaction, else withdraw what waits for the next boot
+	Cleanup         Verb = "cleanup" // Parts: pending, rollback, base, cache
+	Reboot          Verb = "reboot"
+)
+
+// StatusVerb and CheckVerb read; they are verbs of the root helper only, for
+// updaters that show nothing to an ordinary user.
+const (
+	StatusVerb Verb = "status"
+	CheckVerb  Verb = "check"
+)
+
+// Verbs lists the mutating verbs in the order of the documentation.
+func Verbs() []Verb {
+	return []Verb{Upgrade, Rollback, Pin, Unpin, Switch, Install, Uninstall, OverrideReplace, OverrideRemove,
+		OverrideReset, Kargs, Initramfs, ApplyLive, Overlay, Cancel, Cleanup, Reboot}
+}
+
+// Request is one verb with typed arguments. It is all that an ordinary user's
+// tbx can hand to root, so every field is checked by Validate on both sides.
+type Request struct {
+	Verb           Verb     `json:"verb"`
+	Target         string   `json:"target,omitempty"`
+	Packages       []string `json:"packages,omitempty"`
+	From           string   `json:"from,omitempty"`
+	Append         []string `json:"append,omitempty"`
+	Delete         []string `json:"delete,omitempty"`
+	Parts          []string `json:"parts,omitempty"`
+	AllowDowngrade bool     `json:"allow_downgrade,omitempty"`
+	DownloadOnly   bool     `json:"download_only,omitempty"`
+}
+
+var (
+	targetForm  = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._:/@+~=-]*$`)
+	indexForm   = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._:+-]*$`)
+	packageForm = regexp.MustCompile(`^@?[A-Za-z0-9][A-Za-z0-9._+:~^()-]*$`)
+	kargForm    = regexp.MustCompile(`^[A-Za-z0-9_][!-~]*$`)
+)
+
+// Validate refuses whatever is not a plain word of its kind: an argument that
+// looks like an option, a path, a URL with credentials, white space or control
+// characters never reaches an updater.
+func (r Request) Validate() error {
+	bad := func(what, value string) error {
+		return fail.New(fail.Usage, "%s: %q is not a %s", r.Verb, value, what)
+	}
+	used := map[string]bool{}
+	switch r.Verb {
+	case Upgrade:
+		used["target"], used["flags"] = true, true
+		if r.Target != "" && !targetForm.MatchString(r.Target) {
+			return bad("version or digest", r.Target)
+		}
+	case Rollback, Pin, Unpin:
+		used["target"] = true
+		if r.Target != "" && !indexForm.MatchString(r.Target) {
+			return bad("deployment", r.Target)
+		}
+		if r.Target == "" && r.Verb != Rollback {
+			return fail.New(fail.Usage, "%s: which deployment", r.Verb).Hint("give its index from tbx host status")
+		}
+	case Switch:
+		used["target"] = true
+		if !targetForm.MatchString(r.Target) || strings.Contains(r.Target, "..") {
+			return bad("ref or image", r.Target)
+		}
+	case Install, Uninstall, OverrideReplace, OverrideRemove, OverrideReset:
+		used["packages"] = true
+		used["from"] = r.Verb == OverrideReplace
+		if len(r.Packages) == 0 && r.Verb != OverrideReset {
+			return fail.New(fail.Usage, "%s: no package named", r.Verb)
+		}
+		for _, p := range r.Packages {
+			if !packageForm.MatchString(p) {
+				return bad("package name", p)
+			}
+		}
+		if r.From != "" && !indexForm.MatchString(r.From) {
+			return bad("repository", r.From)
+		}
+	case Kargs:
+		used["kargs"] = true
+		if len(r.Append)+len(r.Delete) == 0 {
+			return fail.New(fail.Usage, "kargs: nothing to append or delete")
+		}
+	case Initramfs:
+		used["target"], used["kargs"] = true, true
+		if r.Target != "enable" && r.Target != "disable" {
+			return bad("choice of enable or disable", r.Target)
+		}
+	case Cleanup:
+		used["parts"] = true
+		for _, p := range r.Parts {
+			if !slices.Contains([]string{"pending", "rollback", "base", "cache"}, p) {
+				return bad("part of pending, rollback, base, cache", p)
+			}
+		}
+	case ApplyLive, Overlay, Cancel, Reboot, StatusVerb, CheckVerb:
+	default:
+		return fail.New(fail.Usage, "no such verb %q", r.Verb)
+	}
+	const longest = 1000 // no name or argument that an updater takes comes near it
+	for _, word := range slices.Concat([]string{r.Target, r.From}, r.Packages, r.Append, r.Delete) {
+		if len(word) > longest {
+			return bad("word of at most 1000 characters", word[:20]+"…")
+		}
+	}
+	for _, k := range slices.Concat(r.Append, r.Delete) {
+		if !kargForm.MatchString(k) {
+			return bad("kernel argument", k)
+		}
+	}
+	given := map[string]bool{
+		"target": r.Target != "", "packages": len(r.Packages) > 0, "from": r.From != "", "parts": len(r.Parts) > 0,
+		"kargs": len(r.Append)+len(r.Delete) > 0, "flags": r.AllowDowngrade || r.DownloadOnly,
+	}
+	for what, is := range given {
+		if is && !used[what] {
+			return fail.New(fail.Usage, "%s takes no %s", r.Verb, what)
+		}
+	}
+	return nil
+}

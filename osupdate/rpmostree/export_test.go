@@ -1,0 +1,4 @@
+package rpmostree
+
+// Parse is for the fuzz target.
+var Parse = parse
