@@ -46,6 +46,11 @@ func Connect(ctx context.Context, dir string) (*Engine, error) {
 	if err != nil {
 		return nil, fail.Wrap(fail.Unable, err, "podman's service cannot be used")
 	}
+	c, err := bindings.GetClient(conn)
+	if err != nil {
+		return nil, err
+	}
+	c.Client = reviving(dir)
 	return &Engine{conn, filepath.Join(filepath.Dir(dir), "libpod/tmp/exits")}, nil
 }
 

@@ -102,6 +102,27 @@ func copyFile(from, to string) {
 	}
 }
 
+// reviving returns a client that starts the service anew when it has ended
+// meanwhile: it does when nothing was asked for a while, as while a user thinks
+// about a question of tbx's.
+func reviving(dir string) *http.Client {
+	return &http.Client{Transport: &http.Transport{
+		DisableCompression: true,
+		DisableKeepAlives:  true, // a kept connection may be one to a service that has ended
+		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			path := filepath.Join(dir, "podman-"+settingsKey()+".sock")
+			c, err := new(net.Dialer).DialContext(ctx, "unix", path)
+			if err == nil || ctx.Err() != nil {
+				return c, err
+			}
+			if _, err := service(ctx, dir); err != nil {
+				return nil, err
+			}
+			return new(net.Dialer).DialContext(ctx, "unix", path)
+		},
+	}}
+}
+
 func settingsKey() string {
 	var b strings.Builder
 	for _, name := range storageVars {
