@@ -92,9 +92,8 @@ func (m *Manager) box(c *Container) *Box {
 	for _, old := range specNames(m.Host.Dirs.Config) {
 		if s, err := loadSpec(m.Host.Dirs.Config, old); err == nil && s.ID == id {
 			if saveSpec(m.Host.Dirs.Config, b.Name, s) == nil {
-				removeSpec(m.Host.Dirs.Config, old)
+				m.forget(old)
 			}
-			join.Forget(m.Host.TbxRuntime(), string(old))
 			b.Spec = s
 			return b
 		}
@@ -135,8 +134,10 @@ func (m *Manager) followRename(name Name, all []Container) string {
 		return ""
 	}
 	for i := range all {
-		if all[i].Labels[LabelID] == s.ID && all[i].Name != string(name) {
-			m.box(&all[i])
+		if all[i].ours() && all[i].Labels[LabelID] == s.ID && all[i].Name != string(name) {
+			if b := m.box(&all[i]); b.Spec != nil {
+				m.forget(name) // and what a rename that was killed left
+			}
 			return all[i].Name
 		}
 	}

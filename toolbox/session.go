@@ -98,10 +98,12 @@ func (p *Prepared) start(ctx context.Context, name Name) error {
 func (p *Prepared) Exec(ctx context.Context) error {
 	for again := true; p.target != nil; again = false {
 		s, err := p.session()
-		if err != nil {
-			return err
+		switch {
+		case !p.target.Alive():
+			err = join.ErrStale
+		case err == nil:
+			err = p.target.Exec(s, p.host.RuntimeDir)
 		}
-		err = p.target.Exec(s, p.host.RuntimeDir)
 		switch {
 		case !errors.Is(err, join.ErrStale):
 			return err

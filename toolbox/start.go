@@ -72,11 +72,13 @@ func (m *Manager) run(ctx context.Context, e Engine, b *Box) (*Box, error) {
 		}
 	}
 	err := e.Start(ctx, b.ID)
-	if err != nil && ctx.Err() == nil {
+	for range 4 {
+		if err == nil || ctx.Err() != nil {
+			break
+		}
 		// The monitor of the last run may still have podman clear up after it, which
 		// takes the root away from under this start.
-		const cleared = 300 * time.Millisecond
-		time.Sleep(cleared)
+		time.Sleep(250 * time.Millisecond)
 		err = e.Start(ctx, b.ID)
 	}
 	if err != nil {

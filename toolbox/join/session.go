@@ -92,7 +92,7 @@ func (t *Target) Exec(s *Session, runtimeDir string) error {
 	if err := t.Attach(runtimeDir, os.Getpid()); err != nil {
 		return err
 	}
-	if !t.alive() { // it was stopped meanwhile
+	if !t.Alive() { // it was stopped meanwhile
 		return fmt.Errorf("%w: its first process is gone", ErrStale)
 	}
 	err = syscall.Exec(nsenter, args, s.Env)

@@ -53,7 +53,7 @@ func (r *Record) Open(dir string) (*Target, error) {
 			err = ErrPaused
 		}
 	}
-	if err == nil && !t.alive() {
+	if err == nil && !t.Alive() {
 		err = fmt.Errorf("%w: its first process is gone", ErrStale)
 	}
 	if err != nil {
@@ -84,10 +84,13 @@ func (r *Record) OpenUnrecorded() (*Target, error) {
 	return t, nil
 }
 
-// alive says whether the first process has not ended, zombie or gone: then its
-// pidfd would be readable, pidfd_open(2).
-func (t *Target) alive() bool {
-	n, err := unix.Poll([]unix.PollFd{{Fd: int32(t.pidfd), Events: unix.POLLIN}}, 0)
+// Alive says whether the first process still runs. What is looked up in a toolbox
+// that ends is missing: its mounts go before the process does.
+func (t *Target) Alive() bool {
+	if _, err := NamespaceID(strconv.Itoa(t.Record.PID), "mnt"); err != nil {
+		return false
+	}
+	n, err := unix.Poll([]unix.PollFd{{Fd: int32(t.pidfd), Events: unix.POLLIN}}, 0) // readable: it ended, pidfd_open(2)
 	return err == nil && n == 0
 }
 
