@@ -13,10 +13,10 @@ YES ?=
 .DEFAULT_GOAL := build
 .PHONY: build test unit system systemroot systembox lint bench try install uninstall help clean
 
-# The same command twice: tbx without podman's bindings, which enters running toolboxes and hands everything else to
-# tbx-podman, which has them (ARCHITECTURE.md, "Three programs").
+# The same command twice: tbx, which only enters running toolboxes and hands everything else to tbx-podman, which is all
+# of it, with podman's bindings (ARCHITECTURE.md, "Three programs").
 build: ## build bin/tbx, bin/tbx-podman and bin/tbx-box
-	$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/tbx ./cmd/tbx
+	$(GO) build -trimpath -tags front -ldflags '$(LDFLAGS)' -o bin/tbx ./cmd/tbx
 	$(GO) build -trimpath -tags '$(TAGS)' -ldflags '$(LDFLAGS)' -o bin/tbx-podman ./cmd/tbx
 	$(GO) build -trimpath -ldflags '-s -w' -o bin/tbx-box ./cmd/tbx-box
 
@@ -31,6 +31,7 @@ test: ## set up what the tests need and run them all
 
 unit: ## tests that need no podman, root or network
 	$(GO) vet -tags '$(TAGS)' ./...
+	$(GO) vet -tags front ./cmd ./cmd/tbx
 	$(GO) test -tags '$(TAGS)' -shuffle=on ./...
 
 system: build ## tests with real podman, as an ordinary user, in the lab

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"syscall"
 
+	"github.com/tbx-project/tbx/internal/programs"
 	"github.com/tbx-project/tbx/toolbox"
 )
 
@@ -25,7 +26,7 @@ func again(args []string, name toolbox.Name) []string {
 }
 
 func selfCommand(env *Env, name toolbox.Name) *exec.Cmd {
-	self, err := os.Executable()
+	self, err := programs.Front()
 	if err != nil {
 		self = os.Args[0]
 	}

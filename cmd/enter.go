@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/tbx-project/tbx/internal/fail"
+	"github.com/tbx-project/tbx/internal/programs"
 	"github.com/tbx-project/tbx/toolbox"
 )
 
@@ -46,9 +47,8 @@ The exit code is the shell's own, and 125 when tbx fails.`,
 			}
 			return runSession(cmd.Context(), env, &o.selector, &o.sessionFlags, nil)
 		},
-		ValidArgsFunction: env.completeToolboxes,
 	}
-	o.selector.flags(cmd, env)
+	o.selector.flags(cmd)
 	o.sessionFlags.flags(cmd)
 	asSession(env, cmd)
 	return cmd
@@ -75,7 +75,6 @@ func (s *sessionFlags) flags(cmd *cobra.Command) {
 	f.IntVar(&s.preserveFDs, "preserve-fds", 0, "make sure that `N` descriptors from 3 on reach the command")
 	f.StringVar(&s.bare, "bare", "", "")
 	f.MarkHidden("bare")
-	noCompletion(cmd, "env", "workdir", "preserve-fds")
 }
 
 // asSession marks a command whose exit codes are those of what it runs, from
@@ -114,11 +113,7 @@ func runSession(ctx context.Context, env *Env, sel *selector, f *sessionFlags, a
 		name, err = sel.name(env)
 	}
 	if err == nil && name == "" {
-		if args == nil {
-			name, err = env.chooseOrCreate(ctx, m)
-		} else {
-			name, err = env.mustChoose(ctx, m)
-		}
+		name, err = env.defaultToolbox(ctx, m, args == nil)
 	}
 	if err != nil {
 		return err
@@ -154,16 +149,6 @@ func runSession(ctx context.Context, env *Env, sel *selector, f *sessionFlags, a
 	return s.Exec(ctx)
 }
 
-// mustChoose is defaultToolbox for a command that cannot wait for a toolbox to
-// be made.
-func (e *Env) mustChoose(ctx context.Context, m *toolbox.Manager) (toolbox.Name, error) {
-	name, err := e.defaultToolbox(ctx, m)
-	if err == nil && name == "" {
-		err = fail.New(fail.NotFound, "there is no toolbox yet").Hint("make one with: tbx create")
-	}
-	return name, err
-}
-
 // announced opens the shell between two announcements to the terminal, the
 // extension 777 of VTE: a new tab then opens in the same toolbox. The companion
 // is tbx-box, which is small; the session itself is a call of tbx again.
@@ -171,7 +156,7 @@ func announced(env *Env, boxFile string, name toolbox.Name) error {
 	uid := strconv.Itoa(os.Getuid())
 	push := "\033]777;container;push;" + string(name) + ";toolbox;" + uid + "\033\\"
 	pop := "\033]777;container;pop;;;" + uid + "\033\\"
-	self, err := os.Executable()
+	self, err := programs.Front()
 	if err != nil {
 		return err
 	}

@@ -9,15 +9,13 @@ import (
 	"github.com/sirupsen/logrus"
 	"golang.org/x/term"
 
-	"github.com/tbx-project/tbx/images"
-	imagestore "github.com/tbx-project/tbx/images/podman"
 	"github.com/tbx-project/tbx/internal/config"
 	"github.com/tbx-project/tbx/internal/fail"
+	"github.com/tbx-project/tbx/internal/programs"
 	"github.com/tbx-project/tbx/internal/progress"
 	profile "github.com/tbx-project/tbx/profile.d"
 	"github.com/tbx-project/tbx/toolbox"
 	"github.com/tbx-project/tbx/toolbox/boxinit"
-	"github.com/tbx-project/tbx/toolbox/podman"
 )
 
 // Env is what every command is given: streams, settings, and the wiring of the
@@ -35,8 +33,8 @@ type Env struct {
 
 	host    *toolbox.Host
 	config  *config.Config
-	engine  *podman.Engine
 	display *progress.Display
+	wiring
 }
 
 func newEnv(in, out, errs *os.File, environ []string) *Env {
@@ -138,73 +136,12 @@ func (e *Env) Manager() (*toolbox.Manager, error) {
 	}, nil
 }
 
-// podman connects to podman once.
-func (e *Env) podman(ctx context.Context) (*podman.Engine, error) {
-	if e.engine != nil {
-		return e.engine, nil
-	}
-	h, err := e.Host()
-	if err != nil {
-		return nil, err
-	}
-	e.signals.catch()
-	e.progress().Stage("waiting for podman")
-	defer e.progress().Stage("")
-	e.engine, err = podman.Connect(ctx, h.TbxRuntime())
-	return e.engine, err
-}
-
-// Images returns podman's images.
-func (e *Env) Images(ctx context.Context) (*imagestore.Store, error) {
-	if _, err := e.Config(); err != nil {
-		return nil, err
-	}
-	engine, err := e.podman(ctx)
-	if err != nil {
-		return nil, err
-	}
-	return imagestore.New(engine.Client()), nil
-}
-
-// Catalogue returns the known distributions and the host's own release.
-func (e *Env) Catalogue() (*images.Catalogue, images.HostOS, error) {
-	h, err := e.Host()
-	if err != nil {
-		return nil, images.HostOS{}, err
-	}
-	var overrides []images.Override
-	for _, path := range []string{"/etc/tbx/distros.toml", filepath.Join(h.Dirs.Config, "distros.toml")} {
-		if data, err := os.ReadFile(path); err == nil {
-			overrides = append(overrides, images.Override{Path: path, Data: data})
-		}
-	}
-	cat, err := images.LoadCatalogue(overrides...)
-	if err != nil {
-		return nil, images.HostOS{}, err
-	}
-	for _, path := range []string{"/etc/os-release", "/usr/lib/os-release"} {
-		if f, err := os.Open(path); err == nil {
-			defer f.Close()
-			os, err := images.ParseOSRelease(f)
-			return cat, os, err
-		}
-	}
-	return cat, images.HostOS{}, nil
-}
-
-// boxFile finds tbx-box: beside tbx, or where packages put it.
+// boxFile finds tbx-box.
 func (e *Env) boxFile() string {
-	self, err := os.Executable()
-	if err != nil {
-		return "/usr/libexec/tbx/tbx-box"
+	if path, err := programs.Find(programs.Box); err == nil {
+		return path
 	}
-	beside := filepath.Join(filepath.Dir(self), "tbx-box")
-	for _, path := range []string{beside, filepath.Join(filepath.Dir(self), "../libexec/tbx/tbx-box"), "/usr/libexec/tbx/tbx-box"} {
-		if _, err := os.Stat(path); err == nil {
-			return path
-		}
-	}
-	return beside // for the message that it is missing
+	return programs.Box // for the message that it is missing
 }
 
 func (e *Env) progress() *progress.Display {

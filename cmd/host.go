@@ -1,3 +1,5 @@
+//go:build !front
+
 package cmd
 
 import (
@@ -9,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/tbx-project/tbx/internal/escape"
+	"github.com/tbx-project/tbx/internal/programs"
 	"github.com/tbx-project/tbx/internal/xdg"
 	"github.com/tbx-project/tbx/osupdate"
 	"github.com/tbx-project/tbx/osupdate/asroot"
@@ -107,7 +110,7 @@ func asUser(env *Env, o *hostOptions, cfg *osupdate.Config) error {
 	if isTerminal(env.In) {
 		cfg.Tools.Stdin = env.In // rpm-ostree asks polkit's questions on it
 	}
-	self, err := os.Executable()
+	self, err := programs.Front() // the path that polkit's actions are for
 	if err != nil {
 		return err
 	}

@@ -10,7 +10,6 @@ import (
 
 	"github.com/tbx-project/tbx/internal/escape"
 	"github.com/tbx-project/tbx/internal/fail"
-	"github.com/tbx-project/tbx/osupdate"
 	"github.com/tbx-project/tbx/toolbox"
 )
 
@@ -34,13 +33,11 @@ func Main(args []string, in, out, errs *os.File) int {
 	defer cancel()
 	env := newEnv(in, out, errs, os.Environ())
 	env.signals = signals{cancel: cancel}
-	if isHostOrder(args) {
-		env.signals.catch()
-		err := hostOrder(ctx, args[1:], env.Getenv, out)
+	root := newRoot(env)
+	if done, err := env.elsewhere(ctx, root, args); done {
 		report(errs, err)
 		return exitCode(err, false)
 	}
-	root := newRoot(env)
 	root.SetArgs(args[1:])
 	root.SetIn(in)
 	root.SetOut(out)
@@ -92,8 +89,8 @@ func exitCode(err error, session bool) int {
 		return exitInterrupt
 	case session:
 		return toolbox.ExitFailed
-	case osupdate.ProblemOf(err) != nil:
-		return osupdate.ProblemOf(err).Exit
+	case hostExit(err) != 0:
+		return hostExit(err)
 	case errors.Is(err, fail.Usage):
 		return exitUsage
 	case errors.Is(err, fail.NotFound):

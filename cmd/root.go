@@ -69,10 +69,7 @@ it can do what you can.`,
 		}
 		return pflag.NormalizedName(name)
 	})
-	root.AddCommand(
-		newCreate(env), newEnter(env), newRun(env), newList(env), newStart(env), newStop(env), newRemove(env), newRename(env),
-		newInspect(env), newLogs(env), newHost(env), newImage(env), newImageRemove(env, "rmi"), newCompletion(env),
-	)
+	root.AddCommand(env.commands()...)
 	asWritten(root)
 	return root
 }

@@ -38,10 +38,9 @@ toolbox has no such command, 126 when it cannot be run, 125 when tbx fails.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return runSession(cmd.Context(), env, &o.selector, &o.sessionFlags, o.command)
 		},
-		ValidArgsFunction: env.completeRun,
 	}
 	cmd.Flags().SetInterspersed(false) // flags behind the command are the command's
-	o.selector.flags(cmd, env)
+	o.selector.flags(cmd)
 	o.sessionFlags.flags(cmd)
 	asSession(env, cmd)
 	return cmd

@@ -36,13 +36,19 @@ func runTrue(b *bench) error {
 	toolbx := timed("toolbox", "run", "--container", toolbxBox, "true")
 	dbox := timed("distrobox", "enter", dboxBox, "--", "true")
 	podman := timed("podman", "exec", tbxBox, "true")
-	s, err := inTurn(b.runs, tbx, toolbx, dbox, podman)
+	s, err := inBatches(b.runs, 10, tbx, toolbx, dbox, podman)
 	if err != nil {
 		return err
 	}
 	row("`run true`, running", s[0].median(), "toolbox", s[1].median(), 1.0/30)
-	row("", s[0].median(), "distrobox", s[2].median(), 1)
+	compare("", s[0].median(), "distrobox", s[2].median())
 	row("", s[0].median(), "podman exec", s[3].median(), 1.0/12)
+	s, err = inTurn(b.runs/2, rested(tbx), rested(toolbx), rested(podman))
+	if err != nil {
+		return err
+	}
+	compare("the same, after a pause of 0.3 s", s[0].median(), "toolbox", s[1].median())
+	compare("", s[0].median(), "podman exec", s[2].median())
 	return nil
 }
 

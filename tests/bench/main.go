@@ -88,6 +88,31 @@ func inTurn(n int, commands ...func() (time.Duration, error)) ([]series, error) 
 	return out, nil
 }
 
+// inBatches is inTurn with the same command size times in succession, as in a
+// loop of a script: what one command leaves behind in the system (podman's
+// clean-up, a kernel's grace period) is not charged to another.
+func inBatches(n, size int, commands ...func() (time.Duration, error)) ([]series, error) {
+	out := make([]series, len(commands))
+	for done := 0; done < n; done += size {
+		for i, c := range commands {
+			s, err := inTurn(size, c)
+			if err != nil {
+				return nil, err
+			}
+			out[i] = append(out[i], s[0]...)
+		}
+	}
+	return out, nil
+}
+
+// rested measures a command on a machine that has just done nothing for a while.
+func rested(c func() (time.Duration, error)) func() (time.Duration, error) {
+	return func() (time.Duration, error) {
+		time.Sleep(300 * time.Millisecond)
+		return c()
+	}
+}
+
 // timed measures a whole command.
 func timed(name string, args ...string) func() (time.Duration, error) {
 	return func() (time.Duration, error) {
@@ -109,6 +134,11 @@ func row(what string, tbx time.Duration, peer string, other time.Duration, targe
 		verdict = "missed"
 	}
 	fmt.Printf("| %s | %s | %s %s | %s | %s, %s |\n", what, ms(tbx), peer, ms(other), fraction(ratio), fraction(target), verdict)
+}
+
+// compare prints one comparison that has no target.
+func compare(what string, tbx time.Duration, peer string, other time.Duration) {
+	fmt.Printf("| %s | %s | %s %s | %s | |\n", what, ms(tbx), peer, ms(other), fraction(float64(tbx)/float64(other)))
 }
 
 func ms(d time.Duration) string {

@@ -339,3 +339,37 @@ func TestBareEnvironment(t *testing.T) {
 		t.Errorf("in a new toolbox: %q", got)
 	}
 }
+
+func TestSystemBus(t *testing.T) {
+	t.Parallel()
+	const socket = "/run/dbus/system_bus_socket"
+	if _, err := os.Stat(socket); err != nil { // the lab has none
+		labOnly(t, "/run/dbus")
+		serve(t, "sudo", "-n", "sh", "-c", "dbus-daemon --system --nofork --nopidfile --address=unix:path="+socket+" & pid=$!; cat >/dev/null; kill $pid")
+		appears(t, socket)
+	}
+	name := newBox(t, "system-bus", nil)
+	const call = "dbus-send --system --print-reply=literal --dest=org.freedesktop.DBus / org.freedesktop.DBus.GetId"
+	want := host(t, call)
+	if got := strings.TrimSpace(tbx(t, nil, append([]string{"run", name, "--"}, strings.Fields(call)...)...)); got != want || len(got) != 32 {
+		t.Errorf("the bus is %q, not %q", got, want)
+	}
+}
+
+// gpg inside talks to the host's agent, whose socket has a fixed place, and
+// starts none of its own.
+func TestGPGAgent(t *testing.T) {
+	t.Parallel()
+	const pid = "gpg-connect-agent --no-autostart 'GETINFO pid' /bye"
+	if out, _ := try(t, nil, "sh", "-c", pid); !strings.HasPrefix(out, "D ") {
+		if keys := filepath.Join(os.Getenv("HOME"), ".gnupg"); os.Mkdir(keys, 0o700) == nil {
+			t.Cleanup(func() { os.RemoveAll(keys) })
+		}
+		host(t, "gpgconf --launch gpg-agent")
+		t.Cleanup(func() { host(t, "gpgconf --kill gpg-agent") })
+	}
+	want := host(t, pid)
+	if got := inside(t, nil, pid); got != want || !strings.HasPrefix(got, "D ") {
+		t.Errorf("the agent is %q, not %q", got, want)
+	}
+}

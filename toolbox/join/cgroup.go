@@ -1,7 +1,6 @@
 package join
 
 import (
-	"context"
 	"fmt"
 	"os"
 	"path"
@@ -35,20 +34,19 @@ func (t *Target) Attach(runtimeDir string, pid int) error {
 		}
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), attachTimeout)
-	defer cancel()
-	conn, err := dbus.Dial("unix:path="+dbus.EscapeBusAddressValue(filepath.Join(runtimeDir, "systemd/private")), dbus.WithContext(ctx))
-	if err != nil {
-		return fmt.Errorf("%w: the user's service manager does not answer: %w", ErrStale, err)
-	}
-	defer conn.Close()
-	if err := conn.Auth([]dbus.Auth{dbus.AuthExternal(strconv.Itoa(os.Getuid()))}); err != nil {
-		return fmt.Errorf("%w: the user's service manager refuses: %w", ErrStale, err)
-	}
-	call := conn.Object("org.freedesktop.systemd1", "/org/freedesktop/systemd1").CallWithContext(ctx,
-		"org.freedesktop.systemd1.Manager.AttachProcessesToUnit", 0, unit, below, []uint32{uint32(pid)})
-	if call.Err != nil {
-		return fmt.Errorf("%w: its cgroup cannot be joined: %w", ErrStale, call.Err)
+	manager := filepath.Join(runtimeDir, "systemd/private")
+	if err := callOnce(manager, attachTimeout, &dbus.Message{
+		Type: dbus.TypeMethodCall,
+		Headers: map[dbus.HeaderField]dbus.Variant{
+			dbus.FieldDestination: dbus.MakeVariant("org.freedesktop.systemd1"),
+			dbus.FieldPath:        dbus.MakeVariant(dbus.ObjectPath("/org/freedesktop/systemd1")),
+			dbus.FieldInterface:   dbus.MakeVariant("org.freedesktop.systemd1.Manager"),
+			dbus.FieldMember:      dbus.MakeVariant("AttachProcessesToUnit"),
+			dbus.FieldSignature:   dbus.MakeVariant(dbus.SignatureOf(unit, below, []uint32{})),
+		},
+		Body: []any{unit, below, []uint32{uint32(pid)}},
+	}); err != nil {
+		return fmt.Errorf("%w: its cgroup cannot be joined by the user's service manager: %w", ErrStale, err)
 	}
 	return nil
 }

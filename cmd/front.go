@@ -1,0 +1,43 @@
+//go:build front
+
+package cmd
+
+import (
+	"context"
+
+	"github.com/spf13/cobra"
+
+	"github.com/tbx-project/tbx/internal/programs"
+	"github.com/tbx-project/tbx/toolbox"
+)
+
+// The program tbx is built with the tag front: it is run and enter, and becomes
+// tbx-podman, which is everything, for all else and whenever a running toolbox
+// cannot be entered straight away. That happens before anybody was asked
+// anything, with the same arguments.
+
+type wiring struct{}
+
+func (e *Env) commands() []*cobra.Command { return []*cobra.Command{newEnter(e), newRun(e)} }
+
+// elsewhere hands over a call that is not for run or enter.
+func (e *Env) elsewhere(_ context.Context, root *cobra.Command, args []string) (done bool, err error) {
+	if c, _, err := root.Find(args[1:]); err == nil && c != root {
+		return false, nil
+	}
+	return true, programs.Become(programs.Whole)
+}
+
+func (e *Env) podman(context.Context) (toolbox.Engine, error) {
+	return nil, programs.Become(programs.Whole)
+}
+
+func (e *Env) distroToolbox(distro, release string) (toolbox.Name, error) {
+	return "", programs.Become(programs.Whole)
+}
+
+func (e *Env) chooseToolbox(context.Context, *toolbox.Manager, bool) (toolbox.Name, error) {
+	return "", programs.Become(programs.Whole)
+}
+
+func hostExit(error) int { return 0 }
