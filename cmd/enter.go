@@ -138,6 +138,7 @@ func runSession(ctx context.Context, env *Env, sel *selector, f *sessionFlags, a
 	}
 	switch {
 	case f.bare != "":
+		env.bridge(ctx, m, s)
 		return s.Exec(ctx)
 	case f.noTTY && (isTerminal(env.In) || isTerminal(env.Out) || isTerminal(env.Err)):
 		return withoutTerminal(env, name)
@@ -146,6 +147,7 @@ func runSession(ctx context.Context, env *Env, sel *selector, f *sessionFlags, a
 	case args == nil && terminal && c.Terminal.Announce:
 		return announced(env, m.BoxFile, name)
 	}
+	env.bridge(ctx, m, s)
 	return s.Exec(ctx)
 }
 

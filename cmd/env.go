@@ -9,6 +9,7 @@ import (
 	"github.com/sirupsen/logrus"
 	"golang.org/x/term"
 
+	"github.com/tbx-project/tbx/hostbridge"
 	"github.com/tbx-project/tbx/internal/config"
 	"github.com/tbx-project/tbx/internal/fail"
 	"github.com/tbx-project/tbx/internal/programs"
@@ -133,6 +134,7 @@ func (e *Env) Manager() (*toolbox.Manager, error) {
 		Files:    profile.Files(),
 		Debug:    e.Log.Debugf,
 		Prompt:   prompt,
+		Bridge:   func(id string) string { return hostbridge.BoxDir(bridgeDir(h), bridgeID(id)) },
 	}, nil
 }
 

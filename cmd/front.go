@@ -4,6 +4,7 @@ package cmd
 
 import (
 	"context"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -11,7 +12,7 @@ import (
 	"github.com/tbx-project/tbx/toolbox"
 )
 
-// The program tbx is built with the tag front: it is run and enter, and becomes
+// The program tbx is built with the tag front: it is run, enter and the bridge's agent, and becomes
 // tbx-podman, which is everything, for all else and whenever a running toolbox
 // cannot be entered straight away. That happens before anybody was asked
 // anything, with the same arguments.
@@ -20,8 +21,11 @@ type wiring struct{}
 
 func (e *Env) commands() []*cobra.Command { return []*cobra.Command{newEnter(e), newRun(e)} }
 
-// elsewhere hands over a call that is not for run or enter.
-func (e *Env) elsewhere(_ context.Context, root *cobra.Command, args []string) (done bool, err error) {
+// elsewhere is the agent, or hands over a call that is not for run or enter.
+func (e *Env) elsewhere(ctx context.Context, root *cobra.Command, args []string) (done bool, err error) {
+	if slices.Equal(args[1:], agentServe) {
+		return true, serveBridge(ctx, e)
+	}
 	if c, _, err := root.Find(args[1:]); err == nil && c != root {
 		return false, nil
 	}

@@ -25,7 +25,8 @@ func (e *Env) commands() []*cobra.Command {
 	}
 	return []*cobra.Command{
 		newCreate(e), enter, run, newList(e), newStart(e), newStop(e), newRemove(e), newRename(e),
-		newInspect(e), newLogs(e), newHost(e), newImage(e), newImageRemove(e, "rmi"), newCompletion(e),
+		newInspect(e), newLogs(e), newHost(e), newImage(e), newImageRemove(e, "rmi"),
+		newHostExec(e), newPolicy(e), newShim(e), newAudit(e), newAgent(e), newCompletion(e),
 	}
 }
 

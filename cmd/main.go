@@ -29,6 +29,7 @@ const (
 // Main runs tbx with its arguments, the program's name first, and returns its
 // exit code.
 func Main(args []string, in, out, errs *os.File) int {
+	callHost(args[1:])
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	env := newEnv(in, out, errs, os.Environ())

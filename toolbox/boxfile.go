@@ -10,12 +10,29 @@ import (
 
 	"github.com/tbx-project/tbx/internal/atomicfile"
 	"github.com/tbx-project/tbx/internal/fail"
+	"github.com/tbx-project/tbx/toolbox/boxinit"
 )
 
 // boxDir holds every version of tbx-box that a toolbox may have been made with.
 // The directory is mounted, not one version, so that an update or the removal
 // of tbx never leaves a toolbox without its first process.
 func boxDir(h *Host) string { return filepath.Join(h.Dirs.Data, "box") }
+
+// ShimDir is where a toolbox sees the shims, links to tbx-box by the names of
+// host commands. HostShimDir is the same on the host. It is no place where the
+// host's shell looks for commands, nor a toolbox's but for what tbx says, so no
+// shim can be called by a shim.
+const ShimDir = boxinit.BoxDir + "/shims"
+
+// HostShimDir is where ShimDir is on the host.
+func HostShimDir(h *Host) string { return filepath.Join(boxDir(h), "shims") }
+
+// InstallBox puts this version of tbx-box where toolboxes find it and returns
+// its path on the host.
+func (m *Manager) InstallBox() (string, error) {
+	version, err := installBox(m.Host, m.BoxFile)
+	return filepath.Join(boxDir(m.Host), version, "tbx-box"), err
+}
 
 // boxVersion names the version of the program: the first 16 hex digits of the
 // SHA-256 of its content.

@@ -63,6 +63,7 @@ type EnvOptions struct {
 	Root   bool     // for the toolbox's root
 	Dir    string   // working directory inside
 	Shell  string   // login shell inside; empty: none
+	Bridge []string // NAME=VALUE of the bridge to the host, if it works
 	Prompt string   // what the shell's prompt shows, %s for the name; empty: nothing
 }
 
@@ -77,6 +78,9 @@ func SessionEnv(r *join.Record, caller []string, o EnvOptions) []string {
 		}
 	}
 	env.set("PATH", mergePath(env.get("PATH"), lookup(caller, "PATH"), r.Home))
+	if len(o.Bridge) > 0 && !o.Root { // host commands by name; what the toolbox has itself comes first
+		env.set("PATH", env.get("PATH")+":"+ShimDir)
+	}
 	env.set("TBX_TOOLBOX", r.Name)
 	if o.Prompt != "" {
 		env.set("TBX_PROMPT", strings.ReplaceAll(o.Prompt, "%s", r.Name))
@@ -92,7 +96,7 @@ func SessionEnv(r *join.Record, caller []string, o EnvOptions) []string {
 		env.set("LOGNAME", "root")
 	}
 	env.set("PWD", o.Dir)
-	for _, kv := range o.Set {
+	for _, kv := range slices.Concat(o.Bridge, o.Set) {
 		name, value, ok := strings.Cut(kv, "=")
 		if !ok {
 			if !slices.ContainsFunc(caller, func(c string) bool { return strings.HasPrefix(c, name+"=") }) {

@@ -25,6 +25,7 @@ type Manager struct {
 	Files    []ShellFile                      // put into every toolbox
 	Debug    func(format string, args ...any) // for who looks for a fault; may be nil
 	Prompt   string                           // what the shell's prompt shows, %s for the name; empty: nothing
+	Bridge   func(containerID string) string  // directory on the host of a toolbox's bridge to it
 }
 
 // Box is a toolbox as podman and its specification have it.

@@ -56,6 +56,7 @@ type SessionOptions struct {
 // Prepared is a session that is about to begin.
 type Prepared struct {
 	Record  *join.Record
+	Bridge  []string     // variables of the bridge to the host; with them come the shims, last in PATH
 	target  *join.Target // nil: by podman
 	manager *Manager
 	host    *Host
@@ -69,7 +70,7 @@ func (m *Manager) Open(ctx context.Context, name Name, o SessionOptions) (*Prepa
 	if r, err := join.Load(dir, string(name)); err == nil {
 		t, err := r.Open(dir)
 		if err == nil {
-			return &Prepared{r, t, m, m.Host, o}, nil
+			return &Prepared{Record: r, target: t, manager: m, host: m.Host, opts: o}, nil
 		}
 		m.debug("toolbox %s is not as recorded: %v", name, err)
 		if errors.Is(err, join.ErrPaused) {
@@ -127,7 +128,7 @@ func (p *Prepared) session() (*join.Session, error) {
 		return nil, err
 	}
 	r, o := p.Record, p.opts
-	env := SessionEnv(r, p.host.Env, EnvOptions{Set: o.Set, Block: o.Block, Root: o.Root, Dir: dir, Shell: p.shell(), Prompt: p.manager.Prompt})
+	env := SessionEnv(r, p.host.Env, EnvOptions{Set: o.Set, Block: o.Block, Root: o.Root, Dir: dir, Shell: p.shell(), Prompt: p.manager.Prompt, Bridge: p.Bridge})
 	args, err := p.command()
 	if err != nil {
 		return nil, err
@@ -243,7 +244,7 @@ func (p *Prepared) byPodman() error {
 	if o.PreserveFDs > 0 {
 		args = append(args, "--preserve-fds", strconv.Itoa(o.PreserveFDs))
 	}
-	for _, kv := range SessionEnv(r, p.host.Env, EnvOptions{Set: o.Set, Block: o.Block, Root: o.Root, Dir: dir, Shell: p.shell(), Prompt: p.manager.Prompt}) {
+	for _, kv := range SessionEnv(r, p.host.Env, EnvOptions{Set: o.Set, Block: o.Block, Root: o.Root, Dir: dir, Shell: p.shell(), Prompt: p.manager.Prompt, Bridge: p.Bridge}) {
 		if !slices.Contains(r.Env, kv) {
 			args = append(args, "--env", kv)
 		}

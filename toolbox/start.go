@@ -135,6 +135,11 @@ func (m *Manager) initialise(ctx context.Context, e Engine, b *Box) (*join.Recor
 			cfg.HostFiles, cfg.HostTreeFD = true, 3
 		}
 	}
+	if m.Bridge != nil {
+		seen := *r
+		seen.HostFiles = cfg.HostFiles
+		cfg.Bridge = seen.BoxPath(m.Bridge(b.ID))
+	}
 	log, err := m.openLog(b.Name)
 	if err != nil {
 		return nil, err

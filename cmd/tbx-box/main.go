@@ -4,13 +4,18 @@
 // It is called with what it shall be: pause (the first process), init (the
 // initialiser), exec (the last step into a session), tree (a view of the host's
 // file system, taken on the host) or session (the companion of an interactive
-// session, on the host).
+// session, on the host), host-exec (the bridge's client), keep (the companion of
+// a host command, on the host). Called by another name, it is a shim: the host's
+// command of that name.
 package main
 
 import (
 	"fmt"
 	"os"
+	"path/filepath"
 
+	"github.com/tbx-project/tbx/hostbridge/client"
+	"github.com/tbx-project/tbx/hostbridge/keeper"
 	"github.com/tbx-project/tbx/toolbox/boxinit"
 	"github.com/tbx-project/tbx/toolbox/stage"
 )
@@ -20,6 +25,9 @@ func main() {
 }
 
 func run(args []string) int {
+	if name := filepath.Base(args[0]); name != "tbx-box" {
+		shim(name, args)
+	}
 	var err error
 	role := ""
 	if len(args) > 1 {
@@ -36,6 +44,10 @@ func run(args []string) int {
 		err = stage.SendHostTree()
 	case "exec":
 		return stage.Exec(args[2:])
+	case "host-exec":
+		client.HostExec(args[2:])
+	case "keep":
+		return keeper.Main()
 	case "session":
 		return stage.Session(args[2:])
 	default:
@@ -47,4 +59,20 @@ func run(args []string) int {
 		return 1
 	}
 	return 0
+}
+
+// shim is tbx-box under the name of a host command. It does not return. tbx
+// itself knows some commands inside a toolbox; the others are for the host.
+func shim(name string, args []string) {
+	if name == "tbx" {
+		if len(args) > 1 && args[1] == "host-exec" {
+			client.HostExec(args[2:])
+		}
+		if !client.Translate(name, args[1:]).Verb {
+			fmt.Fprintln(os.Stderr, "tbx: in a toolbox there are: host-exec, list, host status, host upgrade")
+			fmt.Fprintln(os.Stderr, "tbx: hint: everything else is for the host; leave the toolbox with: exit")
+			os.Exit(2)
+		}
+	}
+	client.Shim(args)
 }

@@ -22,6 +22,8 @@ type Config struct {
 	Links  []string // sockets and directories of the host to show at the same path
 	Binds  []string // directories of the host to bind at the same path
 
+	Bridge string // directory of the bridge to the host, as seen here; empty: none
+
 	Files []File // small files to put in place
 }
 
@@ -62,5 +64,6 @@ const (
 	HostView = "/run/host"        // the host's file system
 	StateDir = "/run/tbx/state"   // files of this start, owned by the user
 	BoxDir   = "/run/tbx/box"     // the versions of tbx-box, read-only from the host
+	Bridge   = "/run/tbx/host"    // a link to the directory of the bridge to the host
 	Marker   = "/run/.toolboxenv" // what prompts and editors look for
 )

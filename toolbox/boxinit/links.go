@@ -32,10 +32,15 @@ func (b *box) followHostFiles() error {
 
 // linkHostPaths shows sockets and directories of the host at their usual place.
 func (b *box) linkHostPaths() error {
-	if !b.cfg.HostFiles {
-		return nil
-	}
 	var failed []error
+	if b.cfg.Bridge != "" {
+		if err := b.link(Bridge, b.cfg.Bridge); err != nil {
+			failed = append(failed, err)
+		}
+	}
+	if !b.cfg.HostFiles {
+		return errors.Join(failed...)
+	}
 	for _, p := range b.cfg.Links {
 		if _, err := os.Stat(b.root + HostView + p); err != nil {
 			continue

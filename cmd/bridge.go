@@ -1,0 +1,150 @@
+package cmd
+
+import (
+	"context"
+	"errors"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/tbx-project/tbx/hostbridge"
+	"github.com/tbx-project/tbx/hostbridge/client"
+	"github.com/tbx-project/tbx/hostbridge/session"
+	"github.com/tbx-project/tbx/internal/fail"
+	"github.com/tbx-project/tbx/internal/flock"
+	"github.com/tbx-project/tbx/internal/programs"
+	"github.com/tbx-project/tbx/toolbox"
+	"github.com/tbx-project/tbx/toolbox/join"
+)
+
+// The wiring of the bridge: what hostbridge is told of this user and of
+// toolboxes, of which it knows nothing itself.
+
+func bridgeDir(h *toolbox.Host) string { return filepath.Join(h.TbxRuntime(), "bridge") }
+
+// bridgeID shortens a container's id, because a socket's path has 107 bytes.
+func bridgeID(containerID string) string { return containerID[:min(12, len(containerID))] }
+
+func auditFile(h *toolbox.Host) string { return filepath.Join(h.Dirs.State, "host-audit.jsonl") }
+
+func policyDirs(h *toolbox.Host) hostbridge.PolicyDirs {
+	return hostbridge.PolicyDirs{Admin: "/etc/tbx/host-policy.d", User: filepath.Join(h.Dirs.Config, "host-policy.d")}
+}
+
+// bridge makes the bridge work for a session that is about to begin. A session
+// without it is better than none.
+func (e *Env) bridge(ctx context.Context, m *toolbox.Manager, s *toolbox.Prepared) {
+	h := m.Host
+	dir, id := bridgeDir(h), bridgeID(s.Record.ID)
+	name, err := "", error(nil)
+	if session.Served(dir, hostbridge.BoxDir(dir, id)) {
+		name, err = session.New(e.Environ, umask()).Save(dir)
+	} else {
+		name, err = e.ensureBridge(ctx, h, id)
+	}
+	if err != nil {
+		e.Log.Warnf("host commands will not work in toolbox %s: %v", s.Record.Name, err)
+		return
+	}
+	s.Bridge = []string{"TBX_BRIDGE=" + s.Record.BoxPath(hostbridge.BoxDir(dir, id)), "TBX_SESSION=" + name}
+}
+
+func (e *Env) ensureBridge(ctx context.Context, h *toolbox.Host, id string) (session string, err error) {
+	self, err := programs.Front() // the small one: the agent needs no podman, and stays
+	if err != nil {
+		return "", err
+	}
+	return hostbridge.Ensure(ctx, hostbridge.EnsureOptions{
+		Dir: bridgeDir(h), Box: id, Env: e.Environ, Umask: umask(),
+		Agent: append([]string{self}, agentServe...),
+		Log:   filepath.Join(h.Dirs.State, "agent.log"),
+	})
+}
+
+// agentServe are the arguments with which tbx is the agent.
+var agentServe = []string{"agent", "--serve"}
+
+// umask reads the caller's, which can only be read by setting it.
+func umask() int {
+	old := unix.Umask(0o077)
+	unix.Umask(old)
+	return old
+}
+
+// lookupBox finds a running toolbox among the records that tbx keeps.
+func lookupBox(h *toolbox.Host) hostbridge.Lookup {
+	return func(_ context.Context, id string) (hostbridge.Box, error) {
+		files, _ := filepath.Glob(filepath.Join(h.TbxRuntime(), "toolboxes", "*.json"))
+		for _, file := range files {
+			r, err := join.Load(h.TbxRuntime(), strings.TrimSuffix(filepath.Base(file), ".json"))
+			if err != nil || bridgeID(r.ID) != id {
+				continue
+			}
+			box := hostbridge.Box{ID: id, Name: r.Name}
+			for _, m := range r.Mounts {
+				box.Shares = append(box.Shares, hostbridge.Share{Host: m.Host, Box: m.Box})
+			}
+			if start, err := join.StartTime(r.PID); err == nil && start == r.StartTime {
+				box.Pid = r.PID
+			}
+			return box, nil
+		}
+		return hostbridge.Box{}, fail.New(fail.NotFound, "no running toolbox %s is on record", id)
+	}
+}
+
+// serveBridge is the agent. That there is one already is no error.
+func serveBridge(ctx context.Context, env *Env) error {
+	env.signals.catch()
+	m, err := env.Manager()
+	if err != nil {
+		return err
+	}
+	h := m.Host
+	box, err := m.InstallBox()
+	if err != nil {
+		return err
+	}
+	if err := (hostbridge.Shims{Dir: toolbox.HostShimDir(h), Box: box}).Refresh(); err != nil {
+		return err
+	}
+	self, err := programs.Front()
+	if err != nil {
+		return err
+	}
+	err = hostbridge.Serve(ctx, hostbridge.Options{
+		Dir:    bridgeDir(h),
+		Lookup: lookupBox(h),
+		Keeper: []string{box, "keep"},
+		Policy: policyDirs(h),
+		Audit:  &hostbridge.AuditLog{Path: auditFile(h), Journal: "/run/systemd/journal/socket", Now: time.Now},
+		Askers: []hostbridge.Asker{hostbridge.Desktop{Path: hostbridge.SystemPath}},
+		Tbx:    self,
+		Path:   hostbridge.SystemPath,
+		Home:   h.Home,
+		Log:    env.Err,
+		Ready:  hostbridge.SignalReady,
+		Linger: time.Minute,
+	})
+	if errors.Is(err, flock.ErrBusy) {
+		return nil
+	}
+	return err
+}
+
+// callHost takes over, inside a toolbox, for what is done on the host: host-exec,
+// and the commands of tbx that are verbs of the bridge. It returns for the rest,
+// and on a host.
+func callHost(args []string) {
+	if len(args) == 0 || insideOf("/") == "" {
+		return
+	}
+	if args[0] == "host-exec" {
+		client.HostExec(args[1:])
+	}
+	if client.Translate("tbx", args).Verb {
+		client.Shim(append([]string{"tbx"}, args...))
+	}
+}

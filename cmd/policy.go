@@ -1,0 +1,221 @@
+//go:build !front
+
+package cmd
+
+import (
+	"fmt"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+
+	"github.com/tbx-project/tbx/hostbridge"
+	"github.com/tbx-project/tbx/internal/escape"
+	"github.com/tbx-project/tbx/internal/fail"
+	"github.com/tbx-project/tbx/toolbox"
+)
+
+func newPolicy(env *Env) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "policy",
+		Short: "See and change what toolboxes may do on the host",
+		Long: `See and change what toolboxes may do on the host by tbx host-exec and its kin.
+
+Rules are read from /etc/tbx/host-policy.d, which is the administrator's, then
+from ~/.config/tbx/host-policy.d, then come the built-in ones. The first rule
+that matches decides; where none does, the answer is no. docs/host-policy.md
+describes the files.
+
+A toolbox shares your home and your session: whatever the policy says, a program
+in it that means harm can run code as you on the host. The policy keeps accidents
+from happening and makes visible what is done.`,
+		Example: "  tbx policy show\n  tbx policy test build -- podman ps\n  tbx policy allow build -- rpm-ostree upgrade",
+		Args:    exactly(0, "a subcommand: show, check, test, allow or deny"),
+		RunE:    func(cmd *cobra.Command, args []string) error { return cmd.Help() },
+	}
+	cmd.AddCommand(newPolicyShow(env), newPolicyCheck(env), newPolicyTest(env), newPolicyChange(env, hostbridge.Allow), newPolicyChange(env, hostbridge.Deny))
+	for _, c := range cmd.Commands() {
+		c.DisableFlagsInUseLine = true
+	}
+	return cmd
+}
+
+func newPolicyShow(env *Env) *cobra.Command {
+	return &cobra.Command{
+		Use:               "show",
+		Short:             "Print the rules in the order in which they are tried",
+		Long:              "Print the rules in the order in which they are tried, each with its file and line.",
+		Example:           "  tbx policy show",
+		Args:              exactly(0, "no arguments"),
+		ValidArgsFunction: cobra.NoFileCompletions,
+		RunE: func(*cobra.Command, []string) error {
+			h, err := env.Host()
+			if err != nil {
+				return err
+			}
+			p, err := policyDirs(h).Load()
+			if err != nil {
+				return err
+			}
+			w := tabwriter.NewWriter(env.Out, 0, 0, 2, ' ', 0)
+			fmt.Fprintln(w, "ACTION\tTOOLBOX\tWHAT\tRULE")
+			for _, r := range p.Rules {
+				fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", r.Action, escape.Text(r.Box), ruleWhat(r), r.Where)
+			}
+			return w.Flush()
+		},
+	}
+}
+
+// ruleWhat says in one line what a rule is about.
+func ruleWhat(r hostbridge.Rule) string {
+	what := escape.Text(r.Exec)
+	if r.Verb != "" {
+		what = "verb " + escape.Text(r.Verb)
+	}
+	for _, a := range r.Args {
+		what += " " + escape.Text(a)
+	}
+	if r.MeansEverything() {
+		what += "  (means everything)"
+	}
+	return what
+}
+
+func newPolicyCheck(env *Env) *cobra.Command {
+	return &cobra.Command{
+		Use:   "check",
+		Short: "Check the policy files",
+		Long: `Check the policy files: whether they can be read, and which rules of yours or the
+administrator's mean more than they say. A command that runs other commands or
+writes any file lets a toolbox do everything that you can do.`,
+		Example:           "  tbx policy check",
+		Args:              exactly(0, "no arguments"),
+		ValidArgsFunction: cobra.NoFileCompletions,
+		RunE: func(*cobra.Command, []string) error {
+			h, err := env.Host()
+			if err != nil {
+				return err
+			}
+			p, err := policyDirs(h).Load()
+			if err != nil {
+				return err
+			}
+			own, wide := 0, 0
+			for _, r := range p.Rules {
+				if r.Builtin() {
+					continue
+				}
+				own++
+				if r.MeansEverything() {
+					wide++
+					fmt.Fprintf(env.Out, "%s: allowing %s means allowing everything\n", r.Where, escape.Text(r.Exec))
+				}
+			}
+			fmt.Fprintf(env.Out, "%d rules besides the built-in ones, %d of which mean everything\n", own, wide)
+			return nil
+		},
+	}
+}
+
+type policyTarget struct {
+	verb     bool
+	isolated bool
+	box      string
+	argv     []string
+}
+
+// parse reads TOOLBOX -- COMMAND [ARG...].
+func (o *policyTarget) parse(cmd *cobra.Command, args []string) error {
+	if len(args) < 2 || cmd.ArgsLenAtDash() > 1 {
+		return fail.New(fail.Usage, "%s wants a toolbox and a command", cmd.CommandPath()).Hint("usage: %s", cmd.UseLine())
+	}
+	o.box, o.argv = args[0], args[1:]
+	if o.verb || o.box == "@any" || o.box == "@integrated" || o.box == "@isolated" {
+		return nil
+	}
+	_, err := toolbox.ParseName(o.box)
+	return err
+}
+
+func newPolicyTest(env *Env) *cobra.Command {
+	o := &policyTarget{}
+	cmd := &cobra.Command{
+		Use:   "test [flags] TOOLBOX -- COMMAND [ARG...]",
+		Short: "Say what the policy says of a command",
+		Long: `Say whether a toolbox may run a command on the host, and which rule decides,
+without running it. The exit code is 0 for allow, 1 for deny and 6 for ask.`,
+		Example: "  tbx policy test build -- podman ps\n  tbx policy test --verb build -- open-url https://example.org",
+		Args:    o.parse,
+		RunE: func(*cobra.Command, []string) error {
+			h, err := env.Host()
+			if err != nil {
+				return err
+			}
+			d, err := policyDirs(h).Test(o.box, o.isolated, o.verb, o.argv)
+			if err != nil {
+				return err
+			}
+			note := ""
+			if d.Rule != nil && d.Rule.MeansEverything() {
+				note = ", a rule that means everything"
+			}
+			fmt.Fprintf(env.Out, "%s: %s%s\n", d.Action, d.Where(), note)
+			switch d.Action {
+			case hostbridge.Deny:
+				return &toolbox.ExitError{Code: exitFailure}
+			case hostbridge.Ask:
+				return &toolbox.ExitError{Code: exitNeedAnswer}
+			}
+			return nil
+		},
+		ValidArgsFunction: env.completeToolboxes,
+	}
+	cmd.Flags().BoolVar(&o.verb, "verb", false, "COMMAND is a verb of the bridge")
+	cmd.Flags().BoolVar(&o.isolated, "isolated", false, "as for an isolated toolbox")
+	return cmd
+}
+
+func newPolicyChange(env *Env, action hostbridge.Action) *cobra.Command {
+	o := &policyTarget{}
+	name := string(action)
+	title := strings.ToUpper(name[:1]) + name[1:]
+	cmd := &cobra.Command{
+		Use:   name + " [flags] TOOLBOX -- COMMAND [ARG...]",
+		Short: title + " a command of the host to a toolbox",
+		Long: title + ` a command of the host to a toolbox, by a rule in front of your others. Without
+arguments the rule is for the command with any arguments; with some, for exactly
+these, where * is any one and a last ** any rest. TOOLBOX may be @any.
+
+The administrator's rules come first all the same.`,
+		Example: "  tbx policy " + name + " build -- rpm-ostree upgrade\n  tbx policy " + name + " --verb build -- clipboard paste",
+		Args:    o.parse,
+		RunE: func(*cobra.Command, []string) error {
+			h, err := env.Host()
+			if err != nil {
+				return err
+			}
+			r := hostbridge.Rule{Box: o.box, Exec: o.argv[0], Action: action}
+			if o.verb {
+				r.Verb, r.Exec = r.Exec, ""
+			}
+			if len(o.argv) > 1 {
+				r.Args = o.argv[1:]
+			}
+			if r.MeansEverything() {
+				if err := env.ask(fmt.Sprintf("To allow %s means to allow everything to toolbox %s. Allow it?", r.Exec, o.box)); err != nil {
+					return err
+				}
+			}
+			file, err := policyDirs(h).Prepend(r)
+			if err != nil {
+				return err
+			}
+			fmt.Fprintf(env.Err, "tbx: rule written to %s\n", escape.Text(file))
+			return nil
+		},
+		ValidArgsFunction: env.completeToolboxes,
+	}
+	cmd.Flags().BoolVar(&o.verb, "verb", false, "COMMAND is a verb of the bridge")
+	return cmd
+}

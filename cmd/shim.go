@@ -1,0 +1,88 @@
+//go:build !front
+
+package cmd
+
+import (
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/tbx-project/tbx/hostbridge"
+	"github.com/tbx-project/tbx/internal/fail"
+	"github.com/tbx-project/tbx/toolbox"
+)
+
+func newShim(env *Env) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "shim",
+		Short: "Choose host commands that toolboxes can call by name",
+		Long: `Choose commands of the host that toolboxes can call by their name. They are
+last in a toolbox's PATH: what a toolbox has itself comes first. Whether they may
+run is up to the policy, see tbx policy. A change counts at once, in every toolbox.`,
+		Example: "  tbx shim list\n  tbx shim add docker",
+		Args:    exactly(0, "a subcommand: list, add or remove"),
+		RunE:    func(cmd *cobra.Command, args []string) error { return cmd.Help() },
+	}
+	atLeastOne := func(cmd *cobra.Command, args []string) error {
+		if len(args) == 0 {
+			return fail.New(fail.Usage, "%s wants the name of a command", cmd.CommandPath()).Hint("usage: %s", cmd.UseLine())
+		}
+		return nil
+	}
+	cmd.AddCommand(
+		&cobra.Command{
+			Use: "list", Short: "List the shims", Long: "List the commands of the host that toolboxes can call by name.", Example: "  tbx shim list",
+			Args: exactly(0, "no arguments"), ValidArgsFunction: cobra.NoFileCompletions,
+			RunE: func(*cobra.Command, []string) error {
+				return env.withShims(func(s hostbridge.Shims) error {
+					names, err := s.List()
+					for _, name := range names {
+						fmt.Fprintln(env.Out, name)
+					}
+					return err
+				})
+			},
+		},
+		&cobra.Command{
+			Use: "add NAME...", Short: "Add shims", Long: "Let toolboxes call commands of the host by name.", Example: "  tbx shim add docker virsh",
+			Args: atLeastOne, ValidArgsFunction: cobra.NoFileCompletions,
+			RunE: func(_ *cobra.Command, args []string) error {
+				return env.withShims(func(s hostbridge.Shims) error { return s.Add(args...) })
+			},
+		},
+		&cobra.Command{
+			Use: "remove NAME...", Short: "Remove shims", Long: "Let toolboxes no longer call commands of the host by name.", Example: "  tbx shim remove systemctl",
+			Args: atLeastOne,
+			RunE: func(_ *cobra.Command, args []string) error {
+				return env.withShims(func(s hostbridge.Shims) error { return s.Remove(args...) })
+			},
+			ValidArgsFunction: func(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+				var names []string
+				env.withShims(func(s hostbridge.Shims) (err error) { names, err = s.List(); return err })
+				return names, cobra.ShellCompDirectiveNoFileComp
+			},
+		},
+	)
+	for _, c := range cmd.Commands() {
+		c.DisableFlagsInUseLine = true
+	}
+	return cmd
+}
+
+// withShims calls do with the shims, the default ones included where the user
+// has not chosen.
+func (e *Env) withShims(do func(hostbridge.Shims) error) error {
+	m, err := e.Manager()
+	if err != nil {
+		return err
+	}
+	box, err := m.InstallBox()
+	if err != nil {
+		return err
+	}
+	s := hostbridge.Shims{Dir: toolbox.HostShimDir(m.Host), Box: box}
+	if err := s.Refresh(); err != nil {
+		return err
+	}
+	return do(s)
+}

@@ -1,0 +1,358 @@
+// Package bridgetest is the suite that every way of setting up the bridge must
+// pass: the agent, the keeper and the client are real processes, terminals and
+// namespaces are real; only the container may be missing. It is imported by
+// tests alone.
+package bridgetest
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/tbx-project/tbx/hostbridge"
+	"github.com/tbx-project/tbx/hostbridge/client"
+	"github.com/tbx-project/tbx/hostbridge/keeper"
+	"github.com/tbx-project/tbx/internal/flock"
+)
+
+// Bridge is one set-up of the bridge, with one toolbox.
+type Bridge struct {
+	// Client is `tbx host-exec ARGS` in the toolbox, not started yet, in the
+	// directory Shared, with no environment but what the set-up needs.
+	Client func(args ...string) *exec.Cmd
+	Setenv func(cmd *exec.Cmd, vars ...string) // sets variables in the toolbox for a client
+	Shared string                              // directory that has this name on both sides
+	Local  *LocalSetup                         // nil where the toolbox is a real container
+}
+
+// LocalSetup is a bridge without a container: the toolbox is a process in a
+// user and a mount namespace of its own.
+type LocalSetup struct {
+	Config   Config
+	Session  string
+	Box      *exec.Cmd
+	AgentPid int
+	t        testing.TB
+}
+
+// Config is what the agent's process is given.
+type Config struct {
+	Root    string // everything of this bridge lies below
+	Box     hostbridge.Box
+	Path    string // hostbridge.SystemPath if empty
+	Tbx     string
+	Linger  time.Duration // an hour if 0
+	Ask     string        // yes, no, never (no answer), or empty: nobody can be asked
+	Env     []string      // of the host's session
+	Audit   string        // path of the log
+	Journal string
+	Nofile  uint64 // limit on the agent's descriptors
+	Cover   string // directory below Root over which the toolbox has another
+	Wrap    string // shell code before the agent is executed
+}
+
+// Dir is the bridge's directory.
+func (c Config) Dir() string { return filepath.Join(c.Root, "run") }
+
+// PolicyDir is the user's.
+func (c Config) PolicyDir() string { return filepath.Join(c.Root, "policy") }
+
+// BoxID is the id of the toolbox.
+const BoxID = "0123456789ab"
+
+const roleVar, configVar = "TBX_TEST_ROLE", "TBX_TEST_CONFIG"
+
+// Main runs the test binary as one of the bridge's processes, if it was started
+// as such; else it runs the tests.
+func Main(m *testing.M) {
+	switch os.Getenv(roleVar) {
+	case "agent":
+		os.Exit(agentMain())
+	case "box":
+		if dir := os.Getenv("TBX_TEST_COVER"); dir != "" {
+			if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, ""); err != nil {
+				fmt.Fprintln(os.Stderr, "mount:", err)
+				os.Exit(1)
+			}
+		}
+		fmt.Println("ready")
+		io.Copy(io.Discard, os.Stdin)
+		os.Exit(0)
+	case "client":
+		if dir := os.Getenv("TBX_TEST_CWD"); dir != "" {
+			if err := os.Chdir(dir); err != nil {
+				fmt.Fprintln(os.Stderr, err)
+				os.Exit(99)
+			}
+		}
+		client.HostExec(os.Args[1:])
+	case "fuse":
+		os.Exit(fuseMain())
+	case "control":
+		if _, err := hostbridge.AskStatus(os.Args[1]); err == nil {
+			fmt.Println("let in")
+		} else {
+			fmt.Println("turned away")
+		}
+		os.Exit(0)
+	case "shim":
+		client.Shim(strings.Split(os.Getenv("TBX_TEST_ARGV"), "\n"))
+	}
+	if len(os.Args) > 1 && os.Args[1] == "keep" { // a keeper gets no environment
+		os.Exit(keeper.Main())
+	}
+	os.Exit(m.Run())
+}
+
+func agentMain() int {
+	var c Config
+	if err := json.Unmarshal([]byte(os.Getenv(configVar)), &c); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	self, _ := os.Executable()
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
+	defer stop()
+	if c.Nofile > 0 {
+		lim := syscall.Rlimit{Cur: c.Nofile, Max: c.Nofile}
+		if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &lim); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			return 1
+		}
+	}
+	if c.Path == "" {
+		c.Path = hostbridge.SystemPath
+	}
+	if c.Linger == 0 {
+		c.Linger = time.Hour
+	}
+	var askers []hostbridge.Asker
+	if c.Ask != "" {
+		askers = append(askers, fixedAnswer(c.Ask))
+	}
+	err := hostbridge.Serve(ctx, hostbridge.Options{
+		Dir: c.Dir(),
+		Lookup: func(_ context.Context, id string) (hostbridge.Box, error) {
+			box := c.Box
+			pid, err := os.ReadFile(filepath.Join(c.Root, "pid."+id))
+			if err != nil {
+				return box, err
+			}
+			box.ID = id
+			box.Pid, err = strconv.Atoi(string(pid))
+			return box, err
+		},
+		Keeper: []string{self, "keep"},
+		Policy: hostbridge.PolicyDirs{User: c.PolicyDir()},
+		Audit:  &hostbridge.AuditLog{Path: c.Audit, Journal: c.Journal, Now: time.Now},
+		Askers: askers,
+		Tbx:    c.Tbx,
+		Path:   c.Path,
+		Home:   c.Root,
+		Log:    os.Stderr,
+		Ready:  hostbridge.SignalReady,
+		Linger: c.Linger,
+	})
+	if err != nil && !errors.Is(err, flock.ErrBusy) {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	return 0
+}
+
+// fixedAnswer is an owner who always answers the same.
+type fixedAnswer string
+
+func (f fixedAnswer) Ask(ctx context.Context, _ hostbridge.Question) (bool, error) {
+	if f == "never" {
+		<-ctx.Done()
+		return false, ctx.Err()
+	}
+	return f == "yes", nil
+}
+
+// Local sets up a bridge without a container. change may alter the set-up
+// before anything is started.
+func Local(t testing.TB, change func(*Config)) *Bridge {
+	t.Helper()
+	// Not t.TempDir: its name is too long for a socket, and its mode may let
+	// the group write.
+	root, err := os.MkdirTemp("", "tbxb")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(root) })
+	c := Config{Root: root, Box: hostbridge.Box{Name: "web"}, Audit: filepath.Join(root, "state", "audit.jsonl"),
+		Env: []string{"PATH=/usr/bin:/bin", "HOME=" + root, "HOSTVAR=host"}}
+	if change != nil {
+		change(&c)
+	}
+	for _, d := range []string{c.PolicyDir(), filepath.Join(root, "share")} {
+		if err := os.Mkdir(d, 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	l := &LocalSetup{Config: c, t: t}
+	l.Box = l.StartBox(BoxID)
+	l.StartAgent()
+	t.Cleanup(l.stopAgent)
+	b := &Bridge{Shared: filepath.Join(root, "share"), Local: l}
+	b.Setenv = func(cmd *exec.Cmd, vars ...string) { cmd.Env = append(cmd.Env, vars...) }
+	b.Client = func(args ...string) *exec.Cmd { return l.InBox(l.Box, "client", args...) }
+	return b
+}
+
+// StartBox starts a toolbox: a process in namespaces of its own.
+func (l *LocalSetup) StartBox(id string) *exec.Cmd {
+	l.t.Helper()
+	self, err := os.Executable()
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	box := exec.Command(self)
+	box.Env = append(os.Environ(), roleVar+"=box")
+	box.Stderr = os.Stderr
+	if l.Config.Cover != "" {
+		dir := filepath.Join(l.Config.Root, l.Config.Cover)
+		if err := os.MkdirAll(dir, 0o700); err != nil {
+			l.t.Fatal(err)
+		}
+		box.Env = append(box.Env, "TBX_TEST_COVER="+dir)
+	}
+	box.SysProcAttr = &syscall.SysProcAttr{
+		Cloneflags:  syscall.CLONE_NEWUSER | syscall.CLONE_NEWNS,
+		UidMappings: []syscall.SysProcIDMap{{ContainerID: os.Getuid(), HostID: os.Getuid(), Size: 1}},
+		AmbientCaps: []uintptr{21}, // CAP_SYS_ADMIN, there
+		GidMappings: []syscall.SysProcIDMap{{ContainerID: os.Getgid(), HostID: os.Getgid(), Size: 1}},
+	}
+	in, err := box.StdinPipe()
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	out, err := box.StdoutPipe()
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	if err := box.Start(); err != nil {
+		l.t.Fatalf("user namespaces are needed to test the bridge: %v", err)
+	}
+	l.t.Cleanup(func() {
+		in.Close()
+		box.Process.Kill()
+		box.Wait()
+	})
+	if n, _ := out.Read(make([]byte, 8)); n == 0 {
+		l.t.Fatal("the toolbox did not start")
+	}
+	pid := filepath.Join(l.Config.Root, "pid."+id)
+	if err := os.WriteFile(pid, []byte(strconv.Itoa(box.Process.Pid)), 0o600); err != nil {
+		l.t.Fatal(err)
+	}
+	return box
+}
+
+// StartAgent starts the agent, or registers the toolbox with the one that runs.
+func (l *LocalSetup) StartAgent() {
+	l.t.Helper()
+	if err := l.Ensure(BoxID, l.Config.Env); err != nil {
+		l.t.Fatal(err)
+	}
+	st, err := hostbridge.AskStatus(l.Config.Dir())
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	l.AgentPid = st.Pid
+}
+
+// Ensure is what `tbx enter` does.
+func (l *LocalSetup) Ensure(id string, env []string) error {
+	self, _ := os.Executable()
+	conf, _ := json.Marshal(l.Config)
+	session, err := hostbridge.Ensure(context.Background(), hostbridge.EnsureOptions{
+		Dir: l.Config.Dir(), Box: id, Env: env, Umask: 0o027,
+		Agent: []string{"/usr/bin/env", roleVar + "=agent", configVar + "=" + string(conf),
+			"/bin/bash", "-c", l.Config.Wrap + "\nexec " + self},
+		Log: filepath.Join(l.Config.Root, "agent.log"),
+	})
+	l.Session = session
+	return err
+}
+
+func (l *LocalSetup) stopAgent() {
+	if l.t.Failed() {
+		log, _ := os.ReadFile(filepath.Join(l.Config.Root, "agent.log"))
+		l.t.Logf("agent's log: %s", log)
+	}
+	if st, err := hostbridge.AskStatus(l.Config.Dir()); err == nil {
+		syscall.Kill(st.Pid, syscall.SIGKILL)
+	}
+}
+
+// KillAgent kills the agent and waits until it is gone.
+func (l *LocalSetup) KillAgent() {
+	l.t.Helper()
+	if err := syscall.Kill(l.AgentPid, syscall.SIGKILL); err != nil {
+		l.t.Fatal(err)
+	}
+	Eventually(l.t, "the agent is gone", func() bool {
+		stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", l.AgentPid))
+		return err != nil || strings.Contains(string(stat), ") Z ")
+	})
+}
+
+// InBox is the test binary in a role, in the toolbox's namespaces.
+func (l *LocalSetup) InBox(box *exec.Cmd, role string, args ...string) *exec.Cmd {
+	self, _ := os.Executable()
+	cmd := exec.Command("nsenter", append([]string{"--user", "--mount", "--preserve-credentials",
+		"-t", strconv.Itoa(box.Process.Pid), "--", self}, args...)...)
+	cmd.Env = []string{"PATH=/usr/bin:/bin", roleVar + "=" + role,
+		"TBX_BRIDGE=" + hostbridge.BoxDir(l.Config.Dir(), BoxID),
+		"TBX_TEST_CWD=" + filepath.Join(l.Config.Root, "share"),
+		"TBX_SESSION=" + l.Session, "TERM=xterm"}
+	return cmd
+}
+
+// WritePolicy replaces a file of the user's policy.
+func (l *LocalSetup) WritePolicy(name, text string) {
+	l.t.Helper()
+	if err := os.WriteFile(filepath.Join(l.Config.PolicyDir(), name), []byte(text), 0o600); err != nil {
+		l.t.Fatal(err)
+	}
+}
+
+// Audit reads the audit log.
+func (l *LocalSetup) Audit() []hostbridge.Record {
+	l.t.Helper()
+	var out []hostbridge.Record
+	err := hostbridge.ReadAudit(context.Background(), l.Config.Audit, hostbridge.AuditFilter{}, false, func(r hostbridge.Record) error {
+		out = append(out, r)
+		return nil
+	})
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	return out
+}
+
+// Eventually waits for something that another process does.
+func Eventually(t testing.TB, what string, ok func() bool) {
+	t.Helper()
+	for range 1500 {
+		if ok() {
+			return
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+	t.Fatalf("it never came about that %s", what)
+}

@@ -1,0 +1,517 @@
+package bridgetest
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/creack/pty"
+)
+
+// Run runs the suite on bridges that make returns. Each test gets its own.
+func Run(t *testing.T, make func(t testing.TB) *Bridge) {
+	for _, test := range []struct {
+		name string
+		run  func(*testing.T, *Bridge)
+	}{
+		{"ExitCodes", exitCodes},
+		{"DeathBySignal", deathBySignal},
+		{"Streams", streams},
+		{"BulkPipe", bulkPipe},
+		{"NotFound", notFound},
+		{"Environment", environment},
+		{"Directory", directory},
+		{"SignalForwarded", signalForwarded},
+		{"B9_ClientKilled", clientKilled},
+		{"B9_ClientKilledStubborn", clientKilledStubborn},
+		{"B9_ClientKilledTTY", clientKilledTTY},
+		{"B10_TTY", ttyBasics},
+		{"B10_Resize", resize},
+		{"B10_InterruptTTY", interruptTTY},
+		{"B10_StopAndContinue", stopAndContinue},
+		{"B10_Pipeline", pipeline},
+		{"B11_NothingLost", nothingLost},
+		{"B11_GrandchildHoldsTTY", grandchildHoldsTTY},
+		{"ManyAtOnce", manyAtOnce},
+		{"B13_Loop", loopGuard},
+		{"F14_ClosedStreams", closedStreams},
+	} {
+		t.Run(test.name, func(t *testing.T) { test.run(t, make(t)) })
+	}
+}
+
+// result runs a command to its end.
+func result(t testing.TB, cmd *exec.Cmd) (stdout, stderr string, state *os.ProcessState) {
+	t.Helper()
+	var out, err bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &err
+	if e := cmd.Run(); e != nil && !errors.As(e, new(*exec.ExitError)) {
+		t.Fatal(e)
+	}
+	return out.String(), err.String(), cmd.ProcessState
+}
+
+// Output runs a client that must succeed, and returns what it wrote.
+func (b *Bridge) Output(t testing.TB, args ...string) string {
+	t.Helper()
+	out, stderr, state := result(t, b.Client(args...))
+	if state.ExitCode() != 0 {
+		t.Fatalf("%q: %v; stderr: %s", args, state, stderr)
+	}
+	return out
+}
+
+// Refused runs a client that must fail with that code, and returns its message.
+func (b *Bridge) Refused(t testing.TB, code int, args ...string) string {
+	t.Helper()
+	out, stderr, state := result(t, b.Client(args...))
+	if state.ExitCode() != code {
+		t.Fatalf("%.200q: %v, want exit %d; stdout: %.500s stderr: %.500s", args, state, code, out, stderr)
+	}
+	return stderr
+}
+
+func exitCodes(t *testing.T, b *Bridge) {
+	for _, code := range []int{0, 1, 2, 42, 125, 126, 127, 128, 130, 255} {
+		_, stderr, state := result(t, b.Client("sh", "-c", "exit "+strconv.Itoa(code)))
+		if state.ExitCode() != code || stderr != "" {
+			t.Errorf("exit %d came out as %v, stderr %q", code, state, stderr)
+		}
+	}
+}
+
+func deathBySignal(t *testing.T, b *Bridge) {
+	for _, sig := range []syscall.Signal{syscall.SIGKILL, syscall.SIGTERM, syscall.SIGINT, syscall.SIGQUIT, syscall.SIGHUP, syscall.SIGPIPE, syscall.SIGSEGV, syscall.SIGABRT, syscall.SIGUSR1} {
+		_, stderr, state := result(t, b.Client("sh", "-c", fmt.Sprintf("kill -%d $$", sig)))
+		ws := state.Sys().(syscall.WaitStatus)
+		if !ws.Signaled() || ws.Signal() != sig || stderr != "" {
+			t.Errorf("death by %v came out as %v, stderr %q", sig, state, stderr)
+		}
+	}
+}
+
+func streams(t *testing.T, b *Bridge) {
+	cmd := b.Client("sh", "-c", "cat; echo err >&2")
+	in := "a\x00b\xff\n"
+	cmd.Stdin = strings.NewReader(in)
+	out, stderr, state := result(t, cmd)
+	if out != in || stderr != "err\n" || !state.Success() {
+		t.Errorf("stdout %q, stderr %q, %v", out, stderr, state)
+	}
+	// A file is passed itself, offset and all, not copied.
+	f, err := os.CreateTemp(b.Shared, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	io.WriteString(f, "head\n")
+	cmd = b.Client("sh", "-c", "echo tail")
+	cmd.Stdout = f
+	if err := cmd.Run(); err != nil {
+		t.Fatal(err)
+	}
+	if got, _ := os.ReadFile(f.Name()); string(got) != "head\ntail\n" {
+		t.Errorf("file holds %q", got)
+	}
+	// Arguments are bytes.
+	if got := b.Output(t, "printf", "%s|", "", "\xff\xfe", "a b", "$x;'\"\n"); got != "|\xff\xfe|a b|$x;'\"\n|" {
+		t.Errorf("arguments came out as %q", got)
+	}
+}
+
+func bulkPipe(t *testing.T, b *Bridge) {
+	cmd := b.Client("head", "-c", "64M", "/dev/zero")
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	n, _ := io.Copy(io.Discard, out)
+	if err := cmd.Wait(); err != nil || n != 64<<20 {
+		t.Errorf("%d bytes, %v", n, err)
+	}
+	// Early end of the reader: SIGPIPE on the host, exactly reported.
+	cmd = b.Client("sh", "-c", "exec yes")
+	out, _ = cmd.StdoutPipe()
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	out.Read(make([]byte, 1))
+	out.Close()
+	cmd.Wait()
+	if ws := cmd.ProcessState.Sys().(syscall.WaitStatus); !ws.Signaled() || ws.Signal() != syscall.SIGPIPE {
+		t.Errorf("yes without a reader: %v", cmd.ProcessState)
+	}
+}
+
+func notFound(t *testing.T, b *Bridge) {
+	if msg := b.Refused(t, 127, "no-such-command-x"); !strings.Contains(msg, "no-such-command-x") {
+		t.Errorf("message does not name the command: %s", msg)
+	}
+	file := filepath.Join(b.Shared, "plain")
+	if err := os.WriteFile(file, []byte("x"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	b.Refused(t, 126, file)
+	if err := os.WriteFile(file+".x", []byte("\x00not a program"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	b.Refused(t, 126, file+".x")
+	if err := os.WriteFile(file+".i", []byte("#!/no/such/interpreter\n"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	b.Refused(t, 127, file+".i")
+}
+
+// B15: what a toolbox may not set is dropped.
+func environment(t *testing.T, b *Bridge) {
+	cmd := b.Client("env")
+	b.Setenv(cmd, "LANG=xx_XX", "LC_TIME=yy", "LD_PRELOAD=/evil.so", "BASH_ENV=/evil", "HOSTVAR=box", "GIT_SSH_COMMAND=evil", "TZ=a\x1b]b", "PYTHONPATH=x")
+	out, _, state := result(t, cmd)
+	if !state.Success() {
+		t.Fatal(state)
+	}
+	env := "\n" + out
+	for _, want := range []string{"\nTERM=xterm\n", "\nLANG=xx_XX\n", "\nLC_TIME=yy\n", "\nTBX_HOST_DEPTH=1\n"} {
+		if !strings.Contains(env, want) {
+			t.Errorf("%q is not in the environment", want)
+		}
+	}
+	for _, bad := range []string{"LD_PRELOAD", "BASH_ENV", "GIT_SSH", "TZ=", "PYTHONPATH", "HOSTVAR=box", "TBX_SESSION"} {
+		if strings.Contains(env, bad) {
+			t.Errorf("%s came through", bad)
+		}
+	}
+}
+
+func directory(t *testing.T, b *Bridge) {
+	if got := b.Output(t, "pwd", "-P"); strings.TrimSpace(got) != b.Shared {
+		t.Errorf("directory %q, want %q", got, b.Shared)
+	}
+	if got := b.Output(t, "--cwd", "/usr", "pwd"); got != "/usr\n" {
+		t.Errorf("--cwd /usr gave %q", got)
+	}
+	b.Refused(t, 125, "--cwd", "/no/such/dir", "pwd")
+}
+
+func signalForwarded(t *testing.T, b *Bridge) {
+	for _, sig := range []syscall.Signal{syscall.SIGTERM, syscall.SIGINT, syscall.SIGUSR1, syscall.SIGHUP} {
+		cmd := b.Client("sh", "-c", fmt.Sprintf("trap 'echo got; exit 7' %d; echo ready; while :; do sleep 0.05; done", sig))
+		out, _ := cmd.StdoutPipe()
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		buf := make([]byte, 6)
+		if _, err := io.ReadFull(out, buf); err != nil {
+			t.Fatal(err)
+		}
+		cmd.Process.Signal(sig)
+		rest, _ := io.ReadAll(out)
+		cmd.Wait()
+		if string(rest) != "got\n" || cmd.ProcessState.ExitCode() != 7 {
+			t.Errorf("%v: output %q, %v", sig, rest, cmd.ProcessState)
+		}
+	}
+}
+
+// pidFrom reads the line that a command begins with: its process id on the host.
+func pidFrom(t testing.TB, r io.Reader) int {
+	t.Helper()
+	var line []byte
+	for b := make([]byte, 1); ; {
+		if _, err := r.Read(b); err != nil {
+			t.Fatalf("no process id after %q: %v", line, err)
+		}
+		if b[0] == '\n' {
+			break
+		}
+		line = append(line, b[0])
+	}
+	pid, err := strconv.Atoi(strings.TrimSpace(string(line)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return pid
+}
+
+// gone says whether a process has ended. A zombie has: this test is not its parent.
+func gone(pid int) bool {
+	stat, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
+	return err != nil || strings.Contains(string(stat), ") Z ")
+}
+
+func clientKilled(t *testing.T, b *Bridge) {
+	cmd := b.Client("sh", "-c", "sleep 1000 & echo $!; echo $$; wait")
+	out, _ := cmd.StdoutPipe()
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	child, leader := pidFrom(t, out), pidFrom(t, out)
+	cmd.Process.Kill()
+	cmd.Wait()
+	Eventually(t, "the command and its child are gone", func() bool { return gone(leader) && gone(child) })
+}
+
+// A command that ignores hang-up and termination is killed in the end, also
+// when its leader has gone before.
+func clientKilledStubborn(t *testing.T, b *Bridge) {
+	cmd := b.Client("sh", "-c", `(trap "" HUP TERM; while :; do sleep 0.1; done) & echo $!; echo $$; wait`)
+	out, _ := cmd.StdoutPipe()
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	child, leader := pidFrom(t, out), pidFrom(t, out)
+	cmd.Process.Kill()
+	cmd.Wait()
+	Eventually(t, "the leader is gone", func() bool { return gone(leader) })
+	Eventually(t, "its stubborn child is gone", func() bool { return gone(child) })
+}
+
+func clientKilledTTY(t *testing.T, b *Bridge) {
+	cmd := b.Client("sh", "-c", "sleep 1000 & echo $!; echo $$; wait")
+	tty := startTTY(t, cmd)
+	child, leader := pidFrom(t, tty), pidFrom(t, tty)
+	cmd.Process.Kill()
+	cmd.Wait()
+	Eventually(t, "the command and its child are gone", func() bool { return gone(leader) && gone(child) })
+}
+
+// startTTY starts a client with a terminal of 33 rows and 101 columns.
+func startTTY(t testing.TB, cmd *exec.Cmd) *terminal {
+	t.Helper()
+	blocking, err := pty.StartWithSize(cmd, &pty.Winsize{Rows: 33, Cols: 101})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer blocking.Close()
+	tty, err := pollable(blocking)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { tty.Close() })
+	return &terminal{File: tty}
+}
+
+// expect reads from a terminal until text has come, and leaves what follows.
+func expect(t testing.TB, tty *terminal, text string) string {
+	t.Helper()
+	tty.SetReadDeadline(time.Now().Add(30 * time.Second))
+	defer tty.SetReadDeadline(time.Time{})
+	var got []byte
+	for b := make([]byte, 1); !bytes.HasSuffix(got, []byte(text)); got = append(got, b...) {
+		if _, err := tty.Read(b); err != nil {
+			t.Fatalf("%q did not come: %v; got %q", text, err, got)
+		}
+	}
+	return string(got)
+}
+
+func ttyBasics(t *testing.T, b *Bridge) {
+	cmd := b.Client("sh", "-c", `tty; stty size; [ -t 0 ] && [ -t 1 ] && [ -t 2 ] && echo all; ps -o tty= -p $$; exit 7`)
+	tty := startTTY(t, cmd)
+	out, _ := io.ReadAll(tty) // to EIO
+	cmd.Wait()
+	if s := string(out); !strings.Contains(s, "/dev/pts/") || !strings.Contains(s, "33 101\r\n") || !strings.Contains(s, "all\r\n") || !strings.Contains(s, "pts/") {
+		t.Errorf("terminal says %q", s)
+	}
+	if cmd.ProcessState.ExitCode() != 7 {
+		t.Errorf("%v", cmd.ProcessState)
+	}
+	// Only what is a terminal is replaced: 2>file stays apart and byte-exact.
+	cmd = b.Client("sh", "-c", "echo out; echo err >&2")
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	tty = startTTY(t, cmd)
+	out, _ = io.ReadAll(tty)
+	cmd.Wait()
+	if string(out) != "out\r\n" || stderr.String() != "err\n" {
+		t.Errorf("terminal %q, stderr %q", out, stderr.String())
+	}
+}
+
+func resize(t *testing.T, b *Bridge) {
+	cmd := b.Client("sh", "-c", `trap 'stty size' WINCH; echo ready; while [ "$(stty size)" != "50 60" ]; do sleep 0.05; done; echo done`)
+	tty := startTTY(t, cmd)
+	expect(t, tty, "ready")
+	for i := range 40 { // a storm; the last one counts
+		setSize(t, tty, 20+i, 80)
+	}
+	setSize(t, tty, 50, 60)
+	expect(t, tty, "done")
+	cmd.Wait()
+}
+
+func interruptTTY(t *testing.T, b *Bridge) {
+	cmd := b.Client("sh", "-c", `trap 'echo caught; exit 9' INT; echo ready; while :; do sleep 0.05; done`)
+	tty := startTTY(t, cmd)
+	expect(t, tty, "ready")
+	tty.Write([]byte{3}) // Ctrl-C
+	expect(t, tty, "caught")
+	cmd.Wait()
+	if cmd.ProcessState.ExitCode() != 9 {
+		t.Errorf("%v", cmd.ProcessState)
+	}
+	cmd = b.Client("sleep", "1000")
+	tty = startTTY(t, cmd)
+	awaitRaw(t, tty)
+	tty.Write([]byte{28}) // Ctrl-\
+	io.Copy(io.Discard, tty)
+	cmd.Wait()
+	if ws := cmd.ProcessState.Sys().(syscall.WaitStatus); !ws.Signaled() || ws.Signal() != syscall.SIGQUIT {
+		t.Errorf("Ctrl-\\: %v", cmd.ProcessState)
+	}
+}
+
+// stopAndContinue plays an interactive shell in the toolbox.
+func stopAndContinue(t *testing.T, b *Bridge) {
+	c := b.Client("sh", "-c", `echo started; read x; echo "read $x"`)
+	sh := exec.Command("bash", "--norc", "--noprofile", "-i")
+	sh.Env = append(c.Env, "PS1=PROMPT> ")
+	sh.Dir = b.Shared
+	tty := startTTY(t, sh)
+	expect(t, tty, "PROMPT> ")
+	fmt.Fprintf(tty, "%s\n", quoted(c.Args))
+	expect(t, tty, "started\r\n")
+	for range 3 {
+		tty.Write([]byte{26}) // Ctrl-Z
+		expect(t, tty, "Stopped")
+		expect(t, tty, "PROMPT> ")
+		io.WriteString(tty, "stty -a | grep -o -- ' icanon'; jobs\n") // the terminal is as it was
+		if out := expect(t, tty, "Stopped"); !strings.Contains(out, "\r icanon\r\n") {
+			t.Errorf("after Ctrl-Z the terminal is not as it was: %q", out)
+		}
+		expect(t, tty, "PROMPT> ")
+		io.WriteString(tty, "fg\n")
+		awaitRaw(t, tty)
+	}
+	io.WriteString(tty, "hello\n")
+	expect(t, tty, "read hello")
+	expect(t, tty, "PROMPT> ")
+	// In the background it stops when it reads, and can be brought back.
+	fmt.Fprintf(tty, "%s &\n", quoted(c.Args))
+	expect(t, tty, "started\r\n")
+	Eventually(t, "the job in the background stops for input", func() bool {
+		io.WriteString(tty, "jobs\n")
+		return strings.Contains(expect(t, tty, "PROMPT> "), "Stopped")
+	})
+	io.WriteString(tty, "fg\n")
+	awaitRaw(t, tty)
+	io.WriteString(tty, "again\n")
+	expect(t, tty, "read again")
+	expect(t, tty, "PROMPT> ")
+	io.WriteString(tty, "exit\n")
+	sh.Wait()
+}
+
+// awaitRaw waits until the client has taken over the terminal.
+func awaitRaw(t testing.TB, tty *terminal) {
+	t.Helper()
+	Eventually(t, "the terminal is raw", func() bool { return isRaw(tty) })
+}
+
+func quoted(args []string) string {
+	var out []string
+	for _, a := range args {
+		out = append(out, "'"+strings.ReplaceAll(a, "'", `'\''`)+"'")
+	}
+	return strings.Join(out, " ")
+}
+
+// In a pipeline the terminal is the other program's, until the host's reads it.
+func pipeline(t *testing.T, b *Bridge) {
+	c := b.Client("sh", "-c", `echo "a line"; echo "to the terminal" >/dev/tty; read x </dev/tty; echo "got $x"`)
+	sh := exec.Command("bash", "--norc", "-c", quoted(c.Args)+" | cat")
+	sh.Env, sh.Dir = c.Env, b.Shared
+	tty := startTTY(t, sh)
+	out := expect(t, tty, "to the terminal\r\n")
+	if strings.Contains(out, "\r\r\n") {
+		t.Errorf("line ends doubled: %q", out)
+	}
+	awaitRaw(t, tty)
+	io.WriteString(tty, "word\r")
+	expect(t, tty, "got word")
+	if err := sh.Wait(); err != nil {
+		t.Error(err)
+	}
+}
+
+func nothingLost(t *testing.T, b *Bridge) {
+	for i := range 20 {
+		cmd := b.Client("seq", "1", "20000")
+		tty := startTTY(t, cmd)
+		out, _ := io.ReadAll(tty)
+		cmd.Wait()
+		lines := strings.Split(strings.TrimSuffix(string(out), "\r\n"), "\r\n")
+		if len(lines) != 20000 || lines[19999] != "20000" {
+			t.Fatalf("run %d: %d lines, the last is %q", i, len(lines), lines[len(lines)-1])
+		}
+		tty.Close()
+	}
+}
+
+func grandchildHoldsTTY(t *testing.T, b *Bridge) {
+	cmd := b.Client("sh", "-c", `trap "" HUP; sleep 1000 & echo $!; seq 1 5000; exit 3`)
+	tty := startTTY(t, cmd)
+	child := pidFrom(t, tty)
+	defer syscall.Kill(child, syscall.SIGKILL)
+	out, _ := io.ReadAll(tty)
+	cmd.Wait() // the point: it returns
+	if cmd.ProcessState.ExitCode() != 3 || !strings.HasSuffix(string(out), "\r\n5000\r\n") {
+		t.Errorf("%v, output ends in %q", cmd.ProcessState, out[max(0, len(out)-20):])
+	}
+}
+
+func manyAtOnce(t *testing.T, b *Bridge) {
+	var wg sync.WaitGroup
+	for i := range 64 {
+		wg.Go(func() {
+			want := strconv.Itoa(i)
+			out, stderr, state := result(t, b.Client("sh", "-c", "sleep 0.2; echo "+want+"; exit "+want))
+			if out != want+"\n" || state.ExitCode() != i {
+				t.Errorf("client %d: %q %v %s", i, out, state, stderr)
+			}
+		})
+	}
+	wg.Wait()
+}
+
+func loopGuard(t *testing.T, b *Bridge) {
+	cmd := b.Client("true")
+	b.Setenv(cmd, "TBX_HOST_DEPTH=4")
+	if _, stderr, state := result(t, cmd); state.ExitCode() != 125 || !strings.Contains(stderr, "loop") {
+		t.Errorf("%v %s", state, stderr)
+	}
+}
+
+func closedStreams(t *testing.T, b *Bridge) {
+	c := b.Client("sh", "-c", "cat; echo x; exit 4")
+	sh := exec.Command("sh", "-c", quoted(c.Args)+" <&- >&- 2>&-")
+	sh.Env, sh.Dir = c.Env, b.Shared
+	sh.Run()
+	if sh.ProcessState.ExitCode() != 4 {
+		t.Errorf("all streams closed: %v", sh.ProcessState)
+	}
+	full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer full.Close()
+	cmd := b.Client("sh", "-c", "echo x || exit 5")
+	cmd.Stdout = full
+	cmd.Run()
+	if cmd.ProcessState.ExitCode() != 5 {
+		t.Errorf("/dev/full: %v", cmd.ProcessState)
+	}
+}

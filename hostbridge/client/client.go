@@ -1,0 +1,211 @@
+// Package client is the toolbox's side of the bridge: it sends a request to the
+// agent on the host and then behaves as the command would that runs there:
+// its terminal, its signals, its exit code.
+//
+// It is linked into tbx-box, which must start in a millisecond and stay small:
+// standard library and x/sys, no fmt, no encoding. It never trusts the toolbox
+// to be of some distribution; all it needs is the kernel and the bridge's
+// directory.
+package client
+
+import (
+	"errors"
+	"os"
+	"strconv"
+	"strings"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/tbx-project/tbx/hostbridge/wire"
+)
+
+// DefaultDir is where a toolbox has its bridge directory, or a link to it.
+const DefaultDir = "/run/tbx/host"
+
+// Request is what shall run on the host.
+type Request struct {
+	Dir     string   // bridge directory, DefaultDir
+	Verb    bool     // Argv is a verb and its arguments
+	Argv    []string //
+	Env     []string // names of further variables to pass, which the policy must allow
+	HostCwd string   // directory of the host to run in; empty: the current one, which must be shared
+	File    string   // the file that the last argument names, for the verb open-file
+	Detach  bool     // the command may outlive this process
+}
+
+// Result is how it ended.
+type Result struct {
+	Code   int // exit code; 125 the bridge failed, 126 denied or not executable, 127 not found
+	Signal int // if not 0, the command died of it
+
+	Message, Hint string // for the user, if the bridge did not run the command to its end
+}
+
+// failed is a result of the bridge itself.
+func failed(message, hint string) Result { return Result{Code: 125, Message: message, Hint: hint} }
+
+// Run sends the request and stands in for the command until it ends. It takes
+// over the process's signals and descriptors 0, 1 and 2, and puts the terminal
+// back as it was.
+func Run(req Request) Result {
+	if req.Dir == "" {
+		req.Dir = DefaultDir
+	}
+	if unix.Getuid() != unix.Geteuid() || unix.Getgid() != unix.Getegid() {
+		return failed("refusing to run with another user's rights", "remove the set-user-id bit from tbx-box")
+	}
+	sock, token, err := connect(req.Dir)
+	if err != nil {
+		return failed("cannot reach the bridge to the host: "+err.Error(), "run any tbx command on the host, such as: tbx enter")
+	}
+	l := &loop{sock: sock, master: -1}
+	l.term.detect()
+	frames, fds, err := l.request(req, token)
+	if err != nil {
+		return failed(err.Error(), "")
+	}
+	l.catchSignals()
+	for i, f := range append(frames, wire.Frame{Type: wire.TypeFds}) {
+		if i == len(frames) {
+			err = wire.Send(sock, f, fds...)
+		} else {
+			err = wire.Send(sock, f)
+		}
+		if err != nil { // it may have been refused already: the answer says why
+			break
+		}
+	}
+	wire.CloseAll(fds[3:])
+	defer l.term.restore()
+	return l.run()
+}
+
+// connect opens the socket and makes sure that it is the directory's owner who
+// answers.
+func connect(dir string) (sock int, token []byte, err error) {
+	if dir == DefaultDir { // the initialiser links it to where the directory is seen here
+		if to, err := os.Readlink(dir); err == nil {
+			dir = to
+		}
+	}
+	var st unix.Stat_t
+	if err := unix.Lstat(dir, &st); err != nil {
+		return -1, nil, err
+	}
+	if st.Mode&unix.S_IFMT != unix.S_IFDIR || st.Mode&0o022 != 0 {
+		return -1, nil, errors.New(dir + ": not a directory that only its owner can write")
+	}
+	token, err = os.ReadFile(dir + "/token")
+	if err != nil {
+		return -1, nil, err
+	}
+	sock, err = unix.Socket(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return -1, nil, err
+	}
+	if err = unix.Connect(sock, &unix.SockaddrUnix{Name: dir + "/sock"}); err == nil {
+		var cred *unix.Ucred
+		cred, err = unix.GetsockoptUcred(sock, unix.SOL_SOCKET, unix.SO_PEERCRED)
+		if err == nil && cred.Uid != st.Uid {
+			err = errors.New(dir + "/sock: somebody else than the directory's owner answers")
+		}
+	}
+	if err != nil {
+		unix.Close(sock)
+		return -1, nil, err
+	}
+	return sock, token, nil
+}
+
+// request makes the frames, and the descriptors that go with them: three for
+// the command, then those that belong to this function's caller.
+func (l *loop) request(req Request, token []byte) ([]wire.Frame, []int, error) {
+	s := &wire.Start{
+		Flags: l.term.mask, Token: token, Session: os.Getenv("TBX_SESSION"),
+		Rows: l.term.size.Row, Cols: l.term.size.Col, Termios: l.term.bytes(),
+		Cwd: req.HostCwd, Argv: req.Argv, Env: environ(req.Env),
+	}
+	if l.term.foreground() && l.term.whole() {
+		s.Flags |= wire.FlagForeground
+		l.fg = true
+	}
+	if len(s.Session) > wire.MaxSession {
+		s.Session = ""
+	}
+	cwd, err := unix.Open(".", unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return nil, nil, errors.New("the current directory cannot be opened: " + err.Error())
+	}
+	null, err := unix.Open("/dev/null", unix.O_RDWR|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return nil, nil, errors.New("/dev/null: " + err.Error())
+	}
+	fds := []int{0, 1, 2, cwd}
+	for i := range 3 { // a terminal of the toolbox is of no use on the host
+		if s.Flags&(wire.FlagTTYIn<<i) != 0 {
+			fds[i] = null
+		}
+	}
+	if req.HostCwd != "" {
+		s.Flags |= wire.FlagHostCwd
+	} else if s.Cwd, err = os.Getwd(); err != nil {
+		return nil, nil, errors.New("the current directory has no name any more: " + err.Error())
+	}
+	if req.Verb {
+		s.Flags |= wire.FlagVerb
+	}
+	if req.Detach {
+		s.Flags |= wire.FlagDetach
+	}
+	if req.File != "" {
+		file, err := unix.Open(req.File, unix.O_PATH|unix.O_CLOEXEC, 0)
+		if err != nil {
+			return nil, nil, errors.New(req.File + ": " + err.Error())
+		}
+		s.Flags |= wire.FlagFile
+		fds = append(fds, file)
+	}
+	frames, err := s.Frames()
+	return frames, fds, err
+}
+
+// environ picks what the host may want to know. The host picks again.
+func environ(extra []string) []string {
+	var out []string
+	for _, kv := range os.Environ() {
+		name, value, _ := strings.Cut(kv, "=")
+		wanted := strings.HasPrefix(name, "LC_")
+		for _, n := range append([]string{"TERM", "COLORTERM", "LANG", "NO_COLOR", "TZ", "TBX_HOST_DEPTH"}, extra...) {
+			wanted = wanted || n == name
+		}
+		if wanted && name != "" && value != "" && len(kv) <= wire.MaxValue && len(out) < wire.MaxEnv {
+			out = append(out, kv)
+		}
+	}
+	return out
+}
+
+// Report writes the message and the hint of a result to standard error.
+func (r Result) Report() {
+	if r.Message != "" {
+		os.Stderr.WriteString("tbx: " + r.Message + "\n")
+	}
+	if r.Hint != "" {
+		os.Stderr.WriteString("tbx: hint: " + r.Hint + "\n")
+	}
+}
+
+// Exit ends the process as the command has ended: with its code, or by the
+// signal that it died of, so that a shell sees the same. It leaves no core.
+func (r Result) Exit() {
+	if r.Signal != 0 {
+		unix.Setrlimit(unix.RLIMIT_CORE, &unix.Rlimit{})
+		dieOf(syscall.Signal(r.Signal))
+		os.Exit(128 + r.Signal)
+	}
+	os.Exit(r.Code)
+}
+
+// seconds writes a number of seconds for people.
+func seconds(n uint32) string { return strconv.Itoa(int(n)) + " s" }

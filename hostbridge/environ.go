@@ -1,0 +1,134 @@
+package hostbridge
+
+import (
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/tbx-project/tbx/internal/fail"
+)
+
+// depthVar counts how often a command has crossed from a toolbox to the host.
+const depthVar = "TBX_HOST_DEPTH"
+
+// maxDepth ends loops of shims: host, toolbox, host, toolbox…
+const maxDepth = 4
+
+// variableName says whether s can name an environment variable.
+func variableName(s string) bool {
+	for i, c := range s {
+		if c != '_' && (c < 'A' || c > 'Z') && (c < 'a' || c > 'z') && (i == 0 || c < '0' || c > '9') {
+			return false
+		}
+	}
+	return s != ""
+}
+
+// neverFromBox are variables that make a host program run other code or look
+// elsewhere for it. No rule can let them through.
+func neverFromBox(name string) bool {
+	for _, prefix := range []string{"LD_", "TBX_", "GIT_", "PYTHON", "PERL", "RUBY", "NODE_", "LUA_", "BASH_", "XDG_", "DBUS_", "GTK_", "GDK_", "QT_", "G_", "GIO_", "GCONV_", "GLIBC_", "MALLOC_", "SYSTEMD_", "SSH_", "SUDO_"} {
+		if strings.HasPrefix(name, prefix) {
+			return true
+		}
+	}
+	return slices.Contains([]string{"PATH", "ENV", "IFS", "HOME", "SHELL", "USER", "LOGNAME", "TMPDIR", "PAGER", "EDITOR", "VISUAL", "BROWSER", "SHELLOPTS", "PS4", "PROMPT_COMMAND", "CDPATH", "TERMINFO", "TERMINFO_DIRS", "TERMCAP", "LOCPATH", "NLSPATH", "CONTAINER_HOST", "DOCKER_HOST", "LESSOPEN", "LESSCLOSE", "MANPAGER"}, name)
+}
+
+// fromBox are the variables of a toolbox that describe its terminal and its
+// user's language, and are passed on.
+func fromBox(name string) bool {
+	return strings.HasPrefix(name, "LC_") ||
+		slices.Contains([]string{"TERM", "COLORTERM", "LANG", "NO_COLOR", "TZ"}, name)
+}
+
+// notFromHost are variables of the host session that would be wrong in a new
+// command: its terminal's, its shell's, and what could change the loader.
+func notFromHost(name string) bool {
+	return strings.HasPrefix(name, "LD_") || strings.HasPrefix(name, "TBX_") || fromBox(name) && name != "LANG" && name != "TZ" && !strings.HasPrefix(name, "LC_") ||
+		slices.Contains([]string{"COLUMNS", "LINES", "PWD", "OLDPWD", "SHLVL", "_", "WINDOWID", "TMUX", "TMUX_PANE", "STY", "BASH_ENV", "ENV", "NOTIFY_SOCKET", "LISTEN_FDS", "LISTEN_PID"}, name)
+}
+
+// plain says that a value holds nothing that could act on a terminal or be two lines.
+func plain(s string) bool {
+	return !strings.ContainsFunc(s, func(r rune) bool { return r < ' ' || r == 0x7f || r >= 0x80 && r < 0xa0 || r == '\uFFFD' })
+}
+
+// environ makes the environment of a command: the host session's, with the few
+// harmless variables of the toolbox on top. extra are names that the deciding
+// rule allows besides. It also returns the names that were dropped.
+func environ(host, box, extra []string) (env, dropped []string, err error) {
+	over := map[string]string{}
+	depth := 0
+	for _, kv := range box {
+		name, value, _ := strings.Cut(kv, "=")
+		switch {
+		case name == depthVar:
+			n, err := strconv.Atoi(value)
+			if err != nil || n < 0 || n >= maxDepth {
+				return nil, nil, fail.New(fail.Usage, "host commands and toolboxes call each other in a loop").
+					Hint("look for a wrapper that calls itself through tbx host-exec")
+			}
+			depth = n
+		case variableName(name) && !neverFromBox(name) && plain(value) && (fromBox(name) || slices.Contains(extra, name)):
+			over[name] = value
+		default:
+			dropped = append(dropped, name)
+		}
+	}
+	over[depthVar] = strconv.Itoa(depth + 1)
+	for _, kv := range host {
+		name, _, _ := strings.Cut(kv, "=")
+		if _, ok := over[name]; !ok && !notFromHost(name) {
+			env = append(env, kv)
+		}
+	}
+	for name, value := range over {
+		env = append(env, name+"="+value)
+	}
+	slices.Sort(env)
+	return env, dropped, nil
+}
+
+// lookupEnv finds a variable in an environment.
+func lookupEnv(env []string, name string) string {
+	for _, kv := range env {
+		if v, ok := strings.CutPrefix(kv, name+"="); ok {
+			return v
+		}
+	}
+	return ""
+}
+
+// hostPath translates a path of the toolbox to the host's.
+func hostPath(box Box, path string) string {
+	path = filepath.Clean(path)
+	for _, s := range box.Shares {
+		if rest, ok := below(path, s.Box); ok {
+			return filepath.Join(s.Host, rest)
+		}
+	}
+	if rest, ok := below(path, "/run/host"); ok && !box.Isolated {
+		return filepath.Join("/", rest)
+	}
+	return path
+}
+
+func below(path, dir string) (rest string, ok bool) {
+	if path == dir {
+		return "", true
+	}
+	return strings.CutPrefix(path, strings.TrimSuffix(dir, "/")+"/")
+}
+
+// shared says whether a path of the toolbox lies in what an isolated toolbox
+// shares with the host.
+func (b Box) shared(path string) bool {
+	for _, s := range b.Shares {
+		if _, ok := below(filepath.Clean(path), s.Box); ok {
+			return true
+		}
+	}
+	return !b.Isolated
+}

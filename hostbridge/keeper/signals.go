@@ -1,0 +1,126 @@
+package keeper
+
+import (
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/tbx-project/tbx/hostbridge/wire"
+)
+
+// allowed are the signals that a client may send: those that a terminal or a
+// shell sends. SIGKILL is not among them: a client that is killed is gone, and
+// its command is then ended in steps.
+func allowed(sig uint32) bool {
+	switch syscall.Signal(sig) {
+	case syscall.SIGINT, syscall.SIGQUIT, syscall.SIGTERM, syscall.SIGHUP,
+		syscall.SIGUSR1, syscall.SIGUSR2, syscall.SIGCONT, syscall.SIGTSTP, syscall.SIGWINCH:
+		return true
+	}
+	return false
+}
+
+// listen obeys the client until it is gone, and then ends the command. A
+// hang-up or termination of the keeper itself is passed on.
+func (k *keeper) listen() {
+	own := make(chan os.Signal, 4)
+	signal.Notify(own, syscall.SIGHUP, syscall.SIGINT, syscall.SIGTERM, syscall.SIGQUIT)
+	go func() {
+		for sig := range own {
+			k.signal(sig.(syscall.Signal))
+			k.signal(syscall.SIGCONT)
+		}
+	}()
+	buf := wire.RecvBuffer()
+	for {
+		f, fds, err := wire.Recv(k.conn, buf)
+		if err != nil {
+			break
+		}
+		sig, err := f.Number()
+		if len(fds) != 0 || f.Type != wire.TypeSignal || err != nil || !allowed(sig) {
+			go wire.CloseAll(fds)
+			wire.Send(k.conn, wire.Failure{Code: 125, Text: "unexpected frame, or a signal that may not be sent"}.Frame())
+			break
+		}
+		if syscall.Signal(sig) == syscall.SIGCONT {
+			k.foreground(f.Flags&wire.FlagForeground != 0)
+		}
+		k.signal(syscall.Signal(sig))
+		if syscall.Signal(sig) == syscall.SIGCONT {
+			// Until then a stop signal would be swallowed by this one.
+			wire.Send(k.conn, wire.Frame{Type: wire.TypeContinued})
+		}
+	}
+	if !k.detach {
+		k.end()
+	}
+}
+
+// foreground gives the terminal's foreground to the command or takes it away.
+// What reads the terminal from the background stops with SIGTTIN, which tells
+// the client that the terminal in the toolbox has to be read.
+func (k *keeper) foreground(command bool) {
+	if k.slave < 0 {
+		return
+	}
+	pgrp := k.pid
+	if !command {
+		pgrp = unix.Getpgrp()
+	}
+	unix.IoctlSetPointerInt(k.slave, unix.TIOCSPGRP, pgrp) // fails if the command has ended, or the terminal is none
+}
+
+// signal sends sig to the command's process group, if the command is there.
+func (k *keeper) signal(sig syscall.Signal) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if !k.reaped {
+		unix.Kill(-k.pid, sig)
+	}
+}
+
+// end is called when the client is gone: hang-up, termination, kill, each
+// after a pause, until no process of the command's group is left.
+func (k *keeper) end() {
+	k.mu.Lock()
+	k.ending = true
+	k.mu.Unlock()
+	for _, step := range []struct {
+		sig   syscall.Signal
+		grace time.Duration
+	}{{syscall.SIGHUP, graceHangup}, {syscall.SIGTERM, graceTerm}, {syscall.SIGKILL, graceTerm}} {
+		if !k.signalGroup(step.sig) {
+			break
+		}
+		for waited := time.Duration(0); waited < step.grace && k.signalGroup(0); waited += 50 * time.Millisecond {
+			time.Sleep(50 * time.Millisecond)
+		}
+	}
+	os.Exit(0)
+}
+
+// signalGroup sends sig to what is left of the command's group and says whether
+// anything was. Whatever is left has become a child of this process, and one
+// that is not reaped keeps the group's number from being another's.
+func (k *keeper) signalGroup(sig syscall.Signal) bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	for k.reaped {
+		pid, err := unix.Wait4(-k.pid, nil, unix.WNOHANG, nil)
+		if err != nil && err != unix.EINTR {
+			return false
+		}
+		if pid == 0 {
+			break
+		}
+	}
+	if sig != 0 {
+		unix.Kill(-k.pid, sig)
+		unix.Kill(-k.pid, syscall.SIGCONT)
+	}
+	return true
+}

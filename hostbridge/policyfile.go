@@ -1,0 +1,300 @@
+package hostbridge
+
+import (
+	"bytes"
+	_ "embed" // the built-in rules
+	"errors"
+	"io"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/BurntSushi/toml"
+	"golang.org/x/sys/unix"
+
+	"github.com/tbx-project/tbx/internal/atomicfile"
+	"github.com/tbx-project/tbx/internal/escape"
+	"github.com/tbx-project/tbx/internal/fail"
+)
+
+//go:embed builtin.toml
+var builtin []byte
+
+// maxPolicyFile is the size in bytes of the largest policy file that is read.
+const maxPolicyFile = 256 << 10
+
+// ownRules is the file in the user's directory that tbx itself writes.
+const ownRules = "20-tbx.toml"
+
+// PolicyDirs are the directories of policy files.
+type PolicyDirs struct {
+	Admin string // the administrator's, /etc/tbx/host-policy.d: tried first
+	User  string // the user's, $XDG_CONFIG_HOME/tbx/host-policy.d
+}
+
+// Load reads the administrator's rules, the user's and the built-in ones, each
+// directory's files in the order of their names. One bad file is an error that
+// names its line, and no policy at all: what a broken rule meant to deny must
+// not be allowed.
+func (d PolicyDirs) Load() (*Policy, error) {
+	p := &Policy{}
+	for _, dir := range []struct {
+		path string
+		uid  int // besides root, who may own its files
+	}{{d.Admin, 0}, {d.User, os.Getuid()}} {
+		if dir.path == "" {
+			continue
+		}
+		rules, err := loadDir(dir.path, dir.uid)
+		if err != nil {
+			return nil, err
+		}
+		p.Rules = append(p.Rules, rules...)
+	}
+	rules, err := ParsePolicy("built-in", builtin)
+	if err != nil {
+		return nil, err
+	}
+	p.Rules = append(p.Rules, rules...)
+	return p, nil
+}
+
+func loadDir(dir string, uid int) ([]Rule, error) {
+	entries, err := os.ReadDir(dir) // sorted by name
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err == nil {
+		err = checkOwner(dir, uid, unix.O_DIRECTORY)
+	}
+	if err != nil {
+		return nil, fail.Wrap(fail.Unable, err, "policy directory %s", dir)
+	}
+	var out []Rule
+	for _, e := range entries {
+		if filepath.Ext(e.Name()) != ".toml" || e.Name()[0] == '.' {
+			continue
+		}
+		file := filepath.Join(dir, e.Name())
+		data, err := readPolicyFile(file, uid)
+		if err != nil {
+			return nil, fail.Wrap(fail.Unable, err, "policy file %s", escape.Text(file))
+		}
+		rules, err := ParsePolicy(file, data)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, rules...)
+	}
+	return out, nil
+}
+
+func checkOwner(name string, uid, kind int) error {
+	fd, err := unix.Open(name, unix.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_CLOEXEC|kind, 0)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(fd)
+	return checkFd(fd, uid)
+}
+
+func checkFd(fd, uid int) error {
+	var st unix.Stat_t
+	if err := unix.Fstat(fd, &st); err != nil {
+		return err
+	}
+	switch {
+	case st.Mode&unix.S_IFMT != unix.S_IFREG && st.Mode&unix.S_IFMT != unix.S_IFDIR:
+		return errors.New("it is not a regular file")
+	case int(st.Uid) != 0 && int(st.Uid) != uid:
+		return errors.New("it belongs to user " + strconv.Itoa(int(st.Uid)) + ", who has no say here")
+	case st.Mode&0o022 != 0:
+		return errors.New("others may write to it; remove that with: chmod go-w")
+	case st.Mode&unix.S_IFMT == unix.S_IFREG && st.Size > maxPolicyFile:
+		return errors.New("it is larger than 256 KiB")
+	}
+	return nil
+}
+
+// readPolicyFile never follows a symlink and never blocks on a FIFO.
+func readPolicyFile(name string, uid int) ([]byte, error) {
+	fd, err := unix.Open(name, unix.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
+	if err == unix.ELOOP {
+		return nil, errors.New("it is a symbolic link")
+	}
+	if err != nil {
+		return nil, err
+	}
+	f := os.NewFile(uintptr(fd), name)
+	defer f.Close()
+	if err := checkFd(fd, uid); err != nil {
+		return nil, err
+	}
+	data, err := io.ReadAll(io.LimitReader(f, maxPolicyFile+1))
+	if len(data) > maxPolicyFile {
+		return nil, errors.New("it is larger than 256 KiB")
+	}
+	return data, err
+}
+
+// ParsePolicy reads the text of one policy file. name is for messages.
+func ParsePolicy(name string, data []byte) ([]Rule, error) {
+	shown := escape.Text(name)
+	var doc struct {
+		Rule []Rule `toml:"rule"`
+	}
+	md, err := toml.NewDecoder(bytes.NewReader(data)).Decode(&doc)
+	if err != nil {
+		var pe toml.ParseError
+		if errors.As(err, &pe) {
+			return nil, fail.New(fail.Unable, "policy %s:%d:%d: %s", shown, pe.Position.Line, pe.Position.Col, escape.Text(pe.Message)).
+				Hint("until it is repaired, nothing may run on the host from a toolbox")
+		}
+		return nil, fail.New(fail.Unable, "policy %s: %s", shown, escape.Text(err.Error()))
+	}
+	lines := ruleLines(data)
+	if len(lines) != len(doc.Rule) {
+		return nil, fail.New(fail.Unable, "policy %s: each rule must begin with a line [[rule]], and no other line may look like it", shown)
+	}
+	if keys := md.Undecoded(); len(keys) > 0 {
+		return nil, fail.New(fail.Unable, "policy %s: unknown key %s%s", where(shown, keyLine(data, keys[0])), escape.Quote(keys[0].String()), nearest(keys[0]))
+	}
+	for i := range doc.Rule {
+		r := &doc.Rule[i]
+		r.Where = where(shown, lines[i])
+		if err := r.validate(); err != nil {
+			return nil, fail.Wrap(fail.Unable, err, "policy %s", r.Where)
+		}
+	}
+	return doc.Rule, nil
+}
+
+// ruleLines finds the line numbers of the rules' headers. The decoder does not
+// tell them; a text that hides a header or shows a false one gives another
+// number of rules than the decoder found, and is refused by the caller.
+func ruleLines(data []byte) []int {
+	var out []int
+	for i, line := range strings.Split(string(data), "\n") {
+		line, _, _ = strings.Cut(line, "#")
+		if strings.Join(strings.Fields(line), "") == "[[rule]]" {
+			out = append(out, i+1)
+		}
+	}
+	return out
+}
+
+// keyLine is the first line that sets a key of that name, for a message.
+func keyLine(data []byte, key toml.Key) int {
+	last := key[len(key)-1]
+	for i, line := range strings.Split(string(data), "\n") {
+		if line = strings.TrimLeft(line, " \t[\"'"); strings.HasPrefix(line, last) {
+			return i + 1
+		}
+	}
+	return 1
+}
+
+// nearest suggests the key that was probably meant.
+func nearest(key toml.Key) string {
+	last := strings.ToLower(key[len(key)-1])
+	for _, known := range []string{"box", "verb", "exec", "args", "action", "tty", "remember", "notify", "env", "detach", "cwd", "rule"} {
+		if len(last) > 1 && (strings.HasPrefix(known, last[:2]) || strings.HasSuffix(known, last[1:])) {
+			return "; did you mean " + known + "?"
+		}
+	}
+	return ""
+}
+
+func (r *Rule) validate() error {
+	if _, err := path.Match(r.Box, ""); r.Box == "" || err != nil {
+		return errors.New(`box must be a name, a pattern, "@integrated", "@isolated" or "@any"`)
+	}
+	if r.Box[0] == '@' && !slices.Contains([]string{"@integrated", "@isolated", "@any"}, r.Box) {
+		return errors.New("no such group of toolboxes: " + escape.Quote(r.Box))
+	}
+	switch {
+	case (r.Verb == "") == (r.Exec == ""):
+		return errors.New("a rule has either verb or exec")
+	case r.Verb != "" && r.Verb != "*" && verbs[r.Verb].build == nil:
+		return errors.New("no such verb: " + escape.Quote(r.Verb))
+	case strings.Contains(r.Exec, "/") && (!filepath.IsAbs(r.Exec) || filepath.Clean(r.Exec) != r.Exec),
+		strings.HasPrefix(r.Exec, "-"), r.Exec != "@privileged" && strings.HasPrefix(r.Exec, "@"):
+		return errors.New(`exec must be a name, an absolute path, "*" or "@privileged"`)
+	case r.Action != Allow && r.Action != Deny && r.Action != Ask:
+		return errors.New(`action must be "allow", "deny" or "ask"`)
+	case r.TTY != "" && r.TTY != "auto" && r.TTY != "never":
+		return errors.New(`tty must be "auto" or "never"`)
+	case !slices.Contains([]Remember{"", RememberNone, RememberSession, RememberAlways}, r.Remember):
+		return errors.New(`remember must be "none", "session" or "always"`)
+	case r.Remember != "" && r.Action != Ask:
+		return errors.New(`remember goes with action = "ask" only`)
+	case r.Cwd != "" && r.Cwd != "home":
+		return errors.New(`cwd must be "home"`)
+	}
+	if i := slices.Index(r.Args, "**"); i >= 0 && i != len(r.Args)-1 {
+		return errors.New(`"**" must be the last of args`)
+	}
+	for _, name := range r.Env {
+		if !variableName(name) || neverFromBox(name) {
+			return errors.New("env: " + escape.Quote(name) + " may not come from a toolbox")
+		}
+	}
+	return nil
+}
+
+// Prepend writes a rule before all others of the user's own file, so that it
+// decides, and returns the file. The directory is made where it is missing.
+func (d PolicyDirs) Prepend(r Rule) (string, error) {
+	if d.User == "" {
+		return "", fail.New(fail.Unable, "there is no directory for the user's policy")
+	}
+	if err := os.MkdirAll(d.User, 0o700); err != nil {
+		return "", fail.Wrap(fail.Unable, err, "policy directory")
+	}
+	file := filepath.Join(d.User, ownRules)
+	old, err := readPolicyFile(file, os.Getuid())
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return "", fail.Wrap(fail.Unable, err, "policy file %s", file)
+	}
+	var text bytes.Buffer
+	enc := toml.NewEncoder(&text)
+	enc.Indent = ""
+	if err := enc.Encode(map[string][]Rule{"rule": {r}}); err != nil {
+		return "", err
+	}
+	if text.WriteByte('\n'); len(old) > 0 {
+		text.Write(old)
+	}
+	if _, err := ParsePolicy(file, text.Bytes()); err != nil {
+		return "", err
+	}
+	if text.Len() > maxPolicyFile {
+		return "", fail.New(fail.Unable, "policy file %s: it would be larger than 256 KiB", file)
+	}
+	return file, atomicfile.Write(file, text.Bytes(), 0o600)
+}
+
+// Test says what the policy says of a request, without making it.
+func (d PolicyDirs) Test(box string, isolated, verb bool, argv []string) (Decision, error) {
+	p, err := d.Load()
+	if err != nil {
+		return Decision{}, err
+	}
+	q := Query{Box: box, Isolated: isolated, Args: argv[1:]}
+	if verb {
+		if verbs[argv[0]].build == nil {
+			return Decision{}, fail.New(fail.NotFound, "there is no verb %s", escape.Quote(argv[0])).Hint("there are: %s", strings.Join(Verbs(), ", "))
+		}
+		q.Verb = argv[0]
+	} else if q.Program, err = Resolve(argv[0], SystemPath); err != nil {
+		return Decision{}, err
+	}
+	return p.Decide(q), nil
+}
+
+// Builtin says whether the rule is one of tbx's own.
+func (r *Rule) Builtin() bool { return strings.HasPrefix(r.Where, "built-in:") }

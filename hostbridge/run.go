@@ -1,0 +1,244 @@
+package hostbridge
+
+import (
+	"errors"
+	"net"
+	"os"
+	"os/exec"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/tbx-project/tbx/hostbridge/keeper"
+	"github.com/tbx-project/tbx/hostbridge/wire"
+)
+
+// keeperProc is a keeper process and the agent's end of its control socket.
+type keeperProc struct {
+	proc *os.Process
+	sock *net.UnixConn
+}
+
+// startKeeper starts a keeper that waits for its job. It is the leader of a
+// session of its own, and outlives the agent.
+func startKeeper(argv []string) (*keeperProc, error) {
+	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return nil, err
+	}
+	mine, its := os.NewFile(uintptr(pair[0]), "keeper"), os.NewFile(uintptr(pair[1]), "agent")
+	defer its.Close()
+	conn, err := net.FileConn(mine)
+	mine.Close()
+	if err != nil {
+		return nil, err
+	}
+	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
+	if err != nil {
+		conn.Close()
+		return nil, err
+	}
+	defer null.Close()
+	files := []*os.File{null, null, null}
+	for len(files) < keeper.ControlFd {
+		files = append(files, null)
+	}
+	proc, err := os.StartProcess(argv[0], argv, &os.ProcAttr{
+		Dir:   "/",
+		Env:   []string{},
+		Files: append(files, its),
+		Sys:   &unix.SysProcAttr{Setsid: true},
+	})
+	if err != nil {
+		conn.Close()
+		return nil, err
+	}
+	return &keeperProc{proc, conn.(*net.UnixConn)}, nil
+}
+
+// dismiss lets a keeper that has no job go, or one that was killed.
+func (k *keeperProc) dismiss() {
+	k.sock.Close()
+	k.proc.Wait()
+}
+
+// awaitEnd returns when the keeper has ended. The end of its socket is waited
+// for first, which costs no thread.
+func (k *keeperProc) awaitEnd() {
+	for b := make([]byte, 1); ; {
+		if n, err := k.sock.Read(b); n == 0 || err != nil {
+			break
+		}
+	}
+	k.proc.Wait()
+}
+
+// prepareKeeper starts the spare keeper, so that the next request need not
+// wait for a process to start.
+func (a *agent) prepareKeeper() {
+	k, err := startKeeper(a.Keeper)
+	if err != nil {
+		a.logf("cannot start %s: %v", a.Keeper[0], err)
+		return
+	}
+	select {
+	case a.spare <- k:
+	default:
+		k.dismiss()
+	}
+}
+
+// takeKeeper returns the spare keeper if it is there, or a new one.
+func (a *agent) takeKeeper() (*keeperProc, error) {
+	defer func() { go a.prepareKeeper() }()
+	select {
+	case k := <-a.spare:
+		return k, nil
+	default:
+		return startKeeper(a.Keeper)
+	}
+}
+
+// run hands an allowed request to a keeper and waits for the end of its
+// command, to log it. From the hand-over on, it answers the client no more.
+func (r *request) run() error {
+	for _, slots := range []chan struct{}{r.s.running, r.a.all} {
+		select {
+		case slots <- struct{}{}:
+			defer func() { <-slots }()
+		default:
+			return &refusal{code: 125, reason: "too many host commands are running", hint: "end one of them"}
+		}
+	}
+	frames, err := r.job().Frames()
+	if err != nil {
+		return &refusal{code: 126, reason: "the command has more arguments and variables than the bridge allows"}
+	}
+	seq, err := r.log()
+	if err != nil && r.decision.Action == Ask {
+		return deny("the audit log cannot be written, and only what needs no question runs without: "+err.Error(), "make room on the disk")
+	}
+	begun := time.Now()
+	k, err := r.handOver(frames)
+	if err != nil {
+		return &refusal{code: 125, reason: "the host cannot start the process that runs the command: " + err.Error(), hint: "see the agent's log in ~/.local/state/tbx"}
+	}
+	defer k.sock.Close()
+	if r.decision.Rule.Notify {
+		go r.tellOwner()
+	}
+	end := r.outcome(k)
+	k.awaitEnd() // the slots are free when nothing of the command's group is left
+	ms := time.Since(begun).Milliseconds()
+	end.Event, end.Of, end.Millis = "end", seq, &ms
+	end.BoxID, end.Box = r.box.ID, r.box.Name
+	r.a.Audit.Write(end)
+	return nil
+}
+
+// handOver gives the job and the client's connection to a keeper, and lets go of
+// the connection. The spare one may be dead: a toolbox that shares the pid
+// namespace can kill it.
+func (r *request) handOver(frames []wire.Frame) (*keeperProc, error) {
+	for try := 0; ; try++ {
+		k, err := r.a.takeKeeper()
+		if err != nil {
+			return nil, err
+		}
+		if err = r.sendJob(k, frames); err == nil {
+			r.conn.Close()
+			return k, nil
+		}
+		k.dismiss()
+		if try == 3 {
+			return nil, err
+		}
+	}
+}
+
+func (r *request) sendJob(k *keeperProc, frames []wire.Frame) error {
+	raw, err := r.conn.SyscallConn()
+	if err != nil {
+		return err
+	}
+	var sendErr error
+	err = raw.Control(func(fd uintptr) {
+		_, _, sendErr = k.sock.WriteMsgUnix(frames[0].Append(nil), unix.UnixRights(int(fd)), nil)
+	})
+	for _, f := range frames[1:] {
+		if err == nil && sendErr == nil {
+			_, sendErr = k.sock.Write(f.Append(nil))
+		}
+	}
+	return errors.Join(err, sendErr)
+}
+
+// outcome reads what the keeper reports of the command.
+func (r *request) outcome(k *keeperProc) Record {
+	buf := make([]byte, wire.HeaderSize+3*wire.MaxText)
+	for {
+		n, err := k.sock.Read(buf)
+		if err != nil || n == 0 {
+			return Record{Reason: "the keeper was killed"}
+		}
+		f, err := wire.Parse(buf[:n])
+		if err != nil {
+			return Record{Reason: err.Error()}
+		}
+		switch f.Type {
+		case wire.TypeExit:
+			if e, err := wire.ParseExit(f.Body); err == nil {
+				code := int(e.Code)
+				if e.Signaled {
+					return Record{Signal: code}
+				}
+				return Record{Exit: &code}
+			}
+		case wire.TypeError:
+			if e, err := wire.ParseFailure(f.Body); err == nil {
+				return Record{Reason: e.Text}
+			}
+		}
+	}
+}
+
+// job is the keeper's order.
+func (r *request) job() *wire.Job {
+	st, rule := r.start, r.decision.Rule
+	j := &wire.Job{
+		TTY:  st.Flags & (wire.TTYMask | wire.FlagForeground | wire.FlagFile),
+		Rows: st.Rows, Cols: st.Cols, Termios: st.Termios,
+		Umask: uint32(r.session.Umask),
+		Path:  r.program.Real, Argv: r.argv, Env: r.env,
+		Cwd: hostPath(r.box, st.Cwd), AnyCwd: st.Flags&wire.FlagHostCwd != 0,
+	}
+	if j.AnyCwd {
+		j.Cwd = st.Cwd
+	}
+	if r.verb.build != nil {
+		j.Cwd, j.AnyCwd, j.Fallback = r.a.Home, true, "/"
+	} else if rule.Cwd == "home" {
+		j.Fallback = r.a.Home
+	}
+	if r.verb.file {
+		j.File = hostPath(r.box, st.Argv[len(st.Argv)-1])
+	}
+	if r.detached() {
+		j.TTY |= wire.FlagDetach
+	}
+	if (r.detached() || rule.TTY == "never") && j.TTY&wire.TTYMask != 0 {
+		j.TTY |= wire.NoPty
+	}
+	return j
+}
+
+// tellOwner shows a notification on the host's desktop, if it has one.
+func (r *request) tellOwner() {
+	argv, err := notify(verbCall{args: []string{"a host command was run", shown(r.start.Argv)[:min(maxNotice, len(shown(r.start.Argv)))]}, box: r.box, path: r.a.Path})
+	if err != nil {
+		return
+	}
+	cmd := exec.Command(argv[0], argv[1:]...)
+	cmd.Env = r.session.Env
+	cmd.Run()
+}

@@ -1,0 +1,72 @@
+//go:build system
+
+package hostbridge_test
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/tbx-project/tbx/hostbridge/bridgetest"
+)
+
+// TestSystem runs the suite from real toolboxes: Debian, and busybox, whose C
+// library is another and whose tools are few.
+func TestSystem(t *testing.T) {
+	for _, image := range []string{"debian", "busybox"} {
+		t.Run(image, func(t *testing.T) {
+			box := realBox(t, image)
+			bridgetest.Run(t, func(testing.TB) *bridgetest.Bridge { return box })
+		})
+	}
+}
+
+// The toolbox's root is served too, as the user that it belongs to.
+func TestSystemRootInside(t *testing.T) {
+	box := realBox(t, "debian")
+	cmd := box.Client("id", "-un")
+	cmd.Args = slices.Insert(cmd.Args, 2, "--root")
+	out, err := cmd.CombinedOutput()
+	want, _ := exec.Command("id", "-un").Output()
+	if err != nil || string(out) != string(want) {
+		t.Errorf("%v %s", err, out)
+	}
+}
+
+func realBox(t *testing.T, image string) *bridgetest.Bridge {
+	t.Helper()
+	tbx := filepath.Join(os.Getenv("TBX_BIN"), "tbx")
+	name := "bridge-" + image
+	run := func(args ...string) {
+		t.Helper()
+		if out, err := exec.Command(args[0], args[1:]...).CombinedOutput(); err != nil {
+			t.Fatalf("%q: %v\n%s", args, err, out)
+		}
+	}
+	ref := "localhost/tbx-bridge-" + image
+	run("podman", "import", filepath.Join(os.Getenv("TBX_IMAGES"), image+".tar"), ref)
+	run(tbx, "create", "--yes", "--pull", "never", "--image", ref, name)
+	t.Cleanup(func() { exec.Command(tbx, "rm", "--yes", "--force", name).Run() })
+	run(tbx, "run", name, "--", "true")
+	shared, err := os.MkdirTemp(os.Getenv("HOME"), "bridge")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(shared) })
+	b := &bridgetest.Bridge{Shared: shared}
+	b.Client = func(args ...string) *exec.Cmd {
+		cmd := exec.Command(tbx, append([]string{"run", "--workdir", shared, name, "--", "/run/tbx/box/shims/tbx", "host-exec"}, args...)...)
+		cmd.Env = slices.DeleteFunc(os.Environ(), func(kv string) bool { return strings.HasPrefix(kv, "TERM=") || strings.HasPrefix(kv, "TZ=") })
+		cmd.Env = append(cmd.Env, "TERM=xterm")
+		return cmd
+	}
+	b.Setenv = func(cmd *exec.Cmd, vars ...string) {
+		for _, kv := range vars {
+			cmd.Args = slices.Insert(cmd.Args, 2, "--env", kv)
+		}
+	}
+	return b
+}
