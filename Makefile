@@ -41,7 +41,7 @@ systemroot: ## tests that need root: polkitd, pkexec and sudo in a mount namespa
 	$(GO) test -count=1 -tags systemroot ./osupdate/asroot
 
 systembox: build ## the same in a booted Debian with a systemd user session
-	tests/lab/system --box bookworm tests/system tests/terminal
+	tests/lab/system --box bookworm tests/system tests/terminal tests/bridge
 
 lint: ## formatting and shell scripts
 	@out=$$(gofmt -l $$(git ls-files '*.go')); [ -z "$$out" ] || { echo "gofmt: $$out"; exit 1; }

@@ -111,7 +111,7 @@ func (c *ptyConsole) raw() string {
 }
 
 // escapes matches the sequences of ECMA-48 and xterm.
-var escapes = regexp.MustCompile("\x1b\\][^\a\x1b]*(\a|\x1b\\\\)|\x1b[\\[?=>()][0-9;?<>]*[@-~]?|\x1bk[^\x1b]*\x1b\\\\|\x1b.|[\r\a\x0e\x0f]")
+var escapes = regexp.MustCompile("\x1b\\][^\a\x1b]*(\a|\x1b\\\\)|\x1b[\\[?=>()][0-9;?<=>]*[@-~]?|\x1bk[^\x1b]*\x1b\\\\|\x1b.|[\r\a\x0e\x0f]")
 
 func (c *ptyConsole) shown() string { return escapes.ReplaceAllString(c.raw(), "") }
 

@@ -237,7 +237,7 @@ func TestCDI(t *testing.T) {
  "devices": [{"name": "all", "containerEdits": {
   "env": ["TBX_TEST_CDI=from the description"],
   "mounts": [{"hostPath": "%s", "containerPath": "/opt/driver", "options": ["ro", "bind"]}],
-  "deviceNodes": [{"path": "/dev/null", "hostPath": "/dev/null"}]}}]}
+  "deviceNodes": [{"path": "/dev/null"}]}}]}
 E`, spec, file))
 	t.Cleanup(func() { asRoot(t, "rm "+spec) })
 	name := newBox(t, "cdi", nil)

@@ -1,6 +1,7 @@
 //go:build system
 
-package hostbridge_test
+// Package bridge_test runs the suite of the bridge from real toolboxes.
+package bridge_test
 
 import (
 	"os"
