@@ -23,6 +23,7 @@ var cases = []benchCase{
 	{"list", list},
 	{"throughput", throughput},
 	{"memory", memory},
+	{"bridge", bridge},
 	{"pull", pull},
 	{"from-pulled", fromPulled},
 	{"images", imageList},

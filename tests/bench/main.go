@@ -19,8 +19,16 @@ func main() {
 	runs := flag.Int("runs", 30, "runs of each quick command")
 	slow := flag.Int("slow-runs", 5, "runs of each slow command")
 	registry := flag.String("registry", "", "HOST:PORT of a registry on loopback that podman takes without TLS, for the cases about images")
+	inside := flag.Bool("inside", false, "measure the bridge, in the toolbox that the bench has started this in")
 	only := flag.String("only", "", "only the cases whose name holds this word")
 	flag.Parse()
+	if *inside {
+		if err := insideMain(*runs); err != nil {
+			fmt.Fprintf(os.Stderr, "bench: %v\n", err)
+			os.Exit(1)
+		}
+		return
+	}
 	if *image == "" {
 		fmt.Fprintln(os.Stderr, "bench: -image is missing")
 		os.Exit(2)
