@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -36,6 +37,9 @@ func policyDirs(h *toolbox.Host) hostbridge.PolicyDirs {
 // bridge makes the bridge work for a session that is about to begin. A session
 // without it is better than none.
 func (e *Env) bridge(ctx context.Context, m *toolbox.Manager, s *toolbox.Prepared) {
+	if slices.Contains(s.Record.Without, toolbox.Bridge) {
+		return
+	}
 	h := m.Host
 	dir, id := bridgeDir(h), bridgeID(s.Record.ID)
 	name, err := "", error(nil)
@@ -79,7 +83,7 @@ func lookupBox(h *toolbox.Host) hostbridge.Lookup {
 		files, _ := filepath.Glob(filepath.Join(h.TbxRuntime(), "toolboxes", "*.json"))
 		for _, file := range files {
 			r, err := join.Load(h.TbxRuntime(), strings.TrimSuffix(filepath.Base(file), ".json"))
-			if err != nil || bridgeID(r.ID) != id {
+			if err != nil || bridgeID(r.ID) != id || slices.Contains(r.Without, toolbox.Bridge) {
 				continue
 			}
 			box := hostbridge.Box{ID: id, Name: r.Name}

@@ -46,6 +46,7 @@ const (
 	Terminfo     = "terminfo"
 	Environment  = "environment"
 	HostServices = "services"
+	Bridge       = "bridge"
 )
 
 // Integrations lists them in the order in which people ask for them.
@@ -71,6 +72,7 @@ func Integrations() []Integration {
 		{Terminfo, "the host's terminal descriptions"},
 		{Environment, "the environment variables of the caller"},
 		{HostServices, "sockets of the host's services (Avahi, CUPS, smart cards, Kerberos, journal)"},
+		{Bridge, "host commands, which the host's policy allows (tbx host-exec)"},
 	}
 }
 

@@ -135,7 +135,7 @@ func (m *Manager) initialise(ctx context.Context, e Engine, b *Box) (*join.Recor
 			cfg.HostFiles, cfg.HostTreeFD = true, 3
 		}
 	}
-	if m.Bridge != nil {
+	if m.Bridge != nil && b.Spec.Has(Bridge) {
 		seen := *r
 		seen.HostFiles = cfg.HostFiles
 		cfg.Bridge = seen.BoxPath(m.Bridge(b.ID))

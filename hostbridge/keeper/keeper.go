@@ -18,6 +18,7 @@ import (
 	"sync"
 	"syscall"
 	"time"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 
@@ -72,6 +73,12 @@ func Main() int {
 // default in a new program, an ignored one stays ignored.
 func resetSignals() {
 	signal.Notify(make(chan os.Signal, 1))
+	// The two that libcs keep for themselves and Go does not touch: glibc's
+	// posix_spawn(3), by which make(1) starts its commands, leaves them ignored.
+	for _, sig := range []uintptr{32, 33} {
+		var def [4]uint64 // struct sigaction of the kernel, all zero: SIG_DFL
+		unix.RawSyscall6(unix.SYS_RT_SIGACTION, sig, uintptr(unsafe.Pointer(&def)), 0, 8, 0, 0)
+	}
 	unix.PthreadSigmask(unix.SIG_SETMASK, &unix.Sigset_t{}, nil)
 }
 
