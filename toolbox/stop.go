@@ -3,6 +3,7 @@ package toolbox
 import (
 	"context"
 	"errors"
+	"os"
 	"time"
 
 	"github.com/tbx-project/tbx/internal/fail"
@@ -165,7 +166,7 @@ func (m *Manager) Rename(ctx context.Context, old, name Name) error {
 	if err := saveSpec(m.Host.Dirs.Config, name, b.Spec); err != nil {
 		return err
 	}
-	removeFile(m.logFile(old))
+	os.Rename(m.logFile(old), m.logFile(name)) // there is none before the first start
 	return removeSpec(m.Host.Dirs.Config, old)
 }
 
