@@ -6,11 +6,11 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
 
-	"github.com/tbx-project/tbx/internal/escape"
 	"github.com/tbx-project/tbx/internal/programs"
 	"github.com/tbx-project/tbx/internal/xdg"
 	"github.com/tbx-project/tbx/osupdate"
@@ -81,6 +81,7 @@ func hostConfig(env *Env, o *hostOptions) (osupdate.Config, error) {
 		}
 		cfg.Sysroot, cfg.OS, cfg.Superuser, cfg.Elevate = dir, o.os, true, nil
 	}
+	cfg.Output = env.progress().Line
 	cfg.Trace = func(event string) { env.Log.Debug("host: " + event) }
 	cfg.Tools.Log = func(argv []string, code int, took time.Duration) {
 		env.Log.Debugf("host: %q ended with %d after %s", argv, code, took.Round(time.Millisecond))
@@ -118,24 +119,40 @@ func asUser(env *Env, o *hostOptions, cfg *osupdate.Config) error {
 	return nil
 }
 
+// hostProgress shows one stage for each task of the updater, and how far it is.
 func hostProgress(env *Env) func(osupdate.Progress) {
-	return func(p osupdate.Progress) { env.progress().Stage(progressText(p)) }
+	var mu sync.Mutex // updaters speak through two pipes
+	task := ""
+	return func(p osupdate.Progress) {
+		mu.Lock()
+		defer mu.Unlock()
+		if p.Task != task {
+			task = p.Task
+			env.progress().Stage(progressText(p))
+			return
+		}
+		env.progress().Update(progressText(p))
+	}
 }
 
-// progressText is "pulling 12 of 340 MB", or "import 3 of 7".
+// progressText is "pulling: ##..................  34.0 MB of 340.0 MB", or
+// "import: 3 of 7", or what of it is known.
 func progressText(p osupdate.Progress) string {
-	done, total, unit := p.Done, p.Total, ""
-	if p.Bytes {
-		done, total, unit = done/1e6, total/1e6, " MB"
+	count := func(n int64) string {
+		if p.Bytes {
+			return size(n)
+		}
+		return itoa(n)
 	}
-	text := escape.Text(p.Task)
 	switch {
-	case total == 100 && !p.Bytes:
-		return text + " " + itoa(done) + " %"
-	case total > 0:
-		return text + " " + itoa(done) + " of " + itoa(total) + unit
+	case p.Total <= 0 && p.Done <= 0:
+		return p.Task
+	case p.Total <= 0:
+		return p.Task + ": " + count(p.Done)
+	case p.Total == 100 && !p.Bytes:
+		return p.Task + ": " + bar(p.Done, p.Total) + "  " + itoa(p.Done) + " %"
 	}
-	return text + " " + itoa(done) + unit
+	return p.Task + ": " + bar(p.Done, p.Total) + "  " + count(p.Done) + " of " + count(p.Total)
 }
 
 // isHostOrder says whether tbx was started as root's side of an order.

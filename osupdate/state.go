@@ -83,6 +83,11 @@ type Changes struct {
 	Live      bool     `json:"live,omitempty"`      // changed while running
 }
 
+// Any says whether the client put anything on top that a reset would take off.
+func (c *Changes) Any() bool {
+	return c != nil && (len(c.Layered)+len(c.Inactive)+len(c.Local)+len(c.Removed)+len(c.Replaced) > 0 || c.Initramfs)
+}
+
 // Holder is whoever works on the host now.
 type Holder struct {
 	What  string    `json:"what"`            // the transaction or the lock

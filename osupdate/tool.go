@@ -54,6 +54,7 @@ func (t *Tools) Path(name string) (string, error) {
 type Call struct {
 	Argv       []string       // Argv[0] absolute
 	Lines      func(string)   // each line of stdout and of the progress pipe, as it comes; may be nil
+	ErrLines   func(string)   // each line of stderr, as it comes; may be nil
 	Waiting    *regexp.Regexp // output that means "I wait for a lock" and is no sign of life; may be nil
 	ProgressFD bool           // see Step
 	Env        []string       // besides the Tools'
@@ -81,7 +82,7 @@ func (t *Tools) Run(ctx context.Context, c Call) (stdout, stderr []byte, err err
 
 	argv := c.Argv
 	out := &sink{limit: keepOutput, line: c.Lines, watch: watch}
-	errs := &sink{limit: keepTail, tail: true, watch: watch}
+	errs := &sink{limit: keepTail, tail: true, line: c.ErrLines, watch: watch}
 	pipe := io.Closer(nil)
 	var extra []*os.File
 	var pumped sync.WaitGroup
@@ -115,6 +116,7 @@ func (t *Tools) Run(ctx context.Context, c Call) (stdout, stderr []byte, err err
 		err = cmd.Wait()
 	}
 	out.flush()
+	errs.flush()
 	code := cmd.ProcessState.ExitCode()
 	if t.Log != nil {
 		t.Log(argv, code, time.Since(start))
@@ -124,7 +126,7 @@ func (t *Tools) Run(ctx context.Context, c Call) (stdout, stderr []byte, err err
 	switch cause := context.Cause(ctx); {
 	case errors.Is(cause, errIdle):
 		return stdout, stderr, fail.Wrap(ErrTimeout, te, "%s gave no sign of life for %s and was ended", argv[0], t.Idle).
-			Hint("the running and the next system are unchanged; try again, or allow more time in the configuration")
+			Hint("the running and the next system are unchanged; check the network and the disk, and try again")
 	case errors.Is(cause, errLocked):
 		return stdout, stderr, fail.Wrap(ErrBusy, te, "%s waited %s for another program that works on this host", argv[0], t.Patient).
 			Hint("try again when it is done: tbx host status shows it")

@@ -340,6 +340,8 @@ func rules() []osupdate.Rule {
 			"the remote has no ref %s", "list what it has: ostree remote refs REMOTE"),
 		osupdate.NewRule(`Remote "?([^"\s]+)"? not found`, osupdate.ErrNotFound,
 			"there is no remote %s", "list them: ostree remote list"),
+		osupdate.NewRule(`(?i)Failed to find kernel|No kernel found|kernel .*not found in tree`, osupdate.ErrNotFound,
+			"the tree has no kernel to boot", "put one into it: usr/lib/modules/VERSION/vmlinuz"),
 		osupdate.NewRule(`opening repo: opendir\(`, osupdate.ErrNetwork,
 			"the source of updates is not there", "a file:// remote must be mounted first; the host is unchanged"),
 		osupdate.NewRule(`Not currently booted into an OSTree system`, osupdate.ErrUnsupported,

@@ -245,25 +245,3 @@ func (b *Backend) cleanup(s *osupdate.State, r osupdate.Request, p *osupdate.Pla
 	b.step(p, "delete what no deployment uses", "cleanup")
 	return nil
 }
-
-// localRef is where trees of the owner's own are kept.
-const localRef = "tbx/local"
-
-// BuildPlan commits a file system tree to the sysroot's own repository and
-// deploys it; the host follows that local ref from then on.
-func (b *Backend) BuildPlan(ctx context.Context, s *osupdate.State, src string) (*osupdate.Plan, error) {
-	args, err := b.osArg(s)
-	if err != nil {
-		return nil, err
-	}
-	p := &osupdate.Plan{
-		Request: osupdate.Request{Verb: osupdate.Switch, Target: localRef}, NeedsRoot: b.booted, NeedsBoot: true, Reversible: true,
-		Steps: []osupdate.Step{{
-			Argv:   []string{b.ostree, "commit", "--repo=" + b.repo(), "--branch=" + localRef, "--tree=dir=" + src, "--subject=tbx host build"},
-			Effect: "commit " + src + " to the host's own repository as " + localRef,
-		}},
-	}
-	origin := &osupdate.Origin{Groups: []osupdate.OriginGroup{{Name: "origin", Keys: [][2]string{{"refspec", localRef}}}}}
-	b.step(p, "boot it next, and follow "+localRef, "deploy", append(args, "--retain", "--origin-file="+osupdate.OriginFile, localRef)...).Origin = origin
-	return p, nil
-}

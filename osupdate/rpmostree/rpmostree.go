@@ -444,16 +444,3 @@ func rules() []osupdate.Rule {
 			"this system was not booted by OSTree", "see what tbx found: tbx host status --verbose"),
 	}
 }
-
-// BuildPlan builds the owner's own image and rebases to it.
-func (b *Backend) BuildPlan(ctx context.Context, s *osupdate.State, src string) (*osupdate.Plan, error) {
-	steps, err := osupdate.ContainerBuild(b.tools, src)
-	if err != nil {
-		return nil, err
-	}
-	p := &osupdate.Plan{Steps: steps, NeedsRoot: true, NeedsBoot: true, Reversible: true, Network: true}
-	target := "ostree-unverified-image:containers-storage:" + osupdate.LocalImage
-	p.Request = osupdate.Request{Verb: osupdate.Switch, Target: target}
-	b.step(p, "follow "+osupdate.LocalImage+" from now on, and boot it next", "rebase", target)
-	return p, nil
-}
