@@ -410,7 +410,10 @@ func (h *Host) scratch(p *Plan) (string, error) {
 	if err := os.RemoveAll(dir); err != nil {
 		return "", err
 	}
-	return dir, os.Mkdir(dir, 0o700)
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		return "", err
+	}
+	return dir, os.MkdirAll(filepath.Join(dir, "frame/usr"), 0o755)
 }
 
 func sameNext(a, b *State) bool {

@@ -23,7 +23,8 @@ type Step struct {
 
 // OriginFile, ProgressFile and ScratchDir stand in a step's arguments for a name
 // that is known only when it runs. ScratchDir is a directory that all steps of
-// the plan share and that is gone afterwards.
+// the plan share and that is gone afterwards; in it is "frame", a
+// directory with nothing but an empty "usr".
 const (
 	OriginFile   = "{origin}"
 	ProgressFile = "{progress}"

@@ -71,7 +71,9 @@ func (b *Backend) imageTree(p *osupdate.Plan, src string) ([]string, error) {
 		osupdate.Step{Argv: []string{podman, "rm", container}, Effect: "remove the container"},
 	)
 	// An image has its defaults in /etc, an OSTree commit in /usr/etc.
-	tree := []string{"--tree=tar=" + archive, "--tar-autocreate-parents", `--tar-pathname-filter=^etc(/.*|$),usr/etc\1`}
+	// ostree 2022.7 makes directories that have no entry in the archive root's own,
+	// whoever calls; here those are / and /usr. They are taken from a directory.
+	tree := []string{"--tree=tar=" + archive, "--tar-autocreate-parents", `--tar-pathname-filter=^etc(/.*|$),usr/etc\1`, "--tree=dir=" + osupdate.ScratchDir + "/frame"}
 	if uid := os.Geteuid(); uid != 0 { // nobody but root can give files away
 		tree = append(tree, "--owner-uid="+strconv.Itoa(uid), "--owner-gid="+strconv.Itoa(os.Getegid()), "--no-xattrs")
 	}
