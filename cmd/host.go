@@ -5,12 +5,16 @@ package cmd
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/tbx-project/tbx/internal/config"
+	"github.com/tbx-project/tbx/internal/escape"
+	"github.com/tbx-project/tbx/internal/fail"
 	"github.com/tbx-project/tbx/internal/programs"
 	"github.com/tbx-project/tbx/internal/xdg"
 	"github.com/tbx-project/tbx/osupdate"
@@ -42,12 +46,12 @@ What is changed is planned first, and looked at again afterwards.`,
 	f := cmd.PersistentFlags()
 	f.StringVar(&o.sysroot, "sysroot", "", "manage the OSTree sysroot in `DIR` instead of the running host")
 	f.StringVar(&o.os, "os", "", "its stateroot `NAME`, where it has several")
-	f.StringVar(&o.elevate, "elevate", "auto", "become root by `METHOD`: auto, pkexec, run0, sudo or none")
+	f.StringVar(&o.elevate, "elevate", "", "become root by `METHOD`: auto, pkexec, run0, sudo or none (default: host.elevate of the configuration)")
 	cmd.RegisterFlagCompletionFunc("sysroot", func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
 		return nil, cobra.ShellCompDirectiveFilterDirs
 	})
 	cmd.RegisterFlagCompletionFunc("os", cobra.NoFileCompletions)
-	cmd.RegisterFlagCompletionFunc("elevate", cobra.FixedCompletions([]string{"auto", "pkexec", "run0", "sudo", "none"}, cobra.ShellCompDirectiveNoFileComp))
+	cmd.RegisterFlagCompletionFunc("elevate", cobra.FixedCompletions(config.Elevations(), cobra.ShellCompDirectiveNoFileComp))
 	cmd.AddCommand(hostReaders(env, o)...)
 	cmd.AddCommand(hostChangers(env, o)...)
 	for _, c := range cmd.Commands() {
@@ -111,11 +115,21 @@ func asUser(env *Env, o *hostOptions, cfg *osupdate.Config) error {
 	if isTerminal(env.In) {
 		cfg.Tools.Stdin = env.In // rpm-ostree asks polkit's questions on it
 	}
+	method := o.elevate
+	if method == "" {
+		c, err := config.Load("/etc/tbx/config.toml", filepath.Join(dirs.Config, "config.toml"))
+		if err != nil {
+			return err
+		}
+		method = c.Host.Elevate
+	} else if !slices.Contains(config.Elevations(), method) {
+		return fail.New(fail.Usage, "--elevate %s: it must be one of %s", escape.Quote(method), strings.Join(config.Elevations(), ", "))
+	}
 	self, err := programs.Front() // the path that polkit's actions are for
 	if err != nil {
 		return err
 	}
-	cfg.Elevate = &asroot.Caller{Self: self, Method: asroot.Method(o.elevate), Dirs: osupdate.SystemDirs(), Stdin: env.In, Stderr: env.Err}
+	cfg.Elevate = &asroot.Caller{Self: self, Method: asroot.Method(method), Dirs: osupdate.SystemDirs(), Stdin: env.In, Stderr: env.Err}
 	return nil
 }
 
