@@ -40,7 +40,7 @@ out which updater the running system was booted by (ostree, rpm-ostree, bootc,
 systemd-sysupdate, ABRoot, transactional-update and others) and speaks to it.
 What is changed is planned first, and looked at again afterwards.`,
 		Example: "  tbx host status\n  tbx host upgrade --dry-run\n  tbx host rollback",
-		Args:    cobra.NoArgs,
+		Args:    unknownCommand,
 		RunE:    func(cmd *cobra.Command, args []string) error { return cmd.Help() },
 	}
 	f := cmd.PersistentFlags()
@@ -88,7 +88,7 @@ func hostConfig(env *Env, o *hostOptions) (osupdate.Config, error) {
 	cfg.Output = env.progress().Line
 	cfg.Trace = func(event string) { env.Log.Debug("host: " + event) }
 	cfg.Tools.Log = func(argv []string, code int, took time.Duration) {
-		env.Log.Debugf("host: %q ended with %d after %s", argv, code, took.Round(time.Millisecond))
+		env.Log.Debugf("host: %s ended with %d after %s", quoted(argv), code, took.Round(time.Millisecond))
 	}
 	return cfg, nil
 }

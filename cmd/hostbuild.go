@@ -90,6 +90,9 @@ and the host comes from an image, they are added to a Containerfile of your own,
 			if err := r.Validate(); err != nil {
 				return err
 			}
+			if onHost && inImage {
+				return fail.New(fail.Usage, "--on-host and --in-image are two places").Hint("choose one")
+			}
 			if inImage {
 				return addToImage(cmd, env, o, args)
 			}
@@ -114,7 +117,6 @@ and the host comes from an image, they are added to a Containerfile of your own,
 	}
 	cmd.Flags().BoolVar(&onHost, "on-host", false, "layer them on the host's system, without asking")
 	cmd.Flags().BoolVar(&inImage, "in-image", false, "add them to a Containerfile of your own for this host")
-	cmd.MarkFlagsMutuallyExclusive("on-host", "in-image")
 	changeFlags(cmd, o, c)
 	return cmd
 }

@@ -177,7 +177,7 @@ func printResult(env *Env, res *osupdate.Result) {
 	case res.Before != nil && res.After != nil && !res.Before.Same(res.After):
 		fmt.Fprintf(env.Out, "%s boots next, after %s\n", escape.Text(res.After.Name()), escape.Text(res.Before.Name()))
 	default:
-		fmt.Fprintln(env.Out, "Done")
+		fmt.Fprintf(env.Out, "Done: %s\n", escape.Text(strings.Join(res.Plan.Effects, "; ")))
 	}
 	if res.Reboot != "" && !res.DryRun {
 		fmt.Fprintf(env.Err, "Restart when it suits you: tbx host reboot\n")
@@ -194,7 +194,7 @@ func quoted(argv []string) string {
 
 func hostOverride(env *Env, o *hostOptions, some cobra.PositionalArgs) *cobra.Command {
 	cmd := &cobra.Command{
-		Use: "override", Short: "Replace or remove packages of the host's system", Long: "Replace or remove packages of the host's system itself, and undo that.", Example: "  tbx host override reset", Args: cobra.NoArgs,
+		Use: "override", Short: "Replace or remove packages of the host's system", Long: "Replace or remove packages of the host's system itself, and undo that.", Example: "  tbx host override reset", Args: unknownCommand,
 		RunE: func(cmd *cobra.Command, args []string) error { return cmd.Help() },
 	}
 	var from string

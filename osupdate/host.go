@@ -263,7 +263,8 @@ func (h *Host) rolledBack(s *State) bool {
 // rebootPlan asks logind, which asks polkit and honours inhibitors, systemctl(1).
 func (h *Host) rebootPlan() (*Plan, error) {
 	if h.cfg.Sysroot != "" {
-		return nil, fail.New(ErrUnsupported, "%s is not the running system: there is nothing to reboot", h.cfg.Sysroot)
+		return nil, fail.New(ErrUnsupported, "%s is not the running system: there is nothing to reboot", h.cfg.Sysroot).
+			Hint("leave --sysroot out to restart this machine")
 	}
 	systemctl, err := h.cfg.Tools.Path("systemctl")
 	if err != nil {

@@ -326,7 +326,7 @@ func (b *Backend) pin(s *osupdate.State, r osupdate.Request, p *osupdate.Plan) e
 	}
 	p.NeedsBoot = false
 	if d.Pinned == (r.Verb == osupdate.Pin) {
-		p.Unchanged = d.Name() + " is so already"
+		p.Unchanged = osupdate.PinnedAlready(d)
 		return nil
 	}
 	if d.Staged {

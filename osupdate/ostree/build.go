@@ -46,7 +46,7 @@ func (b *Backend) BuildPlan(ctx context.Context, s *osupdate.State, src string) 
 		"--add-metadata-string=version=" + time.Now().UTC().Format("local.20060102.150405")}
 	origin := &osupdate.Origin{Groups: []osupdate.OriginGroup{{Name: "origin", Keys: [][2]string{{"refspec", localRef}}}}}
 	p.Steps = append(p.Steps, osupdate.Step{Argv: append(commit, tree...), Effect: "commit the tree to the host's own repository"})
-	b.step(p, "boot it next, and follow "+localRef, "deploy", append(args, "--retain", "--origin-file="+osupdate.OriginFile, newRef)...).Origin = origin
+	b.step(p, "boot it next, and follow "+localRef, "deploy", append(args, "--origin-file="+osupdate.OriginFile, newRef)...).Origin = origin
 	p.Steps = append(p.Steps, osupdate.Step{
 		Argv: []string{b.ostree, "refs", "--repo=" + b.repo(), "--force", "--create=" + localRef, newRef}, Effect: "make it what " + localRef + " names",
 	})

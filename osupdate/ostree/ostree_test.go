@@ -79,7 +79,7 @@ func TestErrors(t *testing.T) {
 	}
 	want := map[string]*osupdate.Problem{
 		"Out of range": osupdate.ErrNotFound, "Refspec": osupdate.ErrNotFound, "opening repo": osupdate.ErrNetwork,
-		"Not currently booted": osupdate.ErrUnsupported, "loading sysroot": osupdate.ErrBackend, "Staging deployment": osupdate.ErrUnsupported,
+		"Not currently booted": osupdate.ErrUnsupported, "loading sysroot": osupdate.ErrNotFound, "Staging deployment": osupdate.ErrUnsupported,
 		"Upgrade target": osupdate.ErrDowngrade, "No staged": osupdate.ErrBackend, "Preparing": osupdate.ErrBackend, "Permission denied": osupdate.ErrPermission,
 		"No valid signatures": osupdate.ErrSignature, "Can't verify commit": osupdate.ErrSignature, "Cannot verify": osupdate.ErrBackend,
 		"Deploying tree": osupdate.ErrEtcMerge, "In commits": osupdate.ErrCorrupt, "Unknown option": osupdate.ErrBackend, "Unknown \"admin\"": osupdate.ErrBackend,

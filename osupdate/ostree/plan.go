@@ -140,7 +140,7 @@ func (b *Backend) pin(s *osupdate.State, r osupdate.Request, p *osupdate.Plan) e
 	want := r.Verb == osupdate.Pin
 	switch {
 	case d.Pinned == want:
-		p.Unchanged = d.Name() + " is so already"
+		p.Unchanged = osupdate.PinnedAlready(d)
 	case d.Staged:
 		return fail.New(osupdate.ErrUnsupported, "%s is staged and cannot be pinned yet", d.Name()).Hint("reboot first: tbx host reboot")
 	case want:
@@ -198,7 +198,7 @@ func (b *Backend) kargs(s *osupdate.State, r osupdate.Request, p *osupdate.Plan)
 		}
 	}
 	if !changed {
-		p.Unchanged = "the kernel arguments are so already"
+		p.Unchanged = "the kernel arguments are as asked for already"
 		return nil
 	}
 	origin, err := b.originFor(next)

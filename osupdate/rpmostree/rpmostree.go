@@ -303,7 +303,7 @@ func (b *Backend) pin(s *osupdate.State, r osupdate.Request, p *osupdate.Plan) e
 	}
 	p.NeedsBoot, p.NeedsRoot = false, true
 	if d.Pinned == (r.Verb == osupdate.Pin) {
-		p.Unchanged = d.Name() + " is so already"
+		p.Unchanged = osupdate.PinnedAlready(d)
 		return nil
 	}
 	if d.Staged {
@@ -323,7 +323,7 @@ func (b *Backend) packages(next *osupdate.Deployment, r osupdate.Request, p *osu
 	install := r.Verb == osupdate.Install
 	left := slices.DeleteFunc(slices.Clone(r.Packages), func(n string) bool { return slices.Contains(asked, n) == install })
 	if len(left) == 0 {
-		p.Unchanged = "they are so already"
+		p.Unchanged = "the packages are as asked for already"
 		return
 	}
 	p.Network = true
@@ -349,7 +349,7 @@ func (b *Backend) kargs(r osupdate.Request, p *osupdate.Plan) {
 func (b *Backend) initramfs(next *osupdate.Deployment, r osupdate.Request, p *osupdate.Plan) {
 	enable := r.Target == "enable"
 	if next.Changes.Initramfs == enable && len(r.Append) == 0 {
-		p.Unchanged = "it is so already"
+		p.Unchanged = "the initramfs is as asked for already"
 		return
 	}
 	args, effect := []string{"initramfs", "--disable"}, "use the initramfs of the base again"
