@@ -69,6 +69,7 @@ const (
 var (
 	errIdle   = errors.New("no sign of life")
 	errLocked = errors.New("waits for a lock")
+	errFlood  = errors.New("does not stop talking")
 )
 
 // Run starts a program and returns its stdout and stderr. A code other than 0 is a
@@ -130,10 +131,11 @@ func (t *Tools) Run(ctx context.Context, c Call) (stdout, stderr []byte, err err
 	case errors.Is(cause, errLocked):
 		return stdout, stderr, fail.Wrap(ErrBusy, te, "%s waited %s for another program that works on this host", argv[0], t.Patient).
 			Hint("try again when it is done: tbx host status shows it")
+	case errors.Is(cause, errFlood):
+		return nil, stderr, fail.Wrap(ErrBadOutput, te, "%s wrote more than %d MiB and was ended", argv[0], keepOutput>>20).
+			Hint("see the start of its stderr with --verbose; a newer tbx may know this version")
 	case cause != nil:
 		return stdout, stderr, fail.Wrap(fail.Canceled, cause, "%s was ended before it was done", argv[0])
-	case out.over:
-		return nil, stderr, fail.Wrap(ErrBadOutput, te, "%s wrote more than %d MiB", argv[0], keepOutput>>20)
 	case cmd.ProcessState == nil:
 		return nil, nil, fail.Wrap(ErrBackend, err, "start %s", argv[0])
 	case err != nil:
@@ -242,7 +244,6 @@ type sink struct {
 	buf   bytes.Buffer
 	limit int
 	tail  bool // keep the end instead of the start
-	over  bool
 	line  func(string)
 	part  []byte
 	watch *watchdog
@@ -255,8 +256,8 @@ func (s *sink) Write(p []byte) (int, error) {
 		if s.tail {
 			s.buf.Next(s.buf.Len() - s.limit)
 		} else {
-			s.over = true
 			s.buf.Reset()
+			s.watch.cancel(errFlood) // it would show signs of life for ever
 		}
 	}
 	if s.line != nil {

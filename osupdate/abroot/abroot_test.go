@@ -41,7 +41,7 @@ func TestSuite(t *testing.T) {
 			{In: "a", Args: "upgrade", To: "b", Maybe: true},
 			{In: "b", Args: "rollback", To: "a", Maybe: true}, {In: "a", Args: "rollback", To: "b", Maybe: true},
 		}})
-		return &osupdatetest.Fixture{Config: config(t, t.TempDir(), tool), Snapshot: func() string { return tool.State(t) }, NoBack: true}
+		return &osupdatetest.Fixture{Config: config(t, t.TempDir(), tool), Snapshot: func() string { return tool.State(t) }, NoBack: true, Reader: "abroot", Mutator: "abroot", Upgrades: "upgrade"}
 	})
 }
 

@@ -66,6 +66,7 @@ func suite(composefs bool) func(t *testing.T) *osupdatetest.Fixture {
 		return &osupdatetest.Fixture{
 			Config:   config(t, tool, bootc.Options{Root: true, Composefs: composefs}),
 			Snapshot: func() string { return strings.Replace(tool.State(t), "cached", "clean", 1) }, Reboot: func() { tool.SetState(t, "rebooted") },
+			Reader: "bootc", Mutator: "bootc", Upgrades: "'upgrade --progress'*",
 		}
 	}
 }

@@ -101,6 +101,9 @@ func (b *Backend) State(ctx context.Context) (*osupdate.State, error) {
 	if err != nil && !stopped {
 		return nil, err
 	}
+	if len(bytes.TrimSpace(out)) == 0 && !stopped {
+		return nil, osupdate.BadOutput(argv, append(stderr, out...), errors.New("it said nothing"))
+	}
 	list, err := parse(out)
 	if err != nil {
 		return nil, osupdate.BadOutput(argv, out, err)

@@ -244,7 +244,7 @@ func (l *lab) etc() string {
 func TestSuite(t *testing.T) {
 	osupdatetest.Run(t, func(t *testing.T) *osupdatetest.Fixture {
 		l := newLab(t)
-		return &osupdatetest.Fixture{Config: l.cfg, Snapshot: l.snapshot}
+		return &osupdatetest.Fixture{Config: l.cfg, Snapshot: l.snapshot, Reader: "ostree", Prose: true, Mutator: "ostree", Upgrades: "'admin upgrade'*"}
 	})
 }
 

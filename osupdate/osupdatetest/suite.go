@@ -22,6 +22,10 @@ type Fixture struct {
 	Snapshot func() string // everything that decides what boots, as text
 	Reboot   func()        // the next system becomes the running one; nil where that cannot be
 	NoBack   bool          // the updater has no rollback verb
+	Reader   string        // the program that the state is read with
+	Prose    bool          // ... and its answer is no JSON: half of it may look whole
+	Mutator  string        // the program that upgrades
+	Upgrades string        // its arguments then, as a pattern of sh
 }
 
 // NewConfig is a Config for a fake or a private host below dir, with the tools in
@@ -37,6 +41,7 @@ func NewConfig(root, dir string, toolDirs ...string) osupdate.Config {
 func Run(t *testing.T, newFixture func(t *testing.T) *Fixture) {
 	for name, part := range map[string]func(*testing.T, *Fixture, *osupdate.Host){
 		"Capabilities": capabilities, "Reading": reading, "Upgrade": upgrade, "Lock": lockPart, "BadRequest": badRequest,
+		"BrokenReader": brokenReader, "BrokenMutator": brokenMutator, "Together": together,
 	} {
 		t.Run(name, func(t *testing.T) {
 			f := newFixture(t)

@@ -62,6 +62,7 @@ func TestSuite(t *testing.T) {
 		}})
 		return &osupdatetest.Fixture{
 			Config: config(t, tool, nil), Snapshot: func() string { return tool.State(t) }, Reboot: func() { tool.SetState(t, "rebooted") },
+			Reader: "rpm-ostree", Mutator: "rpm-ostree", Upgrades: "upgrade*",
 		}
 	})
 }

@@ -33,7 +33,7 @@ func TestSuite(t *testing.T) {
 			{In: "old", Args: check, Stdout: `{"available":"50"}`, Maybe: true},
 			{Args: "update", Stdout: "Downloading 50: 40%\n", To: "new", Maybe: true},
 		}})
-		return &osupdatetest.Fixture{Config: config(t, tool, "49"), Snapshot: func() string { return tool.State(t) }, NoBack: true}
+		return &osupdatetest.Fixture{Config: config(t, tool, "49"), Snapshot: func() string { return tool.State(t) }, NoBack: true, Reader: "systemd-sysupdate", Mutator: "systemd-sysupdate", Upgrades: "update"}
 	})
 }
 

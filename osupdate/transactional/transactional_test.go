@@ -51,7 +51,7 @@ func TestSuite(t *testing.T) {
 				{In: "rebooted", Args: "rollback 42", To: "rolledback", Maybe: true},
 			},
 		})
-		return &osupdatetest.Fixture{Config: config(t, tool), Snapshot: func() string { return tool.State(t) }, Reboot: func() { tool.SetState(t, "rebooted") }}
+		return &osupdatetest.Fixture{Config: config(t, tool), Snapshot: func() string { return tool.State(t) }, Reboot: func() { tool.SetState(t, "rebooted") }, Reader: "tukit", Prose: true, Mutator: "transactional-update", Upgrades: "*dup"}
 	})
 }
 
