@@ -169,6 +169,11 @@ func (h *Host) state(ctx context.Context) (*State, error) {
 		h.det, h.be = d, be
 		s, err = be.State(ctx)
 	}
+	if err == nil {
+		if wrong := s.Sound(); wrong != nil {
+			return nil, fail.Wrap(ErrBadOutput, wrong, "%s shows what no host can be", h.be.Kind()).Hint("see what it was asked with --verbose, and ask it yourself")
+		}
+	}
 	return s, h.explain(err)
 }
 

@@ -108,3 +108,13 @@ func TestLock(t *testing.T) {
 		}
 	}
 }
+
+func FuzzState(f *testing.F) {
+	f.Add([]byte(osupdatetest.Read(f, "testdata/clean.json")))
+	f.Add([]byte(osupdatetest.Read(f, "testdata/upgraded.json")))
+	f.Fuzz(func(t *testing.T, in []byte) {
+		if s, err := abroot.Parse(in); err == nil {
+			osupdatetest.Use(t, s)
+		}
+	})
+}

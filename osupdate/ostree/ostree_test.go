@@ -120,7 +120,7 @@ func FuzzText(f *testing.F) {
 	f.Fuzz(func(t *testing.T, in []byte) {
 		list, err := ostree.ParseText(in)
 		if err == nil {
-			(&osupdate.State{Deployments: list}).Arrange().Hash()
+			osupdatetest.Use(t, (&osupdate.State{Deployments: list}).Arrange())
 		}
 		ostree.ParseEntry(string(in))
 		if c := ostree.FindVersion(string(in), "42.1"); c != "" && len(c) != 64 {
@@ -133,7 +133,7 @@ func FuzzJSON(f *testing.F) {
 	f.Add([]byte(osupdatetest.Read(f, "testdata/status-2026.5.json")))
 	f.Fuzz(func(t *testing.T, in []byte) {
 		if list, err := ostree.ParseJSON(in); err == nil {
-			(&osupdate.State{Deployments: list}).Arrange().Hash()
+			osupdatetest.Use(t, (&osupdate.State{Deployments: list}).Arrange())
 		}
 	})
 }

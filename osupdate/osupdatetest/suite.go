@@ -232,21 +232,21 @@ func do(t *testing.T, h *osupdate.Host, r osupdate.Request) *osupdate.Result {
 
 func checkState(t *testing.T, s *osupdate.State) {
 	t.Helper()
-	booted, ids := 0, map[string]bool{}
-	for i, d := range s.Deployments {
-		if d.Index != i || d.Next != (i == 0) || d.ID == "" || ids[d.ID] {
-			t.Errorf("deployment %d is out of order or has no name of its own: %+v", i, d)
-		}
-		ids[d.ID] = true
-		if d.Booted {
-			booted++
-		}
+	if err := s.Sound(); err != nil {
+		t.Error(err)
 	}
-	if booted > 1 {
-		t.Errorf("%d systems run at once", booted)
-	}
+	checkOrder(t, s)
 	if len(s.Deployments) == 0 || s.Tracked == "" {
 		t.Errorf("no deployment, or nothing followed: %+v", s)
+	}
+}
+
+func checkOrder(t *testing.T, s *osupdate.State) {
+	t.Helper()
+	for i, d := range s.Deployments {
+		if d.Index != i || d.Next != (i == 0) {
+			t.Errorf("deployment %d is out of order: %+v", i, d)
+		}
 	}
 }
 

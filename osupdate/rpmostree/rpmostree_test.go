@@ -347,8 +347,7 @@ func FuzzStatus(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, in []byte) {
 		if s, _, err := rpmostree.Parse(in); err == nil {
-			s.Hash()
-			s.Back("")
+			osupdatetest.Use(t, s)
 		}
 	})
 }

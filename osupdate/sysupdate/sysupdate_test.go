@@ -85,3 +85,20 @@ func TestCheckCodes(t *testing.T) {
 		}
 	}
 }
+
+func FuzzList(f *testing.F) {
+	for _, name := range []string{"v253-table", "v257", "v260-pending"} {
+		f.Add([]byte(osupdatetest.Read(f, "testdata/"+name+".json")))
+	}
+	f.Fuzz(func(t *testing.T, in []byte) {
+		versions, err := sysupdate.ParseList(in)
+		if err != nil {
+			return
+		}
+		s := &osupdate.State{}
+		for _, v := range versions {
+			s.Deployments = append(s.Deployments, osupdate.Deployment{ID: "version " + v, Version: v})
+		}
+		osupdatetest.Use(t, s.Arrange())
+	})
+}

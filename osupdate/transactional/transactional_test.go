@@ -92,3 +92,13 @@ func TestBadAnswers(t *testing.T) {
 		}
 	}
 }
+
+func FuzzState(f *testing.F) {
+	f.Add([]byte(osupdatetest.Read(f, "testdata/clean.txt")))
+	f.Add([]byte(osupdatetest.Read(f, "testdata/rolledback.txt")))
+	f.Fuzz(func(t *testing.T, in []byte) {
+		if s, err := transactional.Parse(in); err == nil {
+			osupdatetest.Use(t, s)
+		}
+	})
+}
