@@ -34,7 +34,10 @@ func broken(t *testing.T, f *Fixture, program, pattern string, by fault) osupdat
 		t.Fatal(err)
 	}
 	cfg, tools := f.Config, *f.Config.Tools
-	tools.Dirs, tools.Idle = append([]string{dir}, tools.Dirs...), 400*time.Millisecond
+	tools.Dirs = append([]string{dir}, tools.Dirs...)
+	if by.want == osupdate.ErrTimeout {
+		tools.Idle = 400 * time.Millisecond
+	}
 	cfg.Tools = &tools
 	return cfg
 }
