@@ -183,7 +183,7 @@ func (b *Backend) Check(ctx context.Context, s *osupdate.State) (*osupdate.Updat
 
 func (b *Backend) tracked(s *osupdate.State) (cur *osupdate.Deployment, remote, ref string, err error) {
 	if cur = s.Current(); cur == nil {
-		return nil, "", "", fail.New(osupdate.ErrNotFound, "%s has no deployment", b.sysroot)
+		return nil, "", "", fail.New(osupdate.ErrNotFound, "%s has no deployment", b.sysroot).Hint("deploy one first: ostree admin deploy")
 	}
 	ref = cur.Tracks
 	switch {

@@ -179,7 +179,7 @@ func (b *Backend) switchTo(ctx context.Context, s *osupdate.State, r osupdate.Re
 func (b *Backend) kargs(s *osupdate.State, r osupdate.Request, p *osupdate.Plan) error {
 	next := s.Next()
 	if next == nil {
-		return fail.New(osupdate.ErrNotFound, "%s has no deployment", b.sysroot)
+		return fail.New(osupdate.ErrNotFound, "%s has no deployment", b.sysroot).Hint("deploy one first: ostree admin deploy")
 	}
 	args, err := b.osArg(s)
 	if err != nil {
