@@ -68,8 +68,8 @@ func (h *Host) FromImage(ctx context.Context) bool {
 	if _, ok := h.be.(Builder); !ok {
 		return false
 	}
-	s, err := h.state(ctx)
-	return err == nil && s.Current() != nil && s.Current().Image != nil
+	st, err := h.Status(ctx) // root's, where bootc shows nothing to others
+	return err == nil && st.State.Current() != nil && st.State.Current().Image != nil
 }
 
 // AddToContainerfile has the Containerfile in file install packages, and returns
