@@ -4,8 +4,6 @@ import (
 	"context"
 	"os"
 	"path/filepath"
-	"regexp"
-	"strconv"
 
 	"github.com/tbx-project/tbx/internal/fail"
 )
@@ -73,18 +71,6 @@ func FindContainerfile(src string) (file, dir string) {
 	return "", ""
 }
 
-var buildStep = regexp.MustCompile(`^STEP (\d+)/(\d+):`)
-
-func buildProgress(line string) (Progress, bool) {
-	m := buildStep.FindStringSubmatch(line)
-	if m == nil {
-		return Progress{}, false
-	}
-	done, err1 := strconv.ParseInt(m[1], 10, 32)
-	total, err2 := strconv.ParseInt(m[2], 10, 32)
-	return Progress{Task: "build", Done: done, Total: total}, err1 == nil && err2 == nil
-}
-
 // ContainerBuild returns the steps that make LocalImage from src, and lint it
 // where the image has bootc.
 func ContainerBuild(t *Tools, src string) ([]Step, error) {
@@ -100,7 +86,7 @@ func ContainerBuild(t *Tools, src string) ([]Step, error) {
 	return []Step{
 		{
 			Argv: []string{podman, "build", "--tag", LocalImage, "--file", file, dir}, Effect: "build the image " + LocalImage + " from " + file,
-			Read: buildProgress, Show: true, Explain: explainBuild,
+			Show: true, Explain: explainBuild,
 		}, {
 			Argv: []string{podman, "run", "--rm", "--network=none", "--pull=never", LocalImage, "sh", "-c", lint}, Effect: "look for mistakes in it, where it has bootc",
 			Show: true, Explain: explainLint,
