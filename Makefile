@@ -28,6 +28,7 @@ try: ## set up what rootless podman needs, make a Debian toolbox and run a comma
 test: ## set up what the tests need and run them all
 	tests/lab/setup --for test $(YES)
 	$(MAKE) --no-print-directory build lint unit system systembox
+	if [ "$$(id -u)" = 0 ]; then $(MAKE) --no-print-directory systemroot; fi
 
 unit: ## tests that need no podman, root or network
 	$(GO) vet -tags '$(TAGS)' ./...
@@ -37,8 +38,9 @@ unit: ## tests that need no podman, root or network
 system: build ## tests with real podman, as an ordinary user, in the lab
 	tests/lab/system
 
-systemroot: ## tests that need root: polkitd, pkexec and sudo in a mount namespace of their own
+systemroot: ## tests that need root, in mount namespaces of their own: polkitd, pkexec and sudo; an OSTree host's life
 	$(GO) test -count=1 -tags systemroot ./osupdate/asroot
+	unshare -m --propagation private $(GO) test -count=1 -tags system -run '^(TestLifeCycle|TestRollbackKeepsTheBranch|TestEtcConflictRefused)$$' ./osupdate/ostree
 
 systembox: build ## the same in a booted Debian with a systemd user session
 	tests/lab/system --box bookworm tests/system tests/terminal tests/bridge

@@ -44,4 +44,6 @@ func (e *Env) chooseToolbox(context.Context, *toolbox.Manager, bool) (toolbox.Na
 	return "", programs.Become(programs.Whole)
 }
 
+func (e *Env) details(error) {}
+
 func hostExit(error) int { return 0 }

@@ -4,7 +4,11 @@ package cmd
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"strings"
 
+	"github.com/sirupsen/logrus"
 	"github.com/spf13/cobra"
 
 	"github.com/tbx-project/tbx/osupdate"
@@ -46,4 +50,16 @@ func hostExit(err error) int {
 		return p.Exit
 	}
 	return 0
+}
+
+// details shows with --verbose all that the host's updater said when it failed.
+func (e *Env) details(err error) {
+	var te *osupdate.ToolError
+	if !e.Log.IsLevelEnabled(logrus.DebugLevel) || !errors.As(err, &te) {
+		return
+	}
+	fmt.Fprintf(e.Err, "tbx: %s said:\n", clean(quoted(te.Argv)))
+	for line := range strings.Lines(te.Text()) {
+		fmt.Fprintf(e.Err, "  %s\n", clean(line))
+	}
 }

@@ -5,12 +5,16 @@ package cmd
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/tbx-project/tbx/internal/config"
 	"github.com/tbx-project/tbx/internal/escape"
+	"github.com/tbx-project/tbx/internal/fail"
 	"github.com/tbx-project/tbx/internal/programs"
 	"github.com/tbx-project/tbx/internal/xdg"
 	"github.com/tbx-project/tbx/osupdate"
@@ -36,18 +40,18 @@ out which updater the running system was booted by (ostree, rpm-ostree, bootc,
 systemd-sysupdate, ABRoot, transactional-update and others) and speaks to it.
 What is changed is planned first, and looked at again afterwards.`,
 		Example: "  tbx host status\n  tbx host upgrade --dry-run\n  tbx host rollback",
-		Args:    cobra.NoArgs,
+		Args:    unknownCommand,
 		RunE:    func(cmd *cobra.Command, args []string) error { return cmd.Help() },
 	}
 	f := cmd.PersistentFlags()
 	f.StringVar(&o.sysroot, "sysroot", "", "manage the OSTree sysroot in `DIR` instead of the running host")
 	f.StringVar(&o.os, "os", "", "its stateroot `NAME`, where it has several")
-	f.StringVar(&o.elevate, "elevate", "auto", "become root by `METHOD`: auto, pkexec, run0, sudo or none")
+	f.StringVar(&o.elevate, "elevate", "", "become root by `METHOD`: auto, pkexec, run0, sudo or none (default: host.elevate of the configuration)")
 	cmd.RegisterFlagCompletionFunc("sysroot", func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
 		return nil, cobra.ShellCompDirectiveFilterDirs
 	})
 	cmd.RegisterFlagCompletionFunc("os", cobra.NoFileCompletions)
-	cmd.RegisterFlagCompletionFunc("elevate", cobra.FixedCompletions([]string{"auto", "pkexec", "run0", "sudo", "none"}, cobra.ShellCompDirectiveNoFileComp))
+	cmd.RegisterFlagCompletionFunc("elevate", cobra.FixedCompletions(config.Elevations(), cobra.ShellCompDirectiveNoFileComp))
 	cmd.AddCommand(hostReaders(env, o)...)
 	cmd.AddCommand(hostChangers(env, o)...)
 	for _, c := range cmd.Commands() {
@@ -81,9 +85,10 @@ func hostConfig(env *Env, o *hostOptions) (osupdate.Config, error) {
 		}
 		cfg.Sysroot, cfg.OS, cfg.Superuser, cfg.Elevate = dir, o.os, true, nil
 	}
+	cfg.Output = env.progress().Line
 	cfg.Trace = func(event string) { env.Log.Debug("host: " + event) }
 	cfg.Tools.Log = func(argv []string, code int, took time.Duration) {
-		env.Log.Debugf("host: %q ended with %d after %s", argv, code, took.Round(time.Millisecond))
+		env.Log.Debugf("host: %s ended with %d after %s", quoted(argv), code, took.Round(time.Millisecond))
 	}
 	return cfg, nil
 }
@@ -110,32 +115,58 @@ func asUser(env *Env, o *hostOptions, cfg *osupdate.Config) error {
 	if isTerminal(env.In) {
 		cfg.Tools.Stdin = env.In // rpm-ostree asks polkit's questions on it
 	}
+	method := o.elevate
+	if method == "" {
+		c, err := config.Load("/etc/tbx/config.toml", filepath.Join(dirs.Config, "config.toml"))
+		if err != nil {
+			return err
+		}
+		method = c.Host.Elevate
+	} else if !slices.Contains(config.Elevations(), method) {
+		return fail.New(fail.Usage, "--elevate %s: it must be one of %s", escape.Quote(method), strings.Join(config.Elevations(), ", "))
+	}
 	self, err := programs.Front() // the path that polkit's actions are for
 	if err != nil {
 		return err
 	}
-	cfg.Elevate = &asroot.Caller{Self: self, Method: asroot.Method(o.elevate), Dirs: osupdate.SystemDirs(), Stdin: env.In, Stderr: env.Err}
+	cfg.Elevate = &asroot.Caller{Self: self, Method: asroot.Method(method), Dirs: osupdate.SystemDirs(), Stdin: env.In, Stderr: env.Err}
 	return nil
 }
 
+// hostProgress shows one stage for each task of the updater, and how far it is.
 func hostProgress(env *Env) func(osupdate.Progress) {
-	return func(p osupdate.Progress) { env.progress().Stage(progressText(p)) }
+	var mu sync.Mutex // updaters speak through two pipes
+	task := ""
+	return func(p osupdate.Progress) {
+		mu.Lock()
+		defer mu.Unlock()
+		if p.Task != task {
+			task = p.Task
+			env.progress().Stage(progressText(p))
+			return
+		}
+		env.progress().Update(progressText(p))
+	}
 }
 
-// progressText is "pulling 12 of 340 MB", or "import 3 of 7".
+// progressText is "pulling: ##..................  34.0 MB of 340.0 MB", or
+// "import: 3 of 7", or what of it is known.
 func progressText(p osupdate.Progress) string {
-	done, total, unit := p.Done, p.Total, ""
-	if p.Bytes {
-		done, total, unit = done/1e6, total/1e6, " MB"
+	count := func(n int64) string {
+		if p.Bytes {
+			return size(n)
+		}
+		return itoa(n)
 	}
-	text := escape.Text(p.Task)
 	switch {
-	case total == 100 && !p.Bytes:
-		return text + " " + itoa(done) + " %"
-	case total > 0:
-		return text + " " + itoa(done) + " of " + itoa(total) + unit
+	case p.Total <= 0 && p.Done <= 0:
+		return p.Task
+	case p.Total <= 0:
+		return p.Task + ": " + count(p.Done)
+	case p.Total == 100 && !p.Bytes:
+		return p.Task + ": " + bar(p.Done, p.Total) + "  " + itoa(p.Done) + " %"
 	}
-	return text + " " + itoa(done) + unit
+	return p.Task + ": " + bar(p.Done, p.Total) + "  " + count(p.Done) + " of " + count(p.Total)
 }
 
 // isHostOrder says whether tbx was started as root's side of an order.

@@ -70,14 +70,6 @@ func hostChangers(env *Env, o *hostOptions) []*cobra.Command {
 		clean = append(clean, cleanup.Flags().Bool(part[0], false, "delete "+part[1]))
 	}
 
-	var kargs osupdate.Request
-	kargsCmd := changer(env, o, "kargs [flags]", "Change the kernel's arguments", "Change the arguments of the kernel from the next boot on.", "  tbx host kargs --append quiet --delete rhgb", none, cobra.NoFileCompletions,
-		func([]string) osupdate.Request { kargs.Verb = osupdate.Kargs; return kargs })
-	kargsCmd.Flags().StringArrayVar(&kargs.Append, "append", nil, "add `ARGUMENT`, unless it is there")
-	kargsCmd.Flags().StringArrayVar(&kargs.Delete, "delete", nil, "remove `ARGUMENT`")
-	kargsCmd.RegisterFlagCompletionFunc("append", cobra.NoFileCompletions)
-	kargsCmd.RegisterFlagCompletionFunc("delete", cobra.NoFileCompletions)
-
 	return []*cobra.Command{
 		upgrade,
 		changer(env, o, "rollback [flags] [SYSTEM]", "Boot an older system next", "Boot the previous system next, or the one named by index, version or id. Twice is\nonce: it is no toggle.", "  tbx host rollback\n  tbx host rollback 2", atMost1, deployments(env, o), target(osupdate.Rollback)),
@@ -90,10 +82,12 @@ func hostChangers(env *Env, o *hostOptions) []*cobra.Command {
 				return osupdate.Request{Verb: osupdate.Uninstall, Packages: args}
 			}),
 		hostOverride(env, o, some),
-		kargsCmd,
+		hostKargs(env, o, none),
+		hostInitramfs(env, o),
 		changer(env, o, "cancel [flags]", "Withdraw what waits for the next boot", "Stop a running transaction, where the updater can, or withdraw what waits for the\nnext boot.", "  tbx host cancel", none, cobra.NoFileCompletions, plain(osupdate.Cancel)),
 		cleanup,
 		changer(env, o, "apply-live [flags]", "Bring added packages into the running system", "Bring what the next system adds into the running one, without a reboot.", "  tbx host apply-live", none, cobra.NoFileCompletions, plain(osupdate.ApplyLive)),
+		changer(env, o, "overlay [flags]", "Make /usr writable until the next boot", "Lay a writable layer over the running system's /usr. What is changed there is gone\nafter the next boot.", "  tbx host overlay", none, cobra.NoFileCompletions, plain(osupdate.Overlay)),
 		changer(env, o, "reboot [flags]", "Restart the machine", "Restart the machine, unless a program inhibits it.", "  tbx host reboot", none, cobra.NoFileCompletions, plain(osupdate.Reboot)),
 		hostBuild(env, o),
 	}
@@ -183,7 +177,7 @@ func printResult(env *Env, res *osupdate.Result) {
 	case res.Before != nil && res.After != nil && !res.Before.Same(res.After):
 		fmt.Fprintf(env.Out, "%s boots next, after %s\n", escape.Text(res.After.Name()), escape.Text(res.Before.Name()))
 	default:
-		fmt.Fprintln(env.Out, "Done")
+		fmt.Fprintf(env.Out, "Done: %s\n", escape.Text(strings.Join(res.Plan.Effects, "; ")))
 	}
 	if res.Reboot != "" && !res.DryRun {
 		fmt.Fprintf(env.Err, "Restart when it suits you: tbx host reboot\n")
@@ -198,46 +192,9 @@ func quoted(argv []string) string {
 	return strings.Join(out, " ")
 }
 
-// hostInstall offers the toolbox first: nothing on the host changes there.
-func hostInstall(env *Env, o *hostOptions, some cobra.PositionalArgs) *cobra.Command {
-	c := &changeOptions{}
-	var onHost bool
-	cmd := &cobra.Command{
-		Use: "install [flags] PACKAGE...", Short: "Install packages, in a toolbox or on the host",
-		Long: `Install packages. In a toolbox nothing on the host changes, so that is offered
-first; then layering on the host's system, where its updater can; an image that is
-built by its owner gets them in its Containerfile (tbx host build).`,
-		Example: "  tbx host install htop\n  tbx host install --on-host kernel-modules-extra", Args: some, ValidArgsFunction: cobra.NoFileCompletions,
-		RunE: func(cmd *cobra.Command, args []string) error {
-			if !onHost && !c.dryRun {
-				if done, err := offerToolbox(env, args); done || err != nil {
-					return err
-				}
-			}
-			return runChange(cmd, env, o, c, osupdate.Request{Verb: osupdate.Install, Packages: args})
-		},
-	}
-	cmd.Flags().BoolVar(&onHost, "on-host", false, "layer them on the host's system, without asking")
-	changeFlags(cmd, o, c)
-	return cmd
-}
-
-func offerToolbox(env *Env, packages []string) (done bool, err error) {
-	names := strings.Join(packages, " ")
-	n, err := env.pick("install "+names+" in a toolbox instead? nothing on the host changes", []string{"in a toolbox", "on the host"})
-	if fail.Hints(err) == nil && err != nil {
-		return false, fail.Wrap(fail.NeedAnswer, err, "install %s where", names).Hint("on the host: tbx host install --on-host %s", names).Hint("in a toolbox: tbx enter, and install it there")
-	}
-	if err != nil || n == 1 {
-		return false, err
-	}
-	fmt.Fprintf(env.Err, "Nothing was changed. In your toolbox (tbx enter) its own package manager installs %s.\n", escape.Text(names))
-	return true, nil
-}
-
 func hostOverride(env *Env, o *hostOptions, some cobra.PositionalArgs) *cobra.Command {
 	cmd := &cobra.Command{
-		Use: "override", Short: "Replace or remove packages of the host's system", Long: "Replace or remove packages of the host's system itself, and undo that.", Example: "  tbx host override reset", Args: cobra.NoArgs,
+		Use: "override", Short: "Replace or remove packages of the host's system", Long: "Replace or remove packages of the host's system itself, and undo that.", Example: "  tbx host override reset", Args: unknownCommand,
 		RunE: func(cmd *cobra.Command, args []string) error { return cmd.Help() },
 	}
 	var from string
@@ -257,35 +214,5 @@ func hostOverride(env *Env, o *hostOptions, some cobra.PositionalArgs) *cobra.Co
 			func(args []string) osupdate.Request {
 				return osupdate.Request{Verb: osupdate.OverrideReset, Packages: args}
 			}))
-	return cmd
-}
-
-func hostBuild(env *Env, o *hostOptions) *cobra.Command {
-	c := &changeOptions{}
-	cmd := &cobra.Command{
-		Use: "build [flags] DIR|CONTAINERFILE", Short: "Build the host's own system and boot it next",
-		Long: `Build an image from a Containerfile and switch to it; on a plain OSTree host, commit
-a file system tree to its own repository and deploy it. What the Containerfile says
-is run as root, so that only root may.`,
-		Example: "  sudo tbx host build ~/my-host", Args: exactly(1, "a directory or a Containerfile"),
-		ValidArgsFunction: func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
-			return nil, cobra.ShellCompDirectiveDefault
-		},
-		RunE: func(cmd *cobra.Command, args []string) error {
-			if err := checkFormat(o.format); err != nil {
-				return err
-			}
-			h, err := openHost(env, o)
-			if err != nil {
-				return err
-			}
-			res, err := h.Build(cmd.Context(), args[0], c.dryRun)
-			if err != nil {
-				return err
-			}
-			return finishChange(cmd, env, o, c, h, res)
-		},
-	}
-	changeFlags(cmd, o, c)
 	return cmd
 }

@@ -81,20 +81,7 @@ func hostReaders(env *Env, o *hostOptions) []*cobra.Command {
 			}
 			return nil
 		})
-	export := reader(env, o, "export-containerfile", "Write the host's changes as a Containerfile", "Write layered packages, overrides and kernel arguments of the running system as a\nContainerfile, from which tbx host build makes an image.", "  tbx host export-containerfile > Containerfile",
-		func(cmd *cobra.Command, h *osupdate.Host) error {
-			st, err := h.Status(cmd.Context())
-			if err != nil {
-				return err
-			}
-			text, err := osupdate.Containerfile(st.State)
-			if err != nil {
-				return err
-			}
-			fmt.Fprint(env.Out, text)
-			return nil
-		})
-	return []*cobra.Command{status, checkCmd, history, hostDiff(env, o), etc, hostDoctor(env, o), export}
+	return []*cobra.Command{status, checkCmd, history, hostDiff(env, o), etc, hostDoctor(env, o), hostExport(env, o)}
 }
 
 func reader(env *Env, o *hostOptions, use, short, long, example string, run func(*cobra.Command, *osupdate.Host) error) *cobra.Command {

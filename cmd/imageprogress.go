@@ -151,15 +151,20 @@ func (d *fetchDisplay) lines() []string {
 		case len(out) == maxLayers:
 			more++
 		default:
-			const width = 20
-			n := int(width * min(l.Done, l.Total) / l.Total)
-			out = append(out, fmt.Sprintf("  %-12s  %s%s  %s of %s", l.Layer, strings.Repeat("#", n), strings.Repeat(".", width-n), size(l.Done), size(l.Total)))
+			out = append(out, fmt.Sprintf("  %-12s  %s  %s of %s", l.Layer, bar(l.Done, l.Total), size(l.Done), size(l.Total)))
 		}
 	}
 	if more > 0 {
 		out = append(out, fmt.Sprintf("  and %d more", more))
 	}
 	return out
+}
+
+// bar draws the share of total, which is more than 0, that is done.
+func bar(done, total int64) string {
+	const width = 20
+	n := int(float64(width) * float64(max(0, min(done, total))) / float64(total))
+	return strings.Repeat("#", n) + strings.Repeat(".", width-n)
 }
 
 // size writes a number of bytes for people, in powers of ten.

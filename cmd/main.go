@@ -49,6 +49,7 @@ func Main(args []string, in, out, errs *os.File) int {
 		err = fail.Wrap(fail.Canceled, err, "interrupted")
 	}
 	report(errs, err)
+	env.details(err)
 	return exitCode(err, env.session)
 }
 

@@ -4,8 +4,6 @@ import (
 	"context"
 	"os"
 	"path/filepath"
-	"regexp"
-	"strconv"
 
 	"github.com/tbx-project/tbx/internal/fail"
 )
@@ -33,7 +31,8 @@ func (h *Host) Build(ctx context.Context, src string, dryRun bool) (*Result, err
 		return nil, err
 	}
 	if _, err := os.Stat(src); err != nil {
-		return nil, fail.Wrap(fail.NotFound, err, "nothing to build from")
+		return nil, fail.Wrap(ErrNotFound, err, "there is nothing to build from").
+			Hint("name a directory with a Containerfile, or a Containerfile; a first one comes from: tbx host export-containerfile")
 	}
 	if !h.cfg.Superuser && !dryRun {
 		return nil, fail.New(ErrPermission, "to build a host system from %s is for root itself", src).Hint("sudo tbx host build %s", src)
@@ -54,7 +53,23 @@ func (h *Host) Build(ctx context.Context, src string, dryRun bool) (*Result, err
 	return h.apply(ctx, p, s)
 }
 
-var buildStep = regexp.MustCompile(`^STEP (\d+)/(\d+):`)
+// FindContainerfile returns the Containerfile that src is or holds, and the
+// directory that its COPY lines mean; an empty file when there is none.
+func FindContainerfile(src string) (file, dir string) {
+	fi, err := os.Stat(src)
+	if err != nil {
+		return "", ""
+	}
+	if fi.Mode().IsRegular() {
+		return src, filepath.Dir(src)
+	}
+	for _, name := range []string{"Containerfile", "Dockerfile"} {
+		if fi, err := os.Stat(filepath.Join(src, name)); err == nil && fi.Mode().IsRegular() {
+			return filepath.Join(src, name), src
+		}
+	}
+	return "", ""
+}
 
 // ContainerBuild returns the steps that make LocalImage from src, and lint it
 // where the image has bootc.
@@ -63,25 +78,35 @@ func ContainerBuild(t *Tools, src string) ([]Step, error) {
 	if err != nil {
 		return nil, err
 	}
-	file, dir := src, filepath.Dir(src)
-	if fi, err := os.Stat(src); err == nil && fi.IsDir() {
-		dir, file = src, filepath.Join(src, "Containerfile")
-		if _, err := os.Stat(file); err != nil {
-			return nil, fail.Wrap(fail.NotFound, err, "there is no Containerfile in %s", src).Hint("start from the running system: tbx host export-containerfile > Containerfile")
-		}
-	}
-	progress := func(line string) (Progress, bool) {
-		m := buildStep.FindStringSubmatch(line)
-		if m == nil {
-			return Progress{}, false
-		}
-		done, err1 := strconv.ParseInt(m[1], 10, 32)
-		total, err2 := strconv.ParseInt(m[2], 10, 32)
-		return Progress{Task: "build", Done: done, Total: total}, err1 == nil && err2 == nil
+	file, dir := FindContainerfile(src)
+	if file == "" {
+		return nil, fail.New(ErrNotFound, "there is no Containerfile in %s", src).Hint("start from the running system: tbx host export-containerfile > Containerfile")
 	}
 	lint := "if command -v bootc >/dev/null; then exec bootc container lint; fi"
 	return []Step{
-		{Argv: []string{podman, "build", "--tag", LocalImage, "--file", file, dir}, Effect: "build the image " + LocalImage + " from " + file, Read: progress},
-		{Argv: []string{podman, "run", "--rm", "--network=none", "--pull=never", LocalImage, "sh", "-c", lint}, Effect: "look for mistakes in it, where it has bootc"},
+		{
+			Argv: []string{podman, "build", "--tag", LocalImage, "--file", file, dir}, Effect: "build the image " + LocalImage + " from " + file,
+			Show: true, Explain: explainBuild,
+		}, {
+			Argv: []string{podman, "run", "--rm", "--network=none", "--pull=never", LocalImage, "sh", "-c", lint}, Effect: "look for mistakes in it, where it has bootc",
+			Show: true, Explain: explainLint,
+		},
 	}, nil
+}
+
+func explainBuild(te *ToolError) error {
+	return Explain("the build", []Rule{
+		NewRule(`(?i)manifest unknown|name unknown|repository .* not found|requested access to the resource is denied`, ErrNotFound,
+			"its registry does not have the image of a FROM line", "check its name and tag; the host is unchanged"),
+		NewRule(`while running runtime: exit status (\d+)`, ErrBackend,
+			"a command of the Containerfile ended with code %s", "correct it, and build again; the host is unchanged"),
+	}, te)
+}
+
+func explainLint(te *ToolError) error {
+	if te.Code == 0 {
+		return nil
+	}
+	return fail.Wrap(ErrBackend, te, "the image was built, and bootc found mistakes in it").
+		Hint("correct what it said, and build again; the host is unchanged")
 }

@@ -61,12 +61,16 @@ func (h *Host) Doctor(ctx context.Context, openErr error) ([]Finding, error) {
 	for _, w := range s.Warnings {
 		add("updater", "warning", w, "")
 	}
+	boot, sysroot := filepath.Join(h.cfg.Root, "boot"), filepath.Join(h.cfg.Root, "sysroot")
+	if h.cfg.Sysroot != "" {
+		boot, sysroot = filepath.Join(h.cfg.Sysroot, "boot"), h.cfg.Sysroot
+	}
 	for _, d := range []struct {
 		path string
 		need uint64 // bytes: two kernels with initramfs; what a small update takes
-	}{{"boot", 200 << 20}, {"sysroot", 2 << 30}} {
+	}{{boot, 200 << 20}, {sysroot, 2 << 30}} {
 		var fs unix.Statfs_t
-		path := filepath.Join(h.cfg.Root, d.path)
+		path := d.path
 		if unix.Statfs(path, &fs) != nil {
 			continue
 		}

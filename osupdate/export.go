@@ -1,39 +1,45 @@
 package osupdate
 
 import (
+	"context"
+	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 
+	"github.com/tbx-project/tbx/internal/atomicfile"
 	"github.com/tbx-project/tbx/internal/fail"
 )
 
 // Containerfile writes what the client changed on the running system, its
 // layered packages, overrides and kernel arguments, as a Containerfile: the way
-// from a layered host to an image of one's own.
+// from a layered host to an image of one's own. It has no here-documents, which
+// podman before 5 cannot read.
 func Containerfile(s *State) (string, error) {
 	d := s.Current()
 	if d == nil {
-		return "", fail.New(ErrNotFound, "there is no system to export")
+		return "", fail.New(ErrNotFound, "there is no system to export").Hint("see what is there: tbx host status")
 	}
 	var b strings.Builder
 	fmt.Fprintf(&b, "# What the host of this machine is, as an image: tbx host build DIRECTORY\n")
 	if d.Image != nil {
-		fmt.Fprintf(&b, "FROM %s\n", d.Image.Reference)
+		fmt.Fprintf(&b, "FROM %s\n", oneLine(d.Image.Reference))
 	} else {
 		fmt.Fprintf(&b, "# The host follows the OSTree ref %s; put the image of the same system here.\nFROM quay.io/fedora/fedora-bootc:latest\n", oneLine(d.Tracks))
 	}
 	if c := d.Changes; c != nil {
 		if add := sorted(c.Layered, c.Inactive); len(add) > 0 {
-			fmt.Fprintf(&b, "RUN dnf -y install %s && dnf clean all\n", strings.Join(add, " "))
+			fmt.Fprintf(&b, "%s%s%s\n", installStart, strings.Join(add, " "), installEnd)
 		}
-		if len(c.Removed) > 0 {
-			fmt.Fprintf(&b, "RUN dnf -y remove %s && dnf clean all\n", strings.Join(sorted(c.Removed), " "))
+		if remove := sorted(c.Removed); len(remove) > 0 {
+			fmt.Fprintf(&b, "RUN dnf -y remove %s%s\n", strings.Join(remove, " "), installEnd)
 		}
-		if len(c.Replaced) > 0 {
-			fmt.Fprintf(&b, "RUN dnf -y upgrade %s && dnf clean all\n", strings.Join(sorted(c.Replaced), " "))
+		if replace := sorted(c.Replaced); len(replace) > 0 {
+			fmt.Fprintf(&b, "# Replaced in the base; a repository of the image must have them, or they must be copied in.\nRUN dnf -y upgrade %s%s\n", strings.Join(replace, " "), installEnd)
 		}
-		for _, l := range sorted(c.Local) {
+		for _, l := range slices.Sorted(slices.Values(c.Local)) {
 			fmt.Fprintf(&b, "# Installed from a local file, which must be copied in: %s\n", oneLine(l))
 		}
 		if c.Initramfs {
@@ -45,16 +51,103 @@ func Containerfile(s *State) (string, error) {
 		for i, k := range own {
 			quoted[i] = fmt.Sprintf("%q", k)
 		}
-		fmt.Fprintf(&b, "RUN mkdir -p /usr/lib/bootc/kargs.d && cat > /usr/lib/bootc/kargs.d/50-tbx.toml <<'EOF'\nkargs = [%s]\nEOF\n", strings.Join(quoted, ", "))
+		toml := strings.ReplaceAll("kargs = ["+strings.Join(quoted, ", ")+"]", "'", `'\''`)
+		fmt.Fprintf(&b, "RUN mkdir -p /usr/lib/bootc/kargs.d && printf '%%s\\n' '%s' > /usr/lib/bootc/kargs.d/50-tbx.toml\n", toml)
 	}
 	return b.String(), nil
 }
 
+const (
+	installStart = "RUN dnf -y install "
+	installEnd   = " && dnf clean all"
+)
+
+// FromImage says whether the running system was made from an image, so that it
+// can be changed by building another one.
+func (h *Host) FromImage(ctx context.Context) bool {
+	if _, ok := h.be.(Builder); !ok {
+		return false
+	}
+	st, err := h.Status(ctx) // root's, where bootc shows nothing to others
+	return err == nil && st.State.Current() != nil && st.State.Current().Image != nil
+}
+
+// AddToContainerfile has the Containerfile in file install packages, and returns
+// those that it did not. A file that is not there is begun as what the host is.
+func (h *Host) AddToContainerfile(ctx context.Context, file string, packages []string) (added []string, err error) {
+	if !h.FromImage(ctx) {
+		return nil, fail.New(ErrUnsupported, "the running system was not made from an image").
+			Hint("install them in a toolbox: tbx enter")
+	}
+	data, err := os.ReadFile(file)
+	if errors.Is(err, os.ErrNotExist) {
+		st, err := h.Status(ctx)
+		if err != nil {
+			return nil, err
+		}
+		text, err := Containerfile(st.State)
+		if err != nil {
+			return nil, err
+		}
+		data = []byte(text)
+	} else if err != nil {
+		return nil, fail.Wrap(ErrPermission, err, "the Containerfile cannot be read").Hint("see who owns %s", file)
+	}
+	var has []string
+	for line := range strings.Lines(string(data)) {
+		if list, ok := strings.CutPrefix(strings.TrimSpace(line), installStart); ok {
+			has = append(has, strings.Fields(strings.TrimSuffix(list, installEnd))...)
+		}
+	}
+	for _, p := range sorted(packages) {
+		if !slices.Contains(has, p) {
+			added = append(added, p)
+		}
+	}
+	if len(added) == 0 {
+		return nil, nil
+	}
+	if len(data) > 0 && data[len(data)-1] != '\n' {
+		data = append(data, '\n')
+	}
+	data = fmt.Appendf(data, "%s%s%s\n", installStart, strings.Join(added, " "), installEnd)
+	err = os.MkdirAll(filepath.Dir(file), 0o755)
+	if err == nil {
+		err = atomicfile.Write(file, data, 0o644)
+	}
+	if err != nil {
+		return nil, fail.Wrap(ErrPermission, err, "the Containerfile cannot be written").Hint("see who owns %s", filepath.Dir(file))
+	}
+	return added, nil
+}
+
+// runningKargs are the kernel arguments of the running system, as an administrator
+// would have given them.
+func runningKargs(root string) []string {
+	return slices.DeleteFunc(splitCmdline(probe{root}.read("proc/cmdline")), func(k string) bool {
+		name, _, _ := strings.Cut(k, "=")
+		return slices.Contains([]string{"BOOT_IMAGE", "ostree", "composefs", "initrd"}, name)
+	})
+}
+
+// splitCmdline splits at white space outside of double quotes, as the kernel does.
+func splitCmdline(line string) []string {
+	inside := false
+	return strings.FieldsFunc(line, func(r rune) bool {
+		if r == '"' {
+			inside = !inside
+		}
+		return !inside && (r == ' ' || r == '\n' || r == '\t')
+	})
+}
+
 // ownKargs leaves out what names this machine's disks.
 func ownKargs(kargs []string) []string {
+	disks := []string{"root", "rootflags", "rootfstype", "rw", "ro", "resume", "resume_offset", "boot", "BOOT_IMAGE", "ostree", "composefs", "initrd",
+		"rd.luks.uuid", "rd.luks.name", "rd.luks.options", "luks.uuid", "rd.lvm.lv", "rd.lvm.vg", "rd.md.uuid", "systemd.machine_id"}
 	return slices.DeleteFunc(slices.Clone(kargs), func(k string) bool {
 		name, _, _ := strings.Cut(k, "=")
-		return slices.Contains([]string{"root", "rootflags", "rw", "ro", "resume", "boot", "BOOT_IMAGE", "ostree", "composefs", "rd.luks.uuid", "rd.lvm.lv", "rd.md.uuid"}, name)
+		return slices.Contains(disks, name) || strings.ContainsFunc(k, func(r rune) bool { return r < ' ' })
 	})
 }
 

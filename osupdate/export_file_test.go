@@ -9,8 +9,8 @@ import (
 
 func TestContainerfile(t *testing.T) {
 	s := (&osupdate.State{Deployments: []osupdate.Deployment{{
-		ID: "a", Booted: true, Image: &osupdate.Image{Reference: "quay.io/a/b:1"}, Kargs: []string{"root=UUID=1", "rw", "quiet", "console=ttyS0"},
-		Changes: &osupdate.Changes{Layered: []string{"zsh", "vim"}, Inactive: []string{"bash"}, Removed: []string{"firefox", "x;reboot", "-y"}, Local: []string{"tool-1-1.x86_64", "x\nRUN evil"}, Initramfs: true},
+		ID: "a", Booted: true, Image: &osupdate.Image{Reference: "quay.io/a/b:1"}, Kargs: []string{"root=UUID=1", "rw", "quiet", "console=ttyS0", `dyndbg="file it's.c +p"`},
+		Changes: &osupdate.Changes{Layered: []string{"zsh", "vim"}, Inactive: []string{"bash"}, Removed: []string{"firefox", "x;reboot", "-y"}, Local: []string{"tool-1-1.x86_64", "x\nRUN evil"}, Replaced: []string{"kernel"}, Initramfs: true},
 	}}}).Arrange()
 	got, err := osupdate.Containerfile(s)
 	if err != nil {
@@ -20,11 +20,12 @@ func TestContainerfile(t *testing.T) {
 FROM quay.io/a/b:1
 RUN dnf -y install bash vim zsh && dnf clean all
 RUN dnf -y remove firefox && dnf clean all
+# Replaced in the base; a repository of the image must have them, or they must be copied in.
+RUN dnf -y upgrade kernel && dnf clean all
 # Installed from a local file, which must be copied in: tool-1-1.x86_64
+# Installed from a local file, which must be copied in: xRUN evil
 RUN kver=$(ls /usr/lib/modules) && dracut --force --no-hostonly /usr/lib/modules/$kver/initramfs.img $kver
-RUN mkdir -p /usr/lib/bootc/kargs.d && cat > /usr/lib/bootc/kargs.d/50-tbx.toml <<'EOF'
-kargs = ["quiet", "console=ttyS0"]
-EOF
+RUN mkdir -p /usr/lib/bootc/kargs.d && printf '%s\n' 'kargs = ["quiet", "console=ttyS0", "dyndbg=\"file it'\''s.c +p\""]' > /usr/lib/bootc/kargs.d/50-tbx.toml
 `
 	if got != want {
 		t.Errorf("%s", got)

@@ -28,6 +28,7 @@ type Config struct {
 	User       int           // on whose behalf, for the history
 	Elevate    Elevator      // runs an order as root; nil: never
 	Progress   func(Progress)
+	Output     func(line string)  // what a build says, as it comes; may be nil
 	Trace      func(event string) // what happens, for --debug; may be nil
 	NewBackend func(Detection, Config) (Backend, error)
 }
@@ -143,6 +144,9 @@ func (h *Host) Status(ctx context.Context) (*Status, error) {
 	if h.det.Booted {
 		st.Unbooted = unbooted(entries, bootID(h.cfg.Root), s.Booted())
 	}
+	if b := s.Booted(); b != nil && b.Kargs == nil && h.det.Booted {
+		b.Kargs = runningKargs(h.cfg.Root)
+	}
 	p := probe{h.cfg.Root}
 	if stamp := strings.TrimSpace(p.read("boot/ostree/finalize-failure.stamp")); stamp != "" {
 		s.Warnings = append(s.Warnings, "the last shutdown could not finish the update: "+stamp)
@@ -164,6 +168,11 @@ func (h *Host) state(ctx context.Context) (*State, error) {
 		}
 		h.det, h.be = d, be
 		s, err = be.State(ctx)
+	}
+	if err == nil {
+		if wrong := s.Sound(); wrong != nil {
+			return nil, fail.Wrap(ErrBadOutput, wrong, "%s shows what no host can be", h.be.Kind()).Hint("see what it was asked with --verbose, and ask it yourself")
+		}
 	}
 	return s, h.explain(err)
 }
@@ -259,7 +268,8 @@ func (h *Host) rolledBack(s *State) bool {
 // rebootPlan asks logind, which asks polkit and honours inhibitors, systemctl(1).
 func (h *Host) rebootPlan() (*Plan, error) {
 	if h.cfg.Sysroot != "" {
-		return nil, fail.New(ErrUnsupported, "%s is not the running system: there is nothing to reboot", h.cfg.Sysroot)
+		return nil, fail.New(ErrUnsupported, "%s is not the running system: there is nothing to reboot", h.cfg.Sysroot).
+			Hint("leave --sysroot out to restart this machine")
 	}
 	systemctl, err := h.cfg.Tools.Path("systemctl")
 	if err != nil {
@@ -361,8 +371,14 @@ func (h *Host) idle(ctx context.Context, verb Verb) (*State, error) {
 }
 
 func (h *Host) carryOut(ctx context.Context, p *Plan, before *State) (*Result, error) {
+	scratch, err := h.scratch(p)
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(scratch)
 	for i, step := range p.Steps {
 		h.trace("step %d of %d: %s", i+1, len(p.Steps), strings.Join(step.Argv, " "))
+		step.Argv = replaceAll(step.Argv, ScratchDir, scratch)
 		if err := h.step(ctx, step); err != nil {
 			return nil, err
 		}
@@ -388,6 +404,24 @@ func (h *Host) carryOut(ctx context.Context, p *Plan, before *State) (*Result, e
 	return res, nil
 }
 
+// scratch makes the directory of p's steps, on the disk of the history, where
+// there is room for a file system; empty when no step wants one. What a killed
+// tbx left there is removed first: whoever calls holds the lock.
+func (h *Host) scratch(p *Plan) (string, error) {
+	wants := func(a string) bool { return strings.Contains(a, ScratchDir) }
+	if !slices.ContainsFunc(p.Steps, func(s Step) bool { return slices.ContainsFunc(s.Argv, wants) }) {
+		return "", nil
+	}
+	dir := filepath.Join(h.cfg.StateDir, "scratch")
+	if err := os.RemoveAll(dir); err != nil {
+		return "", err
+	}
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		return "", err
+	}
+	return dir, os.MkdirAll(filepath.Join(dir, "frame/usr"), 0o755)
+}
+
 func sameNext(a, b *State) bool {
 	x, y := a.Next(), b.Next()
 	return x == nil && y == nil || x != nil && y != nil && x.Same(y) && slices.Equal(x.Kargs, y.Kargs)
@@ -410,12 +444,18 @@ func (h *Host) step(ctx context.Context, s Step) error {
 		argv = replaceAll(argv, OriginFile, path)
 	}
 	call := Call{Argv: argv, Waiting: waitsForLock, ProgressFD: s.ProgressFD}
-	if s.Read != nil && h.cfg.Progress != nil {
-		call.Lines = func(line string) {
+	call.Lines = func(line string) {
+		if s.Read != nil && h.cfg.Progress != nil {
 			if p, ok := s.Read(line); ok {
 				h.cfg.Progress(p)
 			}
 		}
+		if s.Show && h.cfg.Output != nil {
+			h.cfg.Output(line)
+		}
+	}
+	if s.Show {
+		call.ErrLines = h.cfg.Output
 	}
 	stdout, stderr, err := h.cfg.Tools.Run(ctx, call)
 	var te *ToolError
@@ -426,6 +466,9 @@ func (h *Host) step(ctx context.Context, s Step) error {
 		return nil
 	case ProblemOf(err) != nil || te == nil:
 		return err
+	}
+	if s.Explain != nil {
+		return s.Explain(te)
 	}
 	return h.be.Explain(te)
 }

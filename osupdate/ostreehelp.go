@@ -7,6 +7,14 @@ import (
 	"strings"
 )
 
+// PinnedAlready says that d needs no pinning or unpinning.
+func PinnedAlready(d *Deployment) string {
+	if d.Pinned {
+		return d.Name() + " is pinned already"
+	}
+	return d.Name() + " is not pinned"
+}
+
 // OSTreePin is the step that pins a deployment of the running OSTree host; the
 // updaters built on ostree have no verb of their own.
 func OSTreePin(t *Tools, d *Deployment, pin bool) (Step, error) {

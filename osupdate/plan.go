@@ -16,13 +16,19 @@ type Step struct {
 	// ProgressFD asks for a pipe whose number replaces ProgressFile in Argv; its
 	// lines go to Read.
 	ProgressFD bool `json:"-"`
+	Show       bool `json:"-"` // its output is for the user, as it comes
+	// Explain is for a step that is not of the updater: Backend.Explain otherwise.
+	Explain func(*ToolError) error `json:"-"`
 }
 
-// OriginFile and ProgressFile stand in a step's arguments for a name that is
-// known only when it runs.
+// OriginFile, ProgressFile and ScratchDir stand in a step's arguments for a name
+// that is known only when it runs. ScratchDir is a directory that all steps of
+// the plan share and that is gone afterwards; in it is "frame", a
+// directory with nothing but an empty "usr".
 const (
 	OriginFile   = "{origin}"
 	ProgressFile = "{progress}"
+	ScratchDir   = "{scratch}"
 )
 
 // LineFunc reads one line of output; ok is false when it tells no progress.

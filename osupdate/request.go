@@ -116,7 +116,7 @@ func (r Request) Validate() error {
 	case Initramfs:
 		used["target"], used["kargs"] = true, true
 		if r.Target != "enable" && r.Target != "disable" {
-			return bad("choice of enable or disable", r.Target)
+			return fail.New(fail.Usage, "%s: %q is neither enable nor disable", r.Verb, r.Target)
 		}
 	case Cleanup:
 		used["parts"] = true

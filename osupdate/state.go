@@ -2,6 +2,7 @@ package osupdate
 
 import (
 	"cmp"
+	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -83,6 +84,11 @@ type Changes struct {
 	Live      bool     `json:"live,omitempty"`      // changed while running
 }
 
+// Any says whether the client put anything on top that a reset would take off.
+func (c *Changes) Any() bool {
+	return c != nil && (len(c.Layered)+len(c.Inactive)+len(c.Local)+len(c.Removed)+len(c.Replaced) > 0 || c.Initramfs)
+}
+
 // Holder is whoever works on the host now.
 type Holder struct {
 	What  string    `json:"what"`            // the transaction or the lock
@@ -143,6 +149,24 @@ func (s *State) Arrange() *State {
 		s.Tracked = s.Deployments[max(booted, 0)].Tracks
 	}
 	return s
+}
+
+// Sound says why s cannot be the state of a host, or nil: every system has a name
+// of its own, and at most one of them runs.
+func (s *State) Sound() error {
+	names, booted := map[string]bool{}, ""
+	for _, d := range s.Deployments {
+		switch {
+		case d.ID == "" || names[d.ID]:
+			return fmt.Errorf("two systems, or none, are called %q", d.ID)
+		case d.Booted && booted != "":
+			return fmt.Errorf("both %s and %s run", booted, d.ID)
+		case d.Booted:
+			booted = d.ID
+		}
+		names[d.ID] = true
+	}
+	return nil
 }
 
 // Name is how a person would call d.

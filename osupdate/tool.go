@@ -54,6 +54,7 @@ func (t *Tools) Path(name string) (string, error) {
 type Call struct {
 	Argv       []string       // Argv[0] absolute
 	Lines      func(string)   // each line of stdout and of the progress pipe, as it comes; may be nil
+	ErrLines   func(string)   // each line of stderr, as it comes; may be nil
 	Waiting    *regexp.Regexp // output that means "I wait for a lock" and is no sign of life; may be nil
 	ProgressFD bool           // see Step
 	Env        []string       // besides the Tools'
@@ -68,6 +69,7 @@ const (
 var (
 	errIdle   = errors.New("no sign of life")
 	errLocked = errors.New("waits for a lock")
+	errFlood  = errors.New("does not stop talking")
 )
 
 // Run starts a program and returns its stdout and stderr. A code other than 0 is a
@@ -81,7 +83,7 @@ func (t *Tools) Run(ctx context.Context, c Call) (stdout, stderr []byte, err err
 
 	argv := c.Argv
 	out := &sink{limit: keepOutput, line: c.Lines, watch: watch}
-	errs := &sink{limit: keepTail, tail: true, watch: watch}
+	errs := &sink{limit: keepTail, tail: true, line: c.ErrLines, watch: watch}
 	pipe := io.Closer(nil)
 	var extra []*os.File
 	var pumped sync.WaitGroup
@@ -115,6 +117,7 @@ func (t *Tools) Run(ctx context.Context, c Call) (stdout, stderr []byte, err err
 		err = cmd.Wait()
 	}
 	out.flush()
+	errs.flush()
 	code := cmd.ProcessState.ExitCode()
 	if t.Log != nil {
 		t.Log(argv, code, time.Since(start))
@@ -124,14 +127,15 @@ func (t *Tools) Run(ctx context.Context, c Call) (stdout, stderr []byte, err err
 	switch cause := context.Cause(ctx); {
 	case errors.Is(cause, errIdle):
 		return stdout, stderr, fail.Wrap(ErrTimeout, te, "%s gave no sign of life for %s and was ended", argv[0], t.Idle).
-			Hint("the running and the next system are unchanged; try again, or allow more time in the configuration")
+			Hint("the running and the next system are unchanged; check the network and the disk, and try again")
 	case errors.Is(cause, errLocked):
 		return stdout, stderr, fail.Wrap(ErrBusy, te, "%s waited %s for another program that works on this host", argv[0], t.Patient).
 			Hint("try again when it is done: tbx host status shows it")
+	case errors.Is(cause, errFlood):
+		return nil, stderr, fail.Wrap(ErrBadOutput, te, "%s wrote more than %d MiB and was ended", argv[0], keepOutput>>20).
+			Hint("see the start of its stderr with --verbose; a newer tbx may know this version")
 	case cause != nil:
 		return stdout, stderr, fail.Wrap(fail.Canceled, cause, "%s was ended before it was done", argv[0])
-	case out.over:
-		return nil, stderr, fail.Wrap(ErrBadOutput, te, "%s wrote more than %d MiB", argv[0], keepOutput>>20)
 	case cmd.ProcessState == nil:
 		return nil, nil, fail.Wrap(ErrBackend, err, "start %s", argv[0])
 	case err != nil:
@@ -240,7 +244,6 @@ type sink struct {
 	buf   bytes.Buffer
 	limit int
 	tail  bool // keep the end instead of the start
-	over  bool
 	line  func(string)
 	part  []byte
 	watch *watchdog
@@ -253,8 +256,8 @@ func (s *sink) Write(p []byte) (int, error) {
 		if s.tail {
 			s.buf.Next(s.buf.Len() - s.limit)
 		} else {
-			s.over = true
 			s.buf.Reset()
+			s.watch.cancel(errFlood) // it would show signs of life for ever
 		}
 	}
 	if s.line != nil {

@@ -11,6 +11,7 @@ import (
 	"os"
 	"reflect"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/BurntSushi/toml"
@@ -26,6 +27,7 @@ type Config struct {
 	Terminal    Terminal    `toml:"terminal"`
 	Environment Environment `toml:"environment"`
 	Images      Images      `toml:"images"`
+	Host        Host        `toml:"host"`
 }
 
 // General holds what Toolbx's [general] does, and which toolbox is meant by
@@ -60,12 +62,21 @@ type Images struct {
 	StallSeconds     int  `toml:"stall_seconds"`     // how long a registry may send nothing before a pull is given up
 }
 
+// Host configures `tbx host`.
+type Host struct {
+	Elevate string `toml:"elevate"` // how it becomes root: one of Elevations
+}
+
+// Elevations are the ways to become root, see package asroot.
+func Elevations() []string { return []string{"auto", "pkexec", "run0", "sudo", "none"} }
+
 // Default returns the configuration without any file.
 func Default() Config {
 	return Config{
 		Prompt:   Prompt{Enabled: true, Format: "⬢ %s "},
 		Terminal: Terminal{Announce: true, Title: true},
 		Images:   Images{StallSeconds: 90},
+		Host:     Host{Elevate: "auto"},
 	}
 }
 
@@ -91,6 +102,9 @@ func Load(files ...string) (Config, error) {
 	}
 	if c.Images.StallSeconds < 1 {
 		return c, fail.New(fail.Usage, "[images] stall_seconds %d: it must be at least 1", c.Images.StallSeconds)
+	}
+	if !slices.Contains(Elevations(), c.Host.Elevate) {
+		return c, fail.New(fail.Usage, "[host] elevate %q: it must be one of %s", c.Host.Elevate, strings.Join(Elevations(), ", "))
 	}
 	return c, nil
 }

@@ -41,7 +41,7 @@ func TestSuite(t *testing.T) {
 			{In: "a", Args: "upgrade", To: "b", Maybe: true},
 			{In: "b", Args: "rollback", To: "a", Maybe: true}, {In: "a", Args: "rollback", To: "b", Maybe: true},
 		}})
-		return &osupdatetest.Fixture{Config: config(t, t.TempDir(), tool), Snapshot: func() string { return tool.State(t) }, NoBack: true}
+		return &osupdatetest.Fixture{Config: config(t, t.TempDir(), tool), Snapshot: func() string { return tool.State(t) }, NoBack: true, Reader: "abroot", Mutator: "abroot", Upgrades: "upgrade"}
 	})
 }
 
@@ -107,4 +107,14 @@ func TestLock(t *testing.T) {
 			t.Errorf("process %d: %v", pid, err)
 		}
 	}
+}
+
+func FuzzState(f *testing.F) {
+	f.Add([]byte(osupdatetest.Read(f, "testdata/clean.json")))
+	f.Add([]byte(osupdatetest.Read(f, "testdata/upgraded.json")))
+	f.Fuzz(func(t *testing.T, in []byte) {
+		if s, err := abroot.Parse(in); err == nil {
+			osupdatetest.Use(t, s)
+		}
+	})
 }

@@ -326,7 +326,7 @@ func (b *Backend) pin(s *osupdate.State, r osupdate.Request, p *osupdate.Plan) e
 	}
 	p.NeedsBoot = false
 	if d.Pinned == (r.Verb == osupdate.Pin) {
-		p.Unchanged = d.Name() + " is so already"
+		p.Unchanged = osupdate.PinnedAlready(d)
 		return nil
 	}
 	if d.Staged {
@@ -400,20 +400,4 @@ func rules() []osupdate.Rule {
 		osupdate.NewRule(`(?i)this command requires running in an active host|container.*not supported|status: null`, osupdate.ErrNotImage,
 			"bootc says that this is no bootc host", "see what tbx found: tbx host status --verbose"),
 	}
-}
-
-// BuildPlan builds the owner's own image and switches to it.
-func (b *Backend) BuildPlan(ctx context.Context, s *osupdate.State, src string) (*osupdate.Plan, error) {
-	steps, err := osupdate.ContainerBuild(b.tools, src)
-	if err != nil {
-		return nil, err
-	}
-	p := &osupdate.Plan{Request: osupdate.Request{Verb: osupdate.Switch, Target: osupdate.LocalImage}, Steps: steps, NeedsRoot: true, NeedsBoot: true, Reversible: true, Network: true}
-	if n := s.Next(); n != nil && n.Image != nil && n.Image.Reference == osupdate.LocalImage {
-		b.step(p, "boot the new "+osupdate.LocalImage+" next", b.bootc, "upgrade")
-		return p, nil
-	}
-	b.switchTo(s, p.Request, p)
-	p.Network = true
-	return p, nil
 }

@@ -66,6 +66,7 @@ func suite(composefs bool) func(t *testing.T) *osupdatetest.Fixture {
 		return &osupdatetest.Fixture{
 			Config:   config(t, tool, bootc.Options{Root: true, Composefs: composefs}),
 			Snapshot: func() string { return strings.Replace(tool.State(t), "cached", "clean", 1) }, Reboot: func() { tool.SetState(t, "rebooted") },
+			Reader: "bootc", Mutator: "bootc", Upgrades: "'upgrade --progress'*",
 		}
 	}
 }
@@ -250,10 +251,7 @@ func FuzzStatus(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, in []byte) {
 		if s, err := bootc.Parse(in); err == nil {
-			s.Hash()
-			if _, err := s.Back(""); err == nil && len(s.Deployments) == 0 {
-				t.Error("a way back without deployments")
-			}
+			osupdatetest.Use(t, s)
 		}
 		bootc.ReadProgress(string(in))
 	})

@@ -77,3 +77,12 @@ func TestNixOS(t *testing.T) {
 	}
 	osupdatetest.Golden(t, "testdata/nixos.golden", st.State)
 }
+
+func FuzzState(f *testing.F) {
+	f.Add([]byte(osupdatetest.Read(f, "testdata/rauc.json")))
+	f.Fuzz(func(t *testing.T, in []byte) {
+		if s, err := observe.ParseSlots(in); err == nil {
+			osupdatetest.Use(t, s)
+		}
+	})
+}

@@ -160,7 +160,40 @@ func TestKillTbxAtEveryStep(t *testing.T) {
 	}
 }
 
-// dieAt upgrades the lab in dir and kills itself at a point.
+// TestKillTbxWhileBuilding kills tbx at each point of a build. The old or the new
+// tree boots, whole, the host follows one that boots, and the next build arrives.
+func TestKillTbxWhileBuilding(t *testing.T) {
+	if dir := os.Getenv("TBX_TEST_DIE_IN"); dir != "" {
+		dieAt(t, dir, os.Getenv("TBX_TEST_DIE_AT"))
+	}
+	l := newLab(t)
+	hello := map[string]bool{"hello 1": true}
+	for n, point := range []string{"begun", "step 1 of", "step 1 done", "step 2 of", "step 2 done", "step 3 of", "step 3 done", "verified"} {
+		text := fmt.Sprintf("mine %d", n)
+		hello[text] = true
+		l.write("tree/usr/bin/hello", text)
+		cmd := exec.Command(os.Args[0], "-test.run=^TestKillTbxWhileBuilding$")
+		cmd.Env = append(os.Environ(), "TBX_TEST_DIE_IN="+l.dir, "TBX_TEST_DIE_AT="+point, "TBX_TEST_BUILD=1")
+		out, err := cmd.CombinedOutput()
+		ws, ok := cmd.ProcessState.Sys().(syscall.WaitStatus)
+		if err == nil || !ok || ws.Signal() != syscall.SIGKILL {
+			t.Fatalf("%s: it lived: %v\n%s", point, err, out)
+		}
+		l.bootsWhole(hello)
+		if ref := l.state().Tracked; ref == "tbx/local" && n > 0 {
+			if _, err := l.host().Do(t.Context(), osupdate.Request{Verb: osupdate.Upgrade}, false); err != nil && !errors.Is(err, osupdate.ErrDowngrade) {
+				t.Errorf("%s: the host cannot follow %s: %v", point, ref, err)
+			}
+			l.bootsWhole(hello)
+		}
+		if _, err := l.host().Build(t.Context(), l.dir+"/tree", false); err != nil {
+			t.Fatalf("%s: the next build: %v\n%s", point, err, said(err))
+		}
+		l.bootsWhole(map[string]bool{text: true})
+	}
+}
+
+// dieAt upgrades the lab in dir, or builds for it, and kills itself at a point.
 func dieAt(t *testing.T, dir, point string) {
 	l := openLab(t, dir)
 	l.cfg.Trace = func(event string) {
@@ -171,6 +204,11 @@ func dieAt(t *testing.T, dir, point string) {
 			select {}
 		}
 	}
-	_, err := l.host().Do(t.Context(), osupdate.Request{Verb: osupdate.Upgrade}, false)
+	var err error
+	if os.Getenv("TBX_TEST_BUILD") != "" {
+		_, err = l.host().Build(t.Context(), dir+"/tree", false)
+	} else {
+		_, err = l.host().Do(t.Context(), osupdate.Request{Verb: osupdate.Upgrade}, false)
+	}
 	t.Fatalf("never came to %q: %v", point, err)
 }

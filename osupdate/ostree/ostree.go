@@ -101,6 +101,9 @@ func (b *Backend) State(ctx context.Context) (*osupdate.State, error) {
 	if err != nil && !stopped {
 		return nil, err
 	}
+	if len(bytes.TrimSpace(out)) == 0 && !stopped {
+		return nil, osupdate.BadOutput(argv, append(stderr, out...), errors.New("it said nothing"))
+	}
 	list, err := parse(out)
 	if err != nil {
 		return nil, osupdate.BadOutput(argv, out, err)
@@ -180,7 +183,7 @@ func (b *Backend) Check(ctx context.Context, s *osupdate.State) (*osupdate.Updat
 
 func (b *Backend) tracked(s *osupdate.State) (cur *osupdate.Deployment, remote, ref string, err error) {
 	if cur = s.Current(); cur == nil {
-		return nil, "", "", fail.New(osupdate.ErrNotFound, "%s has no deployment", b.sysroot)
+		return nil, "", "", fail.New(osupdate.ErrNotFound, "%s has no deployment", b.sysroot).Hint("deploy one first: ostree admin deploy")
 	}
 	ref = cur.Tracks
 	switch {
@@ -340,6 +343,12 @@ func rules() []osupdate.Rule {
 			"the remote has no ref %s", "list what it has: ostree remote refs REMOTE"),
 		osupdate.NewRule(`Remote "?([^"\s]+)"? not found`, osupdate.ErrNotFound,
 			"there is no remote %s", "list them: ostree remote list"),
+		osupdate.NewRule(`(?i)Failed to find kernel|No kernel found|kernel .*not found in tree`, osupdate.ErrNotFound,
+			"the tree has no kernel to boot", "put one into it: usr/lib/modules/VERSION/vmlinuz"),
+		osupdate.NewRule(`(?m)loading sysroot: .*opendir|^error: opendir\(`, osupdate.ErrNotFound,
+			"there is no OSTree sysroot", "name a directory that has ostree/repo in it; make one with: ostree admin init-fs DIR"),
+		osupdate.NewRule(`No previous deployment for OS '([^']*)'`, osupdate.ErrNotFound,
+			"there is no system of the stateroot %s", "see the stateroots in ostree/deploy, and leave --os out where there is one"),
 		osupdate.NewRule(`opening repo: opendir\(`, osupdate.ErrNetwork,
 			"the source of updates is not there", "a file:// remote must be mounted first; the host is unchanged"),
 		osupdate.NewRule(`Not currently booted into an OSTree system`, osupdate.ErrUnsupported,

@@ -79,7 +79,7 @@ func TestErrors(t *testing.T) {
 	}
 	want := map[string]*osupdate.Problem{
 		"Out of range": osupdate.ErrNotFound, "Refspec": osupdate.ErrNotFound, "opening repo": osupdate.ErrNetwork,
-		"Not currently booted": osupdate.ErrUnsupported, "loading sysroot": osupdate.ErrBackend, "Staging deployment": osupdate.ErrUnsupported,
+		"Not currently booted": osupdate.ErrUnsupported, "loading sysroot": osupdate.ErrNotFound, "Staging deployment": osupdate.ErrUnsupported,
 		"Upgrade target": osupdate.ErrDowngrade, "No staged": osupdate.ErrBackend, "Preparing": osupdate.ErrBackend, "Permission denied": osupdate.ErrPermission,
 		"No valid signatures": osupdate.ErrSignature, "Can't verify commit": osupdate.ErrSignature, "Cannot verify": osupdate.ErrBackend,
 		"Deploying tree": osupdate.ErrEtcMerge, "In commits": osupdate.ErrCorrupt, "Unknown option": osupdate.ErrBackend, "Unknown \"admin\"": osupdate.ErrBackend,
@@ -120,7 +120,7 @@ func FuzzText(f *testing.F) {
 	f.Fuzz(func(t *testing.T, in []byte) {
 		list, err := ostree.ParseText(in)
 		if err == nil {
-			(&osupdate.State{Deployments: list}).Arrange().Hash()
+			osupdatetest.Use(t, (&osupdate.State{Deployments: list}).Arrange())
 		}
 		ostree.ParseEntry(string(in))
 		if c := ostree.FindVersion(string(in), "42.1"); c != "" && len(c) != 64 {
@@ -133,7 +133,7 @@ func FuzzJSON(f *testing.F) {
 	f.Add([]byte(osupdatetest.Read(f, "testdata/status-2026.5.json")))
 	f.Fuzz(func(t *testing.T, in []byte) {
 		if list, err := ostree.ParseJSON(in); err == nil {
-			(&osupdate.State{Deployments: list}).Arrange().Hash()
+			osupdatetest.Use(t, (&osupdate.State{Deployments: list}).Arrange())
 		}
 	})
 }

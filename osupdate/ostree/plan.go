@@ -140,7 +140,7 @@ func (b *Backend) pin(s *osupdate.State, r osupdate.Request, p *osupdate.Plan) e
 	want := r.Verb == osupdate.Pin
 	switch {
 	case d.Pinned == want:
-		p.Unchanged = d.Name() + " is so already"
+		p.Unchanged = osupdate.PinnedAlready(d)
 	case d.Staged:
 		return fail.New(osupdate.ErrUnsupported, "%s is staged and cannot be pinned yet", d.Name()).Hint("reboot first: tbx host reboot")
 	case want:
@@ -179,7 +179,7 @@ func (b *Backend) switchTo(ctx context.Context, s *osupdate.State, r osupdate.Re
 func (b *Backend) kargs(s *osupdate.State, r osupdate.Request, p *osupdate.Plan) error {
 	next := s.Next()
 	if next == nil {
-		return fail.New(osupdate.ErrNotFound, "%s has no deployment", b.sysroot)
+		return fail.New(osupdate.ErrNotFound, "%s has no deployment", b.sysroot).Hint("deploy one first: ostree admin deploy")
 	}
 	args, err := b.osArg(s)
 	if err != nil {
@@ -198,7 +198,7 @@ func (b *Backend) kargs(s *osupdate.State, r osupdate.Request, p *osupdate.Plan)
 		}
 	}
 	if !changed {
-		p.Unchanged = "the kernel arguments are so already"
+		p.Unchanged = "the kernel arguments are as asked for already"
 		return nil
 	}
 	origin, err := b.originFor(next)
@@ -244,26 +244,4 @@ func (b *Backend) cleanup(s *osupdate.State, r osupdate.Request, p *osupdate.Pla
 	}
 	b.step(p, "delete what no deployment uses", "cleanup")
 	return nil
-}
-
-// localRef is where trees of the owner's own are kept.
-const localRef = "tbx/local"
-
-// BuildPlan commits a file system tree to the sysroot's own repository and
-// deploys it; the host follows that local ref from then on.
-func (b *Backend) BuildPlan(ctx context.Context, s *osupdate.State, src string) (*osupdate.Plan, error) {
-	args, err := b.osArg(s)
-	if err != nil {
-		return nil, err
-	}
-	p := &osupdate.Plan{
-		Request: osupdate.Request{Verb: osupdate.Switch, Target: localRef}, NeedsRoot: b.booted, NeedsBoot: true, Reversible: true,
-		Steps: []osupdate.Step{{
-			Argv:   []string{b.ostree, "commit", "--repo=" + b.repo(), "--branch=" + localRef, "--tree=dir=" + src, "--subject=tbx host build"},
-			Effect: "commit " + src + " to the host's own repository as " + localRef,
-		}},
-	}
-	origin := &osupdate.Origin{Groups: []osupdate.OriginGroup{{Name: "origin", Keys: [][2]string{{"refspec", localRef}}}}}
-	b.step(p, "boot it next, and follow "+localRef, "deploy", append(args, "--retain", "--origin-file="+osupdate.OriginFile, localRef)...).Origin = origin
-	return p, nil
 }

@@ -15,6 +15,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -243,7 +244,7 @@ func (l *lab) etc() string {
 func TestSuite(t *testing.T) {
 	osupdatetest.Run(t, func(t *testing.T) *osupdatetest.Fixture {
 		l := newLab(t)
-		return &osupdatetest.Fixture{Config: l.cfg, Snapshot: l.snapshot}
+		return &osupdatetest.Fixture{Config: l.cfg, Snapshot: l.snapshot, Reader: "ostree", Prose: true, Mutator: "ostree", Upgrades: "'admin upgrade'*"}
 	})
 }
 
@@ -481,6 +482,95 @@ func TestBuild(t *testing.T) {
 	}
 	if u, err := l.host().Check(t.Context()); err != nil || u.Update != nil {
 		t.Errorf("check: %+v, %v", u, err)
+	}
+	l.mkdir("empty")
+	before := l.snapshot()
+	if _, err := l.host().Build(t.Context(), l.dir+"/empty", false); !errors.Is(err, osupdate.ErrNotFound) || len(fail.Hints(err)) == 0 {
+		t.Errorf("a directory without a kernel: %v", err)
+	}
+	if l.snapshot() != before {
+		t.Error("what was refused changed the host")
+	}
+}
+
+// TestBuildImage builds from a Containerfile with the real podman, boots that
+// next, builds the next one, and goes back.
+func TestBuildImage(t *testing.T) {
+	l := newLab(t)
+	home, err := os.UserHomeDir()
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.cfg.Tools.Env = []string{"HOME=" + home, "XDG_RUNTIME_DIR=" + os.Getenv("XDG_RUNTIME_DIR")}
+	var mu sync.Mutex
+	shown := ""
+	l.cfg.Output = func(line string) {
+		mu.Lock()
+		defer mu.Unlock()
+		shown += line + "\n"
+	}
+	l.run("podman", "import", os.Getenv("TBX_IMAGES")+"/busybox.tar", "localhost/tbx-test-busybox")
+	l.mkdir("src/etc")
+	l.mkdir("src/modules/5.10.0")
+	l.write("src/modules/5.10.0/vmlinuz", "a kernel")
+	l.write("src/modules/5.10.0/initramfs.img", "an initramfs")
+	l.write("src/etc/app.conf", "of the image\n")
+	// A name of an argument of tar, one like /etc, and two names of one file.
+	file := `FROM localhost/tbx-test-busybox
+COPY modules /usr/lib/modules
+COPY etc/app.conf /etc/app.conf
+RUN mkdir -p /usr/bin && echo %s >/usr/bin/hello && ln /etc/app.conf /etc/same.conf && mkdir -p /etcetera /sysroot /usr/lib && touch /etcetera/x && echo ID=mine >/usr/lib/os-release && echo built it
+`
+	for _, text := range []string{"one", "two"} {
+		l.write("src/Containerfile", fmt.Sprintf(file, text))
+		res, err := l.host().Build(t.Context(), l.dir+"/src", false)
+		if err != nil {
+			t.Fatalf("%v\n%s\n%s", err, shown, said(err))
+		}
+		root := filepath.Dir(l.etc())
+		for name, want := range map[string]string{"usr/bin/hello": text + "\n", "etc/app.conf": "of the image\n", "usr/etc/same.conf": "of the image\n", "etcetera/x": ""} {
+			if data, err := os.ReadFile(root + "/" + name); err != nil || string(data) != want {
+				t.Errorf("%s: %q, %v", name, data, err)
+			}
+		}
+		if res.After.Tracks != "tbx/local" || !strings.HasPrefix(res.After.Version, "local.") || !strings.Contains(shown, "built it\n") {
+			t.Errorf("%+v\n%s", res.After, shown)
+		}
+	}
+	if left, err := filepath.Glob(l.cfg.StateDir + "/scratch*"); err != nil || len(left) != 0 {
+		t.Errorf("left behind: %q, %v", left, err)
+	}
+	if out := l.run("podman", "ps", "--all", "--quiet", "--filter", "name=tbx-host-build"); out != "" {
+		t.Errorf("the container is left: %s", out)
+	}
+	l.do(osupdate.Request{Verb: osupdate.Rollback})
+	if data, err := os.ReadFile(filepath.Dir(l.etc()) + "/usr/bin/hello"); err != nil || string(data) != "one\n" {
+		t.Errorf("rolled back to %q, %v", data, err)
+	}
+
+	// What cannot boot, or cannot be built, is no system of this host.
+	for name, bad := range map[string]struct {
+		file string
+		want error
+	}{
+		"no kernel":       {"FROM localhost/tbx-test-busybox\nRUN mkdir -p /etc && touch /etc/three\n", osupdate.ErrNotFound},
+		"a command fails": {"FROM localhost/tbx-test-busybox\nRUN exit 3\n", osupdate.ErrBackend},
+		"bad syntax":      {"FORM x\n", osupdate.ErrBackend},
+		"no such base":    {"FROM localhost/tbx-test-none\n", nil},
+	} {
+		l.write("src/Containerfile", bad.file)
+		before := l.boots()
+		_, err := l.host().Build(t.Context(), l.dir+"/src", false)
+		if err == nil || bad.want != nil && !errors.Is(err, bad.want) || len(fail.Hints(err)) == 0 {
+			t.Errorf("%s: %v\n%s", name, err, said(err))
+		}
+		t.Logf("%s: %v; hints %q", name, err, fail.Hints(err))
+		if l.boots() != before {
+			t.Errorf("%s: it changed what boots", name)
+		}
+	}
+	if u, err := l.host().Check(t.Context()); err != nil || u.Update != nil && u.Update.Version == "" {
+		t.Errorf("the host follows what cannot boot: %+v, %v", u, err)
 	}
 }
 

@@ -53,7 +53,7 @@ func NewTool(t *testing.T, state string, programs map[string][]Call) *Tool {
 				fmt.Fprintln(script, c.Shell)
 			}
 			if c.To != "" {
-				fmt.Fprintf(script, "echo %s >$d/state\n", quote(c.To))
+				fmt.Fprintf(script, "echo %s >$d/state.$$; mv $d/state.$$ $d/state\n", quote(c.To)) // others read it
 			}
 			fmt.Fprintf(script, "cat $d/%s.err >&2; cat $d/%s.out; exit %d;;\n", base, base, c.Code)
 		}

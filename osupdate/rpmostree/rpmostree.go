@@ -303,7 +303,7 @@ func (b *Backend) pin(s *osupdate.State, r osupdate.Request, p *osupdate.Plan) e
 	}
 	p.NeedsBoot, p.NeedsRoot = false, true
 	if d.Pinned == (r.Verb == osupdate.Pin) {
-		p.Unchanged = d.Name() + " is so already"
+		p.Unchanged = osupdate.PinnedAlready(d)
 		return nil
 	}
 	if d.Staged {
@@ -323,7 +323,7 @@ func (b *Backend) packages(next *osupdate.Deployment, r osupdate.Request, p *osu
 	install := r.Verb == osupdate.Install
 	left := slices.DeleteFunc(slices.Clone(r.Packages), func(n string) bool { return slices.Contains(asked, n) == install })
 	if len(left) == 0 {
-		p.Unchanged = "they are so already"
+		p.Unchanged = "the packages are as asked for already"
 		return
 	}
 	p.Network = true
@@ -349,7 +349,7 @@ func (b *Backend) kargs(r osupdate.Request, p *osupdate.Plan) {
 func (b *Backend) initramfs(next *osupdate.Deployment, r osupdate.Request, p *osupdate.Plan) {
 	enable := r.Target == "enable"
 	if next.Changes.Initramfs == enable && len(r.Append) == 0 {
-		p.Unchanged = "it is so already"
+		p.Unchanged = "the initramfs is as asked for already"
 		return
 	}
 	args, effect := []string{"initramfs", "--disable"}, "use the initramfs of the base again"
@@ -443,17 +443,4 @@ func rules() []osupdate.Rule {
 		osupdate.NewRule(`This system was not booted via libostree`, osupdate.ErrNotImage,
 			"this system was not booted by OSTree", "see what tbx found: tbx host status --verbose"),
 	}
-}
-
-// BuildPlan builds the owner's own image and rebases to it.
-func (b *Backend) BuildPlan(ctx context.Context, s *osupdate.State, src string) (*osupdate.Plan, error) {
-	steps, err := osupdate.ContainerBuild(b.tools, src)
-	if err != nil {
-		return nil, err
-	}
-	p := &osupdate.Plan{Steps: steps, NeedsRoot: true, NeedsBoot: true, Reversible: true, Network: true}
-	target := "ostree-unverified-image:containers-storage:" + osupdate.LocalImage
-	p.Request = osupdate.Request{Verb: osupdate.Switch, Target: target}
-	b.step(p, "follow "+osupdate.LocalImage+" from now on, and boot it next", "rebase", target)
-	return p, nil
 }

@@ -62,6 +62,7 @@ func TestSuite(t *testing.T) {
 		}})
 		return &osupdatetest.Fixture{
 			Config: config(t, tool, nil), Snapshot: func() string { return tool.State(t) }, Reboot: func() { tool.SetState(t, "rebooted") },
+			Reader: "rpm-ostree", Mutator: "rpm-ostree", Upgrades: "upgrade*",
 		}
 	})
 }
@@ -346,8 +347,7 @@ func FuzzStatus(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, in []byte) {
 		if s, _, err := rpmostree.Parse(in); err == nil {
-			s.Hash()
-			s.Back("")
+			osupdatetest.Use(t, s)
 		}
 	})
 }

@@ -33,7 +33,7 @@ func TestSuite(t *testing.T) {
 			{In: "old", Args: check, Stdout: `{"available":"50"}`, Maybe: true},
 			{Args: "update", Stdout: "Downloading 50: 40%\n", To: "new", Maybe: true},
 		}})
-		return &osupdatetest.Fixture{Config: config(t, tool, "49"), Snapshot: func() string { return tool.State(t) }, NoBack: true}
+		return &osupdatetest.Fixture{Config: config(t, tool, "49"), Snapshot: func() string { return tool.State(t) }, NoBack: true, Reader: "systemd-sysupdate", Mutator: "systemd-sysupdate", Upgrades: "update"}
 	})
 }
 
@@ -84,4 +84,21 @@ func TestCheckCodes(t *testing.T) {
 			t.Errorf("%+v: %+v, %v", c, u, err)
 		}
 	}
+}
+
+func FuzzList(f *testing.F) {
+	for _, name := range []string{"v253-table", "v257", "v260-pending"} {
+		f.Add([]byte(osupdatetest.Read(f, "testdata/"+name+".json")))
+	}
+	f.Fuzz(func(t *testing.T, in []byte) {
+		versions, err := sysupdate.ParseList(in)
+		if err != nil {
+			return
+		}
+		s := &osupdate.State{}
+		for _, v := range versions {
+			s.Deployments = append(s.Deployments, osupdate.Deployment{ID: "version " + v, Version: v})
+		}
+		osupdatetest.Use(t, s.Arrange())
+	})
 }

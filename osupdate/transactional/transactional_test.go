@@ -51,7 +51,7 @@ func TestSuite(t *testing.T) {
 				{In: "rebooted", Args: "rollback 42", To: "rolledback", Maybe: true},
 			},
 		})
-		return &osupdatetest.Fixture{Config: config(t, tool), Snapshot: func() string { return tool.State(t) }, Reboot: func() { tool.SetState(t, "rebooted") }}
+		return &osupdatetest.Fixture{Config: config(t, tool), Snapshot: func() string { return tool.State(t) }, Reboot: func() { tool.SetState(t, "rebooted") }, Reader: "tukit", Prose: true, Mutator: "transactional-update", Upgrades: "*dup"}
 	})
 }
 
@@ -91,4 +91,14 @@ func TestBadAnswers(t *testing.T) {
 			t.Errorf("%q: %v", out, err)
 		}
 	}
+}
+
+func FuzzState(f *testing.F) {
+	f.Add([]byte(osupdatetest.Read(f, "testdata/clean.txt")))
+	f.Add([]byte(osupdatetest.Read(f, "testdata/rolledback.txt")))
+	f.Fuzz(func(t *testing.T, in []byte) {
+		if s, err := transactional.Parse(in); err == nil {
+			osupdatetest.Use(t, s)
+		}
+	})
 }

@@ -1,0 +1,4 @@
+package sysupdate
+
+// ParseList is for the fuzz test.
+var ParseList = parseList
