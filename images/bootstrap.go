@@ -155,8 +155,8 @@ type bootstrapRun struct {
 
 	mode     string
 	packages map[string]string
-	tail     []string // last lines that were errors or warnings, for the message
-	other    []string // last lines that were not, for a tool that marks none
+	tail     []string // last lines that are marked as errors or warnings, for the message
+	other    []string // last lines that are not, for a tool that marks none
 }
 
 func (r *bootstrapRun) sources() []string {
@@ -257,18 +257,18 @@ func (r *bootstrapRun) run(ctx context.Context, out io.Writer) error {
 // heard takes one line of the tool: "I: …" is progress, "P: …" our own hook.
 func (r *bootstrapRun) heard(line string) {
 	kind, text, _ := strings.Cut(line, ": ")
-	switch strings.ToLower(kind) {
-	case "p":
+	switch kind {
+	case "P":
 		name, version, _ := strings.Cut(text, " ")
 		r.packages[name] = version
-	case "i":
+	case "I":
 		if mode, ok := strings.CutPrefix(text, "automatically chosen mode: "); ok {
 			r.mode = mode
 		}
 		if !strings.HasPrefix(text, "running --customize-hook") {
 			r.progress.Report(Event{Stage: StageBootstrap, Text: text})
 		}
-	case "e", "w", "error", "==> error":
+	case "E", "W":
 		r.tail = lastLines(r.tail, line)
 	default:
 		if r.tool != mmdebstrap && strings.TrimSpace(line) != "" {
@@ -281,7 +281,7 @@ func (r *bootstrapRun) heard(line string) {
 // lastLines keeps the last few of the lines.
 func lastLines(lines []string, line string) []string {
 	lines = append(lines, escape.Text(line))
-	return lines[max(0, len(lines)-3):]
+	return lines[max(0, len(lines)-5):] // zypper says why first and then three lines of what follows
 }
 
 // said is what the tool said last, for the end of a message.

@@ -61,8 +61,10 @@ with_zypper() {
   mount -t proc proc "$root/proc"
   rpm_conf
   rpm --root "$root" --import "$TBX_KEYRING" # zypper asks about a key that is not there, which is a no here
+  set -- --non-interactive --root "$root" --reposd-dir "$conf/repos" --releasever "$TBX_SUITE"
+  zypper "$@" refresh # without it, a signature that is wrong would be told as a package that is missing
   # shellcheck disable=SC2086 # words are wanted
-  zypper --non-interactive --root "$root" --reposd-dir "$conf/repos" --releasever "$TBX_SUITE" install --no-recommends $TBX_INCLUDE
+  zypper "$@" install --no-recommends $TBX_INCLUDE
   rpm --root "$root" -qa --qf 'P: %{NAME} %{VERSION}-%{RELEASE}\n'
 }
 
@@ -70,7 +72,7 @@ with_zypper() {
 with_pacman() {
   mount -t proc proc "$root/proc"
   pacman-key --gpgdir "$conf/gnupg" --init
-  pacman-key --gpgdir "$conf/gnupg" --populate-from "${TBX_KEYRING%/*}" --populate "$(basename "$TBX_KEYRING" .gpg)"
+  pacman-key --gpgdir "$conf/gnupg" --populate "$(basename "$TBX_KEYRING" .gpg)" # it looks in its own directory only
   mkdir -p "$root/etc/pacman.d" "$root/var/lib/pacman" "$root/var/cache/pacman/pkg" "$root/var/log"
   {
     printf '[options]\nArchitecture = auto\nSigLevel = Required DatabaseOptional\n'
