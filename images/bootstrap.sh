@@ -71,6 +71,8 @@ with_zypper() {
 # pacstrap(8) is pacman in a root with mounts, some of which a user namespace may not make; the mounts above do.
 with_pacman() {
   mount -t proc proc "$root/proc"
+  # gpg's agent listens below /run/user/0 where that is, else in its own directory, whose name may be too long for a socket.
+  if mount -t tmpfs tbx /run/user; then mkdir -m 700 /run/user/0; fi
   pacman-key --gpgdir "$conf/gnupg" --init
   pacman-key --gpgdir "$conf/gnupg" --populate "$(basename "$TBX_KEYRING" .gpg)" # it looks in its own directory only
   mkdir -p "$root/etc/pacman.d" "$root/var/lib/pacman" "$root/var/cache/pacman/pkg" "$root/var/log"

@@ -26,6 +26,9 @@ func TestScripts(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { remove(t, root) })
+	if err := os.Chmod(root, 0o711); err != nil { // a bootstrap's root is another user outside
+		t.Fatal(err)
+	}
 	r := newRegistry(t, root)
 	commands := scriptcmd.Commands()
 	commands["asked"] = r.asked
