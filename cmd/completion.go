@@ -110,7 +110,7 @@ func (e *Env) completeBootstraps(_ *cobra.Command, args []string, _ string) ([]s
 	}
 	var out []string
 	for _, d := range cat.Distros {
-		if d.Bootstrap.Tool == "" {
+		if len(d.Bootstrap.Tools) == 0 {
 			continue
 		}
 		out = append(out, d.Name)

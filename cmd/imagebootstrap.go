@@ -22,8 +22,9 @@ func newImageBootstrap(env *Env) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "bootstrap [flags] DISTRIBUTION[:RELEASE]",
 		Short: "Make an image from a package mirror, without a registry",
-		Long: `Make a distribution's image from its package mirror with the host's own tool, such
-as mmdebstrap for Debian and Ubuntu, as an ordinary user. The mirror's signatures
+		Long: `Make a distribution's image from its package mirror with the host's own tool, as an
+ordinary user: mmdebstrap or debootstrap for Debian and Ubuntu, dnf for Fedora, zypper
+for openSUSE, pacman for Arch Linux, apk for Alpine Linux. The mirror's signatures
 are checked with the keys of the distribution's keyring package. What was done,
 and the version of every package, is recorded: tbx image inspect shows it.
 

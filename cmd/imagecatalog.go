@@ -50,7 +50,7 @@ func runImageCatalog(env *Env, format string) error {
 		if d == own {
 			name += " *"
 		}
-		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", name, dash(strings.Join(d.Aliases, ", ")), d.Default, d.Image, d.Packages, d.Contract, dash(d.Bootstrap.Tool))
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", name, dash(strings.Join(d.Aliases, ", ")), d.Default, d.Image, d.Packages, d.Contract, dash(strings.Join(d.Bootstrap.Tools, ", ")))
 	}
 	return t.Flush()
 }

@@ -41,20 +41,32 @@ type BootstrapRecord struct {
 	Packages map[string]string `json:"packages"` // name → version, all that are in the image
 }
 
-// usable says why the recipe cannot be followed on this machine, or nil.
-func (b *BootstrapRecipe) usable() error {
-	if _, err := exec.LookPath(b.Tool); err != nil {
-		return fail.New(fail.Unable, "the program %s is not installed", b.Tool).Hint("install the package %s", b.Tool)
+// means are what this machine has to follow a recipe with.
+type means struct{ tool, path, keyring string }
+
+// means finds them for that suite, or says what is missing.
+func (b *BootstrapRecipe) means(suite string) (means, error) {
+	m, err := b.tool()
+	if err != nil {
+		return m, err
 	}
-	if b.keyring() == "" {
-		return fail.New(fail.Unable, "the keyring %s, which verifies the mirror, is not installed", strings.Join(b.Keyrings, " or ")).
+	if m.keyring = b.keyring(suite); m.keyring == "" {
+		return m, fail.New(fail.Unable, "the keyring %s, which verifies the mirror, is not installed", strings.Join(b.keyrings(suite), " or ")).
 			Hint("install the package %s", b.KeyPkg)
 	}
-	return nil
+	return m, nil
 }
 
-func (b *BootstrapRecipe) keyring() string {
+func (b *BootstrapRecipe) keyrings(suite string) []string {
+	var out []string
 	for _, path := range b.Keyrings {
+		out = append(out, strings.ReplaceAll(path, "{suite}", suite))
+	}
+	return out
+}
+
+func (b *BootstrapRecipe) keyring(suite string) string {
+	for _, path := range b.keyrings(suite) {
 		if _, err := os.Stat(path); err == nil {
 			return path
 		}
@@ -62,8 +74,8 @@ func (b *BootstrapRecipe) keyring() string {
 	return ""
 }
 
-// Bootstrap makes ch.Local from the distribution's package mirror with the
-// host's own tool, as an ordinary user, and prepares it. The mirror's
+// Bootstrap makes ch.Local from the distribution's package mirror with one of
+// the host's own tools, as an ordinary user, and prepares it. The mirror's
 // signatures are checked. The root file system streams into the store: nothing
 // is in the store until all of it was made, and what a killed bootstrap left on
 // disk is removed by the next.
@@ -73,7 +85,8 @@ func Bootstrap(ctx context.Context, store Store, ch Choice, opts BootstrapOption
 		return Image{}, fail.New(fail.Unable, "image %s: tbx cannot make it from a package mirror", ch.Reference).
 			Hint("tbx image catalog shows which releases it can make")
 	}
-	if err := b.usable(); err != nil {
+	has, err := b.means(ch.Suite)
+	if err != nil {
 		return Image{}, fail.Wrap(fail.Unable, err, "bootstrap %s", ch.Local)
 	}
 	lock, err := flock.Wait(ctx, filepath.Join(opts.StateDir, "bootstrap.lock"))
@@ -87,7 +100,7 @@ func Bootstrap(ctx context.Context, store Store, ch Choice, opts BootstrapOption
 	}
 	defer discard(tmp)
 
-	run := debootstrapRun{ch: ch, tmp: tmp, include: append(append([]string{}, b.Include...), opts.Include...), progress: progress, packages: map[string]string{}}
+	run := bootstrapRun{means: has, ch: ch, tmp: tmp, include: append(append([]string{}, b.Include...), opts.Include...), progress: progress, mode: "unshare", packages: map[string]string{}}
 	img, err := run.into(ctx, store)
 	if err != nil {
 		return Image{}, err
@@ -132,8 +145,9 @@ func discard(dir string) {
 	}
 }
 
-// debootstrapRun is one run of mmdebstrap(1).
-type debootstrapRun struct {
+// bootstrapRun is one run of a tool.
+type bootstrapRun struct {
+	means
 	ch       Choice
 	tmp      string
 	include  []string
@@ -141,22 +155,12 @@ type debootstrapRun struct {
 
 	mode     string
 	packages map[string]string
-	tail     []string // last lines that were errors or warnings, for the message
+	tail     []string // last lines that are marked as errors or warnings, for the message
+	other    []string // last lines that are not, for a tool that marks none
 }
 
-func (r *debootstrapRun) args() []string {
-	args := []string{
-		"--format=tar", "--variant=minbase", // mode auto: root, else user namespaces, else fakechroot
-		"--include=" + strings.Join(r.include, ","),
-		// Everything that was installed, for the record.
-		`--customize-hook=dpkg-query --admindir="$1/var/lib/dpkg" -W -f 'P: ${Package} ${Version}\n' >&2`,
-		r.ch.Suite, "-",
-	}
-	return append(args, r.sources()...)
-}
-
-func (r *debootstrapRun) sources() []string {
-	fill := strings.NewReplacer("{suite}", r.ch.Suite, "{keyring}", r.ch.Bootstrap.keyring())
+func (r *bootstrapRun) sources() []string {
+	fill := strings.NewReplacer("{suite}", r.ch.Suite, "{keyring}", r.keyring)
 	var out []string
 	for _, s := range r.ch.Bootstrap.Sources {
 		out = append(out, fill.Replace(s))
@@ -165,7 +169,7 @@ func (r *debootstrapRun) sources() []string {
 }
 
 // changes are instructions for the image's configuration.
-func (r *debootstrapRun) changes() []string {
+func (r *bootstrapRun) changes() []string {
 	return []string{
 		`CMD ["/bin/bash"]`,
 		"ENV PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
@@ -175,7 +179,7 @@ func (r *debootstrapRun) changes() []string {
 	}
 }
 
-func (r *debootstrapRun) into(ctx context.Context, store Store) (Image, error) {
+func (r *bootstrapRun) into(ctx context.Context, store Store) (Image, error) {
 	ctx, cancel := context.WithCancelCause(ctx) // the first failure is the one to tell of
 	defer cancel(nil)
 	body, stdout := io.Pipe()
@@ -208,17 +212,23 @@ func (r *debootstrapRun) into(ctx context.Context, store Store) (Image, error) {
 const undoTime = 5 * time.Second
 
 // run starts the tool and gives what it writes to out.
-func (r *debootstrapRun) run(ctx context.Context, out io.Writer) error {
-	cmd := exec.CommandContext(ctx, r.ch.Bootstrap.Tool, r.args()...)
-	cmd.Env = append(os.Environ(), "TMPDIR="+r.tmp, "LC_ALL=C.UTF-8")
+func (r *bootstrapRun) run(ctx context.Context, out io.Writer) error {
+	args, env := r.command()
+	cmd := exec.CommandContext(ctx, args[0], args[1:]...)
+	cmd.Env = append(os.Environ(), env...)
 	cmd.Stdout = &countingWriter{w: out, report: func(n int64) { r.progress.Report(Event{Stage: StageBootstrap, Done: n}) }}
 	stderr, err := cmd.StderrPipe()
 	if err != nil {
 		return err
 	}
-	// On SIGTERM it undoes its own work, unless that comes between two of its
-	// helpers: then it goes on, and its whole group is killed. Nobody may write
-	// any more when its directory goes.
+	if r.tool != mmdebstrap { // our script ends when its standard input does
+		if _, err := cmd.StdinPipe(); err != nil {
+			return err
+		}
+	}
+	// On SIGTERM mmdebstrap undoes its own work, unless that comes between two of
+	// its helpers: then it goes on, and its whole group is killed. Nobody may
+	// write any more when its directory goes.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGTERM}
 	group := func(sig syscall.Signal) error { return syscall.Kill(-cmd.Process.Pid, sig) }
 	var last *time.Timer
@@ -238,14 +248,14 @@ func (r *debootstrapRun) run(ctx context.Context, out io.Writer) error {
 		last.Stop()
 	}
 	if err != nil {
-		return fail.Wrap(nil, err, "%s%s", r.ch.Bootstrap.Tool, said(r.tail)).
+		return fail.Wrap(nil, err, "%s%s", r.tool, r.said()).
 			Hint("it takes packages from: %s", r.sources()[0])
 	}
 	return nil
 }
 
 // heard takes one line of the tool: "I: …" is progress, "P: …" our own hook.
-func (r *debootstrapRun) heard(line string) {
+func (r *bootstrapRun) heard(line string) {
 	kind, text, _ := strings.Cut(line, ": ")
 	switch kind {
 	case "P":
@@ -259,24 +269,39 @@ func (r *debootstrapRun) heard(line string) {
 			r.progress.Report(Event{Stage: StageBootstrap, Text: text})
 		}
 	case "E", "W":
-		r.tail = append(r.tail, escape.Text(line))
+		r.tail = lastLines(r.tail, line)
+	default:
+		if r.tool != mmdebstrap && strings.TrimSpace(line) != "" {
+			r.other = lastLines(r.other, line)
+			r.progress.Report(Event{Stage: StageBootstrap, Text: line})
+		}
 	}
 }
 
-// said is the last few of the lines, for the end of a message.
-func said(lines []string) string {
+// lastLines keeps the last few of the lines.
+func lastLines(lines []string, line string) []string {
+	lines = append(lines, escape.Text(line))
+	return lines[max(0, len(lines)-5):] // zypper says why first and then three lines of what follows
+}
+
+// said is what the tool said last, for the end of a message.
+func (r *bootstrapRun) said() string {
+	lines := r.tail
+	if len(lines) == 0 {
+		lines = r.other
+	}
 	if len(lines) == 0 {
 		return ""
 	}
-	return " says " + strings.Join(lines[max(0, len(lines)-3):], "; ")
+	return " says " + strings.Join(lines, "; ")
 }
 
-func (r *debootstrapRun) record(stateDir string, img Image) error {
+func (r *bootstrapRun) record(stateDir string, img Image) error {
 	return RecordsIn(stateDir).Save(Record{
 		Image: img.ID, Reference: r.ch.Local, Origin: OriginBootstrap,
 		Bootstrap: &BootstrapRecord{
-			Distro: r.ch.Distro, Release: r.ch.Release, Suite: r.ch.Suite, Tool: r.ch.Bootstrap.Tool, Mode: r.mode,
-			Sources: r.sources(), Keyring: r.ch.Bootstrap.keyring(), Packages: r.packages,
+			Distro: r.ch.Distro, Release: r.ch.Release, Suite: r.ch.Suite, Tool: r.tool, Mode: r.mode,
+			Sources: r.sources(), Keyring: r.keyring, Packages: r.packages,
 		},
 	})
 }

@@ -41,9 +41,9 @@ type Distro struct {
 }
 
 // BootstrapRecipe says how to make a base image from a package mirror. Without
-// a Tool there is no way.
+// Tools there is no way.
 type BootstrapRecipe struct {
-	Tool     string            `toml:"tool" json:"tool"`
+	Tools    []string          `toml:"tools" json:"tools"`
 	Suites   map[string]string `toml:"suites" json:"suites"`
 	Sources  []string          `toml:"sources" json:"sources"`
 	Keyrings []string          `toml:"keyrings" json:"keyrings"`
@@ -128,7 +128,7 @@ func (o Override) mergeInto(distros map[string]*Distro, fallback *string) error 
 
 func knownKeys() []string {
 	return []string{"default", "distro", "title", "aliases", "os_ids", "image", "prefix", "releases", "example", "strip",
-		"names", "host_parts", "packages", "contract", "bootstrap", "tool", "suites", "sources", "keyrings", "keypkg", "include"}
+		"names", "host_parts", "packages", "contract", "bootstrap", "tools", "suites", "sources", "keyrings", "keypkg", "include"}
 }
 
 // line finds the line of a key, for which the TOML library has no position
@@ -179,16 +179,21 @@ func (d *Distro) check() error {
 }
 
 func (b *BootstrapRecipe) check() error {
-	switch {
-	case b.Tool == "":
+	if len(b.Tools) == 0 {
 		return nil
-	case b.Tool != "mmdebstrap":
-		return fmt.Errorf("tool must be mmdebstrap, not %s", escape.Quote(b.Tool))
-	case len(b.Sources) == 0 || len(b.Keyrings) == 0:
+	}
+	known := bootstrapTools()
+	for _, tool := range b.Tools {
+		if known[tool] == "" {
+			return fmt.Errorf("tools must be of %s, not %s", strings.Join(toolNames(), ", "), escape.Quote(tool))
+		}
+	}
+	if len(b.Sources) == 0 || len(b.Keyrings) == 0 {
 		return errors.New("sources and keyrings must not be empty") // the tool would choose some by itself
 	}
+	apt := slices.Contains(b.Tools, mmdebstrap) || slices.Contains(b.Tools, "debootstrap") // the others get one key for all sources
 	for _, s := range b.Sources {
-		if !strings.Contains(s, "signed-by={keyring}") {
+		if apt && !strings.Contains(s, "signed-by={keyring}") {
 			return fmt.Errorf("source %s lacks [signed-by={keyring}], so that it would not be checked with the keyring", escape.Quote(s))
 		}
 	}

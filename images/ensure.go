@@ -111,11 +111,12 @@ func Ensure(ctx context.Context, store Store, ch Choice, opts EnsureOptions) (Im
 	case !missing || ch.Bootstrap == nil:
 		return Image{}, err
 	}
-	if toolErr := ch.Bootstrap.usable(); toolErr != nil {
+	has, toolErr := ch.Bootstrap.means(ch.Suite)
+	if toolErr != nil {
 		// The registry is the cause; the tool is one way out of it.
 		return Image{}, fail.Wrap(nil, err, "").Hint("without a registry it could be made from the package mirror, but %v", toolErr)
 	}
-	if err := ask(opts, Question{Kind: AskBootstrap, Reference: ch.Local, Tool: ch.Bootstrap.Tool, Cause: err}); err != nil {
+	if err := ask(opts, Question{Kind: AskBootstrap, Reference: ch.Local, Tool: has.tool, Cause: err}); err != nil {
 		return Image{}, err
 	}
 	return Bootstrap(ctx, store, ch, opts.Bootstrap, opts.Progress)
@@ -192,7 +193,12 @@ func Pull(ctx context.Context, store Store, stateDir, ref string, opts PullOptio
 func prepare(ctx context.Context, store Store, img Image, progress Progress) error {
 	progress.Report(Event{Stage: StagePrepare, Total: img.Size})
 	if err := store.Prepare(ctx, img.ID); err != nil {
-		return fmt.Errorf("image %s: prepare it for toolboxes: %w", img.name(), err)
+		e := fail.Wrap(nil, err, "image %s: prepare it for toolboxes", img.name())
+		if pullReason(err) == ErrDiskFull {
+			e.Kind, e.Cause = fail.Unable, &PullError{Reason: ErrDiskFull, Text: err.Error()}
+			e.Hint(makeRoom)
+		}
+		return e
 	}
 	progress.Report(Event{Stage: StagePrepare, Done: img.Size, Total: img.Size})
 	return nil

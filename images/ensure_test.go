@@ -18,6 +18,7 @@ import (
 type memory struct {
 	names   map[string]string // reference → ID
 	pullErr error
+	prepErr error
 	list    []images.Image
 	users   map[string][]string
 	free    int64
@@ -86,7 +87,7 @@ func (m *memory) Free(context.Context) (int64, error) { return m.free, nil }
 
 func (m *memory) Prepare(context.Context, string) error {
 	m.calls = append(m.calls, "prepare")
-	return nil
+	return m.prepErr
 }
 
 const (
@@ -153,9 +154,19 @@ func TestEnsure(t *testing.T) {
 	}
 }
 
+// The image is here, and its mapped layers found no room.
+func TestPrepareOntoAFullDisk(t *testing.T) {
+	store := &memory{names: map[string]string{}, prepErr: errors.New("creating container storage: write /x: no space left on device")}
+	_, err := images.Pull(context.Background(), store, t.TempDir(), debianRef, images.PullOptions{}, nil)
+	if !errors.Is(err, images.ErrDiskFull) || !errors.Is(err, fail.Unable) || !strings.Contains(strings.Join(fail.Hints(err), ""), "make room") {
+		t.Errorf("%v, hints %q", err, fail.Hints(err))
+	}
+}
+
 func TestEnsureWithoutTheTool(t *testing.T) {
 	t.Setenv("PATH", t.TempDir())
-	ch, err := catalogue(t).Resolve(images.Request{}, debian12)
+	one := images.Override{Path: "test", Data: []byte("[distro.debian.bootstrap]\ntools = [\"mmdebstrap\"]\n")} // debootstrap is found without PATH
+	ch, err := catalogue(t, one).Resolve(images.Request{}, debian12)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -44,14 +44,28 @@ func PullFailure(ref string, err error) error {
 		e.Hint("another release may have it; --platform takes an image for another architecture")
 	case ErrTLS:
 		e.Kind = fail.Unable
-		e.Hint("put the registry's CA in /etc/containers/certs.d/%s/, see containers-certs.d(5)", registry)
+		if strings.Contains(err.Error(), "server gave HTTP response to HTTPS client") {
+			e.Hint("the registry speaks no TLS; if you want that, say insecure = true for %s in ~/.config/containers/registries.conf", registry)
+			break
+		}
+		e.Hint("put the registry's CA in ~/.config/containers/certs.d/%s/ca.crt, or below /etc/containers for all users", registry)
 	case ErrDiskFull:
 		e.Kind = fail.Unable
-		e.Hint("make room: tbx image prune removes images that nothing uses")
+		e.Hint(makeRoom)
 	case ErrPolicy:
 		e.Hint("see containers-policy.json(5) for who must have signed it")
 	}
 	return e
+}
+
+const makeRoom = "make room: tbx image prune removes images that nothing uses"
+
+// WorthRetrying tells whether the same pull may well work in a moment: the
+// registry failed after it had answered. What fails before that, podman tries
+// again by itself.
+func WorthRetrying(err error) bool {
+	text := err.Error()
+	return errors.Is(err, ErrServer) && !strings.Contains(text, "pinging container registry") && !strings.Contains(text, "reading manifest")
 }
 
 // PullError is podman's text with the reason that was read from it.

@@ -137,7 +137,7 @@ func (d *Distro) choice(release string) (Choice, error) {
 		return Choice{}, err
 	}
 	ch := Choice{Distro: d.Name, Release: release, Reference: ref.String(), ToolboxName: d.Prefix + "-" + ref.Tag}
-	if d.Bootstrap.Tool != "" && d.Bootstrap.Suites[release] != "" {
+	if len(d.Bootstrap.Tools) > 0 && d.Bootstrap.Suites[release] != "" {
 		ch.Bootstrap, ch.Suite = &d.Bootstrap, d.Bootstrap.Suites[release]
 		ch.Local = "localhost/tbx/" + d.Name + ":" + release
 	}

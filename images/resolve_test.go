@@ -142,7 +142,7 @@ func TestBootstrapIsOfferedForSuitesOnly(t *testing.T) {
 	if err != nil || ch.Suite != "bookworm" || ch.Local != "localhost/tbx/debian:12" || ch.Bootstrap == nil {
 		t.Fatalf("%+v, %v", ch, err)
 	}
-	for _, req := range []images.Request{{Distro: "debian", Release: "unstable"}, {Distro: "fedora"}} {
+	for _, req := range []images.Request{{Distro: "debian", Release: "unstable"}, {Distro: "fedora", Release: "30"}, {Distro: "void"}} {
 		if ch, err := cat.Resolve(req, debian12); err != nil || ch.Bootstrap != nil || ch.Local != "" {
 			t.Errorf("%+v: %+v, %v", req, ch, err)
 		}
@@ -173,10 +173,10 @@ func TestOverrideErrorsNameFileAndLine(t *testing.T) {
 		"[distro.debian]\nreleases = '('\n":                                      "releases:",
 		"[distro.debian]\ndefault = \"x y\"\n":                                   "default:",
 		"[distro.debian]\ncontract = \"x\"\n":                                    "contract must be",
-		"[distro.debian.bootstrap]\ntool = \"rm\"\n":                             "must be mmdebstrap",
+		"[distro.debian.bootstrap]\ntools = [\"rm\"]\n":                          "tools must be of apk, debootstrap, dnf, mmdebstrap, pacman, zypper",
 		"[distro.debian.bootstrap]\nsources = [\"deb http://m {suite} main\"]\n": "lacks [signed-by={keyring}]",
 		"[distro.debian.bootstrap]\nkeyrings = []\n":                             "sources and keyrings must not be empty",
-		"[distro.fedora.bootstrap]\ntool = \"mmdebstrap\"\n":                     "sources and keyrings must not be empty",
+		"[distro.void.bootstrap]\ntools = [\"mmdebstrap\"]\n":                    "sources and keyrings must not be empty",
 		"default = \"nope\"\n":                                                   `"nope" is not in it`,
 		"[distro.debian]\ndefault = 13\n":                                        "o.toml:1: distro debian",
 	} {

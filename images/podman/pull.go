@@ -41,13 +41,36 @@ type pullLine struct {
 // have compatMode). The compatible endpoint takes every short name for Docker
 // Hub's, so that short names go to libpod's, without bytes.
 func (s *Store) Pull(ctx context.Context, ref string, opts images.PullOptions, progress images.Progress) (images.Image, error) {
+	for try := 1; ; try++ {
+		err := s.pull(ctx, ref, opts, progress)
+		if err == nil {
+			return s.Inspect(ctx, ref)
+		}
+		if try == pullTries || !images.WorthRetrying(err) {
+			return images.Image{}, err
+		}
+		select {
+		case <-ctx.Done():
+			return images.Image{}, images.PullFailure(ref, context.Cause(ctx))
+		case <-time.After(time.Duration(try) * time.Second):
+		}
+	}
+}
+
+// pullTries is how often a registry that fails in the middle is asked; layers
+// that are complete are not downloaded again.
+const pullTries = 3
+
+// pull tries once. A failure is made by images.PullFailure, except for what was
+// wrong before anything was asked.
+func (s *Store) pull(ctx context.Context, ref string, opts images.PullOptions, progress images.Progress) error {
 	parsed, err := images.ParseRef(ref)
 	if err != nil {
-		return images.Image{}, err
+		return err
 	}
 	header, err := authHeader(opts.AuthFile)
 	if err != nil {
-		return images.Image{}, err
+		return err
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -65,7 +88,7 @@ func (s *Store) Pull(ctx context.Context, ref string, opts images.PullOptions, p
 		address, query = libpod+"/images/pull", url.Values{"reference": {ref}, "policy": {"always"}}
 	}
 	if err := platform(opts.Platform, parsed.Short(), query); err != nil {
-		return images.Image{}, err
+		return err
 	}
 	if opts.SignaturePolicy != "" {
 		w.quiet.Reset(unpackQuiet * quiet) // it says nothing of bytes
@@ -81,9 +104,9 @@ func (s *Store) Pull(ctx context.Context, ref string, opts images.PullOptions, p
 		err = cause
 	}
 	if err != nil {
-		return images.Image{}, images.PullFailure(ref, err)
+		return images.PullFailure(ref, err)
 	}
-	return s.Inspect(ctx, ref)
+	return nil
 }
 
 // platform adds OS/ARCH[/VARIANT] in the words of the endpoint.

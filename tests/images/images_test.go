@@ -26,9 +26,13 @@ func TestScripts(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { remove(t, root) })
+	if err := os.Chmod(root, 0o711); err != nil { // a bootstrap's root is another user outside
+		t.Fatal(err)
+	}
 	r := newRegistry(t, root)
 	commands := scriptcmd.Commands()
 	commands["asked"] = r.asked
+	commands["viaproxy"] = r.viaProxy
 	commands["onpty"] = onPTY
 	t.Run("all", func(t *testing.T) { // ends when its parallel scripts have
 		testscript.Run(t, testscript.Params{
@@ -41,7 +45,8 @@ func TestScripts(t *testing.T) {
 func setup(env *testscript.Env, r *registry) error {
 	work := env.WorkDir
 	for path, text := range map[string]string{
-		"home/.config/containers/registries.conf": fmt.Sprintf("[[registry]]\nlocation = %q\ninsecure = true\n[[registry]]\nlocation = %q\ninsecure = true\n", r.host, r.private),
+		"home/.config/containers/registries.conf": insecure(r.host, r.private, r.token, "registry.test"),
+		"ca.crt":       string(r.ca),
 		"storage.conf": "[storage]\ndriver = \"overlay\"\nrootless_storage_path = \"" + work + "/graph\"\nrunroot = \"" + work + "/run\"\n",
 	} {
 		path = filepath.Join(work, path)
@@ -53,7 +58,7 @@ func setup(env *testscript.Env, r *registry) error {
 		}
 	}
 	env.Vars = append(env.Vars,
-		"HOME="+work+"/home", "CONTAINERS_STORAGE_CONF="+work+"/storage.conf", "REG="+r.host, "PRIVATE="+r.private,
+		"HOME="+work+"/home", "CONTAINERS_STORAGE_CONF="+work+"/storage.conf", "REG="+r.host, "PRIVATE="+r.private, "TOKEN="+r.token, "SECURE="+r.secure, "PROXY="+r.proxy,
 		"BUSYBOX="+os.Getenv("TBX_IMAGES")+"/busybox.tar", "BIG="+os.Getenv("TBX_IMAGES")+"/debian.tar",
 	)
 	for _, name := range []string{"XDG_RUNTIME_DIR", "DBUS_SESSION_BUS_ADDRESS", "USER", "LOGNAME", "SHELL", "LANG"} {
@@ -64,10 +69,19 @@ func setup(env *testscript.Env, r *registry) error {
 	return nil
 }
 
+// insecure is a registries.conf that has these go without TLS.
+func insecure(locations ...string) string {
+	var out strings.Builder
+	for _, l := range locations {
+		fmt.Fprintf(&out, "[[registry]]\nlocation = %q\ninsecure = true\n", l)
+	}
+	return out.String()
+}
+
 // remove removes the stores below root, whose files are of the user's
 // subordinate ids, and which podman's pause process keeps mounted.
 func remove(t *testing.T, root string) {
-	script := "umount -l $0/*/graph/overlay 2>/dev/null; rm -rf $0"
+	script := "umount -l $0/*/graph/overlay $0/*/graph 2>/dev/null; rm -rf $0"
 	if out, err := exec.Command("podman", "unshare", "sh", "-c", script, root).CombinedOutput(); err != nil {
 		t.Errorf("clean %s: %v\n%s", root, err, out)
 	}

@@ -3,6 +3,7 @@
 package images_test
 
 import (
+	"encoding/pem"
 	"io"
 	"log"
 	"net"
@@ -30,12 +31,20 @@ import (
 //	cut/                      closes the connection in the middle of a blob
 //	wrong/                    sends another blob than was asked for
 //	stall/                    stops sending in the middle of a blob
+//	huge/                     has images of a petabyte
+//	once500/, oncecut/        fails so for the first request of each blob, and never again
 type registry struct {
 	host    string // of the proxy
 	private string // the same, for user alice with password s3cret only
+	token   string // the same, by a token that alice gets for her password
+	secure  string // the same as host, with TLS
+	ca      []byte // who signed its certificate, PEM
+	proxy   string // an HTTP proxy that leads every name to host
 
 	mu       sync.Mutex
 	requests []string // paths
+	proxied  int
+	failed   map[string]bool // paths that failed once
 }
 
 func newRegistry(t *testing.T, root string) *registry {
@@ -62,7 +71,7 @@ func newRegistry(t *testing.T, root string) *registry {
 		}
 		time.Sleep(100 * time.Millisecond)
 	}
-	r := &registry{}
+	r := &registry{failed: map[string]bool{}}
 	target := &url.URL{Scheme: "http", Host: backend}
 	forward := &httputil.ReverseProxy{FlushInterval: -1, ErrorLog: log.New(io.Discard, "", 0), Rewrite: func(p *httputil.ProxyRequest) {
 		p.SetURL(target)
@@ -80,11 +89,21 @@ func newRegistry(t *testing.T, root string) *registry {
 		r.mu.Unlock()
 		space, rest, _ := strings.Cut(strings.TrimPrefix(req.URL.Path, "/v2/"), "/")
 		blob := strings.Contains(req.URL.Path, "/blobs/") && req.Method == http.MethodGet
+		if fault, once := strings.CutPrefix(space, "once"); once {
+			space = "team"
+			if blob && r.first(req.URL.Path) {
+				space = strings.Replace(fault, "500", "status500", 1)
+			}
+			req.URL.Path = "/v2/team/" + rest
+		}
 		switch status, isStatus := strings.CutPrefix(space, "status"); {
 		case isStatus:
 			code, _ := strconv.Atoi(status)
 			w.Header().Set("Retry-After", "1") // else podman waits a minute between its tries
 			http.Error(w, `{"errors":[]}`, code)
+			return
+		case space == "huge":
+			io.WriteString(w, `{"config":{"size":1},"layers":[{"size":1000000000000000}]}`)
 			return
 		case blob && space == "wrong":
 			io.WriteString(w, "not what you asked for")
@@ -108,14 +127,68 @@ func newRegistry(t *testing.T, root string) *registry {
 	})
 	r.host = serve(t, proxy)
 	r.private = serve(t, http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
-		if user, password, _ := req.BasicAuth(); user != "alice" || password != "s3cret" {
-			w.Header().Set("WWW-Authenticate", `Basic realm="test"`)
-			http.Error(w, `{"errors":[{"code":"UNAUTHORIZED","message":"authentication required"}]}`, http.StatusUnauthorized)
+		if !alice(req) {
+			unauthorized(w, `Basic realm="test"`)
 			return
 		}
 		proxy.ServeHTTP(w, req)
 	}))
+	r.token = serve(t, http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		switch {
+		case req.URL.Path == "/token" && alice(req):
+			io.WriteString(w, `{"token":"T0ken"}`)
+		case req.URL.Path == "/token" || req.Header.Get("Authorization") != "Bearer T0ken":
+			unauthorized(w, `Bearer realm="http://`+r.token+`/token",service="test"`)
+		default:
+			proxy.ServeHTTP(w, req)
+		}
+	}))
+	secure := httptest.NewUnstartedServer(proxy)
+	secure.Config.ErrorLog = log.New(io.Discard, "", 0)
+	secure.StartTLS()
+	t.Cleanup(secure.Close)
+	r.secure = secure.Listener.Addr().String()
+	r.ca = pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: secure.Certificate().Raw})
+	r.proxy = "http://" + serve(t, http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		if req.Method == http.MethodConnect { // podman tries TLS first
+			http.Error(w, "no", http.StatusBadGateway)
+			return
+		}
+		r.mu.Lock()
+		r.proxied++
+		r.mu.Unlock()
+		proxy.ServeHTTP(w, req)
+	}))
 	return r
+}
+
+func alice(req *http.Request) bool {
+	user, password, _ := req.BasicAuth()
+	return user == "alice" && password == "s3cret"
+}
+
+func unauthorized(w http.ResponseWriter, challenge string) {
+	w.Header().Set("WWW-Authenticate", challenge)
+	http.Error(w, `{"errors":[{"code":"UNAUTHORIZED","message":"authentication required"}]}`, http.StatusUnauthorized)
+}
+
+// first tells whether it is asked for that path for the first time.
+func (r *registry) first(path string) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	defer func() { r.failed[path] = true }()
+	return !r.failed[path]
+}
+
+// viaProxy is the command "viaproxy": since the last call, a request came through
+// the HTTP proxy.
+func (r *registry) viaProxy(ts *testscript.TestScript, neg bool, args []string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if (r.proxied > 0) == neg || len(args) > 0 {
+		ts.Fatalf("%d requests", r.proxied)
+	}
+	r.proxied = 0
 }
 
 // serve serves until the test ends, and gives the address.

@@ -123,10 +123,24 @@ func reviving(dir string) *http.Client {
 	}}
 }
 
+// settingsKey stands for what a service reads once, when it starts: variables, and
+// files that a user may edit because tbx just said so.
 func settingsKey() string {
 	var b strings.Builder
 	for _, name := range storageVars {
 		fmt.Fprintf(&b, "%s=%s\x00", name, os.Getenv(name))
+	}
+	dirs := []string{"/etc/containers"}
+	if config, err := os.UserConfigDir(); err == nil {
+		dirs = append(dirs, filepath.Join(config, "containers"))
+	}
+	for _, dir := range dirs {
+		dropIns, _ := filepath.Glob(filepath.Join(dir, "registries.conf.d", "*.conf")) // a pattern that is malformed by the directory's name finds none
+		for _, path := range append(dropIns, filepath.Join(dir, "registries.conf"), filepath.Join(dir, "containers.conf"), filepath.Join(dir, "storage.conf")) {
+			if fi, err := os.Stat(path); err == nil {
+				fmt.Fprintf(&b, "%s %d %d\x00", path, fi.Size(), fi.ModTime().UnixNano())
+			}
+		}
 	}
 	sum := sha256.Sum256([]byte(b.String()))
 	return hex.EncodeToString(sum[:6])
