@@ -17,7 +17,7 @@ func specOf(p *toolbox.Plan) *specgen.SpecGenerator {
 	s := specgen.NewSpecGenerator(p.Image, false)
 	s.Name = string(p.Name)
 	s.Command = p.Command
-	s.Entrypoint = []string{}
+	s.Entrypoint = []string{""} // none; an empty list would not be sent, and the image's be taken
 	s.Labels = p.Labels
 	s.Env = map[string]string{}
 	for _, kv := range p.Env {
