@@ -17,6 +17,7 @@ import (
 	"github.com/tbx-project/tbx/internal/flock"
 	"github.com/tbx-project/tbx/internal/programs"
 	"github.com/tbx-project/tbx/toolbox"
+	"github.com/tbx-project/tbx/toolbox/boxinit"
 	"github.com/tbx-project/tbx/toolbox/join"
 )
 
@@ -25,8 +26,9 @@ import (
 
 func bridgeDir(h *toolbox.Host) string { return filepath.Join(h.TbxRuntime(), "bridge") }
 
-// bridgeID shortens a container's id, because a socket's path has 107 bytes.
-func bridgeID(containerID string) string { return containerID[:min(12, len(containerID))] }
+// bridgeID shortens the id by which the bridge knows a toolbox, see join.Record,
+// because a socket's path has 107 bytes.
+func bridgeID(key string) string { return key[:min(12, len(key))] }
 
 func auditFile(h *toolbox.Host) string { return filepath.Join(h.Dirs.State, "host-audit.jsonl") }
 
@@ -41,7 +43,7 @@ func (e *Env) bridge(ctx context.Context, m *toolbox.Manager, s *toolbox.Prepare
 		return
 	}
 	h := m.Host
-	dir, id := bridgeDir(h), bridgeID(s.Record.ID)
+	dir, id := bridgeDir(h), bridgeID(s.Record.Bridge)
 	name, err := "", error(nil)
 	if session.Served(dir, hostbridge.BoxDir(dir, id)) {
 		name, err = session.New(e.Environ, umask()).Save(dir)
@@ -52,7 +54,11 @@ func (e *Env) bridge(ctx context.Context, m *toolbox.Manager, s *toolbox.Prepare
 		e.Log.Warnf("host commands will not work in toolbox %s: %v", s.Record.Name, err)
 		return
 	}
-	s.Bridge = []string{"TBX_BRIDGE=" + s.Record.BoxPath(hostbridge.BoxDir(dir, id)), "TBX_SESSION=" + name}
+	place := boxinit.Bridge // where an isolated toolbox has it mounted
+	if !s.Record.Isolated {
+		place = s.Record.BoxPath(hostbridge.BoxDir(dir, id))
+	}
+	s.Bridge = []string{"TBX_BRIDGE=" + place, "TBX_SESSION=" + name}
 }
 
 func (e *Env) ensureBridge(ctx context.Context, h *toolbox.Host, id string) (session string, err error) {
@@ -83,10 +89,10 @@ func lookupBox(h *toolbox.Host) hostbridge.Lookup {
 		files, _ := filepath.Glob(filepath.Join(h.TbxRuntime(), "toolboxes", "*.json"))
 		for _, file := range files {
 			r, err := join.Load(h.TbxRuntime(), strings.TrimSuffix(filepath.Base(file), ".json"))
-			if err != nil || bridgeID(r.ID) != id || slices.Contains(r.Without, toolbox.Bridge) {
+			if err != nil || bridgeID(r.Bridge) != id || slices.Contains(r.Without, toolbox.Bridge) {
 				continue
 			}
-			box := hostbridge.Box{ID: id, Name: r.Name}
+			box := hostbridge.Box{ID: id, Name: r.Name, Isolated: r.Isolated}
 			for _, m := range r.Mounts {
 				box.Shares = append(box.Shares, hostbridge.Share{Host: m.Host, Box: m.Box})
 			}

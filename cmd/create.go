@@ -24,6 +24,9 @@ type createOptions struct {
 	fetchFlags
 	home, hostname string
 	volumes, env   []string
+	isolated       bool
+	noNetwork      bool
+	share          []string
 	without        map[string]*bool
 	dryRun         bool
 	offered        bool // the user said yes to making a toolbox from this image already
@@ -41,11 +44,20 @@ Without an image or a distribution it is the host's own distribution. Without a
 name the toolbox is called after its image, such as debian-toolbox-12.
 
 With --containerfile the image is built from that file, and again when the file or
-what it copies has changed.`,
+what it copies has changed.
+
+What runs in a toolbox runs as you: it can change your home, talk to your session
+and start programs on the host. It is no boundary, with any of the --no-… options.
+With --isolated it is one: the toolbox has a home of its own, which is removed with
+it, a network of its own, and of the host only the directories that --share names
+and what your policy lets it ask for (tbx policy show). There is no sudo in it:
+its root is tbx run --root. What you share is changed for the host too, so look at
+what came out of it before you run it there. tbx inspect shows what it can reach.`,
 		Example: `  tbx create
   tbx create --distro fedora --release 42 build
   tbx create --image docker.io/library/alpine:3.20 --no-x11 tiny
   tbx create --containerfile ./Containerfile project
+  tbx create --isolated --share ~/src/project cell
   tbx create --home ~/boxes/work --volume /srv/data:/srv/data:ro work`,
 		Args: atMostOne,
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -54,6 +66,9 @@ what it copies has changed.`,
 				if o.name == "" {
 					return fail.New(fail.Usage, "the toolbox's name is empty").Hint("leave it away to have one made up")
 				}
+			}
+			if err := o.integrationsAsked(cmd); err != nil {
+				return err
 			}
 			return runCreate(cmd.Context(), env, o)
 		},
@@ -69,6 +84,9 @@ what it copies has changed.`,
 	f.StringVar(&o.hostname, "hostname", "", "a host `NAME` of its own, instead of the host's")
 	f.StringArrayVar(&o.volumes, "volume", nil, "also mount `SOURCE:TARGET[:OPTIONS]`; may be repeated")
 	f.StringArrayVar(&o.env, "env", nil, "set `NAME=VALUE` in every session; may be repeated")
+	f.BoolVar(&o.isolated, "isolated", false, "make it a boundary: nothing of the host but what --share names")
+	f.StringArrayVar(&o.share, "share", nil, "let an isolated toolbox read and change this `DIRECTORY` of the host; may be repeated")
+	f.BoolVar(&o.noNetwork, "no-network", false, "give an isolated toolbox no network at all")
 	o.fetchFlags.flags(cmd, images.PullMissing)
 	for _, i := range toolbox.Integrations() {
 		o.without[i.Key] = f.Bool("no-"+i.Key, false, "do not share "+i.What)
@@ -79,6 +97,18 @@ what it copies has changed.`,
 	cmd.RegisterFlagCompletionFunc("distro", env.completeDistros)
 	noCompletion(cmd, "release", "toolbox", "hostname", "volume", "env")
 	return cmd
+}
+
+// integrationsAsked refuses --no-KEY=false beside --isolated: that toolbox has
+// none of what is shared by integrations.
+func (o *createOptions) integrationsAsked(cmd *cobra.Command) error {
+	for _, i := range toolbox.Integrations() {
+		if o.isolated && cmd.Flags().Changed("no-"+i.Key) && !*o.without[i.Key] {
+			return fail.New(fail.Usage, "--no-%s=false and --isolated exclude each other: an isolated toolbox does not share %s", i.Key, i.What).
+				Hint("to work on a directory of the host in it: --share DIRECTORY")
+		}
+	}
+	return nil
 }
 
 func runCreate(ctx context.Context, env *Env, o *createOptions) error {
@@ -105,6 +135,9 @@ func runCreate(ctx context.Context, env *Env, o *createOptions) error {
 		return printJSON(env.Out, env.rowOf(b))
 	}
 	fmt.Fprintf(env.Out, "Created toolbox: %s\nEnter it with: tbx enter %s\n", name, name)
+	if o.isolated {
+		fmt.Fprintf(env.Out, "It is isolated and has no sudo. Be its root with: tbx enter --root %s\nSee what it can reach with: tbx inspect %s\n", name, name)
+	}
 	return nil
 }
 
@@ -160,7 +193,8 @@ func (e *Env) request(o *createOptions, choice images.Choice) (toolbox.CreateOpt
 	if name == "" {
 		name = choice.ToolboxName
 	}
-	r := toolbox.CreateOptions{Image: choice.Reference, Hostname: o.hostname, Home: o.home, Volumes: o.volumes, Env: o.env}
+	r := toolbox.CreateOptions{Image: choice.Reference, Hostname: o.hostname, Home: o.home, Volumes: o.volumes, Env: o.env,
+		Isolated: o.isolated, Share: o.share, NoNetwork: o.noNetwork}
 	var err error
 	if r.Name, err = toolbox.ParseName(name); err != nil {
 		return r, err
@@ -252,12 +286,15 @@ func (e *Env) planCreate(ctx context.Context, m *toolbox.Manager, o *createOptio
 		fmt.Fprintf(e.Out, "  %s%s\n", option, why)
 	}
 	line("--name "+string(p.Name), "")
-	for _, f := range toolbox.Fixed() {
+	for _, f := range p.Fixed() {
 		line(f[0], f[1])
 	}
-	if p.Hostname != "" {
+	switch {
+	case p.Isolated:
+		line("--uts private --hostname "+p.Hostname, "it has its own")
+	case p.Hostname != "":
 		line("--uts private --hostname "+p.Hostname, "you asked for it")
-	} else {
+	default:
 		line("--uts host", "the host's name, which resolves and which your X11 cookies are for")
 	}
 	if p.Groups {

@@ -142,7 +142,7 @@ func runSession(ctx context.Context, env *Env, sel *selector, f *sessionFlags, a
 		return s.Exec(ctx)
 	case f.noTTY && (isTerminal(env.In) || isTerminal(env.Out) || isTerminal(env.Err)):
 		return withoutTerminal(env, name)
-	case f.pty && isTerminal(env.In):
+	case f.pty && isTerminal(env.In) && !s.Record.Isolated: // which has a terminal of its own anyway
 		return s.BehindPTY(selfCommand(env, name))
 	case args == nil && terminal && c.Terminal.Announce:
 		return announced(env, m.BoxFile, name)

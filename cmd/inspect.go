@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/tbx-project/tbx/hostbridge"
 	"github.com/tbx-project/tbx/internal/escape"
 	"github.com/tbx-project/tbx/toolbox"
 )
@@ -44,6 +45,7 @@ type inspection struct {
 	Mounts       []toolbox.Mount  `json:"mounts,omitempty"`
 	Environment  []string         `json:"environment,omitempty"`
 	Access       []toolbox.Access `json:"access,omitempty"`
+	Limits       []toolbox.Access `json:"limits,omitempty"`
 	SpecFile     string           `json:"spec_file,omitempty"`
 	Created      time.Time        `json:"created"`
 }
@@ -74,6 +76,13 @@ func runInspect(ctx context.Context, env *Env, arg, format string) error {
 			return err
 		}
 		i.Hostname, i.Home, i.Mounts, i.Environment, i.Access, i.SpecFile = d.Hostname, d.Home, d.Mounts, d.Env, d.Access, d.SpecFile
+		if i.Limits = d.Limits; i.Isolated {
+			asked, err := requests(m.Host, b.Name)
+			if err != nil {
+				return err
+			}
+			i.Access = append(i.Access, asked...)
+		}
 		i.Integrations = map[string]bool{}
 		for _, n := range toolbox.Integrations() {
 			i.Integrations[n.Key] = b.Spec.Has(n.Key)
@@ -84,6 +93,41 @@ func runInspect(ctx context.Context, env *Env, arg, format string) error {
 		return printJSON(env.Out, i)
 	}
 	return printInspection(env, &i)
+}
+
+// requests are what an isolated toolbox may ask of the host, by the policy as it
+// is now.
+func requests(h *toolbox.Host, name toolbox.Name) ([]toolbox.Access, error) {
+	may := map[hostbridge.Action][]string{}
+	for _, verb := range hostbridge.Verbs() {
+		argv := []string{verb}
+		if verb == "clipboard" {
+			argv = append(argv, "copy") // to read it is another question, and denied
+		}
+		d, err := policyDirs(h).Test(string(name), true, true, argv)
+		if err != nil {
+			return nil, err
+		}
+		may[d.Action] = append(may[d.Action], strings.Join(argv, " "))
+	}
+	var out []toolbox.Access
+	for _, c := range []struct {
+		action hostbridge.Action
+		why    string
+	}{{hostbridge.Allow, "requests that your policy allows: tbx policy show"}, {hostbridge.Ask, "requests that you are asked about, each time"}} {
+		if len(may[c.action]) > 0 {
+			out = append(out, toolbox.Access{What: strings.Join(may[c.action], ", "), Why: c.why})
+		}
+	}
+	return out, nil
+}
+
+// boundary says what a toolbox protects from, in one sentence.
+func boundary(isolated bool) string {
+	if isolated {
+		return "isolated: of the host it has what is listed below, and no more"
+	}
+	return "none: what runs in it runs as you, and can start programs on the host"
 }
 
 func printInspection(env *Env, i *inspection) error {
@@ -107,6 +151,9 @@ func printInspection(env *Env, i *inspection) error {
 	line("Container", i.ID)
 	line("Created", i.Created.Format(time.RFC3339))
 	line("Made by", i.Manager)
+	if i.Manager == "tbx" {
+		line("Boundary", boundary(i.Isolated))
+	}
 	line("Host name", i.Hostname)
 	line("Home", i.Home)
 	line("Specification", i.SpecFile)
@@ -122,6 +169,12 @@ func printInspection(env *Env, i *inspection) error {
 		fmt.Fprintln(t, "\nIt can reach\t")
 		for _, a := range i.Access {
 			line("  "+a.What, a.Why)
+		}
+	}
+	if len(i.Limits) > 0 {
+		fmt.Fprintln(t, "\nIt is held by\t")
+		for _, l := range i.Limits {
+			line("  "+l.What, l.Why)
 		}
 	}
 	if len(i.Environment) > 0 {

@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"slices"
 	"text/tabwriter"
 	"time"
 
@@ -54,6 +55,8 @@ type row struct {
 	Started *time.Time `json:"started,omitempty"`
 	Manager string     `json:"manager"` // tbx, or toolbx for a toolbox that Toolbx made
 
+	Isolated bool `json:"isolated,omitempty"` // made with --isolated
+
 	ImageDigest string `json:"image_digest,omitempty"` // what tbx recorded when the image came
 	ImageSigner string `json:"image_signer,omitempty"`
 }
@@ -67,7 +70,7 @@ func (e *Env) rowOf(b *toolbox.Box) row {
 		r.Started = &at
 	}
 	if b.Managed() {
-		r.Manager = "tbx"
+		r.Manager, r.Isolated = "tbx", b.Isolated()
 	}
 	from := e.originOf(b.ImageID)
 	r.ImageDigest, r.ImageSigner = from.Digest, from.Signer
@@ -119,9 +122,24 @@ func runList(ctx context.Context, env *Env, o *listOptions) error {
 
 func printRows(w io.Writer, rows []row, now time.Time) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(t, "NAME\tSTATE\tIMAGE\tCREATED\tID")
+	// Who has no isolated toolbox need not read that the others are not.
+	modes := slices.ContainsFunc(rows, func(r row) bool { return r.Isolated })
+	column := func(isolated bool) string {
+		switch {
+		case !modes:
+			return ""
+		case isolated:
+			return "isolated\t"
+		}
+		return "shared\t"
+	}
+	head := ""
+	if modes {
+		head = "MODE\t"
+	}
+	fmt.Fprintln(t, "NAME\tSTATE\t"+head+"IMAGE\tCREATED\tID")
 	for _, r := range rows {
-		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%.12s\n", r.Name, r.State, escape.Text(r.Image), ago(now.Sub(r.Created)), r.ID)
+		fmt.Fprintf(t, "%s\t%s\t%s%s\t%s\t%.12s\n", r.Name, r.State, column(r.Isolated), escape.Text(r.Image), ago(now.Sub(r.Created)), r.ID)
 	}
 	return t.Flush()
 }

@@ -17,7 +17,7 @@ import (
 // be taken for a file, a completion.
 func TestTree(t *testing.T) {
 	root := newRoot(newEnv(os.Stdin, os.Stdout, os.Stderr, nil))
-	files := []string{"home", "authfile", "containerfile"} // the shell's own completion of files is right for these
+	files := []string{"home", "share", "authfile", "containerfile"} // the shell's own completion of files is right for these
 	seen := 0
 	var walk func(*cobra.Command)
 	walk = func(c *cobra.Command) {

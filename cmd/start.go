@@ -3,6 +3,7 @@
 package cmd
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"time"
@@ -67,7 +68,8 @@ func newRemove(env *Env) *cobra.Command {
 		Aliases: []string{"remove"},
 		Short:   "Remove toolboxes",
 		Long: `Remove toolboxes with all that was installed in them. Your home and other
-directories of the host are untouched, also one given with create --home.
+directories of the host are untouched, also one given with create --home. The
+private home of an isolated toolbox goes with it.
 
 It asks first. --force does not ask, and removes a toolbox that is running.`,
 		Example: "  tbx rm build\n  tbx rm --force build test",
@@ -82,7 +84,7 @@ It asks first. --force does not ask, and removes a toolbox that is running.`,
 					return err
 				}
 				if !force {
-					if err := env.ask(fmt.Sprintf("Remove toolbox %s with everything that was installed in it?", name)); err != nil {
+					if err := env.ask(removeQuestion(cmd.Context(), m, name)); err != nil {
 						return err
 					}
 				}
@@ -94,6 +96,14 @@ It asks first. --force does not ask, and removes a toolbox that is running.`,
 	cmd.Flags().BoolVarP(&all, "all", "a", false, "all toolboxes")
 	cmd.Flags().BoolVarP(&force, "force", "f", false, "do not ask, and remove even what is running")
 	return cmd
+}
+
+func removeQuestion(ctx context.Context, m *toolbox.Manager, name toolbox.Name) string {
+	q := fmt.Sprintf("Remove toolbox %s with everything that was installed in it", name)
+	if b, err := m.Find(ctx, name); err == nil && b.Isolated() {
+		q += ", and its private home with all files in it"
+	}
+	return q + "?"
 }
 
 func newRename(env *Env) *cobra.Command {

@@ -24,6 +24,10 @@ type CreateOptions struct {
 	Volumes  []string
 	Env      []string
 	Without  []string // integrations that are off
+
+	Isolated  bool     // a boundary
+	Share     []string // directories of the host that an isolated toolbox has
+	NoNetwork bool     // for an isolated toolbox
 }
 
 // Plan renders what Create would ask podman for. It changes nothing.
@@ -36,8 +40,17 @@ func (m *Manager) Plan(o CreateOptions) (*Spec, *Plan, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	p, err := NewPlan(o.Name, s, m.Host, boxDir(m.Host), box, m.canShowHost(m.BoxFile))
+	tree := !s.Isolated && m.canShowHost(m.BoxFile)
+	p, err := NewPlan(o.Name, s, m.Host, boxDir(m.Host), box, tree, m.mountedBridge(s))
 	return s, p, err
+}
+
+// mountedBridge is the directory of the bridge that an isolated toolbox has, or "".
+func (m *Manager) mountedBridge(s *Spec) string {
+	if m.Bridge == nil || !s.Isolated || !s.Has(Bridge) {
+		return ""
+	}
+	return m.Bridge(s.ID)
 }
 
 // Create makes a toolbox. It returns an error that wraps fail.Exists when there
@@ -67,6 +80,9 @@ func (m *Manager) Create(ctx context.Context, o CreateOptions) error {
 	if err := m.makeHome(s); err != nil {
 		return err
 	}
+	if err := m.prepareIsolated(s); err != nil {
+		return err
+	}
 	if err := checkSources(p); err != nil {
 		return err
 	}
@@ -90,8 +106,14 @@ func (m *Manager) Create(ctx context.Context, o CreateOptions) error {
 	default:
 		if ctx.Err() == nil { // else podman may still be at it: the next call will see
 			removeSpec(m.Host.Dirs.Config, o.Name)
+			if s.Isolated {
+				e.RemoveVolume(ctx, s.HomeVolume())
+			}
 		}
 		return fail.Wrap(nil, err, "toolbox %s cannot be created", o.Name)
+	}
+	if killed != nil && killed.Isolated {
+		e.RemoveVolume(ctx, killed.HomeVolume()) // nobody's now: its container was never finished
 	}
 	join.Forget(m.Host.TbxRuntime(), string(o.Name))
 	m.warnOfVFS(ctx, e, id)
@@ -156,6 +178,9 @@ func (m *Manager) newSpec(o CreateOptions) (*Spec, error) {
 	if err := checkHostname(o.Hostname); err != nil {
 		return nil, err
 	}
+	if err := checkIsolated(&o); err != nil {
+		return nil, err
+	}
 	for _, kv := range o.Env {
 		if name, _, ok := strings.Cut(kv, "="); !ok || name == "" || strings.ContainsRune(kv, 0) {
 			return nil, fail.New(fail.Usage, "environment variable %q is not NAME=VALUE", kv)
@@ -166,12 +191,26 @@ func (m *Manager) newSpec(o CreateOptions) (*Spec, error) {
 	s := &Spec{
 		Version: SpecVersion, ID: hex.EncodeToString(id), Created: time.Now().UTC().Truncate(time.Second),
 		Image: o.Image, ImageID: o.ImageID, Hostname: o.Hostname, Env: o.Env, Without: o.Without,
+		Isolated: o.Isolated, NoNetwork: o.NoNetwork,
+	}
+	for _, dir := range o.Share {
+		real, err := resolveShare(m.Host, dir)
+		if err != nil {
+			return nil, err
+		}
+		s.Share = append(s.Share, real)
 	}
 	for _, v := range o.Volumes {
 		if rest, ok := strings.CutPrefix(v, "~/"); ok {
 			v = filepath.Join(m.Host.Home, rest)
 		}
-		if _, err := ParseVolume(v); err != nil {
+		mt, err := ParseVolume(v)
+		if err == nil && o.Isolated && mt.Type == "bind" {
+			var real string
+			real, err = resolveShare(m.Host, mt.Source)
+			v = real + strings.TrimPrefix(v, strings.SplitN(v, ":", 2)[0])
+		}
+		if err != nil {
 			return nil, err
 		}
 		s.Volumes = append(s.Volumes, v)

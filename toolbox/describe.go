@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 
 	"github.com/tbx-project/tbx/internal/escape"
 	"github.com/tbx-project/tbx/toolbox/boxinit"
@@ -23,13 +24,14 @@ type Description struct {
 	Mounts   []Mount
 	Env      []string
 	Access   []Access
+	Limits   []Access // what holds an isolated toolbox
 	SpecFile string
 }
 
 // Describe says what a toolbox that tbx made can reach, from its specification
 // and the container as it is.
 func (m *Manager) Describe(b *Box) (*Description, error) {
-	p, err := NewPlan(b.Name, b.Spec, m.Host, boxDir(m.Host), "", !mounted(b, boxinit.HostView))
+	p, err := NewPlan(b.Name, b.Spec, m.Host, boxDir(m.Host), "", !mounted(b, boxinit.HostView), m.mountedBridge(b.Spec))
 	if err != nil {
 		return nil, err
 	}
@@ -43,15 +45,46 @@ func (m *Manager) Describe(b *Box) (*Description, error) {
 	if b.Spec.Has(HostView) && !mounted(b, boxinit.HostView) {
 		d.Mounts = append(d.Mounts, Mount{Type: "bind", Source: "/", Target: boxinit.HostView, Options: []string{"rslave"}, Reason: "the host's files, attached by tbx at every start", Integration: HostView})
 	}
-	for _, f := range Fixed() {
-		d.Access = append(d.Access, Access{f[0], f[1]})
+	if b.Spec.Isolated {
+		d.Hostname, d.Home = p.Hostname, m.Host.Home+" (podman's volume "+b.Spec.HomeVolume()+")"
+		d.Access, d.Limits = p.reach(), p.options()
+		return d, nil
 	}
+	d.Access = p.options()
 	for _, i := range Integrations() {
 		if b.Spec.Has(i.Key) && (b.Spec.Has(HostView) || !throughHostView(i.Key)) {
 			d.Access = append(d.Access, Access{i.What, "not made with --no-" + i.Key})
 		}
 	}
 	return d, nil
+}
+
+// reach is what of the host an isolated toolbox can reach, the bridge's requests
+// aside, of which the policy knows.
+func (p *Plan) reach() []Access {
+	var out []Access
+	for _, mt := range p.Mounts {
+		switch {
+		case mt.Target == boxinit.BoxDir, mt.Target == boxinit.Bridge:
+		case mt.Type == "bind" && slices.Contains(mt.Options, "ro"):
+			out = append(out, Access{mt.Source + ", to read", mt.Reason})
+		case mt.Type == "bind":
+			out = append(out, Access{mt.Source + ", to read and change", mt.Reason})
+		}
+	}
+	if p.Network != "none" {
+		out = append(out, Access{"the network that this machine is in", "not made with --no-network; this machine's loopback is not reached"})
+	}
+	return append(out, Access{"the kernel", "it is the host's: a fault of the kernel is a way out"})
+}
+
+// options is Fixed for who reads it in a list.
+func (p *Plan) options() []Access {
+	var out []Access
+	for _, f := range p.Fixed() {
+		out = append(out, Access{f[0], f[1]})
+	}
+	return out
 }
 
 func mounted(b *Box, target string) bool {

@@ -31,6 +31,8 @@ type Engine interface {
 	Bury(ctx context.Context, id string) error
 	// Remove removes a container with its anonymous volumes, force even if it runs.
 	Remove(ctx context.Context, id string, force bool) error
+	// RemoveVolume removes a named volume. One that is not there is no error.
+	RemoveVolume(ctx context.Context, name string) error
 	// Rename gives a container another name.
 	Rename(ctx context.Context, id, name string) error
 	// Logs copies what the container's first process wrote.

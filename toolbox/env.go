@@ -73,11 +73,13 @@ func SessionEnv(r *join.Record, caller []string, o EnvOptions) []string {
 	env := newEnviron(r.Env)
 	for _, kv := range caller {
 		name, value, ok := strings.Cut(kv, "=")
-		if ok && forwarded(name, r.Without, o.Block) {
+		if ok && forwarded(name, r.Without, o.Block) && (!r.Isolated || reachesIsolated(name)) {
 			env.set(name, boxValue(r, name, value))
 		}
 	}
-	env.set("PATH", mergePath(env.get("PATH"), lookup(caller, "PATH"), r.Home))
+	if !r.Isolated { // whose home is another
+		env.set("PATH", mergePath(env.get("PATH"), lookup(caller, "PATH"), r.Home))
+	}
 	if len(o.Bridge) > 0 && !o.Root { // host commands by name; what the toolbox has itself comes first
 		env.set("PATH", env.get("PATH")+":"+ShimDir)
 	}
@@ -121,6 +123,16 @@ func forwarded(name string, without, block []string) bool {
 		return true
 	}
 	return !slices.Contains(without, Environment)
+}
+
+// reachesIsolated says whether a variable that is forwarded reaches an isolated
+// toolbox too: what the terminal can do, and what the locale and time zone say.
+func reachesIsolated(name string) bool {
+	switch byIntegration[name] {
+	case Locale, Timezone:
+		return true
+	}
+	return slices.Contains([]string{"TERM", "COLORTERM", "NO_COLOR"}, name)
 }
 
 // boxValue is the value of a variable as it is right inside.

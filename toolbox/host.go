@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -31,6 +32,7 @@ type Host struct {
 	HomeLink   string   // where /home points, if it is a link
 	CDI        []string // CDI kinds that the host describes, such as nvidia.com/gpu
 	Exists     func(path string) bool
+	Limits     func(controller string) bool // whether the user's containers can be limited by it, cgroups(7)
 }
 
 // LookAtHost gathers a Host for the current user.
@@ -64,8 +66,17 @@ func LookAtHost(env []string) (*Host, error) {
 	if to, err := os.Readlink("/home"); err == nil {
 		h.HomeLink = to
 	}
+	h.Limits = h.delegated
 	h.CDI = cdiKinds("/etc/cdi", "/var/run/cdi")
 	return h, nil
+}
+
+// delegated says whether systemd has given the user a cgroup controller. podman
+// 4.3 cannot make a container with a limit where it has not.
+func (h *Host) delegated(controller string) bool {
+	uid := strconv.Itoa(h.UID)
+	data, err := os.ReadFile("/sys/fs/cgroup/user.slice/user-" + uid + ".slice/user@" + uid + ".service/cgroup.controllers")
+	return err == nil && h.Systemd && slices.Contains(strings.Fields(string(data)), controller)
 }
 
 // TbxRuntime is where tbx keeps what must not outlive the boot.

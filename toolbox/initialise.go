@@ -36,13 +36,18 @@ func (m *Manager) initConfig(b *Box) boxinit.Config {
 		HostHome:   h.HomeLink,
 		RuntimeDir: boxRuntimeDir(h),
 		NoDevices:  !s.Has(Devices),
+		NoSudo:     s.Isolated,
+		Shares:     s.Share,
 		Files:      m.Files,
 	}
 	if s.Has(Home) && s.Home == "" {
 		cfg.HomeOnHost = h.RealHome
 	}
-	if s.Hostname != "" {
+	switch {
+	case s.Hostname != "":
 		cfg.Hostname = s.Hostname
+	case s.Isolated:
+		cfg.Hostname = hostnameFrom(b.Name)
 	}
 	for _, mt := range b.Mounts {
 		cfg.HostFiles = cfg.HostFiles || mt.Target == boxinit.HostView

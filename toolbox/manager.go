@@ -25,7 +25,7 @@ type Manager struct {
 	Files    []ShellFile                      // put into every toolbox
 	Debug    func(format string, args ...any) // for who looks for a fault; may be nil
 	Prompt   string                           // what the shell's prompt shows, %s for the name; empty: nothing
-	Bridge   func(containerID string) string  // directory on the host of a toolbox's bridge to it
+	Bridge   func(key string) string          // directory on the host of a toolbox's bridge to it
 }
 
 // Box is a toolbox as podman and its specification have it.
@@ -35,6 +35,9 @@ type Box struct {
 	Spec    *Spec // nil for a toolbox that tbx did not make, or whose specification is unusable
 	SpecErr error // why a toolbox that tbx made has no Spec
 }
+
+// Isolated says whether the container was made isolated, whatever its file says.
+func (b *Box) Isolated() bool { return b.Managed() && b.Labels[LabelIsolated] == "true" }
 
 // Managed says whether tbx made the toolbox.
 func (b *Box) Managed() bool { return b.Spec != nil || b.SpecErr != nil }
@@ -85,6 +88,7 @@ func (m *Manager) box(c *Container) *Box {
 	if id == "" || !c.ours() {
 		return b
 	}
+	defer m.distrust(b)
 	s, err := loadSpec(m.Host.Dirs.Config, b.Name)
 	if err == nil && s.ID == id {
 		b.Spec = s
@@ -104,6 +108,16 @@ func (m *Manager) box(c *Container) *Box {
 			Hint("bring the file back, or remove the toolbox with: tbx rm %s", b.Name)
 	}
 	return b
+}
+
+// distrust turns a specification that contradicts its container into an error.
+func (m *Manager) distrust(b *Box) {
+	if b.Spec == nil {
+		return
+	}
+	if err := b.mismatch(specFile(m.Host.Dirs.Config, b.Name)); err != nil {
+		b.Spec, b.SpecErr = nil, err
+	}
 }
 
 // notFound tells a name that nobody has from one that was renamed away.

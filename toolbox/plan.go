@@ -16,6 +16,8 @@ const (
 	LabelID      = "io.tbx.id"      // Spec.ID
 	LabelSpec    = "io.tbx.spec"    // Spec.Hash when the container was made
 	LabelVersion = "io.tbx.version" // SpecVersion then
+	// LabelIsolated is "true" on the container of an isolated toolbox.
+	LabelIsolated = "io.tbx.isolated"
 	// LabelToolbx is what Ptyxis, Cockpit and Toolbx itself look for.
 	LabelToolbx = "com.github.containers.toolbox"
 	// labelDevcontainer tells VS Code who to be, see the devcontainer reference,
@@ -49,11 +51,18 @@ type Plan struct {
 	Labels   map[string]string `json:"labels"`
 	Devices  []string          `json:"devices,omitempty"` // CDI names
 	Groups   bool              `json:"keep_groups"`
+
+	Isolated bool   `json:"isolated,omitempty"`
+	Network  string `json:"network,omitempty"` // of an isolated toolbox: private or none
+	Pids     int64  `json:"pids_limit,omitempty"`
 }
 
-// Fixed says what every toolbox's container has, with the reason, in the words
-// of podman-create(1).
-func Fixed() [][2]string {
+// Fixed says what every toolbox's container has beside its mounts, with the
+// reason, in the words of podman-create(1).
+func (p *Plan) Fixed() [][2]string {
+	if p.Isolated {
+		return p.fixedIsolated()
+	}
 	return [][2]string{
 		{"--userns keep-id", "your user id is the same inside and outside"},
 		{"--pid host, --ipc host, --network host, --cgroupns host", "a toolbox is a part of your session, not a machine of its own"},
@@ -64,9 +73,30 @@ func Fixed() [][2]string {
 	}
 }
 
+func (p *Plan) fixedIsolated() [][2]string {
+	network := [2]string{"--network slirp4netns:allow_host_loopback=false", "a network of its own: the world, but no service on this machine's loopback (with podman 5: pasta)"}
+	if p.Network == "none" {
+		network = [2]string{"--network none", "no network, as you asked"}
+	}
+	out := [][2]string{
+		{"--userns keep-id", "what you share with it stays yours"},
+		{"--pid, --ipc, --cgroupns private", "it can neither see nor signal a process of yours"},
+		network,
+		{"--cap-drop all but " + strings.Join(KeptCapabilities(), " "), "what root inside needs to install packages; the user has none"},
+		{"--security-opt no-new-privileges", "no program inside gains rights, so no sudo: root is tbx run --root"},
+		{"--security-opt seccomp=strict", "podman's own filter, without namespaces, mounts, keyrings, bpf, perf and io_uring"},
+		{"--no-hosts", "the host's table of names is the host's"},
+	}
+	if p.Pids > 0 {
+		out = append(out, [2]string{"--pids-limit " + strconv.FormatInt(p.Pids, 10), "a fork bomb inside stays inside"})
+	}
+	return out
+}
+
 // NewPlan renders s. box is the directory of tbx-box below the versions'
-// directory boxDir, and tree says whether tbx can attach the host's view itself.
-func NewPlan(name Name, s *Spec, h *Host, boxDir, box string, tree bool) (*Plan, error) {
+// directory boxDir, tree says whether tbx can attach the host's view itself, and
+// bridge is the directory of the bridge, which an isolated toolbox is mounted.
+func NewPlan(name Name, s *Spec, h *Host, boxDir, box string, tree bool, bridge string) (*Plan, error) {
 	meta, err := json.Marshal([]map[string]string{{"remoteUser": h.User}})
 	if err != nil {
 		return nil, err
@@ -82,6 +112,10 @@ func NewPlan(name Name, s *Spec, h *Host, boxDir, box string, tree bool) (*Plan,
 		},
 		Groups: s.Has(Groups),
 		Env:    containerEnv(s, h),
+	}
+	if s.Isolated {
+		p.Labels[LabelIsolated] = "true"
+		return p, p.isolate(s, h, boxDir, bridge)
 	}
 	bind := func(source, target, integration, reason string, options ...string) {
 		if len(options) == 0 {
@@ -117,14 +151,18 @@ func NewPlan(name Name, s *Spec, h *Host, boxDir, box string, tree bool) (*Plan,
 	if s.Has(GPU) && slices.Contains(h.CDI, "nvidia.com/gpu") {
 		p.Devices = append(p.Devices, "nvidia.com/gpu=all")
 	}
+	return p, p.addVolumes(s)
+}
+
+func (p *Plan) addVolumes(s *Spec) error {
 	for _, v := range s.Volumes {
 		m, err := ParseVolume(v)
 		if err != nil {
-			return nil, err
+			return err
 		}
 		p.Mounts = append(p.Mounts, m)
 	}
-	return p, nil
+	return nil
 }
 
 // runtimeParts are the integrations that live in the runtime directory.

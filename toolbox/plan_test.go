@@ -100,6 +100,12 @@ func TestNewPlan(t *testing.T) {
 				s.Without = append(s.Without, i.Key)
 			}
 		}},
+		{name: "isolated", spec: func(s *Spec) {
+			s.Isolated, s.Share, s.Volumes = true, []string{"/home/jane/src/it"}, []string{"cache:/var/cache/apt"}
+		}},
+		{name: "isolated-limits", spec: func(s *Spec) { s.Isolated, s.NoNetwork, s.Hostname = true, true, "cell" }, host: func(h *Host) {
+			h.Limits = func(c string) bool { return c == "pids" }
+		}},
 		{name: "no-session", host: func(h *Host) { h.HasRuntime, h.RuntimeDir, h.CDI = false, "/tmp/tbx-runtime-1000", nil }},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -110,7 +116,7 @@ func TestNewPlan(t *testing.T) {
 			if c.host != nil {
 				c.host(h)
 			}
-			p, err := NewPlan("web", s, h, "/home/jane/.local/share/tbx/box", "0123456789abcdef", c.tree)
+			p, err := NewPlan("web", s, h, "/home/jane/.local/share/tbx/box", "0123456789abcdef", c.tree, "/run/user/1000/tbx/bridge/box/abab")
 			if err != nil {
 				t.Fatal(err)
 			}

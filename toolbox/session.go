@@ -102,6 +102,8 @@ func (p *Prepared) Exec(ctx context.Context) error {
 		switch {
 		case !p.target.Alive():
 			err = join.ErrStale
+		case err == nil && p.Record.Isolated:
+			err = p.byPodman(s)
 		case err == nil:
 			err = p.target.Exec(s, p.host.RuntimeDir)
 		}
@@ -117,7 +119,7 @@ func (p *Prepared) Exec(ctx context.Context) error {
 			return err
 		}
 	}
-	return p.byPodman()
+	return p.byPodman(nil)
 }
 
 // session composes what join runs, and refuses what cannot work while there is
@@ -128,7 +130,7 @@ func (p *Prepared) session() (*join.Session, error) {
 		return nil, err
 	}
 	r, o := p.Record, p.opts
-	env := SessionEnv(r, p.host.Env, EnvOptions{Set: o.Set, Block: o.Block, Root: o.Root, Dir: dir, Shell: p.shell(), Prompt: p.manager.Prompt, Bridge: p.Bridge})
+	env := p.env(dir)
 	args, err := p.command()
 	if err != nil {
 		return nil, err
@@ -214,20 +216,19 @@ func checkDescriptors(n int) error {
 	return nil
 }
 
-// byPodman becomes podman exec: for a toolbox that tbx did not make, for a
-// runtime that it does not know, and when the cgroup cannot be joined.
-func (p *Prepared) byPodman() error {
+// byPodman becomes podman exec: for an isolated toolbox, for one that tbx did
+// not make, for a runtime that it does not know, and when the cgroup cannot be
+// joined. s is nil where the toolbox cannot be looked into from outside.
+func (p *Prepared) byPodman(s *join.Session) error {
 	podman, err := exec.LookPath("podman")
 	if err != nil {
 		return fail.New(fail.Unable, "podman is not installed, or not in PATH")
 	}
 	r, o := p.Record, p.opts
-	dir := r.Home
-	if cwd, err := os.Getwd(); err == nil {
-		dir = r.BoxPath(cwd)
-	}
-	if o.WorkDir != "" {
-		dir = o.WorkDir
+	if s == nil {
+		if s, err = p.unseen(); err != nil {
+			return err
+		}
 	}
 	args := []string{"podman", "exec", "--interactive", "--detach-keys", ""}
 	if o.Terminal {
@@ -240,21 +241,37 @@ func (p *Prepared) byPodman() error {
 	if o.Root {
 		user = "0:0"
 	}
-	args = append(args, "--user", user, "--workdir", dir)
+	args = append(args, "--user", user, "--workdir", s.Dir)
 	if o.PreserveFDs > 0 {
 		args = append(args, "--preserve-fds", strconv.Itoa(o.PreserveFDs))
 	}
-	for _, kv := range SessionEnv(r, p.host.Env, EnvOptions{Set: o.Set, Block: o.Block, Root: o.Root, Dir: dir, Shell: p.shell(), Prompt: p.manager.Prompt, Bridge: p.Bridge}) {
+	for _, kv := range s.Env {
 		if !slices.Contains(r.Env, kv) {
 			args = append(args, "--env", kv)
 		}
 	}
-	command, err := p.command()
-	if err != nil {
-		return err
-	}
-	args = append(append(args, r.ID), command...)
+	args = append(append(args, r.ID), s.Args...)
 	return fmt.Errorf("podman: %w", syscall.Exec(podman, args, p.host.Env))
+}
+
+// unseen composes a session without a look at what is inside.
+func (p *Prepared) unseen() (*join.Session, error) {
+	r, o := p.Record, p.opts
+	dir := r.Home
+	if cwd, err := os.Getwd(); err == nil && !r.Isolated {
+		dir = r.BoxPath(cwd)
+	}
+	if o.WorkDir != "" {
+		dir = o.WorkDir
+	}
+	args, err := p.command()
+	return &join.Session{Args: args, Dir: dir, Env: p.env(dir)}, err
+}
+
+// env is the environment of the session that begins in dir.
+func (p *Prepared) env(dir string) []string {
+	o := p.opts
+	return SessionEnv(p.Record, p.host.Env, EnvOptions{Set: o.Set, Block: o.Block, Root: o.Root, Dir: dir, Shell: p.shell(), Prompt: p.manager.Prompt, Bridge: p.Bridge})
 }
 
 // DefaultName says which toolbox a user means who names none: the only one, or

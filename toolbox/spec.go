@@ -35,10 +35,20 @@ type Spec struct {
 	Volumes  []string  `toml:"volumes,omitempty"`  // SOURCE:TARGET[:OPTIONS], absolute
 	Env      []string  `toml:"env,omitempty"`      // NAME=VALUE
 	Without  []string  `toml:"without,omitempty"`  // keys of integrations that are off
+
+	Isolated  bool     `toml:"isolated,omitempty"`   // a boundary: nothing of the host but what is listed here
+	Share     []string `toml:"share,omitempty"`      // directories of the host that an isolated toolbox has, without links
+	NoNetwork bool     `toml:"no_network,omitempty"` // an isolated toolbox without any network
 }
 
-// Has says whether an integration is on.
-func (s *Spec) Has(key string) bool { return !slices.Contains(s.Without, key) }
+// Has says whether an integration is on. Of them an isolated toolbox has what is
+// a value and no thing of the host's.
+func (s *Spec) Has(key string) bool {
+	if s.Isolated && key != Locale && key != Timezone && key != Bridge {
+		return false
+	}
+	return !slices.Contains(s.Without, key)
+}
 
 // Hash identifies the content of s: 64 hex digits.
 func (s *Spec) Hash() string {

@@ -70,6 +70,9 @@ func (m *Manager) run(ctx context.Context, e Engine, b *Box) (*Box, error) {
 		if err := restoreBox(m.Host, m.BoxFile, b.Command[0]); err != nil {
 			return nil, err
 		}
+		if err := m.prepareIsolated(b.Spec); err != nil {
+			return nil, err
+		}
 	}
 	err := e.Start(ctx, b.ID)
 	for range 4 {
@@ -135,7 +138,7 @@ func (m *Manager) initialise(ctx context.Context, e Engine, b *Box) (*join.Recor
 			cfg.HostFiles, cfg.HostTreeFD = true, 3
 		}
 	}
-	if m.Bridge != nil && b.Spec.Has(Bridge) {
+	if m.Bridge != nil && b.Spec.Has(Bridge) && !b.Spec.Isolated { // an isolated one has it mounted
 		seen := *r
 		seen.HostFiles = cfg.HostFiles
 		cfg.Bridge = seen.BoxPath(m.Bridge(b.ID))
@@ -146,7 +149,13 @@ func (m *Manager) initialise(ctx context.Context, e Engine, b *Box) (*join.Recor
 	}
 	defer log.Close()
 	init := initRun{manager: m, name: b.Name, log: log, config: cfg}
-	summary, err := init.byJoining(ctx, r, joinErr, tree)
+	var summary *boxinit.Summary
+	if b.Spec.Isolated {
+		// The initialiser too stays within what podman lets into the container.
+		summary, err = init.byEngine(ctx, e, b.ID, r.Box)
+	} else {
+		summary, err = init.byJoining(ctx, r, joinErr, tree)
+	}
 	if errors.Is(err, join.ErrStale) {
 		if summary, err = init.byEngine(ctx, e, b.ID, r.Box); err == nil {
 			joinErr = errors.Join(joinErr, errors.New("entered by podman"))
@@ -172,10 +181,10 @@ func (m *Manager) initialise(ctx context.Context, e Engine, b *Box) (*join.Recor
 func (m *Manager) newRecord(b *Box) (*join.Record, error) {
 	r := &join.Record{
 		Name: string(b.Name), ID: b.ID, PID: b.PID, Env: b.Env, Home: m.Host.Home,
-		Without: b.Spec.Without,
+		Without: b.Spec.withoutAll(), Isolated: b.Spec.Isolated, Bridge: b.bridgeKey(),
 	}
 	for _, mt := range b.Mounts {
-		if mt.Target != boxinit.HostView && mt.Target != boxinit.BoxDir {
+		if mt.Target != boxinit.HostView && mt.Target != boxinit.BoxDir && mt.Target != boxinit.Bridge {
 			r.Mounts = append(r.Mounts, join.Mapping{Host: mt.Source, Box: mt.Target})
 		}
 	}
@@ -199,7 +208,7 @@ func (m *Manager) newRecord(b *Box) (*join.Record, error) {
 // foreignRecord describes a toolbox of Toolbx's, which sets itself up and is
 // entered by podman.
 func (m *Manager) foreignRecord(b *Box) *join.Record {
-	r := &join.Record{Name: string(b.Name), ID: b.ID, PID: b.PID, Env: b.Env, Home: m.Host.Home, Shell: m.Host.Shell, HostFiles: true}
+	r := &join.Record{Name: string(b.Name), ID: b.ID, Bridge: b.ID, PID: b.PID, Env: b.Env, Home: m.Host.Home, Shell: m.Host.Shell, HostFiles: true}
 	for _, mt := range b.Mounts {
 		r.Mounts = append(r.Mounts, join.Mapping{Host: mt.Source, Box: mt.Target})
 	}

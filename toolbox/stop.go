@@ -99,14 +99,16 @@ func (m *Manager) Remove(ctx context.Context, name Name, force bool) error {
 	}
 	defer lock.Close()
 	b, err := m.Find(ctx, name)
-	if errors.Is(err, fail.NotFound) && m.leftover(name) {
-		return m.forget(name) // of a create that was killed
+	e, engineErr := m.Engine(ctx)
+	if errors.Is(err, fail.NotFound) && m.leftover(name) { // of a create that was killed
+		if s, serr := loadSpec(m.Host.Dirs.Config, name); serr == nil && s.Isolated && engineErr == nil {
+			if err := m.removeHome(ctx, e, s.ID); err != nil {
+				return err
+			}
+		}
+		return m.forget(name)
 	}
-	if err != nil {
-		return err
-	}
-	e, err := m.Engine(ctx)
-	if err != nil {
+	if err = errors.Join(err, engineErr); err != nil {
 		return err
 	}
 	if b.runs() {
@@ -122,6 +124,11 @@ func (m *Manager) Remove(ctx context.Context, name Name, force bool) error {
 	m.stage("removing toolbox %s", name)
 	if err := e.Remove(ctx, b.ID, force); err != nil && !errors.Is(err, fail.NotFound) {
 		return fail.Wrap(nil, err, "toolbox %s cannot be removed", name)
+	}
+	if b.Isolated() {
+		if err := m.removeHome(ctx, e, b.Labels[LabelID]); err != nil {
+			return err
+		}
 	}
 	return m.forget(name)
 }

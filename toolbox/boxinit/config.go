@@ -9,6 +9,7 @@ type Config struct {
 	Locales  []string // names such as "de_DE.UTF-8" that the session will ask for
 
 	NoDevices  bool   // only the devices that every container has
+	NoSudo     bool   // nothing inside may gain rights, so no rule for it
 	HostTreeFD int    // an open detached mount of the host's root, to be attached at HostView; 0: none
 	HostFiles  bool   // the host can be seen at HostView, by that descriptor or by podman
 	HomeOnHost string // the user's real home, if it is mounted at the same path
@@ -21,6 +22,8 @@ type Config struct {
 	Follow []string // files of the host's /etc to follow: resolv.conf, hosts, localtime, ...
 	Links  []string // sockets and directories of the host to show at the same path
 	Binds  []string // directories of the host to bind at the same path
+
+	Shares []string // directories mounted by podman, which made what leads to them
 
 	Bridge string // directory of the bridge to the host, as seen here; empty: none
 

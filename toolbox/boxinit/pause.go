@@ -15,6 +15,9 @@ import (
 // SIGTERM, and on SIGHUP it begins to keep StateDir/hosts up to date, if the
 // initialiser found that needed. It runs as the user and never polls.
 func Pause() {
+	if os.Getpid() == 1 { // of a pid namespace of its own, where orphans become its children
+		go reap()
+	}
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, unix.SIGTERM, unix.SIGINT, unix.SIGHUP)
 	following := false
@@ -27,6 +30,17 @@ func Pause() {
 		if err == nil && !following {
 			following = true
 			go followHosts(strings.TrimSpace(string(name)))
+		}
+	}
+}
+
+// reap ends the children of a first process, wait(2).
+func reap() {
+	children := make(chan os.Signal, 1)
+	signal.Notify(children, unix.SIGCHLD)
+	for range children {
+		for pid := 1; pid > 0; {
+			pid, _ = unix.Wait4(-1, nil, unix.WNOHANG, nil)
 		}
 	}
 }

@@ -46,7 +46,11 @@ func (b *box) ensureUser() error {
 			return append(lines, u.Name+":*:19000:0:99999:7:::")
 		}))
 	}
-	return errors.Join(err, b.ensureHome(), b.allowSudo())
+	err = errors.Join(err, b.ensureHome(), b.ownWayToShares())
+	if b.cfg.NoSudo {
+		return err
+	}
+	return errors.Join(err, b.allowSudo())
 }
 
 // ensureHome makes a home for a toolbox that does not share the host's, and
@@ -75,6 +79,19 @@ func (b *box) ensureHome() error {
 		return err
 	}
 	return b.chown(home)
+}
+
+// ownWayToShares gives the user the directories of a home of its own that podman
+// made, as root, to mount a share of the host's in it.
+func (b *box) ownWayToShares() error {
+	home := b.cfg.User.RealHome
+	var failed []error
+	for _, share := range b.cfg.Shares {
+		for dir := filepath.Dir(share); strings.HasPrefix(dir, home+"/"); dir = filepath.Dir(dir) {
+			failed = append(failed, b.chown(b.root+dir))
+		}
+	}
+	return errors.Join(failed...)
 }
 
 // allowSudo writes a rule that names the user by number. A rule for a group

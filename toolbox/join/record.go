@@ -16,7 +16,7 @@ import (
 var ErrStale = errors.New("no longer as recorded")
 
 // recordVersion changes when the meaning of a field of Record does.
-const recordVersion = 1
+const recordVersion = 2
 
 // Record is what tbx remembers of a toolbox that it started and initialised.
 // It lives in the user's runtime directory, so it never outlives the boot.
@@ -36,6 +36,8 @@ type Record struct {
 	HostFiles bool         // the host's root is at /run/host
 	Without   []string     // integrations that are off
 	Box       string       // tbx-box as seen inside
+	Isolated  bool         // entered by podman alone, within its limits
+	Bridge    string       // by what the bridge to the host knows it
 }
 
 // Mapping says that the host's directory Host is Box inside.

@@ -31,6 +31,7 @@ const Bindings = true
 type Engine struct {
 	conn  context.Context // carries the connection, as the bindings have it
 	exits string          // where conmon leaves exit codes
+	dir   string          // tbx's runtime directory
 }
 
 var _ toolbox.Engine = (*Engine)(nil)
@@ -51,7 +52,7 @@ func Connect(ctx context.Context, dir string) (*Engine, error) {
 		return nil, err
 	}
 	c.Client = reviving(dir)
-	return &Engine{conn, filepath.Join(filepath.Dir(dir), "libpod/tmp/exits")}, nil
+	return &Engine{conn, filepath.Join(filepath.Dir(dir), "libpod/tmp/exits"), dir}, nil
 }
 
 // Client returns the HTTP client of the connection, for package images/podman.
@@ -140,7 +141,15 @@ func (e *Engine) Inspect(ctx context.Context, nameOrID string) (*toolbox.Contain
 func (e *Engine) Create(ctx context.Context, p *toolbox.Plan) (string, error) {
 	conn, cancel := e.unbounded(ctx)
 	defer cancel()
-	resp, err := containers.CreateWithSpec(conn, specOf(p), nil)
+	s := specOf(p)
+	if p.Isolated {
+		profile, err := writeSeccomp(e.dir)
+		if err != nil {
+			return "", err
+		}
+		isolate(s, p, profile, pasta(conn))
+	}
+	resp, err := containers.CreateWithSpec(conn, s, nil)
 	if err != nil {
 		return "", convert(err)
 	}

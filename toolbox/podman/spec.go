@@ -12,7 +12,8 @@ import (
 	"github.com/tbx-project/tbx/toolbox"
 )
 
-// specOf puts a plan into podman's words. What toolbox.Fixed says is here.
+// specOf puts a plan into podman's words. What toolbox.Plan.Fixed says is here,
+// for an isolated toolbox in isolate.
 func specOf(p *toolbox.Plan) *specgen.SpecGenerator {
 	s := specgen.NewSpecGenerator(p.Image, false)
 	s.Name = string(p.Name)
@@ -29,6 +30,10 @@ func specOf(p *toolbox.Plan) *specgen.SpecGenerator {
 	stop := uint(2) // the first process ends at once; what has a cgroup is killed with it
 	s.StopTimeout = &stop
 
+	mounts(s, p)
+	if p.Isolated {
+		return s
+	}
 	host := specgen.Namespace{NSMode: specgen.Host}
 	s.UserNS = specgen.Namespace{NSMode: specgen.KeepID}
 	s.PidNS, s.IpcNS, s.NetNS, s.CgroupNS, s.UtsNS = host, host, host, host, host
@@ -45,6 +50,13 @@ func specOf(p *toolbox.Plan) *specgen.SpecGenerator {
 		// What podman's command makes of --group-add keep-groups; crun honours it.
 		s.Annotations = map[string]string{define.RunOCIKeepOriginalGroups: "1"}
 	}
+	for _, d := range p.Devices {
+		s.Devices = append(s.Devices, specs.LinuxDevice{Path: d})
+	}
+	return s
+}
+
+func mounts(s *specgen.SpecGenerator, p *toolbox.Plan) {
 	for _, m := range p.Mounts {
 		if m.Type == "volume" {
 			s.Volumes = append(s.Volumes, &specgen.NamedVolume{Name: m.Source, Dest: m.Target, Options: m.Options})
@@ -52,8 +64,4 @@ func specOf(p *toolbox.Plan) *specgen.SpecGenerator {
 		}
 		s.Mounts = append(s.Mounts, specs.Mount{Type: m.Type, Source: m.Source, Destination: m.Target, Options: m.Options})
 	}
-	for _, d := range p.Devices {
-		s.Devices = append(s.Devices, specs.LinuxDevice{Path: d})
-	}
-	return s
 }

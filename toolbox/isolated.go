@@ -1,0 +1,257 @@
+package toolbox
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/tbx-project/tbx/internal/fail"
+	"github.com/tbx-project/tbx/toolbox/boxinit"
+)
+
+// An isolated toolbox is a boundary: what runs in it shall reach of the host
+// what its specification lists, and nothing else. Everything here is a list of
+// what it gets; there is no list of what is taken away from it.
+
+// KeptCapabilities are what the root of an isolated toolbox has within its own
+// user namespace: what package managers need to unpack, own and configure files
+// and to change to a user of their own. The user has none.
+func KeptCapabilities() []string {
+	return []string{"CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID", "KILL", "SETFCAP", "SETGID", "SETUID", "SYS_CHROOT"}
+}
+
+// PidsLimit is how many processes and threads an isolated toolbox may have.
+const PidsLimit = 4096
+
+// HomeVolume is the podman volume that is the home of an isolated toolbox.
+func (s *Spec) HomeVolume() string { return homeVolume(s.ID) }
+
+func homeVolume(id string) string { return "tbx-home-" + id }
+
+// bridgeKey is by what the bridge knows a toolbox. An isolated one has its
+// directory mounted, which therefore has its name before there is a container.
+func (b *Box) bridgeKey() string {
+	if b.Spec.Isolated {
+		return b.Spec.ID
+	}
+	return b.ID
+}
+
+// withoutAll lists the integrations that are off, for whatever reason.
+func (s *Spec) withoutAll() []string {
+	var off []string
+	for _, i := range Integrations() {
+		if !s.Has(i.Key) {
+			off = append(off, i.Key)
+		}
+	}
+	return off
+}
+
+// isolate adds to p what an isolated toolbox is mounted. bridge is the directory
+// of its bridge on the host.
+func (p *Plan) isolate(s *Spec, h *Host, boxDir, bridge string) error {
+	p.Isolated, p.Network, p.Hostname = true, "private", s.Hostname
+	if s.NoNetwork {
+		p.Network = "none"
+	}
+	if p.Hostname == "" {
+		p.Hostname = hostnameFrom(p.Name)
+	}
+	if h.Limits != nil && h.Limits("pids") {
+		p.Pids = PidsLimit
+	}
+	// "z" is for SELinux, which keeps a container out of what it has not labelled.
+	bind := func(source, target, reason string, options ...string) {
+		p.Mounts = append(p.Mounts, Mount{Type: "bind", Source: source, Target: target, Options: append([]string{"rbind", "nosuid", "nodev", "z"}, options...), Reason: reason})
+	}
+	bind(boxDir, boxinit.BoxDir, "the program that is the toolbox's first process", "ro", "rprivate")
+	p.Mounts = append(p.Mounts, Mount{Type: "volume", Source: s.HomeVolume(), Target: h.RealHome, Reason: "the home of this toolbox alone, removed with it"})
+	if bridge != "" {
+		bind(bridge, boxinit.Bridge, "requests to the host, each of which your policy must allow", "ro", "rprivate")
+	}
+	for _, dir := range s.Share {
+		bind(dir, dir, "you shared it: what is changed in it is changed on the host", "rslave")
+	}
+	return p.addVolumes(s)
+}
+
+// hostnameFrom makes a host name of a toolbox's name, hostname(7).
+func hostnameFrom(name Name) string {
+	s := strings.Map(func(r rune) rune {
+		if r == '_' || r == '.' {
+			return '-'
+		}
+		return r
+	}, string(name))
+	return strings.TrimRight(s[:min(len(s), 63)], "-")
+}
+
+// checkIsolated refuses options that contradict --isolated or need it.
+func checkIsolated(o *CreateOptions) error {
+	switch {
+	case !o.Isolated && len(o.Share) > 0:
+		return fail.New(fail.Usage, "--share goes with --isolated only").
+			Hint("a toolbox that is not isolated shares your home; for another directory there is --volume")
+	case !o.Isolated && o.NoNetwork:
+		return fail.New(fail.Usage, "--no-network goes with --isolated only").
+			Hint("a toolbox that is not isolated uses the host's network")
+	case o.Isolated && o.Home != "":
+		return fail.New(fail.Usage, "--home and --isolated exclude each other: an isolated toolbox has a home of its own, which podman keeps").
+			Hint("to work on a directory of the host in it: --share DIRECTORY")
+	}
+	return nil
+}
+
+// resolveShare returns the directory that a user means by --share, without links
+// in it: what is checked here is what will be mounted.
+func resolveShare(h *Host, dir string) (string, error) {
+	if rest, ok := strings.CutPrefix(dir, "~/"); ok {
+		dir = filepath.Join(h.Home, rest)
+	}
+	abs, err := filepath.Abs(dir)
+	if dir == "" || err != nil {
+		return "", fail.New(fail.Usage, "--share %q: it must be a directory", dir)
+	}
+	real, err := filepath.EvalSymlinks(abs)
+	if err != nil {
+		return "", fail.Wrap(fail.NotFound, err, "%s cannot be shared", abs).Hint("make it with: mkdir -p %s", abs)
+	}
+	if fi, err := os.Stat(real); err != nil || !fi.IsDir() {
+		return "", fail.New(fail.Usage, "%s cannot be shared: it is not a directory", real).Hint("share the directory that it is in")
+	}
+	return real, checkShare(h, real)
+}
+
+// checkShare refuses a directory, whose path has no links, that would be a way
+// out of an isolated toolbox.
+func checkShare(h *Host, dir string) error {
+	refuse := func(why string) error {
+		return fail.New(fail.Usage, "%s cannot be shared with an isolated toolbox: %s", dir, why).
+			Hint("share a directory that has nothing but your project in it, such as ~/src/project")
+	}
+	for _, home := range real(h.Home, h.RealHome) {
+		if within(home, dir) {
+			return refuse("your home is in it, or it is your home")
+		}
+		rest, ok := strings.CutPrefix(dir, home+"/")
+		first, _, _ := strings.Cut(rest, "/")
+		switch {
+		case !ok:
+		case strings.HasPrefix(first, "."):
+			return refuse("hidden directories of your home have keys, settings and what your session starts")
+		case first == "bin":
+			return refuse("your shell looks there for commands")
+		}
+	}
+	for _, place := range real(h.RuntimeDir, h.Dirs.Config, h.Dirs.Data, h.Dirs.State, h.Dirs.Cache, "/run", "/proc", "/sys", "/dev", "/etc", "/boot") {
+		if within(place, dir) || within(dir, place) {
+			return refuse(place + " belongs to the host")
+		}
+	}
+	for _, place := range real("/usr", "/bin", "/sbin", "/lib", "/lib64", "/var", "/tmp") {
+		if within(place, dir) || within(dir, place) && place != "/var" && place != "/tmp" {
+			return refuse(place + " belongs to the host, and the toolbox has its own")
+		}
+	}
+	return nil
+}
+
+// within says whether path is dir or lies in it.
+func within(path, dir string) bool {
+	return path == dir || dir == "/" || strings.HasPrefix(path, dir+"/")
+}
+
+// real adds to places what they are without links.
+func real(places ...string) []string {
+	var out []string
+	for _, p := range places {
+		if p == "" {
+			continue
+		}
+		out = append(out, p)
+		if r, err := filepath.EvalSymlinks(p); err == nil && r != p {
+			out = append(out, r)
+		}
+	}
+	return out
+}
+
+// checkSharesStill is the check at every start: a share that has become a link
+// since, or has a link on its way, leads elsewhere than where it was allowed.
+func checkSharesStill(h *Host, s *Spec) error {
+	for _, m := range s.sharedSources() {
+		now, err := filepath.EvalSymlinks(m)
+		if err != nil {
+			return fail.Wrap(fail.NotFound, err, "%s, which the toolbox shares, is not there", m).Hint("make it with: mkdir -p %s", m)
+		}
+		if now != m {
+			return fail.New(nil, "%s, which the toolbox shares, is another directory than when it was made: %s", m, now).
+				Hint("put it back, or make the toolbox anew")
+		}
+		if err := checkShare(h, m); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// sharedSources are the host's directories that an isolated toolbox has.
+func (s *Spec) sharedSources() []string {
+	out := slices.Clone(s.Share)
+	for _, v := range s.Volumes {
+		if m, err := ParseVolume(v); err == nil && m.Type == "bind" {
+			out = append(out, m.Source)
+		}
+	}
+	return out
+}
+
+// prepareIsolated sees to what podman mounts, before a container is made or
+// started: the bridge's directory is gone after every boot.
+func (m *Manager) prepareIsolated(s *Spec) error {
+	if !s.Isolated {
+		return nil
+	}
+	if err := checkSharesStill(m.Host, s); err != nil {
+		return err
+	}
+	bridge := m.mountedBridge(s)
+	if bridge == "" {
+		return nil
+	}
+	// Closed to others, as the bridge wants it when it comes to use it.
+	if err := os.MkdirAll(bridge, 0o700); err != nil {
+		return fail.Wrap(nil, err, "the toolbox's bridge to the host cannot be prepared")
+	}
+	return nil
+}
+
+// removeHome removes the private home of a toolbox, if it has one. id is the
+// specification's, so that one whose file is lost leaves nothing behind either.
+func (m *Manager) removeHome(ctx context.Context, e Engine, id string) error {
+	if id == "" {
+		return nil
+	}
+	if err := e.RemoveVolume(ctx, homeVolume(id)); err != nil {
+		return fail.Wrap(nil, err, "the private home of the toolbox cannot be removed").Hint("remove it with: podman volume rm %s", homeVolume(id))
+	}
+	return nil
+}
+
+// mismatch returns an error when the file was edited to say something else of
+// isolation than what the container has: it cannot be changed in a container.
+func (b *Box) mismatch(file string) error {
+	made := b.Labels[LabelIsolated] == "true"
+	if made == b.Spec.Isolated {
+		return nil
+	}
+	was := "was made without isolation"
+	if made {
+		was = "was made isolated"
+	}
+	return fail.New(nil, "toolbox %s %s, and %s says otherwise", b.Name, was, file).
+		Hint("write isolated = %t there, or remove the toolbox and make it anew", made)
+}

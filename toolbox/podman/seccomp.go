@@ -1,0 +1,96 @@
+//go:build remote
+
+package podman
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/tbx-project/tbx/internal/atomicfile"
+	"github.com/tbx-project/tbx/internal/fail"
+)
+
+// profiles is where podman looks for its system call filter, containers.conf(5).
+func profiles() []string {
+	return []string{"/etc/containers/seccomp.json", "/usr/share/containers/seccomp.json"}
+}
+
+// denied are system calls that podman lets every container make and an isolated
+// toolbox does not: with a user namespace of its own a program has all
+// capabilities in it, and with them most of the kernel's code before it.
+func denied() []string {
+	return []string{
+		"unshare", "setns", "clone3",
+		"mount", "umount", "umount2", "mount_setattr", "move_mount", "open_tree", "fsopen", "fsconfig", "fsmount", "fspick", "pivot_root",
+		"keyctl", "add_key", "request_key",
+		"bpf", "perf_event_open", "userfaultfd", "io_uring_setup", "io_uring_enter", "io_uring_register",
+	}
+}
+
+// writeSeccomp writes the filter of isolated toolboxes to a file in dir, which
+// podman reads when it makes the container and not later.
+func writeSeccomp(dir string) (string, error) {
+	for _, p := range profiles() {
+		data, err := os.ReadFile(p)
+		if err != nil {
+			continue
+		}
+		if data, err = stricter(data); err != nil {
+			return "", fail.Wrap(fail.Unable, err, "podman's system call filter %s cannot be used", p)
+		}
+		file := filepath.Join(dir, "seccomp.json")
+		return file, atomicfile.WriteVolatile(file, data, 0o600)
+	}
+	return "", fail.New(fail.Unable, "podman's system call filter is missing, without which a toolbox cannot be isolated").
+		Hint("install the package that has /usr/share/containers/seccomp.json (containers-common, on Debian golang-github-containers-common)")
+}
+
+// stricter takes what is denied out of a profile, seccomp.json of
+// containers-common, which denies what it does not list.
+func stricter(profile []byte) ([]byte, error) {
+	var p map[string]any
+	if err := json.Unmarshal(profile, &p); err != nil {
+		return nil, err
+	}
+	rules, ok := p["syscalls"].([]any)
+	if p["defaultAction"] != "SCMP_ACT_ERRNO" || !ok {
+		return nil, fmt.Errorf("it does not deny what it does not list")
+	}
+	var out []any
+	for _, r := range rules {
+		rule, ok := r.(map[string]any)
+		names, ok2 := rule["names"].([]any)
+		if !ok || !ok2 {
+			return nil, fmt.Errorf("it has a rule that names no system calls")
+		}
+		names = slices.DeleteFunc(names, func(n any) bool {
+			return n == "clone" || slices.ContainsFunc(denied(), func(d string) bool { return d == n })
+		})
+		if len(names) > 0 {
+			rule["names"] = names
+			out = append(out, rule)
+		}
+	}
+	index := 0 // of the flags, clone(2)
+	if runtime.GOARCH == "s390x" {
+		index = 1
+	}
+	out = append(out,
+		map[string]any{"names": []string{"clone"}, "action": "SCMP_ACT_ALLOW", "args": []any{
+			map[string]any{"index": index, "value": newNamespaces, "valueTwo": 0, "op": "SCMP_CMP_MASKED_EQ"},
+		}},
+		// Not clone3, whose flags a filter cannot see: to what is not there a C
+		// library finds another way.
+		map[string]any{"names": slices.DeleteFunc(denied(), func(n string) bool { return n == "clone3" }), "action": "SCMP_ACT_ERRNO", "errnoRet": int(unix.EPERM)},
+	)
+	p["syscalls"] = out
+	return json.Marshal(p)
+}
+
+const newNamespaces = unix.CLONE_NEWUSER | unix.CLONE_NEWNS | unix.CLONE_NEWPID | unix.CLONE_NEWNET | unix.CLONE_NEWIPC | unix.CLONE_NEWUTS | unix.CLONE_NEWCGROUP
