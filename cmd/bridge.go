@@ -2,6 +2,8 @@ package cmd
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"path/filepath"
 	"slices"
@@ -24,7 +26,12 @@ import (
 // The wiring of the bridge: what hostbridge is told of this user and of
 // toolboxes, of which it knows nothing itself.
 
-func bridgeDir(h *toolbox.Host) string { return filepath.Join(h.TbxRuntime(), "bridge") }
+// bridgeDir is the bridge's directory: an agent for each set of the user's
+// directories, where its policy, its log and the programs that it starts are.
+func bridgeDir(h *toolbox.Host) string {
+	sum := sha256.Sum256([]byte(strings.Join([]string{h.Dirs.Config, h.Dirs.Data, h.Dirs.State}, "\x00")))
+	return filepath.Join(h.TbxRuntime(), "bridge-"+hex.EncodeToString(sum[:4]))
+}
 
 // bridgeID shortens the id by which the bridge knows a toolbox, see join.Record,
 // because a socket's path has 107 bytes.

@@ -16,6 +16,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/tbx-project/tbx/hostbridge/keeper"
 	"github.com/tbx-project/tbx/hostbridge/wire"
 	"github.com/tbx-project/tbx/internal/fail"
 	"github.com/tbx-project/tbx/internal/flock"
@@ -23,7 +24,7 @@ import (
 
 // Options are what an agent is made of. All but Askers, Tbx and Log is needed.
 type Options struct {
-	Dir    string     // the bridge's directory, $XDG_RUNTIME_DIR/tbx/bridge
+	Dir    string     // the bridge's directory, $XDG_RUNTIME_DIR/tbx/bridge-KEY
 	Lookup Lookup     //
 	Keeper []string   // command line of a keeper: tbx-box keep
 	Policy PolicyDirs //
@@ -53,6 +54,7 @@ const (
 // agent is a running agent.
 type agent struct {
 	Options
+	program int // descriptor of the keeper's file
 	asking  *asking
 	policy  policyCache
 	prompts prompts
@@ -96,10 +98,16 @@ func Serve(ctx context.Context, o Options) error {
 	}
 	defer lock.Close()
 	harden()
+	program, err := openProgram(o.Keeper[0])
+	if err != nil {
+		return err
+	}
+	defer unix.Close(program)
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	a := &agent{
 		Options: o,
+		program: program,
 		asking:  newAsking(nil, time.Now),
 		spare:   make(chan *keeperProc, 1),
 		all:     make(chan struct{}, maxAll),
@@ -133,6 +141,21 @@ func Serve(ctx context.Context, o Options) error {
 	default:
 	}
 	return nil
+}
+
+// openProgram opens a program to be started by its descriptor, which is above
+// those that the program gets.
+func openProgram(path string) (int, error) {
+	fd, err := unix.Open(path, unix.O_PATH|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return -1, fail.Wrap(fail.Unable, err, "program %s", path)
+	}
+	defer unix.Close(fd)
+	high, err := unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, keeper.ControlFd+1)
+	if err != nil {
+		return -1, fail.Wrap(fail.Unable, err, "program %s", path)
+	}
+	return high, nil
 }
 
 // harden makes the agent's memory unreadable to others of the same user, keeps

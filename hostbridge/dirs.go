@@ -17,7 +17,7 @@ import (
 
 const tokenSize = 32 // bytes
 
-// Files below the bridge's directory, $XDG_RUNTIME_DIR/tbx/bridge:
+// Files below the bridge's directory, $XDG_RUNTIME_DIR/tbx/bridge-KEY:
 //
 //	agent/lock, agent/start  flock files: one agent, one at a time starts it
 //	agent/ctl                its control socket, for tbx on the host

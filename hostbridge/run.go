@@ -5,6 +5,7 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"strconv"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -21,7 +22,10 @@ type keeperProc struct {
 
 // startKeeper starts a keeper that waits for its job. It is the leader of a
 // session of its own, and outlives the agent.
-func startKeeper(argv []string) (*keeperProc, error) {
+//
+// program is an open descriptor of argv[0], so that a keeper starts also when the
+// file was removed since, by an update of tbx.
+func startKeeper(program int, argv []string) (*keeperProc, error) {
 	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return nil, err
@@ -43,7 +47,7 @@ func startKeeper(argv []string) (*keeperProc, error) {
 	for len(files) < keeper.ControlFd {
 		files = append(files, null)
 	}
-	proc, err := os.StartProcess(argv[0], argv, &os.ProcAttr{
+	proc, err := os.StartProcess("/proc/self/fd/"+strconv.Itoa(program), argv, &os.ProcAttr{
 		Dir:   "/",
 		Env:   []string{},
 		Files: append(files, its),
@@ -76,7 +80,7 @@ func (k *keeperProc) awaitEnd() {
 // prepareKeeper starts the spare keeper, so that the next request need not
 // wait for a process to start.
 func (a *agent) prepareKeeper() {
-	k, err := startKeeper(a.Keeper)
+	k, err := startKeeper(a.program, a.Keeper)
 	if err != nil {
 		a.logf("cannot start %s: %v", a.Keeper[0], err)
 		return
@@ -95,7 +99,7 @@ func (a *agent) takeKeeper() (*keeperProc, error) {
 	case k := <-a.spare:
 		return k, nil
 	default:
-		return startKeeper(a.Keeper)
+		return startKeeper(a.program, a.Keeper)
 	}
 }
 

@@ -52,6 +52,7 @@ type keeper struct {
 func Main() int {
 	runtime.LockOSThread() // the parent-death signal of the command is the thread's
 	resetSignals()
+	os.WriteFile("/proc/self/comm", []byte("tbx-box"), 0) // else the number of the descriptor that it was started by
 	job, conn, err := receiveJob()
 	if err != nil {
 		return 0 // the agent ended, or wants no spare keeper any more
