@@ -59,7 +59,5 @@ notifications, and where there is no desktop the answer is no.`,
 // answer puts a question of the bridge; its texts are safe to print.
 func (e *Env) answer(q hostbridge.Question) bool {
 	fmt.Fprintf(e.Err, "\nToolbox %s asks to run this on the host (%s):\n\n    %s\n\nAllow it? [y/N] ", q.Box, q.Rule, q.What)
-	line, _ := e.readLine()
-	line = strings.ToLower(strings.TrimSpace(line))
-	return line == "y" || line == "yes"
+	return e.saysYes()
 }

@@ -20,12 +20,21 @@ func (e *Env) ask(question string) error {
 	}
 	e.progress().Close()
 	fmt.Fprintf(e.Err, "%s [y/N] ", escape.Text(question))
-	line, _ := e.readLine() // the end of input is a No
-	switch strings.ToLower(strings.TrimSpace(line)) {
-	case "y", "yes":
+	if e.saysYes() {
 		return nil
 	}
 	return fail.New(fail.Canceled, "not done, as you said")
+}
+
+// saysYes reads the answer to a question whose default is No, which the end of
+// input is too.
+func (e *Env) saysYes() bool {
+	line, _ := e.readLine()
+	switch strings.ToLower(strings.TrimSpace(line)) {
+	case "y", "yes":
+		return true
+	}
+	return false
 }
 
 // pick lets the user choose one of several, by number.

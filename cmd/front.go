@@ -12,10 +12,10 @@ import (
 	"github.com/tbx-project/tbx/toolbox"
 )
 
-// The program tbx is built with the tag front: it is run, enter and the bridge's agent, and becomes
-// tbx-podman, which is everything, for all else and whenever a running toolbox
-// cannot be entered straight away. That happens before anybody was asked
-// anything, with the same arguments.
+// The program tbx is built with the tag front: it is run, enter and the bridge's
+// agent, and becomes tbx-podman, which is everything, for all else and whenever a
+// running toolbox cannot be entered straight away. That happens before anybody
+// was asked anything, with the same arguments.
 
 type wiring struct{}
 

@@ -30,7 +30,7 @@ A toolbox shares your home and your session: whatever the policy says, a program
 in it that means harm can run code as you on the host. The policy keeps accidents
 from happening and makes visible what is done.`,
 		Example: "  tbx policy show\n  tbx policy test build -- podman ps\n  tbx policy allow build -- rpm-ostree upgrade",
-		Args:    exactly(0, "a subcommand: show, check, test, allow or deny"),
+		Args:    unknownCommand,
 		RunE:    func(cmd *cobra.Command, args []string) error { return cmd.Help() },
 	}
 	cmd.AddCommand(newPolicyShow(env), newPolicyCheck(env), newPolicyTest(env), newPolicyChange(env, hostbridge.Allow), newPolicyChange(env, hostbridge.Deny))
@@ -49,11 +49,7 @@ func newPolicyShow(env *Env) *cobra.Command {
 		Args:              exactly(0, "no arguments"),
 		ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(*cobra.Command, []string) error {
-			h, err := env.Host()
-			if err != nil {
-				return err
-			}
-			p, err := policyDirs(h).Load()
+			p, err := env.policy()
 			if err != nil {
 				return err
 			}
@@ -65,6 +61,15 @@ func newPolicyShow(env *Env) *cobra.Command {
 			return w.Flush()
 		},
 	}
+}
+
+// policy reads the rules that count now.
+func (e *Env) policy() (*hostbridge.Policy, error) {
+	h, err := e.Host()
+	if err != nil {
+		return nil, err
+	}
+	return policyDirs(h).Load()
 }
 
 // ruleWhat says in one line what a rule is about.
@@ -93,11 +98,7 @@ writes any file lets a toolbox do everything that you can do.`,
 		Args:              exactly(0, "no arguments"),
 		ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(*cobra.Command, []string) error {
-			h, err := env.Host()
-			if err != nil {
-				return err
-			}
-			p, err := policyDirs(h).Load()
+			p, err := env.policy()
 			if err != nil {
 				return err
 			}

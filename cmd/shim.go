@@ -20,7 +20,7 @@ func newShim(env *Env) *cobra.Command {
 last in a toolbox's PATH: what a toolbox has itself comes first. Whether they may
 run is up to the policy, see tbx policy. A change counts at once, in every toolbox.`,
 		Example: "  tbx shim list\n  tbx shim add docker",
-		Args:    exactly(0, "a subcommand: list, add or remove"),
+		Args:    unknownCommand,
 		RunE:    func(cmd *cobra.Command, args []string) error { return cmd.Help() },
 	}
 	atLeastOne := func(cmd *cobra.Command, args []string) error {

@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/tbx-project/tbx/hostbridge/session"
 	"github.com/tbx-project/tbx/internal/fail"
 )
 
@@ -47,7 +48,7 @@ func fromBox(name string) bool {
 // command: its terminal's, its shell's, and what could change the loader.
 func notFromHost(name string) bool {
 	return strings.HasPrefix(name, "LD_") || strings.HasPrefix(name, "TBX_") || fromBox(name) && name != "LANG" && name != "TZ" && !strings.HasPrefix(name, "LC_") ||
-		slices.Contains([]string{"COLUMNS", "LINES", "PWD", "OLDPWD", "SHLVL", "_", "WINDOWID", "TMUX", "TMUX_PANE", "STY", "BASH_ENV", "ENV", "NOTIFY_SOCKET", "LISTEN_FDS", "LISTEN_PID"}, name)
+		session.Passing(name) || slices.Contains([]string{"WINDOWID", "TMUX", "TMUX_PANE", "STY", "BASH_ENV", "ENV", "NOTIFY_SOCKET", "LISTEN_FDS", "LISTEN_PID"}, name)
 }
 
 // plain says that a value holds nothing that could act on a terminal or be two lines.

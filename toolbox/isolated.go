@@ -9,6 +9,7 @@ import (
 
 	"github.com/tbx-project/tbx/internal/fail"
 	"github.com/tbx-project/tbx/toolbox/boxinit"
+	"github.com/tbx-project/tbx/toolbox/join"
 )
 
 // An isolated toolbox is a boundary: what runs in it shall reach of the host
@@ -133,7 +134,7 @@ func checkShare(h *Host, dir string) error {
 			Hint("share a directory that has nothing but your project in it, such as ~/src/project")
 	}
 	for _, home := range real(h.Home, h.RealHome) {
-		if within(home, dir) {
+		if join.Below(home, dir) {
 			return refuse("your home is in it, or it is your home")
 		}
 		rest, ok := strings.CutPrefix(dir, home+"/")
@@ -147,21 +148,16 @@ func checkShare(h *Host, dir string) error {
 		}
 	}
 	for _, place := range real(h.RuntimeDir, h.Dirs.Config, h.Dirs.Data, h.Dirs.State, h.Dirs.Cache, "/run", "/proc", "/sys", "/dev", "/etc", "/boot") {
-		if within(place, dir) || within(dir, place) {
+		if join.Below(place, dir) || join.Below(dir, place) {
 			return refuse(place + " belongs to the host")
 		}
 	}
 	for _, place := range real("/usr", "/bin", "/sbin", "/lib", "/lib64", "/var", "/tmp") {
-		if within(place, dir) || within(dir, place) && place != "/var" && place != "/tmp" {
+		if join.Below(place, dir) || join.Below(dir, place) && place != "/var" && place != "/tmp" {
 			return refuse(place + " belongs to the host, and the toolbox has its own")
 		}
 	}
 	return nil
-}
-
-// within says whether path is dir or lies in it.
-func within(path, dir string) bool {
-	return path == dir || dir == "/" || strings.HasPrefix(path, dir+"/")
 }
 
 // real adds to places what they are without links.

@@ -98,17 +98,20 @@ func (m *Manager) Remove(ctx context.Context, name Name, force bool) error {
 		return err
 	}
 	defer lock.Close()
+	e, err := m.Engine(ctx)
+	if err != nil {
+		return err
+	}
 	b, err := m.Find(ctx, name)
-	e, engineErr := m.Engine(ctx)
 	if errors.Is(err, fail.NotFound) && m.leftover(name) { // of a create that was killed
-		if s, serr := loadSpec(m.Host.Dirs.Config, name); serr == nil && s.Isolated && engineErr == nil {
+		if s, err := loadSpec(m.Host.Dirs.Config, name); err == nil && s.Isolated {
 			if err := m.removeHome(ctx, e, s.ID); err != nil {
 				return err
 			}
 		}
 		return m.forget(name)
 	}
-	if err = errors.Join(err, engineErr); err != nil {
+	if err != nil {
 		return err
 	}
 	if b.runs() {

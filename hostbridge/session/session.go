@@ -36,15 +36,17 @@ const (
 	maxSize  = 4 << 20
 )
 
-// passing are variables that differ from one entry to the next of the same
-// terminal, and that no host command is given.
-var passing = []string{"PWD", "OLDPWD", "SHLVL", "_", "COLUMNS", "LINES"}
+// Passing says whether a variable differs from one entry to the next of the same
+// terminal. A session does not hold it, and no host command is given it.
+func Passing(name string) bool {
+	return slices.Contains([]string{"PWD", "OLDPWD", "SHLVL", "_", "COLUMNS", "LINES"}, name)
+}
 
 // New returns the session of a caller.
 func New(env []string, umask int) Session {
 	return Session{umask, slices.DeleteFunc(slices.Clone(env), func(kv string) bool {
 		name, _, _ := strings.Cut(kv, "=")
-		return slices.Contains(passing, name)
+		return Passing(name)
 	})}
 }
 

@@ -86,13 +86,6 @@ func bridge(b *bench) error {
 	return nil
 }
 
-func verdict(met bool) string {
-	if met {
-		return "met"
-	}
-	return "missed"
-}
-
 // agent returns the process id of the bridge's agent.
 func agent() (int, error) {
 	out, err := exec.Command("tbx", "agent").Output()

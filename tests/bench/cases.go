@@ -143,11 +143,7 @@ func enter(b *bench) error {
 	}
 	row("`enter` to the first prompt, running", s[0].median(), "toolbox", s[1].median(), 1.0/6)
 	more := s[0].median() - s[2].median()
-	verdict := "met"
-	if more > 25*time.Millisecond {
-		verdict = "missed"
-	}
-	fmt.Printf("| | %s | bash -l %s | +%s | +25 ms, %s |\n", ms(s[0].median()), ms(s[2].median()), ms(more), verdict)
+	fmt.Printf("| | %s | bash -l %s | +%s | +25 ms, %s |\n", ms(s[0].median()), ms(s[2].median()), ms(more), verdict(more <= 25*time.Millisecond))
 	return nil
 }
 
@@ -182,11 +178,7 @@ func throughput(b *bench) error {
 		return err
 	}
 	share := float64(s[1].median()) / float64(s[0].median())
-	verdict := "met"
-	if share < 0.9 {
-		verdict = "missed"
-	}
-	fmt.Printf("| 1 GiB through `run cat` | %s | cat %s | %.2f of its throughput | 0.90, %s |\n", rate(s[0].median()), rate(s[1].median()), share, verdict)
+	fmt.Printf("| 1 GiB through `run cat` | %s | cat %s | %.2f of its throughput | 0.90, %s |\n", rate(s[0].median()), rate(s[1].median()), share, verdict(share >= 0.9))
 	return nil
 }
 
@@ -246,10 +238,6 @@ func memory(b *bench) error {
 	_, rest, _ := strings.Cut(string(data), "Pss:")
 	var kb int
 	fmt.Sscan(rest, &kb)
-	verdict := "met"
-	if kb > 2000 {
-		verdict = "missed"
-	}
-	fmt.Printf("| memory of an idle toolbox (PSS) | %d kB | | | 2000 kB, %s |\n", kb, verdict)
+	fmt.Printf("| memory of an idle toolbox (PSS) | %d kB | | | 2000 kB, %s |\n", kb, verdict(kb <= 2000))
 	return nil
 }

@@ -137,11 +137,15 @@ func timed(name string, args ...string) func() (time.Duration, error) {
 // row prints one comparison; target is the most that tbx/peer may be.
 func row(what string, tbx time.Duration, peer string, other time.Duration, target float64) {
 	ratio := float64(tbx) / float64(other)
-	verdict := "met"
-	if ratio > target {
-		verdict = "missed"
+	fmt.Printf("| %s | %s | %s %s | %s | %s, %s |\n", what, ms(tbx), peer, ms(other), fraction(ratio), fraction(target), verdict(ratio <= target))
+}
+
+// verdict says whether a target was met.
+func verdict(met bool) string {
+	if met {
+		return "met"
 	}
-	fmt.Printf("| %s | %s | %s %s | %s | %s, %s |\n", what, ms(tbx), peer, ms(other), fraction(ratio), fraction(target), verdict)
+	return "missed"
 }
 
 // compare prints one comparison that has no target.

@@ -36,7 +36,7 @@ func (t *Target) WorkDir(cwd string) (dir string, ok bool) {
 func (r *Record) shared(path string) (string, bool) {
 	best := -1
 	for i, m := range r.Mounts {
-		if below(path, m.Host) && (best < 0 || len(m.Host) > len(r.Mounts[best].Host)) {
+		if Below(path, m.Host) && (best < 0 || len(m.Host) > len(r.Mounts[best].Host)) {
 			best = i
 		}
 	}
@@ -58,8 +58,8 @@ func (r *Record) BoxPath(path string) string {
 	return path
 }
 
-// below says whether path is dir or lies in it. Both are absolute and clean.
-func below(path, dir string) bool {
+// Below says whether path is dir or lies in it. Both are absolute and clean.
+func Below(path, dir string) bool {
 	return dir == "/" || path == dir || strings.HasPrefix(path, dir+"/")
 }
 
