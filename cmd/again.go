@@ -5,13 +5,10 @@ import (
 	"os"
 	"os/exec"
 	"slices"
-	"syscall"
 
 	"github.com/tbx-project/tbx/internal/programs"
 	"github.com/tbx-project/tbx/toolbox"
 )
-
-func execve(path string, args, env []string) error { return syscall.Exec(path, args, env) }
 
 // again returns the arguments of a run or enter for a second call by tbx itself,
 // which shall enter the toolbox name, ask nothing again and do nothing for the terminal. The flag goes right behind

@@ -5,8 +5,10 @@ import (
 	"fmt"
 	"os"
 	"strconv"
+	"syscall"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/sys/unix"
 
 	"github.com/tbx-project/tbx/internal/fail"
 	"github.com/tbx-project/tbx/internal/programs"
@@ -145,23 +147,49 @@ func runSession(ctx context.Context, env *Env, sel *selector, f *sessionFlags, a
 	case f.pty && isTerminal(env.In) && !s.Record.Isolated: // which has a terminal of its own anyway
 		return s.BehindPTY(selfCommand(env, name))
 	case args == nil && terminal && c.Terminal.Announce:
-		return announced(env, m.BoxFile, name)
+		if err := announce(env, m.BoxFile, name); err != nil { // no reason to stay outside
+			env.Log.Debugf("the terminal is told nothing: %v", err)
+		}
 	}
 	env.bridge(ctx, m, s)
 	return s.Exec(ctx)
 }
 
-// announced opens the shell between two announcements to the terminal, the
-// extension 777 of VTE: a new tab then opens in the same toolbox. The companion
-// is tbx-box, which is small; the session itself is a call of tbx again.
-func announced(env *Env, boxFile string, name toolbox.Name) error {
+// announce tells the terminal that a shell in a toolbox begins and, when it has
+// ended, that it did, by the extension 777 of VTE: a new tab then opens in the same
+// toolbox. The latter is for a companion, tbx-box, which is small: this process
+// becomes the shell. Where it leads the terminal's session the companion comes
+// before it instead, and the session is a call of tbx again.
+func announce(env *Env, boxFile string, name toolbox.Name) error {
 	uid := strconv.Itoa(os.Getuid())
 	push := "\033]777;container;push;" + string(name) + ";toolbox;" + uid + "\033\\"
 	pop := "\033]777;container;pop;;;" + uid + "\033\\"
-	self, err := programs.Front()
+	if leader, err := unix.Getsid(0); err == nil && leader == os.Getpid() {
+		self, err := programs.Front()
+		if err != nil {
+			return err
+		}
+		args := append([]string{"tbx-box", "session", push, pop, self}, again(os.Args[1:], name)...)
+		return fmt.Errorf("%s: %w", boxFile, syscall.Exec(boxFile, args, env.Environ))
+	}
+	pidfd, err := unix.PidfdOpen(os.Getpid(), 0)
 	if err != nil {
 		return err
 	}
-	args := append([]string{"tbx-box", "session", push, pop, self}, again(os.Args[1:], name)...)
-	return fmt.Errorf("%s: %w", boxFile, execve(boxFile, args, env.Environ))
+	self := os.NewFile(uintptr(pidfd), "pidfd")
+	defer self.Close()
+	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
+	if err != nil {
+		return err
+	}
+	defer null.Close()
+	companion, err := os.StartProcess(boxFile, []string{"tbx-box", "farewell", pop}, &os.ProcAttr{
+		Dir: "/", Env: []string{}, Files: []*os.File{null, env.Out, null, self}, Sys: &syscall.SysProcAttr{Setpgid: true},
+	})
+	if err != nil {
+		return fmt.Errorf("%s: %w", boxFile, err)
+	}
+	companion.Release()
+	_, err = env.Out.WriteString(push)
+	return err
 }

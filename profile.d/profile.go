@@ -1,6 +1,6 @@
 // Package profile holds the shell snippets that every toolbox gets: the
-// toolbox's name in the prompt, and the window's title. They are data; the
-// package must not act on them.
+// toolbox's name in the prompt, the window's title, and the host's commands in
+// PATH. They are data; the package must not act on them.
 package profile
 
 import (

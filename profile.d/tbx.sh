@@ -1,12 +1,20 @@
 # shellcheck shell=bash
-# tbx.sh: the toolbox's name in bash's prompt, and the window's title.
+# tbx.sh: the toolbox's name in bash's prompt, the window's title, and the host's
+# commands in PATH.
 # Written into every toolbox by tbx; on the host it does nothing.
 # TBX_PROMPT is what the prompt shows; tbx sets it from [prompt] of its
 # configuration. Unset it, or leave it empty, and the prompt stays as it is.
 # shellcheck disable=SC2016 # the shell expands it at each prompt
 
-case "$-" in *i*) ;; *) return 0 ;; esac
 [ -n "${TBX_TOOLBOX-}" ] && [ -f /run/.toolboxenv ] || return 0
+
+# The host's commands by name, last: /etc/profile of most images has just set PATH
+# anew. The toolbox's root has none.
+if [ -n "${TBX_BRIDGE-}" ] && [ "${USER-}" != root ]; then
+  case ":$PATH:" in *:/run/tbx/box/shims:*) ;; *) PATH=$PATH:/run/tbx/box/shims ;; esac
+fi
+
+case "$-" in *i*) ;; *) return 0 ;; esac
 
 if [ -n "${BASH_VERSION-}" ]; then
   # At every prompt, because files read later (~/.bashrc) set PS1 anew. PS1 gets

@@ -3,8 +3,8 @@
 //
 // It is called with what it shall be: pause (the first process), init (the
 // initialiser), exec (the last step into a session), tree (a view of the host's
-// file system, taken on the host) or session (the companion of an interactive
-// session, on the host), host-exec (the bridge's client), keep (the companion of
+// file system, taken on the host), session or farewell (the companion of an
+// interactive session, on the host), host-exec (the bridge's client), keep (the companion of
 // a host command, on the host). Called by another name, it is a shim: the host's
 // command of that name.
 package main
@@ -50,6 +50,8 @@ func run(args []string) int {
 		return keeper.Main()
 	case "session":
 		return stage.Session(args[2:])
+	case "farewell":
+		return stage.Farewell(args[2:])
 	default:
 		fmt.Fprintln(os.Stderr, "tbx-box: this program belongs to tbx and is not called by hand; see: tbx --help")
 		return 2

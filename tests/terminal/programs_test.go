@@ -104,6 +104,7 @@ func TestSudoPTY(t *testing.T) {
 	becomes(t, pid, "running after fg", func(p process) bool { return !isStopped(p) })
 	c.send("\x03")
 	gone(t, pid, "a command of sudo after Ctrl-C")
+	expect(t, c, `\^C[^$]*\$ `) // as above
 	if got := ask(t, c, "sudo", "$?"); got != "130" {
 		t.Errorf("exit code of sudo after Ctrl-C: %s", got)
 	}

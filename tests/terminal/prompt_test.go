@@ -43,6 +43,21 @@ func TestPrompt(t *testing.T) {
 	}
 }
 
+// Host commands are there by name in a login shell too, whose files set PATH anew.
+func TestHostCommandsByName(t *testing.T) {
+	for _, s := range shells {
+		t.Run(s.name, func(t *testing.T) {
+			t.Parallel()
+			c := openTmux(t, []string{"SHELL=" + s.path, "LANG=C.UTF-8"}, "tbx", "enter", box)
+			lastLine(t, c, "⬢ "+box)
+			c.send("clear; tbx host-exec printf 'on the %s\\n' host\r")
+			await(t, func() string { return "the host did not answer\n" + c.visible() }, func() bool {
+				return strings.Contains(c.visible(), "on the host\n")
+			})
+		})
+	}
+}
+
 // last is the last line on the screen that is not empty.
 func last(c *tmuxConsole) string {
 	lines := strings.Split(strings.TrimSpace(c.visible()), "\n")

@@ -12,11 +12,16 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Session stands beside an interactive session on the host, for the terminal's
+// Session stands before an interactive session on the host, for the terminal's
 // sake: it writes args[0] before the session and args[1] after it, however that
-// ends, and runs the command args[2:] between. It adds nothing to the session:
-// terminal, process group and signals are the command's, and its exit status or
-// death by signal becomes Session's own.
+// ends, and runs the command args[2:] between. It is for a session that a terminal
+// or sshd started itself: with the end of its first process the kernel takes the
+// terminal away, and args[1] must be written before. What is sent to Session is
+// passed on, and the command's exit status or death by signal becomes its own.
+//
+// Below a shell it would be wrong: a shell that is hung up tells the group of the
+// job, which would be Session and not the shell inside, and ends before Session
+// could pass that on. Farewell is for there.
 func Session(args []string) int {
 	if len(args) < 3 {
 		return 125
@@ -37,68 +42,25 @@ func Session(args []string) int {
 		fmt.Fprintf(os.Stderr, "tbx: %s cannot be run: %v\n", args[2], err)
 		return 125
 	}
-	// The command has its signals now. With a handler for this one, which Go
-	// installs to restart calls, taking the terminal from the background would be
-	// tried for ever.
-	signal.Ignore(unix.SIGTTOU)
 	child := cmd.Process.Pid
 	go func() {
 		for s := range forward {
 			unix.Kill(child, s.(syscall.Signal))
 		}
 	}()
-	status := wait(child)
-	takeTerminal(unix.Getpgrp())
+	var status unix.WaitStatus
+	for {
+		if _, err := unix.Wait4(child, &status, 0, nil); !errors.Is(err, unix.EINTR) {
+			break
+		}
+	}
+	// The shell had the terminal; whoever has it now, this may be written.
+	signal.Ignore(unix.SIGTTOU)
 	io.WriteString(os.Stdout, after)
 	if status.Signaled() {
 		dieBy(status.Signal())
 	}
 	return status.ExitStatus()
-}
-
-// wait returns when the child has ended. When the child stops itself, as by a
-// shell's suspend, this process stops too, so that the host's shell gets the
-// terminal; when the host's shell continues it, the child gets the terminal back.
-func wait(child int) unix.WaitStatus {
-	continued := make(chan os.Signal, 1)
-	signal.Notify(continued, unix.SIGCONT)
-	for {
-		var status unix.WaitStatus
-		_, err := unix.Wait4(child, &status, unix.WUNTRACED, nil)
-		switch {
-		case errors.Is(err, unix.EINTR):
-		case err != nil:
-			return 125 << 8
-		case status.Stopped():
-			group, err := unix.Getpgid(child)
-			if err != nil || group == unix.Getpgrp() || wasContinued(child) {
-				continue // it stopped the whole job, this process too, and that is over
-			}
-			takeTerminal(unix.Getpgrp())
-			select {
-			case <-continued: // an earlier one
-			default:
-			}
-			unix.Kill(unix.Getpid(), unix.SIGSTOP)
-			<-continued // a stop may come after the call for it has returned
-			takeTerminal(group)
-			unix.Kill(-group, unix.SIGCONT)
-		default:
-			return status
-		}
-	}
-}
-
-// wasContinued says whether the child was continued since it last stopped.
-func wasContinued(child int) bool {
-	var status unix.WaitStatus
-	pid, err := unix.Wait4(child, &status, unix.WCONTINUED|unix.WNOHANG, nil)
-	return err == nil && pid == child && status.Continued()
-}
-
-// takeTerminal makes group the foreground group of the terminal on standard input.
-func takeTerminal(group int) {
-	unix.IoctlSetPointerInt(0, unix.TIOCSPGRP, group)
 }
 
 // dieBy ends this process by the signal that ended the command. A core dump of
@@ -108,4 +70,21 @@ func dieBy(sig unix.Signal) {
 	signal.Reset(sig)
 	unix.Kill(unix.Getpid(), sig)
 	select {} // the signal arrives at any moment
+}
+
+// Farewell writes args[0] to its standard output, a terminal, when the process
+// whose pidfd is descriptor 3 has ended. It is in a group of its own, so that
+// nothing that is meant for the session reaches it.
+func Farewell(args []string) int {
+	if len(args) != 1 {
+		return 125
+	}
+	signal.Ignore(unix.SIGTTOU) // it never has the terminal
+	for {
+		n, err := unix.Poll([]unix.PollFd{{Fd: 3, Events: unix.POLLIN}}, -1) // readable: it ended, pidfd_open(2)
+		if n > 0 || err != nil && !errors.Is(err, unix.EINTR) {
+			io.WriteString(os.Stdout, args[0])
+			return 0
+		}
+	}
 }
