@@ -49,6 +49,8 @@ const (
 	startsPerSec  = 500 // requests of one toolbox, after a burst of startsBurst: more than a loop in a shell makes
 	startsBurst   = 200
 	startDeadline = 5 * time.Second // for a connection to send its request
+
+	refillPause = 20 * time.Millisecond // from the use of the spare keeper to the start of another
 )
 
 // agent is a running agent.
@@ -59,6 +61,7 @@ type agent struct {
 	policy  policyCache
 	prompts prompts
 	spare   chan *keeperProc // at most one, started ahead of need
+	refill  *time.Timer      // starts one
 	buffers sync.Pool        // of packets
 	all     chan struct{}    // a slot for each running command
 
@@ -123,8 +126,9 @@ func Serve(ctx context.Context, o Options) error {
 	defer ctl.Close()
 	defer context.AfterFunc(ctx, func() { ctl.Close() })()
 	a.idle = time.AfterFunc(o.Linger, cancel)
+	a.refill = time.AfterFunc(0, a.prepareKeeper)
+	defer a.refill.Stop()
 	a.resume(ctx)
-	go a.prepareKeeper()
 	if o.Ready != nil {
 		o.Ready()
 	}

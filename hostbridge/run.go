@@ -18,6 +18,7 @@ import (
 type keeperProc struct {
 	proc *os.Process
 	sock *net.UnixConn
+	box  string // id of the toolbox that it has served; it serves no other
 }
 
 // startKeeper starts a keeper that waits for its job. It is the leader of a
@@ -57,7 +58,7 @@ func startKeeper(program int, argv []string) (*keeperProc, error) {
 		conn.Close()
 		return nil, err
 	}
-	return &keeperProc{proc, conn.(*net.UnixConn)}, nil
+	return &keeperProc{proc: proc, sock: conn.(*net.UnixConn)}, nil
 }
 
 // dismiss lets a keeper that has no job go, or one that was killed.
@@ -66,25 +67,20 @@ func (k *keeperProc) dismiss() {
 	k.proc.Wait()
 }
 
-// awaitEnd returns when the keeper has ended. The end of its socket is waited
-// for first, which costs no thread.
-func (k *keeperProc) awaitEnd() {
-	for b := make([]byte, 1); ; {
-		if n, err := k.sock.Read(b); n == 0 || err != nil {
-			break
-		}
+// awaitIdle returns when a keeper whose command has ended takes another, true,
+// or ends, false. It waits for what the keeper says, which costs no thread.
+func (k *keeperProc) awaitIdle() bool {
+	b := make([]byte, wire.HeaderSize)
+	n, err := k.sock.Read(b)
+	if err != nil || n == 0 {
+		return false
 	}
-	k.proc.Wait()
+	f, err := wire.Parse(b[:n])
+	return err == nil && f.Type == wire.TypeIdle
 }
 
-// prepareKeeper starts the spare keeper, so that the next request need not
-// wait for a process to start.
-func (a *agent) prepareKeeper() {
-	k, err := startKeeper(a.program, a.Keeper)
-	if err != nil {
-		a.logf("cannot start %s: %v", a.Keeper[0], err)
-		return
-	}
+// keepKeeper makes a keeper the spare one, or lets it go if there is one.
+func (a *agent) keepKeeper(k *keeperProc) {
 	select {
 	case a.spare <- k:
 	default:
@@ -92,15 +88,39 @@ func (a *agent) prepareKeeper() {
 	}
 }
 
-// takeKeeper returns the spare keeper if it is there, or a new one.
-func (a *agent) takeKeeper() (*keeperProc, error) {
-	defer func() { go a.prepareKeeper() }()
+// prepareKeeper starts a spare keeper if there is none, so that the next request
+// need not wait for a process to start.
+func (a *agent) prepareKeeper() {
+	if len(a.spare) > 0 {
+		return
+	}
+	k, err := startKeeper(a.program, a.Keeper)
+	if err != nil {
+		a.logf("cannot start %s: %v", a.Keeper[0], err)
+		return
+	}
+	a.keepKeeper(k)
+}
+
+// takeKeeper returns the spare keeper if it may serve this toolbox, or a new
+// one. Most commands have ended before the start of another spare one begins,
+// and leave theirs, which does not compete with them for the processor.
+func (a *agent) takeKeeper(box string) (*keeperProc, error) {
+	a.refill.Reset(refillPause)
 	select {
 	case k := <-a.spare:
-		return k, nil
+		if k.box == "" || k.box == box {
+			k.box = box
+			return k, nil
+		}
+		go k.dismiss()
 	default:
-		return startKeeper(a.program, a.Keeper)
 	}
+	k, err := startKeeper(a.program, a.Keeper)
+	if err == nil {
+		k.box = box
+	}
+	return k, err
 }
 
 // run hands an allowed request to a keeper and waits for the end of its
@@ -127,12 +147,16 @@ func (r *request) run() error {
 	if err != nil {
 		return &refusal{code: 125, reason: "the host cannot start the process that runs the command: " + err.Error(), hint: "see the agent's log in ~/.local/state/tbx"}
 	}
-	defer k.sock.Close()
 	if r.decision.Rule.Notify {
 		go r.tellOwner()
 	}
 	end := r.outcome(k)
-	k.awaitEnd() // the slots are free when nothing of the command's group is left
+	// The slots are free when nothing of the command's group is left.
+	if k.awaitIdle() {
+		r.a.keepKeeper(k)
+	} else {
+		k.dismiss()
+	}
 	ms := time.Since(begun).Milliseconds()
 	end.Event, end.Of, end.Millis = "end", seq, &ms
 	end.BoxID, end.Box = r.box.ID, r.box.Name
@@ -145,7 +169,7 @@ func (r *request) run() error {
 // namespace can kill it.
 func (r *request) handOver(frames []wire.Frame) (*keeperProc, error) {
 	for try := 0; ; try++ {
-		k, err := r.a.takeKeeper()
+		k, err := r.a.takeKeeper(r.box.ID)
 		if err != nil {
 			return nil, err
 		}

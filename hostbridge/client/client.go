@@ -65,7 +65,6 @@ func Run(req Request) Result {
 	if err != nil {
 		return failed(err.Error(), "")
 	}
-	l.catchSignals()
 	for i, f := range append(frames, wire.Frame{Type: wire.TypeFds}) {
 		if i == len(frames) {
 			err = wire.Send(sock, f, fds...)
@@ -76,6 +75,7 @@ func Run(req Request) Result {
 			break
 		}
 	}
+	l.catchSignals() // takes a while, in which the host begins
 	wire.CloseAll(fds[3:])
 	defer l.term.restore()
 	return l.run()

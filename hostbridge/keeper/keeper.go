@@ -1,8 +1,9 @@
-// Package keeper runs one allowed command on the host: `tbx-box keep`, started
-// by the agent ahead of need, one process for one command. It takes over the
-// client's connection, so that from then on the agent is needed no more: a
-// command survives the agent's death with its terminal, signals and exit code,
-// and ends with the client, whichever of them is killed.
+// Package keeper runs allowed commands on the host: `tbx-box keep`, started by
+// the agent ahead of need, one command at a time. It takes over the client's
+// connection, so that from then on the agent is needed no more: a command
+// survives the agent's death with its terminal, signals and exit code, and ends
+// with the client, whichever of them is killed. A keeper whose command has ended
+// and left nothing behind runs the next one, which saves the start of a process.
 //
 // Descriptors from a toolbox are received here and never by the agent, because
 // closing one may block for as long as a hostile FUSE server likes. The keeper
@@ -44,29 +45,56 @@ type keeper struct {
 	pid    int        // of the command, its process group too
 	reaped bool
 	ending bool // the client is gone, end exits the process
+	clean  bool // the command was reaped and has left no process behind
 	detach bool
 }
 
-// Main waits for a job on ControlFd, runs it and returns the process's exit
-// code. It changes the process's signal handling and never restores it.
+// Main runs the jobs that come on ControlFd and returns the process's exit code.
+// It changes the process's signal handling and never restores it.
 func Main() int {
 	runtime.LockOSThread() // the parent-death signal of the command is the thread's
 	resetSignals()
 	os.WriteFile("/proc/self/comm", []byte("tbx-box"), 0) // else the number of the descriptor that it was started by
-	job, conn, err := receiveJob()
-	if err != nil {
-		return 0 // the agent ended, or wants no spare keeper any more
+	unix.CloseOnExec(ControlFd)
+	for buf := wire.RecvBuffer(); ; {
+		job, conn, err := receiveJob(buf)
+		if err != nil {
+			return 0 // the agent ended, or wants no spare keeper any more
+		}
+		k := &keeper{control: ControlFd, conn: conn, slave: -1, detach: job.TTY&wire.FlagDetach != 0}
+		if !k.run(job, buf) {
+			return 0
+		}
+		if wire.Send(ControlFd, wire.Frame{Type: wire.TypeIdle}) != nil {
+			return 0
+		}
 	}
-	k := &keeper{control: ControlFd, conn: conn, slave: -1, detach: job.TTY&wire.FlagDetach != 0}
-	if failure := k.start(job); failure != nil {
+}
+
+// run is the life of one command. It says whether this process is as it was
+// before, and can run another.
+func (k *keeper) run(job *wire.Job, buf []byte) bool {
+	letGone, failure := k.start(job, buf)
+	if failure != nil {
 		k.tell(failure.Frame())
-		return 0
+		return false
 	}
-	go k.listen()
+	heard := make(chan struct{})
+	go func() {
+		k.listen(buf)
+		close(heard)
+	}()
 	if k.wait() {
 		select {}
 	}
-	return 0
+	if !k.clean || k.slave >= 0 || k.detach {
+		return false
+	}
+	unix.Shutdown(k.conn, unix.SHUT_RD) // ends listen
+	<-heard
+	<-letGone
+	unix.Close(k.conn)
+	return unix.Chdir("/") == nil // the directory of the last command can be unmounted
 }
 
 // resetSignals undoes what the agent may have inherited, such as the ignored
@@ -84,9 +112,7 @@ func resetSignals() {
 }
 
 // receiveJob reads the job and the client's connection.
-func receiveJob() (*wire.Job, int, error) {
-	unix.CloseOnExec(ControlFd)
-	buf := wire.RecvBuffer()
+func receiveJob(buf []byte) (*wire.Job, int, error) {
 	conn := -1
 	var body []byte
 	for {
@@ -115,20 +141,21 @@ func (k *keeper) tell(f wire.Frame, fds ...int) {
 	wire.Send(k.control, f)
 }
 
-// start takes the client's descriptors and starts the command.
-func (k *keeper) start(job *wire.Job) *wire.Failure {
+// start takes the client's descriptors and starts the command. The channel is
+// closed when this process has none of the command's descriptors any more.
+func (k *keeper) start(job *wire.Job, buf []byte) (letGone <-chan struct{}, failure *wire.Failure) {
 	unix.SetNonblock(k.conn, false)
-	fds, failure := k.receiveFds(job)
+	fds, failure := k.receiveFds(job, buf)
 	if failure != nil {
-		return failure
+		return nil, failure
 	}
 	if failure := enterDirectory(job, fds[3]); failure != nil {
-		return failure
+		return nil, failure
 	}
 	if job.TTY&wire.FlagFile != 0 {
 		path, failure := samePath(job.File, fds[4])
 		if failure != nil {
-			return failure
+			return nil, failure
 		}
 		job.Argv[len(job.Argv)-1] = path
 	}
@@ -141,18 +168,22 @@ func (k *keeper) start(job *wire.Job) *wire.Failure {
 			master, k.slave, err = openPty(job)
 		}
 		if err != nil {
-			return &wire.Failure{Code: 125, Text: "the host cannot open a terminal for the command: " + err.Error()}
+			return nil, &wire.Failure{Code: 125, Text: "the host cannot open a terminal for the command: " + err.Error()}
 		}
 		stdio = substitute(stdio, tty, k.slave)
 	}
 	if err := takeStdio(stdio, fds); err != nil {
-		return &wire.Failure{Code: 125, Text: "the descriptors of the request cannot be used: " + err.Error()}
+		return nil, &wire.Failure{Code: 125, Text: "the descriptors of the request cannot be used: " + err.Error()}
 	}
 	unix.Umask(int(job.Umask))
 	if err := k.spawn(job, master >= 0); err != nil {
-		return spawnFailure(job.Path, err)
+		return nil, spawnFailure(job.Path, err)
 	}
-	go letGo()
+	done := make(chan struct{})
+	go func() {
+		letGo()
+		close(done)
+	}()
 	started := wire.Uint32(wire.TypeStarted, 0, uint32(k.pid))
 	if master >= 0 {
 		k.tell(started, master)
@@ -160,13 +191,13 @@ func (k *keeper) start(job *wire.Job) *wire.Failure {
 	} else {
 		k.tell(started)
 	}
-	return nil
+	return done, nil
 }
 
-func (k *keeper) receiveFds(job *wire.Job) ([]int, *wire.Failure) {
+func (k *keeper) receiveFds(job *wire.Job, buf []byte) ([]int, *wire.Failure) {
 	limit := unix.NsecToTimeval(fdsDeadline.Nanoseconds())
 	unix.SetsockoptTimeval(k.conn, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &limit)
-	f, fds, err := wire.Recv(k.conn, wire.RecvBuffer())
+	f, fds, err := wire.Recv(k.conn, buf)
 	unix.SetsockoptTimeval(k.conn, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &unix.Timeval{})
 	if err != nil {
 		return nil, &wire.Failure{Code: 125, Text: "the descriptors of the request did not arrive: " + err.Error()}
@@ -207,6 +238,7 @@ func letGo() {
 	for i := range 3 {
 		unix.Dup3(null, i, unix.O_CLOEXEC)
 	}
+	unix.Close(null)
 }
 
 // spawn starts the command as the leader of a process group of its own. It is
@@ -231,9 +263,11 @@ func (k *keeper) spawn(job *wire.Job, pty bool) error {
 		Sys:   sys,
 	})
 	k.pid = pid
-	// From here on the keeper hands the terminal's foreground to and fro,
-	// which the kernel grants to a background process only if it ignores these.
-	signal.Ignore(syscall.SIGTTOU, syscall.SIGTTIN)
+	if pty {
+		// From here on the keeper hands the terminal's foreground to and fro,
+		// which the kernel grants to a background process only if it ignores these.
+		signal.Ignore(syscall.SIGTTOU, syscall.SIGTTIN)
+	}
 	return err
 }
 
@@ -276,6 +310,9 @@ func (k *keeper) reap() (ended, ending bool) {
 		pid, err := unix.Wait4(-1, &ws, unix.WNOHANG|unix.WUNTRACED, nil)
 		switch {
 		case err == unix.EINTR:
+		case k.reaped && (err != nil || pid == 0):
+			k.clean = err == unix.ECHILD
+			return true, k.ending
 		case err != nil || pid == 0:
 			return false, false
 		case pid != k.pid: // an orphan of the command
@@ -288,7 +325,6 @@ func (k *keeper) reap() (ended, ending bool) {
 				exit = wire.Exit{Signaled: true, Core: ws.CoreDump(), Code: uint32(ws.Signal())}
 			}
 			k.tell(exit.Frame())
-			return true, k.ending
 		}
 	}
 }

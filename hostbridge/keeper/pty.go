@@ -80,10 +80,12 @@ func substitute(stdio []int, tty uint16, with int) []int {
 // may lie in a file system that exists in the toolbox alone (CVE-2024-21626).
 func enterDirectory(job *wire.Job, passed int) *wire.Failure {
 	fd, err := unix.Open(job.Cwd, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
-	if err == nil && (job.AnyCwd || same(fd, passed)) {
-		if err = unix.Fchdir(fd); err == nil {
-			unix.Close(fd)
-			return nil
+	if err == nil {
+		defer unix.Close(fd)
+		if job.AnyCwd || same(fd, passed) {
+			if err = unix.Fchdir(fd); err == nil {
+				return nil
+			}
 		}
 	}
 	if job.Fallback != "" {
@@ -105,6 +107,9 @@ func enterDirectory(job *wire.Job, passed int) *wire.Failure {
 // is the file or directory that the toolbox opened.
 func samePath(path string, passed int) (string, *wire.Failure) {
 	fd, err := unix.Open(path, unix.O_PATH|unix.O_CLOEXEC, 0)
+	if err == nil {
+		defer unix.Close(fd)
+	}
 	if err != nil || !same(fd, passed) {
 		return "", &wire.Failure{Code: 125, Text: path + ": this file is not shared with the host", Hint: "copy it to a directory that is shared"}
 	}

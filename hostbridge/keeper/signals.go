@@ -25,8 +25,10 @@ func allowed(sig uint32) bool {
 
 // listen obeys the client until it is gone, and then ends the command. A
 // hang-up or termination of the keeper itself is passed on.
-func (k *keeper) listen() {
+func (k *keeper) listen(buf []byte) {
 	own := make(chan os.Signal, 4)
+	defer close(own)
+	defer signal.Stop(own)
 	signal.Notify(own, syscall.SIGHUP, syscall.SIGINT, syscall.SIGTERM, syscall.SIGQUIT)
 	go func() {
 		for sig := range own {
@@ -34,7 +36,6 @@ func (k *keeper) listen() {
 			k.signal(syscall.SIGCONT)
 		}
 	}()
-	buf := wire.RecvBuffer()
 	for {
 		f, fds, err := wire.Recv(k.conn, buf)
 		if err != nil {
@@ -84,11 +85,16 @@ func (k *keeper) signal(sig syscall.Signal) {
 }
 
 // end is called when the client is gone: hang-up, termination, kill, each
-// after a pause, until no process of the command's group is left.
+// after a pause, until no process of the command's group is left. Then it exits,
+// unless nothing was left to be ended.
 func (k *keeper) end() {
 	k.mu.Lock()
-	k.ending = true
+	k.ending = !k.clean
+	ending := k.ending
 	k.mu.Unlock()
+	if !ending {
+		return
+	}
 	for _, step := range []struct {
 		sig   syscall.Signal
 		grace time.Duration

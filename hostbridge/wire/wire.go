@@ -132,7 +132,7 @@ func knownFlags(t Type) (flags uint16, ok bool) {
 		return FlagMore, true
 	case TypeSignal:
 		return FlagForeground, true
-	case TypeFds, TypePending, TypeDenied, TypeStarted, TypeStopped, TypeContinued, TypeExit, TypeError:
+	case TypeFds, TypePending, TypeDenied, TypeStarted, TypeStopped, TypeContinued, TypeExit, TypeError, TypeIdle:
 		return 0, true
 	}
 	return 0, false

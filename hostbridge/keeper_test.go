@@ -1,0 +1,83 @@
+package hostbridge_test
+
+import (
+	"os"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/tbx-project/tbx/hostbridge"
+	"github.com/tbx-project/tbx/hostbridge/bridgetest"
+)
+
+// seen is what a command sees of the process that runs it, and of itself.
+const seen = `echo $PPID; umask; pwd; grep -E 'Sig(Ign|Blk)' /proc/self/status; ls /proc/self/fd | tr '\n' ' '; ls /proc/$PPID/fd | wc -l`
+
+// A keeper runs one command after the other, and none of them sees anything of
+// the one before.
+func TestKeeperIsUsedAgain(t *testing.T) {
+	b := bridgetest.Local(t, nil)
+	first := b.Output(t, "sh", "-c", seen)
+	again := 0
+	for range 40 {
+		b.Output(t, "--cwd", "/", "sh", "-c", "umask 0; cd /tmp; exit 0")
+		now := b.Output(t, "sh", "-c", seen)
+		pid, rest, _ := strings.Cut(now, "\n")
+		firstPid, firstRest, _ := strings.Cut(first, "\n")
+		if rest != firstRest {
+			t.Fatalf("a later command sees\n%s, the first saw\n%s", rest, firstRest)
+		}
+		if pid == firstPid {
+			again++
+		}
+		first = now
+	}
+	if again == 0 {
+		t.Error("each of 40 commands had a keeper of its own")
+	}
+	pid, _, _ := strings.Cut(first, "\n")
+	bridgetest.Eventually(t, "the idle keeper holds no directory of the last command", func() bool {
+		cwd, err := os.Readlink("/proc/" + pid + "/cwd")
+		return cwd == "/" || err != nil
+	})
+}
+
+// What a command leaves behind is its keeper's child: such a keeper gets no other.
+func TestKeeperOfAnOrphanIsNotUsedAgain(t *testing.T) {
+	b := bridgetest.Local(t, nil)
+	out := strings.Fields(b.Output(t, "sh", "-c", "sleep 1000 </dev/null >/dev/null 2>&1 & echo $PPID $!"))
+	orphan, _ := strconv.Atoi(out[1])
+	defer syscall.Kill(orphan, syscall.SIGKILL)
+	keeper, _ := strconv.Atoi(out[0])
+	bridgetest.Eventually(t, "the keeper is gone", func() bool { return syscall.Kill(keeper, 0) != nil })
+	if syscall.Kill(orphan, 0) != nil {
+		t.Error("the command's background process is gone: its client had ended in peace")
+	}
+	works(t, b)
+}
+
+func TestKeeperServesOneToolbox(t *testing.T) {
+	b := bridgetest.Local(t, nil)
+	const other = "ba9876543210"
+	box := b.Local.StartBox(other)
+	if err := b.Local.Ensure(other, nil); err != nil {
+		t.Fatal(err)
+	}
+	served := map[string]string{}
+	for range 20 {
+		mine := strings.TrimSpace(b.Output(t, "sh", "-c", "echo $PPID"))
+		cmd := b.Local.InBox(box, "client", "sh", "-c", "echo $PPID")
+		b.Setenv(cmd, "TBX_BRIDGE="+hostbridge.BoxDir(b.Local.Config.Dir(), other))
+		out, err := cmd.Output()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for pid, who := range map[string]string{mine: "web", strings.TrimSpace(string(out)): "other"} {
+			if was := served[pid]; was != "" && was != who {
+				t.Fatalf("keeper %s has run commands of two toolboxes", pid)
+			}
+			served[pid] = who
+		}
+	}
+}
