@@ -104,12 +104,18 @@ func (p Program) privileged() bool {
 // the rule says, called by that name, and safe from being replaced between this
 // look and its execution.
 func (p Program) is(named string) bool {
+	if !p.fixed || filepath.Base(p.Found) != filepath.Base(named) { // most rules end here, and cost nothing
+		return false
+	}
 	found := named
 	if !strings.Contains(named, "/") {
 		found = look(named, p.path)
 	}
-	if found == "" || !p.fixed || filepath.Base(p.Found) != filepath.Base(found) {
+	if found == "" {
 		return false
+	}
+	if found == p.Found {
+		return true
 	}
 	real, err := filepath.EvalSymlinks(found)
 	return err == nil && real == p.Real

@@ -110,10 +110,12 @@ func isName(s string) bool {
 // fs.ErrNotExist if there is none at all.
 func Load(bridge, name string) (Session, error) {
 	dir := Dir(bridge)
-	for _, n := range append([]string{name}, byAge(dir)...) {
-		if !isName(n) {
-			continue
+	if isName(name) {
+		if s, err := read(filepath.Join(dir, name)); err == nil {
+			return s, nil
 		}
+	}
+	for _, n := range byAge(dir) {
 		if s, err := read(filepath.Join(dir, n)); err == nil {
 			return s, nil
 		}
