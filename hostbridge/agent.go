@@ -132,7 +132,8 @@ func Serve(ctx context.Context, o Options) error {
 	if o.Ready != nil {
 		o.Ready()
 	}
-	debug.FreeOSMemory() // what the start needed
+	// What the start needed; not before the request that it was started for.
+	defer time.AfterFunc(time.Second, debug.FreeOSMemory).Stop()
 	a.serveControl(ctx, ctl)
 	a.mu.Lock()
 	defer a.mu.Unlock()

@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -37,12 +38,17 @@ func (m *Manager) InstallBox() (string, error) {
 // boxVersion names the version of the program: the first 16 hex digits of the
 // SHA-256 of its content.
 func boxVersion(file string) (string, error) {
-	data, err := os.ReadFile(file)
+	hash := sha256.New()
+	f, err := os.Open(file)
+	if err == nil {
+		defer f.Close()
+		// In pieces: fresh memory for the whole of it costs more than its hash.
+		_, err = io.CopyBuffer(hash, struct{ io.Reader }{f}, make([]byte, 64<<10))
+	}
 	if err != nil {
 		return "", fail.Wrap(fail.Unable, err, "tbx-box, which every toolbox runs, is missing").Hint("install it beside tbx, as make install does")
 	}
-	sum := sha256.Sum256(data)
-	return hex.EncodeToString(sum[:8]), nil
+	return hex.EncodeToString(hash.Sum(nil)[:8]), nil
 }
 
 // installBox puts the program where toolboxes find it and returns its version.

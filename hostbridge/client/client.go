@@ -65,17 +65,17 @@ func Run(req Request) Result {
 	if err != nil {
 		return failed(err.Error(), "")
 	}
-	for i, f := range append(frames, wire.Frame{Type: wire.TypeFds}) {
-		if i == len(frames) {
-			err = wire.Send(sock, f, fds...)
-		} else {
-			err = wire.Send(sock, f)
-		}
-		if err != nil { // it may have been refused already: the answer says why
+	for _, f := range frames {
+		if err = wire.Send(sock, f); err != nil { // it may have been refused already: the answer says why
 			break
 		}
 	}
-	l.catchSignals() // takes a while, in which the host begins
+	// This takes a while, in which the host decides. The command cannot have
+	// started yet: it lacks its descriptors.
+	l.catchSignals()
+	if err == nil {
+		wire.Send(sock, wire.Frame{Type: wire.TypeFds}, fds...)
+	}
 	wire.CloseAll(fds[3:])
 	defer l.term.restore()
 	return l.run()
