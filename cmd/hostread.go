@@ -214,6 +214,9 @@ func printStatus(env *Env, st *osupdate.Status, verbose bool) error {
 	if e := st.Interrupted; e != nil {
 		env.progress().Warn(fmt.Sprintf("%s of %s was interrupted", e.Request.Verb, e.Time.Local().Format(time.DateTime)), "do it again; nothing is half done")
 	}
+	if u := st.Unfinished; u != nil {
+		env.progress().Warn("the last shutdown could not finish an update: "+u.Message, u.Hint)
+	}
 	if e := st.Unbooted; e != nil {
 		env.progress().Warn(fmt.Sprintf("%s was to boot and did not", e.Intended), "tbx host doctor")
 	}
