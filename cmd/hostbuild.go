@@ -60,11 +60,7 @@ Containerfile, from which tbx host build makes an image.`,
 				explainDetection(env, h, err)
 				return err
 			}
-			st, err := h.Status(cmd.Context())
-			if err != nil {
-				return err
-			}
-			text, err := osupdate.Containerfile(st.State)
+			text, err := h.Containerfile(cmd.Context())
 			if err != nil {
 				return err
 			}

@@ -146,7 +146,7 @@ func (h *Host) Status(ctx context.Context) (*Status, error) {
 		st.Unbooted = unbooted(entries, bootID(h.cfg.Root), s.Booted())
 	}
 	if b := s.Booted(); b != nil && b.Kargs == nil && h.det.Booted {
-		b.Kargs = runningKargs(h.cfg.Root)
+		b.Kargs = RunningKargs(h.cfg.Root)
 	}
 	if h.cfg.Sysroot == "" {
 		st.Unfinished = h.unfinished()

@@ -38,7 +38,7 @@ func New(cache string) func(osupdate.Detection, osupdate.Config) (osupdate.Backe
 			}
 			return rpmostree.New(cfg.Tools, http.DefaultClient, newest)
 		case osupdate.Bootc:
-			opt := bootc.Options{Root: cfg.Superuser, Composefs: d.Composefs, Registry: http.DefaultClient}
+			opt := bootc.Options{Root: cfg.Superuser, System: cfg.Root, Composefs: d.Composefs, Registry: http.DefaultClient}
 			if b, err := plain(); err == nil && !d.Composefs {
 				opt.OSTree = b
 			}

@@ -20,8 +20,9 @@ import (
 
 // Options say what the host is like.
 type Options struct {
-	Root      bool // we are root
-	Composefs bool // bootc's own storage
+	Root      bool   // we are root
+	System    string // root directory of the running system
+	Composefs bool   // bootc's own storage
 	Registry  *http.Client
 	OSTree    osupdate.Backend // reads the host without root; nil where there is none
 }
@@ -77,7 +78,7 @@ func (b *Backend) Capabilities() osupdate.Capabilities {
 	rpm := b.has("rpm-ostree") && !b.opt.Composefs
 	give(ostree, "this storage has no pinning", "pin", "unpin")
 	give(ostree || rpm, "bootc cannot withdraw a staged update; roll back after the next boot", "cancel")
-	give(rpm, "kernel arguments belong into the image: /usr/lib/bootc/kargs.d", "kargs")
+	give(!b.opt.Composefs, "on this storage kernel arguments belong into the image: /usr/lib/bootc/kargs.d", "kargs")
 	give(b.opt.OSTree != nil || b.opt.Root, "bootc shows its state to root only", osupdate.CanStatusAsUser, osupdate.CanCheckAsUser)
 	return c
 }
@@ -194,7 +195,7 @@ func (b *Backend) Plan(ctx context.Context, s *osupdate.State, r osupdate.Reques
 	case osupdate.Pin, osupdate.Unpin:
 		err = b.pin(s, r, p)
 	case osupdate.Kargs:
-		err = b.kargs(r, p)
+		err = b.kargs(ctx, r, p)
 	case osupdate.Cancel:
 		err = b.cancel(s, p)
 	case osupdate.Overlay:
@@ -337,22 +338,6 @@ func (b *Backend) pin(s *osupdate.State, r osupdate.Request, p *osupdate.Plan) e
 	return err
 }
 
-func (b *Backend) kargs(r osupdate.Request, p *osupdate.Plan) error {
-	rpm, err := b.tools.Path("rpm-ostree")
-	if err != nil {
-		return err
-	}
-	argv := []string{rpm, "kargs", "--unchanged-exit-77"}
-	for _, k := range r.Append {
-		argv = append(argv, "--append-if-missing="+k)
-	}
-	for _, k := range r.Delete {
-		argv = append(argv, "--delete-if-present="+k)
-	}
-	b.step(p, "change the kernel arguments of the next boot", argv...).OK = []int{77}
-	return nil
-}
-
 func (b *Backend) cancel(s *osupdate.State, p *osupdate.Plan) error {
 	p.Reversible = false
 	next := s.Next()
@@ -391,6 +376,8 @@ func rules() []osupdate.Rule {
 	return []osupdate.Rule{
 		osupdate.NewRule(`contains local rpm-ostree modifications`, osupdate.ErrLocalMods,
 			"rpm-ostree changed this host, and bootc refuses it", "undo the changes to come back to bootc: rpm-ostree reset"),
+		osupdate.NewRule(`requires ostree >= (\d+\.\d+)`, osupdate.ErrUnsupported,
+			"bootc needs ostree %s or newer for that", "in an image of your own kernel arguments are in /usr/lib/bootc/kargs.d: tbx host export-containerfile"),
 		osupdate.NewRule(`No rollback available|Rollback is not container image based`, osupdate.ErrNoRollback,
 			"there is no other image to go back to", "take an older image: tbx host switch IMAGE@sha256:…"),
 		osupdate.NewRule(`(?i)manifest unknown|name unknown|repository .* not found`, osupdate.ErrNotFound,

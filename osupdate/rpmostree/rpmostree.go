@@ -348,14 +348,14 @@ func (b *Backend) kargs(r osupdate.Request, p *osupdate.Plan) {
 
 func (b *Backend) initramfs(next *osupdate.Deployment, r osupdate.Request, p *osupdate.Plan) {
 	enable := r.Target == "enable"
-	if next.Changes.Initramfs == enable && len(r.Append) == 0 {
+	if next.Changes.Initramfs == enable && (len(r.Dracut) == 0 || slices.Equal(r.Dracut, next.Changes.Dracut)) {
 		p.Unchanged = "the initramfs is as asked for already"
 		return
 	}
 	args, effect := []string{"initramfs", "--disable"}, "use the initramfs of the base again"
 	if enable {
 		args, effect = []string{"initramfs", "--enable"}, "make the initramfs on this host, now and at every upgrade"
-		for _, a := range r.Append {
+		for _, a := range r.Dracut {
 			args = append(args, "--arg="+a)
 		}
 	}
