@@ -216,7 +216,7 @@ func ownKargs(kargs []string) []string {
 // sorted joins lists of package names; what is none is left out, so that nothing
 // can become another instruction or command.
 func sorted(lists ...[]string) []string {
-	all := slices.DeleteFunc(slices.Concat(lists...), func(p string) bool { return !packageForm.MatchString(p) || strings.ContainsAny(p, "()") })
+	all := slices.DeleteFunc(slices.Concat(lists...), func(p string) bool { return !packageForm().MatchString(p) || strings.ContainsAny(p, "()") })
 	slices.Sort(all)
 	return slices.Compact(all)
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/tbx-project/tbx/internal/atomicfile"
 	"github.com/tbx-project/tbx/internal/fail"
+	"github.com/tbx-project/tbx/internal/pattern"
 )
 
 // Config is what a Host needs from its caller.
@@ -439,7 +440,7 @@ func sameSystems(a, b *State) bool {
 	})
 }
 
-var waitsForLock = NewRule(`Waiting for sysroot lock`, ErrBusy, "", "").Pattern
+var waitsForLock = pattern.Lazy(`Waiting for sysroot lock`)
 
 func (h *Host) step(ctx context.Context, s Step) error {
 	argv := s.Argv
@@ -455,7 +456,7 @@ func (h *Host) step(ctx context.Context, s Step) error {
 		}
 		argv = replaceAll(argv, OriginFile, path)
 	}
-	call := Call{Argv: argv, Waiting: waitsForLock, ProgressFD: s.ProgressFD}
+	call := Call{Argv: argv, Waiting: waitsForLock(), ProgressFD: s.ProgressFD}
 	call.Lines = func(line string) {
 		if s.Read != nil && h.cfg.Progress != nil {
 			if p, ok := s.Read(line); ok {

@@ -1,11 +1,11 @@
 package osupdate
 
 import (
-	"regexp"
 	"slices"
 	"strings"
 
 	"github.com/tbx-project/tbx/internal/fail"
+	"github.com/tbx-project/tbx/internal/pattern"
 )
 
 // Verb is one thing that can be done to a host. The names are also the first
@@ -62,11 +62,11 @@ type Request struct {
 }
 
 var (
-	targetForm  = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._:/@+~=-]*$`)
-	indexForm   = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._:+-]*$`)
-	packageForm = regexp.MustCompile(`^@?[A-Za-z0-9][A-Za-z0-9._+:~^()-]*$`)
-	kargForm    = regexp.MustCompile(`^[A-Za-z0-9_][!-~]*$`)
-	dracutForm  = regexp.MustCompile(`^--(?:(?:add|force-add|omit|add-drivers|force-drivers|omit-drivers|filesystems)=[A-Za-z0-9][A-Za-z0-9._ -]*|hostonly|no-hostonly)$`)
+	targetForm  = pattern.Lazy(`^[A-Za-z0-9][A-Za-z0-9._:/@+~=-]*$`)
+	indexForm   = pattern.Lazy(`^[A-Za-z0-9][A-Za-z0-9._:+-]*$`)
+	packageForm = pattern.Lazy(`^@?[A-Za-z0-9][A-Za-z0-9._+:~^()-]*$`)
+	kargForm    = pattern.Lazy(`^[A-Za-z0-9_][!-~]*$`)
+	dracutForm  = pattern.Lazy(`^--(?:(?:add|force-add|omit|add-drivers|force-drivers|omit-drivers|filesystems)=[A-Za-z0-9][A-Za-z0-9._ -]*|hostonly|no-hostonly)$`)
 )
 
 // Validate refuses whatever is not a plain word of its kind: an argument that
@@ -80,12 +80,12 @@ func (r Request) Validate() error {
 	switch r.Verb {
 	case Upgrade:
 		used["target"], used["flags"] = true, true
-		if r.Target != "" && !targetForm.MatchString(r.Target) {
+		if r.Target != "" && !targetForm().MatchString(r.Target) {
 			return bad("version or digest", r.Target)
 		}
 	case Rollback, Pin, Unpin:
 		used["target"] = true
-		if r.Target != "" && !indexForm.MatchString(r.Target) {
+		if r.Target != "" && !indexForm().MatchString(r.Target) {
 			return bad("deployment", r.Target)
 		}
 		if r.Target == "" && r.Verb != Rollback {
@@ -93,7 +93,7 @@ func (r Request) Validate() error {
 		}
 	case Switch:
 		used["target"] = true
-		if !targetForm.MatchString(r.Target) || strings.Contains(r.Target, "..") {
+		if !targetForm().MatchString(r.Target) || strings.Contains(r.Target, "..") {
 			return bad("ref or image", r.Target)
 		}
 	case Install, Uninstall, OverrideReplace, OverrideRemove, OverrideReset:
@@ -103,11 +103,11 @@ func (r Request) Validate() error {
 			return fail.New(fail.Usage, "%s: no package named", r.Verb)
 		}
 		for _, p := range r.Packages {
-			if !packageForm.MatchString(p) {
+			if !packageForm().MatchString(p) {
 				return bad("package name", p)
 			}
 		}
-		if r.From != "" && !indexForm.MatchString(r.From) {
+		if r.From != "" && !indexForm().MatchString(r.From) {
 			return bad("repository", r.From)
 		}
 	case Kargs:
@@ -132,7 +132,7 @@ func (r Request) Validate() error {
 		return fail.New(fail.Usage, "no such verb %q", r.Verb)
 	}
 	for _, a := range r.Dracut { // others name files that root would read, or run
-		if !dracutForm.MatchString(a) {
+		if !dracutForm().MatchString(a) {
 			return fail.New(fail.Usage, "%s: the argument %q of dracut is not one that tbx passes on", r.Verb, a).
 				Hint("those are --add, --force-add, --omit, --add-drivers, --force-drivers, --omit-drivers and --filesystems, each with =NAME, --hostonly and --no-hostonly").
 				Hint("others belong into a file of /etc/dracut.conf.d")
@@ -145,7 +145,7 @@ func (r Request) Validate() error {
 		}
 	}
 	for _, k := range slices.Concat(r.Append, r.Delete) {
-		if !kargForm.MatchString(k) {
+		if !kargForm().MatchString(k) {
 			return bad("kernel argument", k)
 		}
 	}

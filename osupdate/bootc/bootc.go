@@ -7,15 +7,13 @@ package bootc
 import (
 	"context"
 	"encoding/json"
-	"net/http"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/tbx-project/tbx/internal/fail"
+	"github.com/tbx-project/tbx/internal/pattern"
 	"github.com/tbx-project/tbx/osupdate"
-	"github.com/tbx-project/tbx/osupdate/registry"
 )
 
 // Options say what the host is like.
@@ -23,7 +21,7 @@ type Options struct {
 	Root      bool   // we are root
 	System    string // root directory of the running system
 	Composefs bool   // bootc's own storage
-	Registry  *http.Client
+	Registry  osupdate.Newer
 	OSTree    osupdate.Backend // reads the host without root; nil where there is none
 }
 
@@ -163,7 +161,7 @@ func (b *Backend) Check(ctx context.Context, s *osupdate.State) (*osupdate.Updat
 		}
 		u = a.cached
 	} else {
-		digest, err := registry.Newer(ctx, b.opt.Registry, cur.Image.Reference, cur.Image.Digest)
+		digest, err := b.opt.Registry(ctx, cur.Image.Reference, cur.Image.Digest)
 		if err != nil {
 			return nil, err
 		}
@@ -213,7 +211,7 @@ func (b *Backend) step(p *osupdate.Plan, effect string, argv ...string) *osupdat
 	return &p.Steps[len(p.Steps)-1]
 }
 
-var versionForm = regexp.MustCompile(`bootc (\d+)\.(\d+)`)
+var versionForm = pattern.Lazy(`bootc (\d+)\.(\d+)`)
 
 // atLeast asks bootc for its version: options came with time.
 func (b *Backend) atLeast(ctx context.Context, major, minor int) (bool, error) {
@@ -221,7 +219,7 @@ func (b *Backend) atLeast(ctx context.Context, major, minor int) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	m := versionForm.FindStringSubmatch(string(out))
+	m := versionForm().FindStringSubmatch(string(out))
 	if m == nil {
 		return false, nil
 	}

@@ -4,12 +4,12 @@ import (
 	"context"
 	"os"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/tbx-project/tbx/internal/fail"
+	"github.com/tbx-project/tbx/internal/pattern"
 	"github.com/tbx-project/tbx/osupdate"
 )
 
@@ -66,16 +66,16 @@ func (b *Backend) kargs(ctx context.Context, r osupdate.Request, p *osupdate.Pla
 }
 
 var (
-	stagedSource = regexp.MustCompile(`x-options-source-` + kargsSource + `\x00([^\x00]*)\x00`)
-	entrySource  = regexp.MustCompile(`(?m)^x-options-source-` + kargsSource + `[ \t]+(.*)$`)
-	entryVersion = regexp.MustCompile(`(?m)^version[ \t]+(\d+)`)
+	stagedSource = pattern.Lazy(`x-options-source-` + kargsSource + `\x00([^\x00]*)\x00`)
+	entrySource  = pattern.Lazy(`(?m)^x-options-source-` + kargsSource + `[ \t]+(.*)$`)
+	entryVersion = pattern.Lazy(`(?m)^version[ \t]+(\d+)`)
 )
 
 // ownKargs are the arguments of our source: of what is staged, else of the boot
 // loader's entry that boots next.
 func (b *Backend) ownKargs() ([]string, error) {
 	staged, err := os.ReadFile(filepath.Join(b.opt.System, "run/ostree/staged-deployment"))
-	if m := stagedSource.FindSubmatch(staged); m != nil { // a dictionary of strings, each ended by a zero
+	if m := stagedSource().FindSubmatch(staged); m != nil { // a dictionary of strings, each ended by a zero
 		return strings.Fields(string(m[1])), nil
 	}
 	if err != nil && !os.IsNotExist(err) {
@@ -93,12 +93,12 @@ func (b *Backend) ownKargs() ([]string, error) {
 			return nil, fail.Wrap(osupdate.ErrPermission, err, "an entry of the boot loader cannot be read").Hint("run it as root")
 		}
 		v := 0
-		if m := entryVersion.FindSubmatch(data); m != nil {
+		if m := entryVersion().FindSubmatch(data); m != nil {
 			v, _ = strconv.Atoi(string(m[1])) // digits; one that is too long is the highest
 		}
 		if v > top {
 			top, ours = v, nil
-			if m := entrySource.FindSubmatch(data); m != nil {
+			if m := entrySource().FindSubmatch(data); m != nil {
 				ours = strings.Fields(string(m[1]))
 			}
 		}

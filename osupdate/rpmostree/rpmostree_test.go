@@ -14,6 +14,7 @@ import (
 	"github.com/tbx-project/tbx/internal/fail"
 	"github.com/tbx-project/tbx/osupdate"
 	"github.com/tbx-project/tbx/osupdate/osupdatetest"
+	"github.com/tbx-project/tbx/osupdate/registry"
 	"github.com/tbx-project/tbx/osupdate/rpmostree"
 )
 
@@ -39,7 +40,10 @@ func config(t *testing.T, tool *osupdatetest.Tool, client *http.Client) osupdate
 	cfg := osupdatetest.NewConfig("/", t.TempDir(), tool.Dir)
 	cfg.Sysroot = "fake"
 	cfg.NewBackend = func(d osupdate.Detection, c osupdate.Config) (osupdate.Backend, error) {
-		return rpmostree.New(c.Tools, client, func(_ context.Context, asked string) (string, error) {
+		newer := func(ctx context.Context, reference, digest string) (string, error) {
+			return registry.Newer(ctx, client, reference, digest)
+		}
+		return rpmostree.New(c.Tools, newer, func(_ context.Context, asked string) (string, error) {
 			if asked != ref {
 				t.Errorf("asked the remote for %q", asked)
 			}
