@@ -44,8 +44,10 @@ func TestHostInstallOffersToolbox(t *testing.T) {
 const imageHost = `set -e
 mount -t tmpfs none "$D/root"
 for f in /*; do
-  if [ -L "$f" ]; then cp -P "$f" "$D/root/"; elif [ -d "$f" ]; then mkdir "$D/root$f"; mount --rbind "$f" "$D/root$f"; fi
+  if [ "$f" = /run ]; then mkdir "$D/root/run"; mount -t tmpfs none "$D/root/run" # it may say that this is a container
+  elif [ -L "$f" ]; then cp -P "$f" "$D/root/"; elif [ -d "$f" ]; then mkdir "$D/root$f"; mount --rbind "$f" "$D/root$f"; fi
 done
+mkdir -p "$D/root$XDG_RUNTIME_DIR"; mount --bind "$XDG_RUNTIME_DIR" "$D/root$XDG_RUNTIME_DIR"
 mount --bind "$D/cmdline" "$D/root/proc/cmdline"
 cd "$D/root"; pivot_root . .; umount -l .; cd /
 exec unshare --user --map-user="$U" --map-group="$G" -- "$@"
