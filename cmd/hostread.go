@@ -125,7 +125,11 @@ func hostDoctor(env *Env, o *hostOptions) *cobra.Command {
 					fmt.Fprintf(env.Out, "%-8s %-10s %s\n", "", "", escape.Text(f.Hint))
 				}
 			}
-			return worst
+			if worst == nil {
+				return nil
+			}
+			env.details(worst) // the error itself is one of the findings
+			return &toolbox.ExitError{Code: exitCode(worst, false)}
 		},
 	}
 	formatFlag(cmd, &o.format)

@@ -71,6 +71,22 @@ func TestBooted(t *testing.T) {
 	m.tbx(0, "upgrade")
 	m.restart()
 	m.runs("42.3", "42.3")
+
+	// To another branch, and back.
+	m.publish(next, "43.1")
+	m.says(0, "switch testos:"+next, "43.1 boots next, after 42.3")
+	m.restart()
+	if st := m.runs("43.1", "43.1"); st.State.Tracked != "testos:"+next {
+		t.Errorf("follows %q", st.State.Tracked)
+	}
+	m.says(0, "etc-diff", "M app.conf")
+	m.tbx(0, "pin", "1")
+	m.says(0, "rollback", "42.3 boots next, after 43.1")
+	m.restart()
+	if st := m.runs("42.3", "42.3"); st.State.Tracked != "testos:"+stable {
+		t.Errorf("follows %q", st.State.Tracked)
+	}
+	m.says(0, "doctor")
 }
 
 // TestBootedKargs: ostree itself would begin each time with the arguments that run.
