@@ -38,9 +38,10 @@ unit: ## tests that need no podman, root or network
 system: build ## tests with real podman, as an ordinary user, in the lab
 	tests/lab/system
 
-systemroot: ## tests that need root, in mount namespaces of their own: polkitd, pkexec and sudo; an OSTree host's life
+systemroot: build ## tests that need root, in mount namespaces of their own: polkitd, pkexec and sudo; an OSTree host that runs
 	$(GO) test -count=1 -tags systemroot ./osupdate/asroot
-	unshare -m --propagation private $(GO) test -count=1 -tags system -run '^(TestLifeCycle|TestRollbackKeepsTheBranch|TestEtcConflictRefused)$$' ./osupdate/ostree
+	unshare -m --propagation private $(GO) test -count=1 -tags 'system systemroot' \
+	  -run '^(TestLifeCycle|TestRollbackKeepsTheBranch|TestEtcConflictRefused|TestBoot.*|TestBuildLabels|TestFinalisation.*|TestKillFinalisation|TestKillStaging)$$' ./osupdate/ostree
 
 systembox: build ## the same in a booted Debian with a systemd user session
 	tests/lab/system --box bookworm tests/system tests/terminal tests/bridge

@@ -9,24 +9,34 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/tbx-project/tbx/internal/programs"
+	"github.com/tbx-project/tbx/osupdate"
 	"github.com/tbx-project/tbx/toolbox"
 )
 
-// The program tbx is built with the tag front: it is run, enter and the bridge's
-// agent, and becomes tbx-podman, which is everything, for all else and whenever a
+// The program tbx is built with the tag front: it is run, enter, the host's status
+// and the bridge's agent, and becomes tbx-podman, which is everything, for all else and whenever a
 // running toolbox cannot be entered straight away. That happens before anybody
 // was asked anything, with the same arguments.
 
 type wiring struct{}
 
-func (e *Env) commands() []*cobra.Command { return []*cobra.Command{newEnter(e), newRun(e)} }
+func (e *Env) commands() []*cobra.Command {
+	return []*cobra.Command{newEnter(e), newRun(e), newHost(e)}
+}
 
-// elsewhere is the agent, or hands over a call that is not for run or enter.
+func hostCommands(env *Env, o *hostOptions) []*cobra.Command {
+	return []*cobra.Command{hostStatus(env, o)}
+}
+
+// newerImage is not there: a status does not ask registries.
+var newerImage osupdate.Newer
+
+// elsewhere is the agent, or hands over a call that is for none of the commands here.
 func (e *Env) elsewhere(ctx context.Context, root *cobra.Command, args []string) (done bool, err error) {
 	if slices.Equal(args[1:], agentServe) {
 		return true, serveBridge(ctx, e)
 	}
-	if c, _, err := root.Find(args[1:]); err == nil && c != root {
+	if c, _, err := root.Find(args[1:]); err == nil && !c.HasSubCommands() {
 		return false, nil
 	}
 	return true, programs.Become(programs.Whole)
@@ -43,7 +53,3 @@ func (e *Env) distroToolbox(distro, release string) (toolbox.Name, error) {
 func (e *Env) chooseToolbox(context.Context, *toolbox.Manager, bool) (toolbox.Name, error) {
 	return "", programs.Become(programs.Whole)
 }
-
-func (e *Env) details(error) {}
-
-func hostExit(error) int { return 0 }

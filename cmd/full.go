@@ -4,14 +4,11 @@ package cmd
 
 import (
 	"context"
-	"errors"
-	"fmt"
-	"strings"
+	"net/http"
 
-	"github.com/sirupsen/logrus"
 	"github.com/spf13/cobra"
 
-	"github.com/tbx-project/tbx/osupdate"
+	"github.com/tbx-project/tbx/osupdate/registry"
 	"github.com/tbx-project/tbx/toolbox/podman"
 )
 
@@ -44,22 +41,11 @@ func (e *Env) elsewhere(ctx context.Context, _ *cobra.Command, args []string) (d
 	return true, hostOrder(ctx, args[1:], e.Getenv, e.Out)
 }
 
-// hostExit returns the exit code of a problem with the host, or 0.
-func hostExit(err error) int {
-	if p := osupdate.ProblemOf(err); p != nil {
-		return p.Exit
-	}
-	return 0
+func hostCommands(env *Env, o *hostOptions) []*cobra.Command {
+	return append(hostReaders(env, o), hostChangers(env, o)...)
 }
 
-// details shows with --verbose all that the host's updater said when it failed.
-func (e *Env) details(err error) {
-	var te *osupdate.ToolError
-	if !e.Log.IsLevelEnabled(logrus.DebugLevel) || !errors.As(err, &te) {
-		return
-	}
-	fmt.Fprintf(e.Err, "tbx: %s said:\n", clean(quoted(te.Argv)))
-	for line := range strings.Lines(te.Text()) {
-		fmt.Fprintf(e.Err, "  %s\n", clean(line))
-	}
+// newerImage asks an image's registry.
+func newerImage(ctx context.Context, reference, digest string) (string, error) {
+	return registry.Newer(ctx, http.DefaultClient, reference, digest)
 }

@@ -1,5 +1,3 @@
-//go:build !front
-
 package cmd
 
 import (
@@ -7,7 +5,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -52,8 +49,7 @@ What is changed is planned first, and looked at again afterwards.`,
 	})
 	cmd.RegisterFlagCompletionFunc("os", cobra.NoFileCompletions)
 	cmd.RegisterFlagCompletionFunc("elevate", cobra.FixedCompletions(config.Elevations(), cobra.ShellCompDirectiveNoFileComp))
-	cmd.AddCommand(hostReaders(env, o)...)
-	cmd.AddCommand(hostChangers(env, o)...)
+	cmd.AddCommand(hostCommands(env, o)...)
 	for _, c := range cmd.Commands() {
 		c.Flags().SortFlags = false
 		c.DisableFlagsInUseLine = true
@@ -72,7 +68,7 @@ func openHost(env *Env, o *hostOptions) (*osupdate.Host, error) {
 }
 
 func hostConfig(env *Env, o *hostOptions) (osupdate.Config, error) {
-	cfg := backends.System(os.Getuid(), hostProgress(env))
+	cfg := backends.System(os.Getuid(), hostProgress(env), newerImage)
 	if os.Geteuid() != 0 {
 		if err := asUser(env, o, &cfg); err != nil {
 			return cfg, err
@@ -103,7 +99,7 @@ func asUser(env *Env, o *hostOptions, cfg *osupdate.Config) error {
 	dirs := xdg.Home(env.Getenv("HOME"), env.Getenv)
 	cfg.Superuser, cfg.HistoryIn = false, []string{cfg.StateDir}
 	cfg.StateDir, cfg.LockPath = filepath.Join(dirs.State, "host"), filepath.Join(run, "tbx", "host.lock")
-	cfg.NewBackend = backends.New(filepath.Join(dirs.Cache, "host"))
+	cfg.NewBackend = backends.New(filepath.Join(dirs.Cache, "host"), newerImage)
 	cfg.Tools.Env = env.Environ
 	cfg.Tools.Dirs = nil
 	for _, d := range filepath.SplitList(env.Getenv("PATH")) {
@@ -131,45 +127,4 @@ func asUser(env *Env, o *hostOptions, cfg *osupdate.Config) error {
 	}
 	cfg.Elevate = &asroot.Caller{Self: self, Method: asroot.Method(method), Dirs: osupdate.SystemDirs(), Stdin: env.In, Stderr: env.Err}
 	return nil
-}
-
-// hostProgress shows one stage for each task of the updater, and how far it is.
-func hostProgress(env *Env) func(osupdate.Progress) {
-	var mu sync.Mutex // updaters speak through two pipes
-	task := ""
-	return func(p osupdate.Progress) {
-		mu.Lock()
-		defer mu.Unlock()
-		if p.Task != task {
-			task = p.Task
-			env.progress().Stage(progressText(p))
-			return
-		}
-		env.progress().Update(progressText(p))
-	}
-}
-
-// progressText is "pulling: ##..................  34.0 MB of 340.0 MB", or
-// "import: 3 of 7", or what of it is known.
-func progressText(p osupdate.Progress) string {
-	count := func(n int64) string {
-		if p.Bytes {
-			return size(n)
-		}
-		return itoa(n)
-	}
-	switch {
-	case p.Total <= 0 && p.Done <= 0:
-		return p.Task
-	case p.Total <= 0:
-		return p.Task + ": " + count(p.Done)
-	case p.Total == 100 && !p.Bytes:
-		return p.Task + ": " + bar(p.Done, p.Total) + "  " + itoa(p.Done) + " %"
-	}
-	return p.Task + ": " + bar(p.Done, p.Total) + "  " + count(p.Done) + " of " + count(p.Total)
-}
-
-// isHostOrder says whether tbx was started as root's side of an order.
-func isHostOrder(args []string) bool {
-	return len(args) > 1 && strings.HasPrefix(args[1], asroot.Prefix)
 }

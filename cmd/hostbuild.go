@@ -3,6 +3,7 @@
 package cmd
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -60,11 +61,7 @@ Containerfile, from which tbx host build makes an image.`,
 				explainDetection(env, h, err)
 				return err
 			}
-			st, err := h.Status(cmd.Context())
-			if err != nil {
-				return err
-			}
-			text, err := osupdate.Containerfile(st.State)
+			text, err := h.Containerfile(cmd.Context())
 			if err != nil {
 				return err
 			}
@@ -124,7 +121,7 @@ and the host comes from an image, they are added to a Containerfile of your own,
 func offerToolbox(env *Env, packages []string) (done bool, err error) {
 	names := strings.Join(packages, " ")
 	n, err := env.pick("install "+names+" in a toolbox instead? nothing on the host changes", []string{"in a toolbox", "on the host"})
-	if fail.Hints(err) == nil && err != nil {
+	if errors.Is(err, fail.NeedAnswer) {
 		return false, fail.Wrap(fail.NeedAnswer, err, "install %s where", names).Hint("on the host: tbx host install --on-host %s", names).Hint("in a toolbox: tbx enter, and install it there")
 	}
 	if err != nil || n == 1 {

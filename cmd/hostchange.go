@@ -184,14 +184,6 @@ func printResult(env *Env, res *osupdate.Result) {
 	}
 }
 
-func quoted(argv []string) string {
-	out := make([]string, len(argv))
-	for i, a := range argv {
-		out[i] = shellQuote(a)
-	}
-	return strings.Join(out, " ")
-}
-
 func hostOverride(env *Env, o *hostOptions, some cobra.PositionalArgs) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "override", Short: "Replace or remove packages of the host's system", Long: "Replace or remove packages of the host's system itself, and undo that.", Example: "  tbx host override reset", Args: unknownCommand,

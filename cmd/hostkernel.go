@@ -68,14 +68,16 @@ func hostInitramfs(env *Env, o *hostOptions) *cobra.Command {
 	r := osupdate.Request{Verb: osupdate.Initramfs}
 	cmd := &cobra.Command{
 		Use: "initramfs [flags] enable|disable", Short: "Make the initramfs on this host, or take the system's own",
-		Long:    "Make the initramfs on this host at every update, with the modules and settings of its\n/etc; or take the system's own again.",
-		Example: "  tbx host initramfs enable\n  tbx host initramfs disable",
+		Long:    "Make the initramfs on this host at every update, with the modules and settings of its\n/etc; or take the system's own again. Of dracut's arguments those are passed on that name\nmodules, drivers or file systems, and --hostonly and --no-hostonly.",
+		Example: "  tbx host initramfs enable --arg=--add=tpm2-tss\n  tbx host initramfs disable",
 		Args:    exactly(1, "enable or disable"), ValidArgs: []string{"enable", "disable"},
 		RunE: func(cmd *cobra.Command, args []string) error {
 			r.Target = args[0]
 			return runChange(cmd, env, o, c, r)
 		},
 	}
+	cmd.Flags().StringArrayVar(&r.Dracut, "arg", nil, "with enable: give dracut this `ARGUMENT`; may be repeated")
+	noCompletion(cmd, "arg")
 	changeFlags(cmd, o, c)
 	return cmd
 }

@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"strconv"
+	"strings"
 
 	"github.com/tbx-project/tbx/internal/fail"
 	"github.com/tbx-project/tbx/osupdate"
@@ -31,8 +32,11 @@ func hostOrder(ctx context.Context, args []string, getenv func(string) string, o
 		}
 	}
 	return asroot.Serve(ctx, o, func(progress func(osupdate.Progress)) (*osupdate.Host, error) {
-		return osupdate.Open(backends.System(user, progress))
+		return osupdate.Open(backends.System(user, progress, newerImage))
 	}, out)
 }
 
-func itoa(n int64) string { return strconv.FormatInt(n, 10) }
+// isHostOrder says whether tbx was started as root's side of an order.
+func isHostOrder(args []string) bool {
+	return len(args) > 1 && strings.HasPrefix(args[1], asroot.Prefix)
+}

@@ -3,13 +3,10 @@
 package cmd
 
 import (
-	"errors"
 	"fmt"
-	"strings"
 	"text/tabwriter"
 	"time"
 
-	"github.com/sirupsen/logrus"
 	"github.com/spf13/cobra"
 
 	"github.com/tbx-project/tbx/internal/escape"
@@ -20,18 +17,6 @@ import (
 // hostReaders are the commands that change nothing.
 func hostReaders(env *Env, o *hostOptions) []*cobra.Command {
 	var check bool
-	status := reader(env, o, "status", "Show the systems that the host can boot", "Show which updater the host has, the systems that it can boot, in the order of booting,\nand what is going on.",
-		"  tbx host status\n  tbx host status --format json | jq '.state.deployments[0]'",
-		func(cmd *cobra.Command, h *osupdate.Host) error {
-			st, err := h.Status(cmd.Context())
-			if err != nil {
-				return err
-			}
-			if o.format == "json" {
-				return printJSON(env.Out, st)
-			}
-			return printStatus(env, st, env.Log.IsLevelEnabled(logrus.DebugLevel))
-		})
 	checkCmd := reader(env, o, "check", "Look for an update", "Look whether there is an update of what the host follows. Nothing is downloaded\nthat boots, and nothing is changed.",
 		"  tbx host check\n  tbx host check --check || echo nothing new",
 		func(cmd *cobra.Command, h *osupdate.Host) error {
@@ -81,38 +66,7 @@ func hostReaders(env *Env, o *hostOptions) []*cobra.Command {
 			}
 			return nil
 		})
-	return []*cobra.Command{status, checkCmd, history, hostDiff(env, o), etc, hostDoctor(env, o), hostExport(env, o)}
-}
-
-func reader(env *Env, o *hostOptions, use, short, long, example string, run func(*cobra.Command, *osupdate.Host) error) *cobra.Command {
-	cmd := &cobra.Command{
-		Use: use + " [flags]", Short: short, Long: long, Example: example, Args: exactly(0, "no arguments"), ValidArgsFunction: cobra.NoFileCompletions,
-		RunE: func(cmd *cobra.Command, args []string) error {
-			if err := checkFormat(o.format); err != nil {
-				return err
-			}
-			h, err := openHost(env, o)
-			if err != nil {
-				explainDetection(env, h, err)
-				return err
-			}
-			err = run(cmd, h)
-			env.progress().Close()
-			return err
-		},
-	}
-	formatFlag(cmd, &o.format)
-	return cmd
-}
-
-// explainDetection shows with --verbose why a host was not taken for image-based.
-func explainDetection(env *Env, h *osupdate.Host, err error) {
-	if h == nil || !errors.Is(err, osupdate.ErrNotImage) && !errors.Is(err, osupdate.ErrInContainer) {
-		return
-	}
-	for _, e := range h.Detection().Evidence {
-		env.Log.Debug("host: " + escape.Text(e))
-	}
+	return []*cobra.Command{hostStatus(env, o), checkCmd, history, hostDiff(env, o), etc, hostDoctor(env, o), hostExport(env, o)}
 }
 
 func hostDiff(env *Env, o *hostOptions) *cobra.Command {
@@ -171,83 +125,15 @@ func hostDoctor(env *Env, o *hostOptions) *cobra.Command {
 					fmt.Fprintf(env.Out, "%-8s %-10s %s\n", "", "", escape.Text(f.Hint))
 				}
 			}
-			return worst
+			if worst == nil {
+				return nil
+			}
+			env.details(worst) // the error itself is one of the findings
+			return &toolbox.ExitError{Code: exitCode(worst, false)}
 		},
 	}
 	formatFlag(cmd, &o.format)
 	return cmd
-}
-
-func printStatus(env *Env, st *osupdate.Status, verbose bool) error {
-	s := st.State
-	fmt.Fprintf(env.Out, "Updater  %s\nFollows  %s\n", s.Backend, escape.Text(s.Tracked))
-	if s.Reboot != "" {
-		fmt.Fprintf(env.Out, "Reboot   %s\n", escape.Text(s.Reboot))
-	}
-	if s.Busy != nil {
-		fmt.Fprintf(env.Out, "Busy     %s\n", escape.Text(osupdate.Busy(*s.Busy).Error()))
-	}
-	if s.Driver != nil {
-		fmt.Fprintf(env.Out, "Driven   by %s (%s)\n", escape.Text(s.Driver.Name), escape.Text(s.Driver.Unit))
-	}
-	if verbose {
-		for _, e := range st.Detection.Evidence {
-			fmt.Fprintf(env.Out, "Because  %s\n", escape.Text(e))
-		}
-	}
-	fmt.Fprintln(env.Out)
-	t := tabwriter.NewWriter(env.Out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(t, "\tVERSION\tCONTENT\tSTATE\tCHANGES")
-	for _, d := range s.Deployments {
-		content := d.Content()
-		if len(content) > 12 && len(d.Checksum) > 12 {
-			content = content[:12]
-		}
-		fmt.Fprintf(t, "%d\t%s\t%s\t%s\t%s\n", d.Index, escape.Text(d.Version), escape.Text(content), marks(&d), changes(&d))
-	}
-	if err := t.Flush(); err != nil {
-		return err
-	}
-	for _, w := range s.Warnings {
-		env.progress().Warn(w, "")
-	}
-	if e := st.Interrupted; e != nil {
-		env.progress().Warn(fmt.Sprintf("%s of %s was interrupted", e.Request.Verb, e.Time.Local().Format(time.DateTime)), "do it again; nothing is half done")
-	}
-	if e := st.Unbooted; e != nil {
-		env.progress().Warn(fmt.Sprintf("%s was to boot and did not", e.Intended), "tbx host doctor")
-	}
-	return nil
-}
-
-func marks(d *osupdate.Deployment) string {
-	var out []string
-	for _, m := range []struct {
-		is   bool
-		word string
-	}{{d.Booted, "running"}, {d.Next, "boots next"}, {d.Staged, "staged"}, {d.Locked, "not applied"}, {d.Rollback, "rollback"}, {d.Pinned, "pinned"}, {d.Unlocked != "", "unlocked"}} {
-		if m.is {
-			out = append(out, m.word)
-		}
-	}
-	return strings.Join(out, ", ")
-}
-
-func changes(d *osupdate.Deployment) string {
-	c := d.Changes
-	if c == nil {
-		return ""
-	}
-	var out []string
-	for _, part := range []struct {
-		n    int
-		word string
-	}{{len(c.Layered) + len(c.Local), "layered"}, {len(c.Removed), "removed"}, {len(c.Replaced), "replaced"}} {
-		if part.n > 0 {
-			out = append(out, fmt.Sprintf("%d %s", part.n, part.word))
-		}
-	}
-	return strings.Join(out, ", ")
 }
 
 func printCheck(env *Env, c *osupdate.Checked) {

@@ -195,7 +195,7 @@ func listen(path, network string, mode uint32) (*net.UnixListener, error) {
 func (a *agent) resume(ctx context.Context) {
 	entries, _ := os.ReadDir(filepath.Join(a.Dir, "box"))
 	for _, e := range entries {
-		if boxID.MatchString(e.Name()) {
+		if boxID().MatchString(e.Name()) {
 			if _, err := a.serveBox(ctx, e.Name(), false); err != nil {
 				a.logf("toolbox %s: %v", e.Name(), err)
 			}
@@ -207,7 +207,7 @@ func (a *agent) resume(ctx context.Context) {
 // that a start of the toolbox that the agent does not know gets a new token;
 // else there must be one of an agent before this one.
 func (a *agent) serveBox(ctx context.Context, id string, begun bool) (*served, error) {
-	if !boxID.MatchString(id) {
+	if !boxID().MatchString(id) {
 		return nil, fail.New(fail.Usage, "%q is no id of a toolbox", id)
 	}
 	dir := BoxDir(a.Dir, id)

@@ -6,13 +6,13 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"regexp"
 	"syscall"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/tbx-project/tbx/internal/atomicfile"
 	"github.com/tbx-project/tbx/internal/fail"
+	"github.com/tbx-project/tbx/internal/pattern"
 )
 
 const tokenSize = 32 // bytes
@@ -30,7 +30,7 @@ func controlSocket(dir string) string { return filepath.Join(dir, "agent", "ctl"
 // agent has started anew.
 func BoxDir(dir, id string) string { return filepath.Join(dir, "box", id) }
 
-var boxID = regexp.MustCompile(`^[a-z0-9]{8,64}$`)
+var boxID = pattern.Lazy(`^[a-z0-9]{8,64}$`)
 
 // prepare makes the directory of a toolbox with a new token.
 func prepare(dir, id string) error {

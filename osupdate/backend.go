@@ -2,6 +2,10 @@ package osupdate
 
 import "context"
 
+// Newer asks a registry which manifest reference names now. It returns that one's
+// digest, or "" when it is the digest given; registry.Newer is the implementation.
+type Newer func(ctx context.Context, reference, digest string) (string, error)
+
 // Backend speaks one updater's dialect. Its methods start the real program,
 // found at an absolute path by [Tools]; none of them keeps a state of its own.
 // Each implementation passes osupdatetest.Run.

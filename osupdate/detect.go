@@ -4,9 +4,10 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/tbx-project/tbx/internal/pattern"
 )
 
 // Detection is what Detect found out, and from what.
@@ -123,14 +124,14 @@ func (p probe) container() string {
 	return ""
 }
 
-var composefsKarg = regexp.MustCompile(`^composefs=\??([0-9a-f]{128}|[0-9a-f]{64})$`)
+var composefsKarg = pattern.Lazy(`^composefs=\??([0-9a-f]{128}|[0-9a-f]{64})$`)
 
 // composefs recognises bootc's own storage as bootc itself does: by the source
 // of the root mount or the kernel argument. /run/ostree-booted is not there then.
 func (p probe) composefs(cmdline []string, d *Detection, say func(string, ...any)) bool {
 	digest, from := "", ""
 	for _, arg := range cmdline {
-		if m := composefsKarg.FindStringSubmatch(arg); m != nil {
+		if m := composefsKarg().FindStringSubmatch(arg); m != nil {
 			digest, from = m[1], "composefs= on the kernel command line"
 		}
 		if strings.HasPrefix(arg, "ostree=") {
@@ -239,11 +240,23 @@ func ostreeMember(origin *Origin, t ostreeTools, say func(string, ...any)) Kind 
 	return OSTree
 }
 
-var deploymentDir = regexp.MustCompile(`^([0-9a-f]{64})\.[0-9]+$`)
+var (
+	deploymentDir   = pattern.Lazy(`^([0-9a-f]{64})\.[0-9]+$`)
+	deploymentMount = pattern.Lazy(`/ostree/deploy/([^/]+)/deploy/(([0-9a-f]{64})\.[0-9]+)(/etc)?$`)
+)
 
-// bootedOrigin follows ostree=/ostree/boot.N/<stateroot>/<boot checksum>/<serial>,
-// a link to the deployment, by hand, so that nothing leads out of the root.
+// bootedOrigin reads the origin of the deployment that runs, which is where / or,
+// on composefs, /etc is mounted from. Where the mounts do not tell, it follows
+// ostree=/ostree/boot.N/<stateroot>/<boot checksum>/<serial> of the kernel's command
+// line, a link to the deployment, by hand, so that nothing leads out of the root.
+// After a change of what boots next that link is gone, or leads elsewhere.
 func (p probe) bootedOrigin(karg string, d *Detection) *Origin {
+	for _, m := range p.mounts() {
+		if f := deploymentMount().FindStringSubmatch(m.root); f != nil && (m.at == "/" && f[4] == "" || m.at == "/etc" && f[4] == "/etc") {
+			d.Stateroot = f[1]
+			return p.origin(f[2], f[3], d, "sysroot", "")
+		}
+	}
 	parts := strings.Split(strings.Trim(karg, "/"), "/")
 	if len(parts) < 4 {
 		return nil
@@ -256,12 +269,20 @@ func (p probe) bootedOrigin(karg string, d *Detection) *Origin {
 				target = p.link(filepath.Join(base, "ostree", filepath.Base(boot), strings.Join(parts[2:], "/")))
 			}
 		}
-		name := filepath.Base(target)
-		m := deploymentDir.FindStringSubmatch(name)
-		if m == nil {
-			continue
+		if m := deploymentDir().FindStringSubmatch(filepath.Base(target)); m != nil {
+			if o := p.origin(m[0], m[1], d, base); o != nil {
+				return o
+			}
 		}
-		d.Checksum = m[1]
+	}
+	return nil
+}
+
+// origin reads the origin file of the deployment name, in the first of the
+// sysroots that has it.
+func (p probe) origin(name, checksum string, d *Detection, sysroots ...string) *Origin {
+	d.Checksum = checksum
+	for _, base := range sysroots {
 		d.OriginPath = filepath.Join("/", base, "ostree/deploy", d.Stateroot, "deploy", name+".origin")
 		if o, err := ParseOrigin([]byte(p.read(d.OriginPath))); err == nil && len(o.Groups) > 0 {
 			return o
@@ -270,14 +291,14 @@ func (p probe) bootedOrigin(karg string, d *Detection) *Origin {
 	return nil
 }
 
-var snapshotRoot = regexp.MustCompile(`/\.snapshots/([0-9]+)/snapshot$`)
+var snapshotRoot = pattern.Lazy(`/\.snapshots/([0-9]+)/snapshot$`)
 
 func (p probe) transactional(d *Detection, say func(string, ...any)) bool {
 	if !p.has("usr/sbin/transactional-update") {
 		return false
 	}
 	for _, m := range p.mounts() {
-		if n := snapshotRoot.FindStringSubmatch(m.root); m.at == "/" && m.fstype == "btrfs" && n != nil {
+		if n := snapshotRoot().FindStringSubmatch(m.root); m.at == "/" && m.fstype == "btrfs" && n != nil {
 			d.Kind, d.Checksum = Transactional, n[1]
 			say("the root is btrfs snapshot %s, and transactional-update is installed", n[1])
 			return true

@@ -52,11 +52,9 @@ func (h *Host) Doctor(ctx context.Context, openErr error) ([]Finding, error) {
 	if e := st.Interrupted; e != nil {
 		add("history", "warning", fmt.Sprintf("%s of %s was interrupted", e.Request.Verb, e.Time.Format("2006-01-02 15:04")), "do it again; nothing is half done")
 	}
-	var worst error
-	if e := st.Unbooted; e != nil {
-		hint := "see why: journalctl -b -1 -u ostree-finalize-staged.service; a full /boot is the usual cause"
-		worst = fail.New(ErrFinalize, "%s was to boot and did not", e.Intended).Hint("%s", hint)
-		add("last boot", "error", worst.Error(), hint)
+	worst := h.lastBoot(ctx, st)
+	if worst != nil {
+		report("last boot", worst)
 	}
 	for _, w := range s.Warnings {
 		add("updater", "warning", w, "")

@@ -1,6 +1,7 @@
 package osupdate
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -15,9 +16,9 @@ import (
 
 // Containerfile writes what the client changed on the running system, its
 // layered packages, overrides and kernel arguments, as a Containerfile: the way
-// from a layered host to an image of one's own. It has no here-documents, which
-// podman before 5 cannot read.
-func Containerfile(s *State) (string, error) {
+// from a layered host to an image of one's own. m is the image's package manager.
+// It has no here-documents, which podman before 5 cannot read.
+func Containerfile(s *State, m Manager) (string, error) {
 	d := s.Current()
 	if d == nil {
 		return "", fail.New(ErrNotFound, "there is no system to export").Hint("see what is there: tbx host status")
@@ -27,23 +28,27 @@ func Containerfile(s *State) (string, error) {
 	if d.Image != nil {
 		fmt.Fprintf(&b, "FROM %s\n", oneLine(d.Image.Reference))
 	} else {
-		fmt.Fprintf(&b, "# The host follows the OSTree ref %s; put the image of the same system here.\nFROM quay.io/fedora/fedora-bootc:latest\n", oneLine(d.Tracks))
+		fmt.Fprintf(&b, "# The host follows the OSTree ref %s; put the image of the same system here.\nFROM %s\n", oneLine(d.Tracks), cmp.Or(m.base, "localhost/image-of-this-system"))
 	}
 	if c := d.Changes; c != nil {
 		if add := sorted(c.Layered, c.Inactive); len(add) > 0 {
-			fmt.Fprintf(&b, "%s%s%s\n", installStart, strings.Join(add, " "), installEnd)
+			fmt.Fprintf(&b, "%s%s%s\n", m.install, strings.Join(add, " "), m.end)
 		}
 		if remove := sorted(c.Removed); len(remove) > 0 {
-			fmt.Fprintf(&b, "RUN dnf -y remove %s%s\n", strings.Join(remove, " "), installEnd)
+			fmt.Fprintf(&b, "%s%s%s\n", m.remove, strings.Join(remove, " "), m.end)
 		}
 		if replace := sorted(c.Replaced); len(replace) > 0 {
-			fmt.Fprintf(&b, "# Replaced in the base; a repository of the image must have them, or they must be copied in.\nRUN dnf -y upgrade %s%s\n", strings.Join(replace, " "), installEnd)
+			fmt.Fprintf(&b, "# Replaced in the base; a repository of the image must have them, or they must be copied in.\n%s%s%s\n", m.upgrade, strings.Join(replace, " "), m.end)
 		}
 		for _, l := range slices.Sorted(slices.Values(c.Local)) {
 			fmt.Fprintf(&b, "# Installed from a local file, which must be copied in: %s\n", oneLine(l))
 		}
 		if c.Initramfs {
-			b.WriteString("RUN kver=$(ls /usr/lib/modules) && dracut --force --no-hostonly /usr/lib/modules/$kver/initramfs.img $kver\n")
+			args := ""
+			for _, a := range c.Dracut {
+				args += " '" + strings.ReplaceAll(oneLine(a), "'", `'\''`) + "'"
+			}
+			fmt.Fprintf(&b, "RUN kver=$(ls /usr/lib/modules) && dracut --force --no-hostonly%s /usr/lib/modules/$kver/initramfs.img $kver\n", args)
 		}
 	}
 	if own := ownKargs(d.Kargs); len(own) > 0 {
@@ -57,10 +62,67 @@ func Containerfile(s *State) (string, error) {
 	return b.String(), nil
 }
 
-const (
-	installStart = "RUN dnf -y install "
-	installEnd   = " && dnf clean all"
-)
+// Manager is how packages are installed, removed and brought to the newest in a
+// line of a Containerfile.
+type Manager struct {
+	install, remove, upgrade, end string
+	base                          string // an image to begin with, where the family has one for hosts
+}
+
+// ManagerOf is the one of a family of images that hosts are made from, by ID and ID_LIKE of
+// os-release(5).
+func ManagerOf(ids ...string) (m Manager, ok bool) {
+	for _, f := range []struct {
+		ids []string
+		m   Manager
+	}{
+		{[]string{"fedora", "rhel", "centos"}, Manager{"RUN dnf -y install ", "RUN dnf -y remove ", "RUN dnf -y upgrade ", " && dnf clean all", "quay.io/fedora/fedora-bootc:latest"}},
+		{[]string{"opensuse", "suse"}, Manager{"RUN zypper --non-interactive install ", "RUN zypper --non-interactive remove ", "RUN zypper --non-interactive update ", " && zypper clean --all", ""}},
+		{[]string{"debian", "ubuntu"}, Manager{
+			"RUN apt-get update && DEBIAN_FRONTEND=noninteractive apt-get -y install ", "RUN DEBIAN_FRONTEND=noninteractive apt-get -y purge ",
+			"RUN apt-get update && DEBIAN_FRONTEND=noninteractive apt-get -y install --only-upgrade ", " && rm -rf /var/lib/apt/lists/*", "",
+		}},
+		// pacman knows no installation beside an older system.
+		{[]string{"arch"}, Manager{"RUN pacman -Syu --noconfirm --needed ", "RUN pacman -Rns --noconfirm ", "RUN pacman -Syu --noconfirm ", " && rm -rf /var/cache/pacman/pkg/*", ""}},
+	} {
+		if slices.ContainsFunc(f.ids, func(id string) bool { return slices.Contains(ids, id) }) {
+			return f.m, true
+		}
+	}
+	return Manager{}, false
+}
+
+// manager is the one of the running system, which is the image. rpm-ostree's hosts
+// are Fedora's family, whatever they are called.
+func (h *Host) manager() (Manager, error) {
+	p := probe{h.cfg.Root}
+	ids := append(strings.Fields(p.osRelease("ID_LIKE")), p.osRelease("ID"))
+	if h.be.Kind() == RPMOSTree {
+		ids = append(ids, "fedora")
+	}
+	for i, id := range ids {
+		ids[i], _, _ = strings.Cut(id, "-") // opensuse-tumbleweed
+	}
+	m, ok := ManagerOf(ids...)
+	if !ok {
+		return m, fail.New(ErrUnsupported, "tbx does not know the package manager of images like this system (%q in os-release)", p.osRelease("ID")).
+			Hint("write the Containerfile yourself, and have it built: tbx host build DIRECTORY")
+	}
+	return m, nil
+}
+
+// Containerfile is what the running system is, as a Containerfile.
+func (h *Host) Containerfile(ctx context.Context) (string, error) {
+	st, err := h.Status(ctx)
+	if err != nil {
+		return "", err
+	}
+	m, err := h.manager()
+	if c := st.State.Current(); err != nil && (c == nil || c.Changes.Any()) {
+		return "", err
+	}
+	return Containerfile(st.State, m)
+}
 
 // FromImage says whether the running system was made from an image, so that it
 // can be changed by building another one.
@@ -79,13 +141,13 @@ func (h *Host) AddToContainerfile(ctx context.Context, file string, packages []s
 		return nil, fail.New(ErrUnsupported, "the running system was not made from an image").
 			Hint("install them in a toolbox: tbx enter")
 	}
+	m, err := h.manager()
+	if err != nil {
+		return nil, err
+	}
 	data, err := os.ReadFile(file)
 	if errors.Is(err, os.ErrNotExist) {
-		st, err := h.Status(ctx)
-		if err != nil {
-			return nil, err
-		}
-		text, err := Containerfile(st.State)
+		text, err := h.Containerfile(ctx)
 		if err != nil {
 			return nil, err
 		}
@@ -95,8 +157,8 @@ func (h *Host) AddToContainerfile(ctx context.Context, file string, packages []s
 	}
 	var has []string
 	for line := range strings.Lines(string(data)) {
-		if list, ok := strings.CutPrefix(strings.TrimSpace(line), installStart); ok {
-			has = append(has, strings.Fields(strings.TrimSuffix(list, installEnd))...)
+		if list, ok := strings.CutPrefix(strings.TrimSpace(line), m.install); ok {
+			has = append(has, strings.Fields(strings.TrimSuffix(list, m.end))...)
 		}
 	}
 	for _, p := range sorted(packages) {
@@ -110,7 +172,7 @@ func (h *Host) AddToContainerfile(ctx context.Context, file string, packages []s
 	if len(data) > 0 && data[len(data)-1] != '\n' {
 		data = append(data, '\n')
 	}
-	data = fmt.Appendf(data, "%s%s%s\n", installStart, strings.Join(added, " "), installEnd)
+	data = fmt.Appendf(data, "%s%s%s\n", m.install, strings.Join(added, " "), m.end)
 	err = os.MkdirAll(filepath.Dir(file), 0o755)
 	if err == nil {
 		err = atomicfile.Write(file, data, 0o644)
@@ -121,9 +183,9 @@ func (h *Host) AddToContainerfile(ctx context.Context, file string, packages []s
 	return added, nil
 }
 
-// runningKargs are the kernel arguments of the running system, as an administrator
+// RunningKargs are the kernel arguments of the running system, as an administrator
 // would have given them.
-func runningKargs(root string) []string {
+func RunningKargs(root string) []string {
 	return slices.DeleteFunc(splitCmdline(probe{root}.read("proc/cmdline")), func(k string) bool {
 		name, _, _ := strings.Cut(k, "=")
 		return slices.Contains([]string{"BOOT_IMAGE", "ostree", "composefs", "initrd"}, name)
@@ -154,7 +216,7 @@ func ownKargs(kargs []string) []string {
 // sorted joins lists of package names; what is none is left out, so that nothing
 // can become another instruction or command.
 func sorted(lists ...[]string) []string {
-	all := slices.DeleteFunc(slices.Concat(lists...), func(p string) bool { return !packageForm.MatchString(p) || strings.ContainsAny(p, "()") })
+	all := slices.DeleteFunc(slices.Concat(lists...), func(p string) bool { return !packageForm().MatchString(p) || strings.ContainsAny(p, "()") })
 	slices.Sort(all)
 	return slices.Compact(all)
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/tbx-project/tbx/internal/atomicfile"
 	"github.com/tbx-project/tbx/internal/fail"
+	"github.com/tbx-project/tbx/internal/pattern"
 )
 
 // Config is what a Host needs from its caller.
@@ -65,6 +66,7 @@ type Status struct {
 	State        *State       `json:"state"`
 	Interrupted  *Entry       `json:"interrupted,omitempty"` // began and never ended
 	Unbooted     *Entry       `json:"unbooted,omitempty"`    // was to boot and did not
+	Unfinished   *Unfinished  `json:"unfinished,omitempty"`  // why the updater could not write it at shutdown, where it says so
 }
 
 // Checked is `tbx host check`.
@@ -145,11 +147,10 @@ func (h *Host) Status(ctx context.Context) (*Status, error) {
 		st.Unbooted = unbooted(entries, bootID(h.cfg.Root), s.Booted())
 	}
 	if b := s.Booted(); b != nil && b.Kargs == nil && h.det.Booted {
-		b.Kargs = runningKargs(h.cfg.Root)
+		b.Kargs = RunningKargs(h.cfg.Root)
 	}
-	p := probe{h.cfg.Root}
-	if stamp := strings.TrimSpace(p.read("boot/ostree/finalize-failure.stamp")); stamp != "" {
-		s.Warnings = append(s.Warnings, "the last shutdown could not finish the update: "+stamp)
+	if h.cfg.Sysroot == "" {
+		st.Unfinished = h.unfinished()
 	}
 	return st, nil
 }
@@ -376,6 +377,7 @@ func (h *Host) carryOut(ctx context.Context, p *Plan, before *State) (*Result, e
 		return nil, err
 	}
 	defer os.RemoveAll(scratch)
+	res := &Result{Plan: p, Before: before.Next()}
 	for i, step := range p.Steps {
 		h.trace("step %d of %d: %s", i+1, len(p.Steps), strings.Join(step.Argv, " "))
 		step.Argv = replaceAll(step.Argv, ScratchDir, scratch)
@@ -383,8 +385,16 @@ func (h *Host) carryOut(ctx context.Context, p *Plan, before *State) (*Result, e
 			return nil, err
 		}
 		h.trace("step %d done", i+1)
+		if step.Enough == nil {
+			continue
+		}
+		if res.Unchanged, err = step.Enough(ctx); err != nil {
+			return nil, h.explain(err)
+		}
+		if res.Unchanged != "" {
+			break
+		}
 	}
-	res := &Result{Plan: p, Before: before.Next()}
 	if p.Request.Verb == Reboot {
 		return res, nil
 	}
@@ -397,7 +407,7 @@ func (h *Host) carryOut(ctx context.Context, p *Plan, before *State) (*Result, e
 	if err := verify(p.Request, before, after); err != nil {
 		return nil, err
 	}
-	if after.Hash() == before.Hash() && sameNext(before, after) && (p.NeedsBoot || p.Request.Verb == Cleanup) {
+	if res.Unchanged == "" && sameSystems(before, after) && (p.NeedsBoot || p.Request.Verb == Cleanup) {
 		res.Unchanged = "there was nothing to do"
 	}
 	h.trace("verified")
@@ -419,15 +429,18 @@ func (h *Host) scratch(p *Plan) (string, error) {
 	if err := os.Mkdir(dir, 0o700); err != nil {
 		return "", err
 	}
-	return dir, os.MkdirAll(filepath.Join(dir, "frame/usr"), 0o755)
+	return dir, errors.Join(os.MkdirAll(filepath.Join(dir, "frame/usr"), 0o755), os.Mkdir(filepath.Join(dir, "policy"), 0o755))
 }
 
-func sameNext(a, b *State) bool {
-	x, y := a.Next(), b.Next()
-	return x == nil && y == nil || x != nil && y != nil && x.Same(y) && slices.Equal(x.Kargs, y.Kargs)
+// sameSystems says whether a user would see no difference: ostree stages a system
+// anew, with another number, that is staged already.
+func sameSystems(a, b *State) bool {
+	return a.Backend == b.Backend && a.Tracked == b.Tracked && slices.EqualFunc(a.Deployments, b.Deployments, func(x, y Deployment) bool {
+		return x.Same(&y) && x.Booted == y.Booted && x.Staged == y.Staged && x.Pinned == y.Pinned && (x.Index > 0 || slices.Equal(x.Kargs, y.Kargs))
+	})
 }
 
-var waitsForLock = NewRule(`Waiting for sysroot lock`, ErrBusy, "", "").Pattern
+var waitsForLock = pattern.Lazy(`Waiting for sysroot lock`)
 
 func (h *Host) step(ctx context.Context, s Step) error {
 	argv := s.Argv
@@ -443,7 +456,7 @@ func (h *Host) step(ctx context.Context, s Step) error {
 		}
 		argv = replaceAll(argv, OriginFile, path)
 	}
-	call := Call{Argv: argv, Waiting: waitsForLock, ProgressFD: s.ProgressFD}
+	call := Call{Argv: argv, Waiting: waitsForLock(), ProgressFD: s.ProgressFD}
 	call.Lines = func(line string) {
 		if s.Read != nil && h.cfg.Progress != nil {
 			if p, ok := s.Read(line); ok {

@@ -20,6 +20,9 @@ type still struct {
 
 func (b *still) Kind() osupdate.Kind                 { return osupdate.OSTree }
 func (b *still) Capabilities() osupdate.Capabilities { return osupdate.Capabilities{} }
+func (b *still) Explain(te *osupdate.ToolError) error {
+	return osupdate.Explain(osupdate.OSTree, nil, te)
+}
 func (b *still) State(context.Context) (*osupdate.State, error) {
 	s := b.state
 	s.Deployments = append([]osupdate.Deployment{}, s.Deployments...)
@@ -43,7 +46,7 @@ func booted(t *testing.T, root string) *osupdate.Host {
 	write(t, root+"/proc/cmdline", "quiet")
 	b := &still{state: osupdate.State{Backend: osupdate.OSTree, Deployments: []osupdate.Deployment{{ID: "a", Version: "42.1", Checksum: "aaa", Booted: true, Tracks: "x:y"}}}}
 	h, err := osupdate.Open(osupdate.Config{
-		Root: root, StateDir: root + "/state", LockPath: root + "/lock", Tools: &osupdate.Tools{},
+		Root: root, StateDir: root + "/state", LockPath: root + "/lock", Tools: &osupdate.Tools{Dirs: []string{root + "/bin"}},
 		NewBackend: func(osupdate.Detection, osupdate.Config) (osupdate.Backend, error) { return b, nil },
 	})
 	if err != nil {
@@ -57,16 +60,20 @@ func booted(t *testing.T, root string) *osupdate.Host {
 func TestUpdateThatDidNotBoot(t *testing.T) {
 	const entry = `{"op":"1","phase":"%","time":"2026-11-01T10:00:00Z","boot":"before","user":0,"backend":"ostree","request":{"verb":"upgrade"},"intended":"42.2","content":"bbb","outcome":"done"}` + "\n"
 	for name, c := range map[string]struct {
-		history, boot, stamp string
-		unbooted             bool
+		history, boot, stamp, systemctl string
+		unbooted                        bool
+		want                            string // of doctor's error; empty: none
 	}{
-		"another boot, the old system": {entry, "now", "", true},
-		"not rebooted yet":             {entry, "before", "", false},
-		"another boot, as intended":    {strings.Replace(entry, "bbb", "aaa", 1), "now", "", false},
-		"a failed one does not count":  {strings.Replace(entry, `"done"`, `"failed"`, 1), "now", "", false},
-		"no history":                   {"", "now", "", false},
-		"a torn line at the end":       {entry + `{"op":"2","phase":"be`, "now", "", true},
-		"the updater's own stamp":      {"", "now", "error: No space left on device", false},
+		"another boot, the old system": {entry, "now", "", "", true, "42.2 was to boot and did not"},
+		"not rebooted yet":             {entry, "before", "", "", false, ""},
+		"another boot, as intended":    {strings.Replace(entry, "bbb", "aaa", 1), "now", "", "", false, ""},
+		"a failed one does not count":  {strings.Replace(entry, `"done"`, `"failed"`, 1), "now", "", "", false, ""},
+		"no history":                   {"", "now", "", "active", false, ""},
+		"a torn line at the end":       {entry + `{"op":"2","phase":"be`, "now", "", "", true, "42.2 was to boot and did not"},
+		"the updater's own stamp":      {"", "now", "error: No space left on device", "", false, "could not finish an update: ostree: there is no space"},
+		"both":                         {entry, "now", "error: No space left on device", "", true, "42.2 was to boot and did not: ostree: there is no space"},
+		"a stamp that tbx cannot read": {"", "now", "error: something new", "", false, "could not finish an update: error: something new"},
+		"the stamp is in the journal":  {"", "now", "", "failed", false, "ostree-boot-complete.service failed"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			root := t.TempDir()
@@ -76,13 +83,19 @@ func TestUpdateThatDidNotBoot(t *testing.T) {
 				write(t, root+"/boot/ostree/finalize-failure.stamp", c.stamp)
 			}
 			h := booted(t, root)
+			if c.systemctl != "" {
+				write(t, root+"/bin/systemctl", "#!/bin/sh\n[ \"$*\" = 'is-failed ostree-boot-complete.service' ] || exit 9\necho "+c.systemctl+"; [ "+c.systemctl+" = failed ]\n")
+				if err := os.Chmod(root+"/bin/systemctl", 0o755); err != nil {
+					t.Fatal(err)
+				}
+			}
 			st, err := h.Status(t.Context())
-			if err != nil || (st.Unbooted != nil) != c.unbooted || (len(st.State.Warnings) > 0) != (c.stamp != "") {
+			if err != nil || (st.Unbooted != nil) != c.unbooted || (st.Unfinished != nil) != (c.stamp != "") {
 				t.Errorf("%+v, %v", st, err)
 			}
 			_, err = h.Doctor(t.Context(), nil)
-			if errors.Is(err, osupdate.ErrFinalize) != c.unbooted || c.unbooted && len(fail.Hints(err)) == 0 {
-				t.Errorf("doctor: %v", err)
+			if errors.Is(err, osupdate.ErrFinalize) != (c.want != "") || err != nil && (!strings.Contains(err.Error(), c.want) || len(fail.Hints(err)) == 0) {
+				t.Errorf("doctor: %v, hints %q", err, fail.Hints(err))
 			}
 		})
 	}

@@ -1,6 +1,7 @@
 package osupdate
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -17,14 +18,17 @@ type Step struct {
 	// lines go to Read.
 	ProgressFD bool `json:"-"`
 	Show       bool `json:"-"` // its output is for the user, as it comes
+	// Enough is asked after the step whether those that follow have anything left to
+	// do; if not, it says why, and the plan ends. May be nil.
+	Enough func(context.Context) (why string, err error) `json:"-"`
 	// Explain is for a step that is not of the updater: Backend.Explain otherwise.
 	Explain func(*ToolError) error `json:"-"`
 }
 
 // OriginFile, ProgressFile and ScratchDir stand in a step's arguments for a name
 // that is known only when it runs. ScratchDir is a directory that all steps of
-// the plan share and that is gone afterwards; in it is "frame", a
-// directory with nothing but an empty "usr".
+// the plan share and that is gone afterwards; in it are "policy", an empty
+// directory, and "frame", one with nothing but an empty "usr".
 const (
 	OriginFile   = "{origin}"
 	ProgressFile = "{progress}"

@@ -1,11 +1,11 @@
 package osupdate
 
 import (
-	"regexp"
 	"slices"
 	"strings"
 
 	"github.com/tbx-project/tbx/internal/fail"
+	"github.com/tbx-project/tbx/internal/pattern"
 )
 
 // Verb is one thing that can be done to a host. The names are also the first
@@ -25,7 +25,7 @@ const (
 	OverrideRemove  Verb = "override-remove"  // Packages
 	OverrideReset   Verb = "override-reset"   // Packages, or none for all
 	Kargs           Verb = "kargs"            // Append, Delete
-	Initramfs       Verb = "initramfs"        // Target: enable or disable; Append: its arguments
+	Initramfs       Verb = "initramfs"        // Target: enable or disable; Dracut
 	ApplyLive       Verb = "apply-live"
 	Overlay         Verb = "overlay" // a writable /usr until the next boot
 	Cancel          Verb = "cancel"  // stop a running transaction, else withdraw what waits for the next boot
@@ -55,16 +55,18 @@ type Request struct {
 	From           string   `json:"from,omitempty"`
 	Append         []string `json:"append,omitempty"`
 	Delete         []string `json:"delete,omitempty"`
+	Dracut         []string `json:"dracut,omitempty"`
 	Parts          []string `json:"parts,omitempty"`
 	AllowDowngrade bool     `json:"allow_downgrade,omitempty"`
 	DownloadOnly   bool     `json:"download_only,omitempty"`
 }
 
 var (
-	targetForm  = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._:/@+~=-]*$`)
-	indexForm   = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._:+-]*$`)
-	packageForm = regexp.MustCompile(`^@?[A-Za-z0-9][A-Za-z0-9._+:~^()-]*$`)
-	kargForm    = regexp.MustCompile(`^[A-Za-z0-9_][!-~]*$`)
+	targetForm  = pattern.Lazy(`^[A-Za-z0-9][A-Za-z0-9._:/@+~=-]*$`)
+	indexForm   = pattern.Lazy(`^[A-Za-z0-9][A-Za-z0-9._:+-]*$`)
+	packageForm = pattern.Lazy(`^@?[A-Za-z0-9][A-Za-z0-9._+:~^()-]*$`)
+	kargForm    = pattern.Lazy(`^[A-Za-z0-9_][!-~]*$`)
+	dracutForm  = pattern.Lazy(`^--(?:(?:add|force-add|omit|add-drivers|force-drivers|omit-drivers|filesystems)=[A-Za-z0-9][A-Za-z0-9._ -]*|hostonly|no-hostonly)$`)
 )
 
 // Validate refuses whatever is not a plain word of its kind: an argument that
@@ -78,12 +80,12 @@ func (r Request) Validate() error {
 	switch r.Verb {
 	case Upgrade:
 		used["target"], used["flags"] = true, true
-		if r.Target != "" && !targetForm.MatchString(r.Target) {
+		if r.Target != "" && !targetForm().MatchString(r.Target) {
 			return bad("version or digest", r.Target)
 		}
 	case Rollback, Pin, Unpin:
 		used["target"] = true
-		if r.Target != "" && !indexForm.MatchString(r.Target) {
+		if r.Target != "" && !indexForm().MatchString(r.Target) {
 			return bad("deployment", r.Target)
 		}
 		if r.Target == "" && r.Verb != Rollback {
@@ -91,7 +93,7 @@ func (r Request) Validate() error {
 		}
 	case Switch:
 		used["target"] = true
-		if !targetForm.MatchString(r.Target) || strings.Contains(r.Target, "..") {
+		if !targetForm().MatchString(r.Target) || strings.Contains(r.Target, "..") {
 			return bad("ref or image", r.Target)
 		}
 	case Install, Uninstall, OverrideReplace, OverrideRemove, OverrideReset:
@@ -101,11 +103,11 @@ func (r Request) Validate() error {
 			return fail.New(fail.Usage, "%s: no package named", r.Verb)
 		}
 		for _, p := range r.Packages {
-			if !packageForm.MatchString(p) {
+			if !packageForm().MatchString(p) {
 				return bad("package name", p)
 			}
 		}
-		if r.From != "" && !indexForm.MatchString(r.From) {
+		if r.From != "" && !indexForm().MatchString(r.From) {
 			return bad("repository", r.From)
 		}
 	case Kargs:
@@ -114,7 +116,7 @@ func (r Request) Validate() error {
 			return fail.New(fail.Usage, "kargs: nothing to append or delete")
 		}
 	case Initramfs:
-		used["target"], used["kargs"] = true, true
+		used["target"], used["dracut"] = true, r.Target == "enable"
 		if r.Target != "enable" && r.Target != "disable" {
 			return fail.New(fail.Usage, "%s: %q is neither enable nor disable", r.Verb, r.Target)
 		}
@@ -129,20 +131,27 @@ func (r Request) Validate() error {
 	default:
 		return fail.New(fail.Usage, "no such verb %q", r.Verb)
 	}
+	for _, a := range r.Dracut { // others name files that root would read, or run
+		if !dracutForm().MatchString(a) {
+			return fail.New(fail.Usage, "%s: the argument %q of dracut is not one that tbx passes on", r.Verb, a).
+				Hint("those are --add, --force-add, --omit, --add-drivers, --force-drivers, --omit-drivers and --filesystems, each with =NAME, --hostonly and --no-hostonly").
+				Hint("others belong into a file of /etc/dracut.conf.d")
+		}
+	}
 	const longest = 1000 // no name or argument that an updater takes comes near it
-	for _, word := range slices.Concat([]string{r.Target, r.From}, r.Packages, r.Append, r.Delete) {
+	for _, word := range slices.Concat([]string{r.Target, r.From}, r.Packages, r.Append, r.Delete, r.Dracut) {
 		if len(word) > longest {
 			return bad("word of at most 1000 characters", word[:20]+"…")
 		}
 	}
 	for _, k := range slices.Concat(r.Append, r.Delete) {
-		if !kargForm.MatchString(k) {
+		if !kargForm().MatchString(k) {
 			return bad("kernel argument", k)
 		}
 	}
 	given := map[string]bool{
 		"target": r.Target != "", "packages": len(r.Packages) > 0, "from": r.From != "", "parts": len(r.Parts) > 0,
-		"kargs": len(r.Append)+len(r.Delete) > 0, "flags": r.AllowDowngrade || r.DownloadOnly,
+		"kargs": len(r.Append)+len(r.Delete) > 0, "dracut": len(r.Dracut) > 0, "flags": r.AllowDowngrade || r.DownloadOnly,
 	}
 	for what, is := range given {
 		if is && !used[what] {

@@ -81,6 +81,7 @@ type Changes struct {
 	Removed   []string `json:"removed,omitempty"`   // removed from the base
 	Replaced  []string `json:"replaced,omitempty"`  // replaced in the base
 	Initramfs bool     `json:"initramfs,omitempty"` // made on the host
+	Dracut    []string `json:"dracut,omitempty"`    // dracut's arguments for that
 	Live      bool     `json:"live,omitempty"`      // changed while running
 }
 

@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/tbx-project/tbx/internal/fail"
+	"github.com/tbx-project/tbx/internal/pattern"
 )
 
 // SystemDirs is where updaters live. The caller's PATH is never looked at when
@@ -286,7 +287,7 @@ func (s *sink) flush() {
 // Percent is a LineFunc for lines that hold "NN%".
 func Percent(task string) LineFunc {
 	return func(line string) (Progress, bool) {
-		m := percent.FindStringSubmatch(line)
+		m := percent().FindStringSubmatch(line)
 		if m == nil {
 			return Progress{}, false
 		}
@@ -298,7 +299,7 @@ func Percent(task string) LineFunc {
 	}
 }
 
-var percent = regexp.MustCompile(`\b(\d{1,3})%`)
+var percent = pattern.Lazy(`\b(\d{1,3})%`)
 
 // BadOutput says that a program's answer could not be read.
 func BadOutput(argv []string, output []byte, cause error) error {

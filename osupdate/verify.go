@@ -72,6 +72,13 @@ func verify(r Request, before, after *State) error {
 				return wrong("the next boot's kernel arguments still have %s", k)
 			}
 		}
+		if was := before.Next(); was != nil {
+			for _, k := range was.Kargs {
+				if !slices.Contains(next.Kargs, k) && !slices.Contains(r.Delete, k) {
+					return wrong("the next boot's kernel arguments lost %s", k)
+				}
+			}
+		}
 	case Cancel, Cleanup:
 		if b := before.Booted(); b != nil && after.byID(b.ID) == nil {
 			return wrong("the running system %s is gone", b.Name())

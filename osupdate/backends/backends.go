@@ -4,7 +4,6 @@ package backends
 
 import (
 	"context"
-	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -20,8 +19,9 @@ import (
 )
 
 // New returns a function for osupdate.Config.NewBackend. cache is a directory of
-// the caller's for the metadata that checks of OSTree remotes fetch.
-func New(cache string) func(osupdate.Detection, osupdate.Config) (osupdate.Backend, error) {
+// the caller's for the metadata that checks of OSTree remotes fetch; newer is asked
+// by checks of images, and may be nil where there are none.
+func New(cache string, newer osupdate.Newer) func(osupdate.Detection, osupdate.Config) (osupdate.Backend, error) {
 	return func(d osupdate.Detection, cfg osupdate.Config) (osupdate.Backend, error) {
 		sysroot := cfg.Sysroot
 		if sysroot == "" {
@@ -36,9 +36,9 @@ func New(cache string) func(osupdate.Detection, osupdate.Config) (osupdate.Backe
 			if b, err := ostree.New(cfg.Tools, sysroot, cfg.OS, cache, true); err == nil {
 				newest = b.Newest
 			}
-			return rpmostree.New(cfg.Tools, http.DefaultClient, newest)
+			return rpmostree.New(cfg.Tools, newer, newest)
 		case osupdate.Bootc:
-			opt := bootc.Options{Root: cfg.Superuser, Composefs: d.Composefs, Registry: http.DefaultClient}
+			opt := bootc.Options{Root: cfg.Superuser, System: cfg.Root, Composefs: d.Composefs, Registry: newer}
 			if b, err := plain(); err == nil && !d.Composefs {
 				opt.OSTree = b
 			}

@@ -16,11 +16,11 @@ const (
 // System is the configuration of a tbx that runs as root, for a user's order or
 // by itself. Nothing in it comes from the caller but the number of the user on
 // whose behalf it works, which the history shows.
-func System(user int, progress func(osupdate.Progress)) osupdate.Config {
+func System(user int, progress func(osupdate.Progress), newer osupdate.Newer) osupdate.Config {
 	return osupdate.Config{
 		Root: "/", Superuser: true, User: user, Progress: progress,
 		Tools:    &osupdate.Tools{Dirs: osupdate.SystemDirs(), Env: []string{"HOME=/root"}, Idle: idle, Patient: wait},
 		StateDir: "/var/lib/tbx/host", LockPath: "/run/tbx/host.lock", LockWait: wait,
-		NewBackend: New("/var/cache/tbx/host"),
+		NewBackend: New("/var/cache/tbx/host", newer),
 	}
 }

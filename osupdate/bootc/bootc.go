@@ -7,22 +7,21 @@ package bootc
 import (
 	"context"
 	"encoding/json"
-	"net/http"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/tbx-project/tbx/internal/fail"
+	"github.com/tbx-project/tbx/internal/pattern"
 	"github.com/tbx-project/tbx/osupdate"
-	"github.com/tbx-project/tbx/osupdate/registry"
 )
 
 // Options say what the host is like.
 type Options struct {
-	Root      bool // we are root
-	Composefs bool // bootc's own storage
-	Registry  *http.Client
+	Root      bool   // we are root
+	System    string // root directory of the running system
+	Composefs bool   // bootc's own storage
+	Registry  osupdate.Newer
 	OSTree    osupdate.Backend // reads the host without root; nil where there is none
 }
 
@@ -77,7 +76,7 @@ func (b *Backend) Capabilities() osupdate.Capabilities {
 	rpm := b.has("rpm-ostree") && !b.opt.Composefs
 	give(ostree, "this storage has no pinning", "pin", "unpin")
 	give(ostree || rpm, "bootc cannot withdraw a staged update; roll back after the next boot", "cancel")
-	give(rpm, "kernel arguments belong into the image: /usr/lib/bootc/kargs.d", "kargs")
+	give(!b.opt.Composefs, "on this storage kernel arguments belong into the image: /usr/lib/bootc/kargs.d", "kargs")
 	give(b.opt.OSTree != nil || b.opt.Root, "bootc shows its state to root only", osupdate.CanStatusAsUser, osupdate.CanCheckAsUser)
 	return c
 }
@@ -162,7 +161,7 @@ func (b *Backend) Check(ctx context.Context, s *osupdate.State) (*osupdate.Updat
 		}
 		u = a.cached
 	} else {
-		digest, err := registry.Newer(ctx, b.opt.Registry, cur.Image.Reference, cur.Image.Digest)
+		digest, err := b.opt.Registry(ctx, cur.Image.Reference, cur.Image.Digest)
 		if err != nil {
 			return nil, err
 		}
@@ -194,7 +193,7 @@ func (b *Backend) Plan(ctx context.Context, s *osupdate.State, r osupdate.Reques
 	case osupdate.Pin, osupdate.Unpin:
 		err = b.pin(s, r, p)
 	case osupdate.Kargs:
-		err = b.kargs(r, p)
+		err = b.kargs(ctx, r, p)
 	case osupdate.Cancel:
 		err = b.cancel(s, p)
 	case osupdate.Overlay:
@@ -212,7 +211,7 @@ func (b *Backend) step(p *osupdate.Plan, effect string, argv ...string) *osupdat
 	return &p.Steps[len(p.Steps)-1]
 }
 
-var versionForm = regexp.MustCompile(`bootc (\d+)\.(\d+)`)
+var versionForm = pattern.Lazy(`bootc (\d+)\.(\d+)`)
 
 // atLeast asks bootc for its version: options came with time.
 func (b *Backend) atLeast(ctx context.Context, major, minor int) (bool, error) {
@@ -220,7 +219,7 @@ func (b *Backend) atLeast(ctx context.Context, major, minor int) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	m := versionForm.FindStringSubmatch(string(out))
+	m := versionForm().FindStringSubmatch(string(out))
 	if m == nil {
 		return false, nil
 	}
@@ -337,22 +336,6 @@ func (b *Backend) pin(s *osupdate.State, r osupdate.Request, p *osupdate.Plan) e
 	return err
 }
 
-func (b *Backend) kargs(r osupdate.Request, p *osupdate.Plan) error {
-	rpm, err := b.tools.Path("rpm-ostree")
-	if err != nil {
-		return err
-	}
-	argv := []string{rpm, "kargs", "--unchanged-exit-77"}
-	for _, k := range r.Append {
-		argv = append(argv, "--append-if-missing="+k)
-	}
-	for _, k := range r.Delete {
-		argv = append(argv, "--delete-if-present="+k)
-	}
-	b.step(p, "change the kernel arguments of the next boot", argv...).OK = []int{77}
-	return nil
-}
-
 func (b *Backend) cancel(s *osupdate.State, p *osupdate.Plan) error {
 	p.Reversible = false
 	next := s.Next()
@@ -391,6 +374,8 @@ func rules() []osupdate.Rule {
 	return []osupdate.Rule{
 		osupdate.NewRule(`contains local rpm-ostree modifications`, osupdate.ErrLocalMods,
 			"rpm-ostree changed this host, and bootc refuses it", "undo the changes to come back to bootc: rpm-ostree reset"),
+		osupdate.NewRule(`requires ostree >= (\d+\.\d+)`, osupdate.ErrUnsupported,
+			"bootc needs ostree %s or newer for that", "in an image of your own kernel arguments are in /usr/lib/bootc/kargs.d: tbx host export-containerfile"),
 		osupdate.NewRule(`No rollback available|Rollback is not container image based`, osupdate.ErrNoRollback,
 			"there is no other image to go back to", "take an older image: tbx host switch IMAGE@sha256:…"),
 		osupdate.NewRule(`(?i)manifest unknown|name unknown|repository .* not found`, osupdate.ErrNotFound,

@@ -148,6 +148,65 @@ func TestPlans(t *testing.T) {
 	}
 }
 
+// TestKargs: without rpm-ostree bootc keeps ours apart by their source, and replaces
+// them all at once.
+func TestKargs(t *testing.T) {
+	const (
+		help = "Usage: bootc loader-entries <COMMAND>\n\nCommands:\n  set-options-for-source  Set or update the kernel arguments owned by a specific source\n"
+		set  = "loader-entries set-options-for-source --source tbx"
+		old  = "title old\nversion 1\noptions root=UUID=1 a=1\nx-options-source-tbx a=1\n"
+		next = "title new\nversion 2\noptions root=UUID=1 b=1 c=1 tuned=1\nx-options-source-tbx b=1 c=1\nx-options-source-tuned tuned=1\n"
+	)
+	for _, c := range []struct {
+		name, help, staged string
+		append, delete     []string
+		want               string // empty: unchanged
+		err                error
+	}{
+		{"added", help, "", []string{"quiet"}, nil, set + " --options b=1 c=1 quiet", nil},
+		{"replaced", help, "", []string{"b=2"}, []string{"b=1"}, set + " --options c=1 b=2", nil},
+		{"the last of ours taken away", help, "", nil, []string{"b=1", "c=1"}, set, nil},
+		{"there already", help, "", []string{"c=1"}, nil, "", nil},
+		{"what is not there", help, "", nil, []string{"none"}, "", nil},
+		{"of the image", help, "", nil, []string{"rhgb"}, "", osupdate.ErrUnsupported},
+		{"over what is staged", help, "x\x00x-options-source-tuned\x00tuned=1\x00\x00x-options-source-tbx\x00s=1\x00\x15", []string{"t=1"}, nil, set + " --options s=1 t=1", nil},
+		{"taken away in what is staged", help, "x-options-source-tbx\x00\x00", []string{"t=1"}, nil, set + " --options t=1", nil},
+		{"staged by another program", help, "commit\x00abc\x00", []string{"t=1"}, nil, set + " --options b=1 c=1 t=1", nil},
+		{"an older bootc", "error: unrecognized subcommand 'loader-entries'\n", "", []string{"quiet"}, nil, "", osupdate.ErrUnsupported},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			root := t.TempDir()
+			files := map[string]string{"proc/cmdline": "root=UUID=1 rhgb a=1", "boot/loader/entries/ostree-1.conf": old, "boot/loader/entries/ostree-2.conf": next}
+			if c.staged != "" {
+				files["run/ostree/staged-deployment"] = c.staged
+			}
+			for name, text := range files {
+				if err := os.MkdirAll(filepath.Dir(filepath.Join(root, name)), 0o755); err != nil {
+					t.Fatal(err)
+				}
+				if err := os.WriteFile(filepath.Join(root, name), []byte(text), 0o644); err != nil {
+					t.Fatal(err)
+				}
+			}
+			tool := osupdatetest.NewTool(t, "x", map[string][]osupdatetest.Call{"bootc": {{Args: statusArgs, Stdout: data(t, "clean")}, {Args: "loader-entries --help", Stdout: c.help}}})
+			p, err := open(t, config(t, tool, bootc.Options{Root: true, System: root})).Plan(t.Context(), osupdate.Request{Verb: "kargs", Append: c.append, Delete: c.delete})
+			if !errors.Is(err, c.err) || err != nil && len(fail.Hints(err)) == 0 {
+				t.Fatalf("%v, hints %q", err, fail.Hints(err))
+			}
+			if err != nil {
+				return
+			}
+			got := ""
+			for _, s := range p.Steps {
+				got = strings.Join(s.Argv[1:], " ")
+			}
+			if got != c.want || (p.Unchanged != "") != (c.want == "") {
+				t.Errorf("%q, unchanged %q", got, p.Unchanged)
+			}
+		})
+	}
+}
+
 func TestRefusals(t *testing.T) {
 	for _, c := range []struct {
 		state, version string

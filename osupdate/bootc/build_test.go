@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/tbx-project/tbx/internal/fail"
 	"github.com/tbx-project/tbx/osupdate"
 	"github.com/tbx-project/tbx/osupdate/bootc"
 	"github.com/tbx-project/tbx/osupdate/osupdatetest"
@@ -58,7 +59,9 @@ func TestBuildIsForRoot(t *testing.T) {
 // TestAddToContainerfile: what is layered elsewhere goes into the owner's image.
 func TestAddToContainerfile(t *testing.T) {
 	tool := osupdatetest.NewTool(t, "clean", map[string][]osupdatetest.Call{"bootc": {{Args: statusArgs, Stdout: data(t, "clean")}}})
-	h, file := open(t, config(t, tool, bootc.Options{Root: true})), t.TempDir()+"/host/Containerfile"
+	cfg := config(t, tool, bootc.Options{Root: true})
+	cfg.Root = system(t, "ID=fedora\n")
+	h, file := open(t, cfg), t.TempDir()+"/host/Containerfile"
 	for _, c := range []struct{ ask, added []string }{
 		{[]string{"zsh", "vim"}, []string{"vim", "zsh"}}, {[]string{"zsh"}, nil}, {[]string{"htop", "vim"}, []string{"htop"}},
 	} {
@@ -71,5 +74,51 @@ func TestAddToContainerfile(t *testing.T) {
 		"RUN dnf -y install vim zsh && dnf clean all\nRUN dnf -y install htop && dnf clean all\n"
 	if got := osupdatetest.Read(t, file); got != want {
 		t.Errorf("%s", got)
+	}
+}
+
+// system is a root directory with that os-release.
+func system(t *testing.T, osRelease string) string {
+	root := t.TempDir()
+	if err := os.MkdirAll(root+"/etc", 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(root+"/etc/os-release", []byte(osRelease), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	return root
+}
+
+// TestPackageManagers: the image's own, and none is guessed.
+func TestPackageManagers(t *testing.T) {
+	for osRelease, want := range map[string]string{
+		"ID=\"almalinux\"\nID_LIKE=\"rhel centos fedora\"\n":      "RUN dnf -y install zsh && dnf clean all\n",
+		"ID=\"opensuse-tumbleweed\"\nID_LIKE=\"opensuse suse\"\n": "RUN zypper --non-interactive install zsh && zypper clean --all\n",
+		"ID=opensuse-microos\n":                                   "RUN zypper --non-interactive install zsh && zypper clean --all\n",
+		"ID=debian\n":                                             "RUN apt-get update && DEBIAN_FRONTEND=noninteractive apt-get -y install zsh && rm -rf /var/lib/apt/lists/*\n",
+		"ID=linuxmint\nID_LIKE=\"ubuntu debian\"\n":               "RUN apt-get update && DEBIAN_FRONTEND=noninteractive apt-get -y install zsh && rm -rf /var/lib/apt/lists/*\n",
+		"ID=arch\n": "RUN pacman -Syu --noconfirm --needed zsh && rm -rf /var/cache/pacman/pkg/*\n",
+		"ID=void\n": "",
+		"":          "",
+	} {
+		tool := osupdatetest.NewTool(t, "clean", map[string][]osupdatetest.Call{"bootc": {{Args: statusArgs, Stdout: data(t, "clean")}}})
+		cfg := config(t, tool, bootc.Options{Root: true})
+		cfg.Root = system(t, osRelease)
+		h, file := open(t, cfg), t.TempDir()+"/Containerfile"
+		for range 2 { // the second time it is there
+			_, err := h.AddToContainerfile(t.Context(), file, []string{"zsh"})
+			if want == "" {
+				if !errors.Is(err, osupdate.ErrUnsupported) || len(fail.Hints(err)) == 0 {
+					t.Errorf("%q: %v", osRelease, err)
+				}
+			} else if err != nil {
+				t.Errorf("%q: %v", osRelease, err)
+			} else if got := osupdatetest.Read(t, file); !strings.HasSuffix(got, "latest\n"+want) {
+				t.Errorf("%q: %s", osRelease, got)
+			}
+		}
+		if _, err := h.Containerfile(t.Context()); err != nil { // without packages none is needed
+			t.Errorf("%q: %v", osRelease, err)
+		}
 	}
 }

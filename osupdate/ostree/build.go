@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/tbx-project/tbx/internal/fail"
@@ -40,17 +41,47 @@ func (b *Backend) BuildPlan(ctx context.Context, s *osupdate.State, src string) 
 			return nil, fail.New(osupdate.ErrNotFound, "%s has neither a Containerfile nor a kernel, usr/lib/modules/VERSION/vmlinuz", src).
 				Hint("name a file system tree that can boot, or a directory with a Containerfile")
 		}
-		tree = []string{"--tree=dir=" + src}
+		tree = append([]string{"--tree=dir=" + src}, labels(src)...)
 	}
-	commit := []string{b.ostree, "commit", "--repo=" + b.repo(), "--branch=" + newRef, "--subject=tbx host build",
+	commit := []string{b.ostree, "commit", "--repo=" + b.repo(), "--branch=" + newRef, "--skip-if-unchanged", "--subject=tbx host build",
 		"--add-metadata-string=version=" + time.Now().UTC().Format("local.20060102.150405")}
 	origin := &osupdate.Origin{Groups: []osupdate.OriginGroup{{Name: "origin", Keys: [][2]string{{"refspec", localRef}}}}}
-	p.Steps = append(p.Steps, osupdate.Step{Argv: append(commit, tree...), Effect: "commit the tree to the host's own repository"})
+	p.Steps = append(p.Steps, osupdate.Step{
+		Argv: append(commit, tree...), Effect: "commit the tree to the host's own repository, unless it is there already",
+		Enough: func(ctx context.Context) (string, error) { return b.builtAlready(ctx, s.Next()) },
+	})
+	if b.booted {
+		args = append(args, "--stage") // today's /etc is merged at shutdown, not now
+	}
 	b.step(p, "boot it next, and follow "+localRef, "deploy", append(args, "--origin-file="+osupdate.OriginFile, newRef)...).Origin = origin
 	p.Steps = append(p.Steps, osupdate.Step{
 		Argv: []string{b.ostree, "refs", "--repo=" + b.repo(), "--force", "--create=" + localRef, newRef}, Effect: "make it what " + localRef + " names",
 	})
 	return p, nil
+}
+
+// builtAlready says so when what was committed is what next holds, and what the
+// host follows; the latter is not so after a build that was killed.
+func (b *Backend) builtAlready(ctx context.Context, next *osupdate.Deployment) (string, error) {
+	if next == nil || next.Tracks != localRef {
+		return "", nil
+	}
+	for _, ref := range []string{newRef, localRef} {
+		commit, err := b.run(ctx, b.ostree, "--repo="+b.repo(), "rev-parse", ref)
+		if err != nil || strings.TrimSpace(commit) != next.Checksum {
+			return "", err
+		}
+	}
+	return "it is what " + next.Name() + " holds, which boots next already", nil
+}
+
+// labels has ostree label files by the SELinux policy of the tree in dir, and is
+// nothing where that has none. Only root may give a file a label.
+func labels(dir string) []string {
+	if os.Geteuid() != 0 {
+		return nil
+	}
+	return []string{"--selinux-policy=" + dir}
 }
 
 // imageTree adds the steps that build the image and write its files into one
@@ -68,8 +99,12 @@ func (b *Backend) imageTree(p *osupdate.Plan, src string) ([]string, error) {
 	p.Steps = append(steps,
 		osupdate.Step{Argv: []string{podman, "create", "--replace", "--name", container, "--network=none", "--pull=never", osupdate.LocalImage, "true"}, Effect: "make a container of it, which never runs"},
 		osupdate.Step{Argv: []string{podman, "export", "--output", archive, container}, Effect: "take the container's files"},
-		osupdate.Step{Argv: []string{podman, "rm", container}, Effect: "remove the container"},
 	)
+	policy := labels(osupdate.ScratchDir + "/policy")
+	if policy != nil {
+		p.Steps = append(p.Steps, osupdate.Step{Argv: []string{podman, "cp", container + ":/etc", osupdate.ScratchDir + "/policy"}, Effect: "take its /etc once more, for the SELinux policy in it"})
+	}
+	p.Steps = append(p.Steps, osupdate.Step{Argv: []string{podman, "rm", container}, Effect: "remove the container"})
 	// An image has its defaults in /etc, an OSTree commit in /usr/etc.
 	// ostree 2022.7 makes directories that have no entry in the archive root's own,
 	// whoever calls; here those are / and /usr. They are taken from a directory.
@@ -77,7 +112,7 @@ func (b *Backend) imageTree(p *osupdate.Plan, src string) ([]string, error) {
 	if uid := os.Geteuid(); uid != 0 { // nobody but root can give files away
 		tree = append(tree, "--owner-uid="+strconv.Itoa(uid), "--owner-gid="+strconv.Itoa(os.Getegid()), "--no-xattrs")
 	}
-	return tree, nil
+	return append(tree, policy...), nil
 }
 
 // hasKernel says whether dir has a kernel in one of the places where ostree

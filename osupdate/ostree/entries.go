@@ -3,11 +3,11 @@ package ostree
 import (
 	"os"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 
+	"github.com/tbx-project/tbx/internal/pattern"
 	"github.com/tbx-project/tbx/osupdate"
 )
 
@@ -60,14 +60,14 @@ func parseEntry(text string) (e bootEntry, ok bool) {
 	return e, ok
 }
 
-var deployLink = regexp.MustCompile(`([^/]+)/deploy/([0-9a-f]{64}\.\d+)$`)
+var deployLink = pattern.Lazy(`([^/]+)/deploy/([0-9a-f]{64}\.\d+)$`)
 
 // entryTarget follows ostree=, a link to the deployment.
 func (b *Backend) entryTarget(options []string) string {
 	for _, o := range options {
 		if v, ok := strings.CutPrefix(o, "ostree="); ok {
 			target, err := filepath.EvalSymlinks(filepath.Join(b.sysroot, v))
-			if m := deployLink.FindStringSubmatch(target); err == nil && m != nil {
+			if m := deployLink().FindStringSubmatch(target); err == nil && m != nil {
 				return m[0]
 			}
 		}

@@ -69,11 +69,17 @@ func (l *lab) bootsWhole(hello map[string]bool) {
 	}
 }
 
+// killAt is argv under strace(1), killed at its n-th system call that changes a
+// file system.
+func killAt(n int, argv ...string) []string {
+	const changing = "renameat,renameat2,rename,linkat,symlinkat,unlinkat,mkdirat,fsync,fdatasync,syncfs,fchmod,ftruncate"
+	return append([]string{"strace", "-f", "-o", "/dev/null", "-e", "trace=" + changing, "-e", fmt.Sprintf("inject=%s:signal=SIGKILL:when=%d", changing, n)}, argv...)
+}
+
 // TestKillOstreeAtEveryStep kills the real ostree with SIGKILL at the system
 // calls that change a file system, in turn: every killStride-th of them. After each kill the old or the new
 // system boots, whole, and the next upgrade arrives.
 func TestKillOstreeAtEveryStep(t *testing.T) {
-	const changing = "renameat,renameat2,rename,linkat,symlinkat,unlinkat,mkdirat,fsync,fdatasync,syncfs,fchmod,ftruncate"
 	real, err := exec.LookPath("ostree")
 	if err != nil {
 		t.Fatal(err)
@@ -87,8 +93,7 @@ func TestKillOstreeAtEveryStep(t *testing.T) {
 	killed, n := 0, 1
 	for ; ; n += *killStride {
 		hello[fmt.Sprintf("hello %d", l.n)] = true
-		script := fmt.Sprintf("#!/bin/sh\ncase \"$*\" in *upgrade*) exec strace -f -o /dev/null -e trace=%s -e inject=%s:signal=SIGKILL:when=%d %s \"$@\";; esac\nexec %s \"$@\"\n",
-			changing, changing, n, real, real)
+		script := fmt.Sprintf("#!/bin/sh\ncase \"$*\" in *upgrade*) exec %s \"$@\";; esac\nexec %s \"$@\"\n", strings.Join(killAt(n, real), " "), real)
 		l.write("bin/ostree", script)
 		if err := os.Chmod(l.dir+"/bin/ostree", 0o755); err != nil {
 			t.Fatal(err)

@@ -190,7 +190,7 @@ func (b *Backend) tracked(s *osupdate.State) (cur *osupdate.Deployment, remote, 
 	case ref == "" || strings.HasPrefix(ref, "<"):
 		return nil, "", "", fail.New(osupdate.ErrUnsupported, "the system's origin is of a type that plain ostree cannot follow").
 			Hint("choose a ref to follow: tbx host switch REMOTE:REF")
-	case checksumForm.MatchString(ref):
+	case checksumForm().MatchString(ref):
 		return nil, "", "", fail.New(osupdate.ErrUnsupported, "the host follows the single commit %.12s and would never see an update", ref).
 			Hint("choose a ref to follow: tbx host switch REMOTE:REF")
 	}
@@ -238,7 +238,7 @@ func (b *Backend) Newest(ctx context.Context, refspec string) (string, error) {
 // commitOf finds the commit of a version (or of the start of a checksum) in the
 // history of what the host follows.
 func (b *Backend) commitOf(ctx context.Context, s *osupdate.State, version string) (string, error) {
-	if checksumForm.MatchString(version) {
+	if checksumForm().MatchString(version) {
 		return version, nil
 	}
 	_, remote, ref, err := b.tracked(s)
@@ -274,7 +274,7 @@ func findVersion(log, version string) string {
 				return commit
 			}
 		}
-		if v, ok := strings.CutPrefix(line, "Version: "); ok && strings.TrimSpace(v) == version && checksumForm.MatchString(commit) {
+		if v, ok := strings.CutPrefix(line, "Version: "); ok && strings.TrimSpace(v) == version && checksumForm().MatchString(commit) {
 			return commit
 		}
 	}

@@ -2,6 +2,7 @@ package ostree
 
 import (
 	"context"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -87,6 +88,9 @@ func (b *Backend) upgrade(ctx context.Context, s *osupdate.State, r osupdate.Req
 		p.NeedsBoot = false
 		args, effect = append(args, "--pull-only"), "fetch the newest commit of "+s.Tracked+"; what boots next stays"
 	case b.booted:
+		if err := losesKargs(s); err != nil {
+			return err
+		}
 		args = append(args, "--stage")
 	}
 	b.step(p, effect, "upgrade", args...)
@@ -175,7 +179,9 @@ func (b *Backend) switchTo(ctx context.Context, s *osupdate.State, r osupdate.Re
 }
 
 // kargs deploys what boots next once more with other arguments; edit-in-place
-// would change every deployment, the way back included.
+// would change every deployment, the way back included. On a booted host ostree
+// would begin with the arguments that run, not with those that wait for the next
+// boot: it is given them all.
 func (b *Backend) kargs(s *osupdate.State, r osupdate.Request, p *osupdate.Plan) error {
 	next := s.Next()
 	if next == nil {
@@ -185,21 +191,30 @@ func (b *Backend) kargs(s *osupdate.State, r osupdate.Request, p *osupdate.Plan)
 	if err != nil {
 		return err
 	}
-	args = append(args, "--retain", "--origin-file="+osupdate.OriginFile)
-	changed := false
+	retain, now := "--retain", next.Kargs
+	if cur := s.Booted(); cur != nil {
+		retain = "--retain-rollback" // what waits is replaced
+		if next.Staged {
+			now = cur.Kargs // it has no entry yet; ostree gives it the running ones
+		}
+	}
+	if now == nil {
+		return fail.New(osupdate.ErrUnsupported, "the kernel arguments of %s cannot be read from %s", next.Name(), filepath.Join(b.sysroot, "boot/loader/entries")).
+			Hint("see who may read that directory")
+	}
+	want := slices.DeleteFunc(slices.Clone(now), func(k string) bool { return slices.Contains(r.Delete, k) })
 	for _, k := range r.Append {
-		if !slices.Contains(next.Kargs, k) {
-			changed, args = true, append(args, "--karg-append="+k)
+		if !slices.Contains(want, k) {
+			want = append(want, k)
 		}
 	}
-	for _, k := range r.Delete {
-		if next.Kargs == nil || slices.Contains(next.Kargs, k) {
-			changed, args = true, append(args, "--karg-delete="+k)
-		}
-	}
-	if !changed {
+	if slices.Equal(now, want) {
 		p.Unchanged = "the kernel arguments are as asked for already"
 		return nil
+	}
+	args = append(args, retain, "--origin-file="+osupdate.OriginFile, "--karg-none")
+	for _, k := range want {
+		args = append(args, "--karg-append="+k)
 	}
 	origin, err := b.originFor(next)
 	if err != nil {
@@ -207,6 +222,17 @@ func (b *Backend) kargs(s *osupdate.State, r osupdate.Request, p *osupdate.Plan)
 	}
 	b.step(p, "boot "+next.Name()+" with the kernel arguments changed", "deploy", append(args, next.Checksum)...).Origin = origin
 	return nil
+}
+
+// losesKargs refuses what would give the next system the arguments that run,
+// where others wait for the next boot.
+func losesKargs(s *osupdate.State) error {
+	cur, next := s.Booted(), s.Next()
+	if cur == nil || next == cur || next.Kargs == nil || cur.Kargs == nil || slices.Equal(cur.Kargs, next.Kargs) {
+		return nil
+	}
+	return fail.New(osupdate.ErrUnsafe, "%s, which boots next, has other kernel arguments than the running system, and ostree would give the update the running ones", next.Name()).
+		Hint("reboot first: tbx host reboot").Hint("or drop what waits for the next boot: tbx host cancel")
 }
 
 // withdraw drops what waits before the running system.

@@ -5,9 +5,9 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
-	"regexp"
 	"strings"
 
+	"github.com/tbx-project/tbx/internal/pattern"
 	"github.com/tbx-project/tbx/osupdate"
 )
 
@@ -32,7 +32,7 @@ func parseJSON(data []byte) ([]osupdate.Deployment, error) {
 	}
 	var out []osupdate.Deployment
 	for i, d := range doc.Deployments {
-		if !checksumForm.MatchString(d.Checksum) || d.Stateroot == "" {
+		if !checksumForm().MatchString(d.Checksum) || d.Stateroot == "" {
 			return nil, fmt.Errorf("deployment %d has no checksum or stateroot", i)
 		}
 		unlocked := d.Unlocked
@@ -52,9 +52,9 @@ func id(stateroot, checksum string, serial int) string {
 }
 
 var (
-	checksumForm = regexp.MustCompile(`^[0-9a-f]{64}$`)
-	headline     = regexp.MustCompile(`^([* ]) (\S+) ([0-9a-f]{64})\.(\d{1,9})((?: \([^)]*\))*)$`)
-	colour       = regexp.MustCompile("\x1b\\[[0-9;]*m")
+	checksumForm = pattern.Lazy(`^[0-9a-f]{64}$`)
+	headline     = pattern.Lazy(`^([* ]) (\S+) ([0-9a-f]{64})\.(\d{1,9})((?: \([^)]*\))*)$`)
+	colour       = pattern.Lazy("\x1b\\[[0-9;]*m")
 )
 
 // parseText reads the text form, which every version prints: a headline for each
@@ -64,8 +64,8 @@ func parseText(data []byte) ([]osupdate.Deployment, error) {
 	sc := bufio.NewScanner(bytes.NewReader(data))
 	sc.Buffer(nil, 1<<20)
 	for n := 1; sc.Scan(); n++ {
-		line := strings.TrimRight(colour.ReplaceAllString(sc.Text(), ""), " ")
-		if m := headline.FindStringSubmatch(line); m != nil {
+		line := strings.TrimRight(colour().ReplaceAllString(sc.Text(), ""), " ")
+		if m := headline().FindStringSubmatch(line); m != nil {
 			serial := 0
 			fmt.Sscan(m[4], &serial) // nine digits: always a number
 			d := osupdate.Deployment{ID: id(m[2], m[3], serial), Stateroot: m[2], Checksum: m[3], Booted: m[1] == "*"}

@@ -56,6 +56,10 @@ func newLab(t *testing.T) *lab {
 	for _, d := range []string{"usr/bin", "usr/etc", "usr/lib/modules/5.10.0", "boot", "var", "sysroot", "tmp", "proc", "run", "dev", "sys"} {
 		l.mkdir("tree/" + d)
 	}
+	for _, link := range []string{"bin", "sbin", "lib", "lib64"} {
+		l.symlink("usr/"+link, "tree/"+link)
+	}
+	l.symlink("sysroot/ostree", "tree/ostree")
 	l.write("tree/usr/lib/modules/5.10.0/vmlinuz", "a kernel")
 	l.write("tree/usr/lib/modules/5.10.0/initramfs.img", "an initramfs")
 	l.write("tree/usr/lib/os-release", "NAME=TestOS\nID=testos\nVERSION_ID=42\nPRETTY_NAME=\"TestOS 42\"\n")
@@ -476,6 +480,10 @@ func TestBuild(t *testing.T) {
 		if err != nil || string(data) != text || res.After.Tracks != "tbx/local" {
 			t.Errorf("build %d: %q, %v, %+v", n, data, err, res.After)
 		}
+		again := l.boots()
+		if res, err := l.host().Build(t.Context(), l.dir+"/tree", false); err != nil || res.Unchanged == "" || l.boots() != again {
+			t.Errorf("the same tree once more: %+v, %v", res, err)
+		}
 	}
 	if len(l.state().Deployments) < 2 {
 		t.Error("the way back is gone")
@@ -535,6 +543,9 @@ RUN mkdir -p /usr/bin && echo %s >/usr/bin/hello && ln /etc/app.conf /etc/same.c
 		}
 		if res.After.Tracks != "tbx/local" || !strings.HasPrefix(res.After.Version, "local.") || !strings.Contains(shown, "built it\n") {
 			t.Errorf("%+v\n%s", res.After, shown)
+		}
+		if res, err := l.host().Build(t.Context(), l.dir+"/src", false); err != nil || res.Unchanged == "" {
+			t.Errorf("the same image once more: %+v, %v", res, err)
 		}
 	}
 	if left, err := filepath.Glob(l.cfg.StateDir + "/scratch*"); err != nil || len(left) != 0 {

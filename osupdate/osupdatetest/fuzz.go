@@ -25,7 +25,7 @@ func Use(t *testing.T, s *osupdate.State) {
 			t.Errorf("%q is not found by its own name: %v, %v", d.ID, found, err)
 		}
 	}
-	osupdate.Containerfile(s)
+	osupdate.Containerfile(s, osupdate.Manager{})
 	if s.Arrange().Hash() != hash {
 		t.Error("arranged twice it is another state")
 	}

@@ -13,12 +13,12 @@ import (
 	"mime"
 	"net/http"
 	"net/url"
-	"regexp"
 	"runtime"
 	"strings"
 	"time"
 
 	"github.com/tbx-project/tbx/internal/fail"
+	"github.com/tbx-project/tbx/internal/pattern"
 	"github.com/tbx-project/tbx/osupdate"
 )
 
@@ -33,8 +33,8 @@ const (
 )
 
 var (
-	referenceForm = regexp.MustCompile(`^([a-zA-Z0-9.-]+(?::[0-9]+)?)/([a-z0-9]+(?:[._/-]+[a-z0-9]+)*)(?::([A-Za-z0-9_][A-Za-z0-9._-]*))?(@sha256:[0-9a-f]{64})?$`)
-	digestForm    = regexp.MustCompile(`^sha256:[0-9a-f]{64}$`)
+	referenceForm = pattern.Lazy(`^([a-zA-Z0-9.-]+(?::[0-9]+)?)/([a-z0-9]+(?:[._/-]+[a-z0-9]+)*)(?::([A-Za-z0-9_][A-Za-z0-9._-]*))?(@sha256:[0-9a-f]{64})?$`)
+	digestForm    = pattern.Lazy(`^sha256:[0-9a-f]{64}$`)
 )
 
 // Newer compares the manifest that reference (HOST/REPOSITORY:TAG) names now
@@ -43,7 +43,7 @@ var (
 // changed; a token when the registry wants one, and one GET when the tag names
 // an index of several machines' images.
 func Newer(ctx context.Context, client *http.Client, reference, digest string) (string, error) {
-	m := referenceForm.FindStringSubmatch(reference)
+	m := referenceForm().FindStringSubmatch(reference)
 	if m == nil {
 		return "", fail.New(osupdate.ErrUnsupported, "image %s: not a name in a registry", reference).Hint("check with the updater itself")
 	}
@@ -60,7 +60,7 @@ func Newer(ctx context.Context, client *http.Client, reference, digest string) (
 		return "", err
 	}
 	now := head.Get("Docker-Content-Digest")
-	if !digestForm.MatchString(now) {
+	if !digestForm().MatchString(now) {
 		return "", fail.New(osupdate.ErrBadOutput, "image %s: the registry gave no digest", reference).Hint("check with the updater itself")
 	}
 	if now == digest {
@@ -98,7 +98,7 @@ func platform(index []byte, arch string) (string, error) {
 		return "", err
 	}
 	for _, m := range doc.Manifests {
-		if m.Platform.Architecture == arch && m.Platform.OS == "linux" && digestForm.MatchString(m.Digest) {
+		if m.Platform.Architecture == arch && m.Platform.OS == "linux" && digestForm().MatchString(m.Digest) {
 			return m.Digest, nil
 		}
 	}
@@ -163,7 +163,7 @@ func (q *query) send(req *http.Request) (*http.Response, []byte, error) {
 	return resp, body, nil
 }
 
-var challengePart = regexp.MustCompile(`(\w+)="([^"]*)"`)
+var challengePart = pattern.Lazy(`(\w+)="([^"]*)"`)
 
 // fetchToken follows a Bearer challenge, as an anonymous reader.
 func (q *query) fetchToken(challenge string) (string, error) {
@@ -174,7 +174,7 @@ func (q *query) fetchToken(challenge string) (string, error) {
 		return "", refused("the registry wants credentials")
 	}
 	values, realm := url.Values{}, ""
-	for _, m := range challengePart.FindAllStringSubmatch(challenge, -1) {
+	for _, m := range challengePart().FindAllStringSubmatch(challenge, -1) {
 		if m[1] == "realm" {
 			realm = m[2]
 		} else if m[1] == "service" || m[1] == "scope" {

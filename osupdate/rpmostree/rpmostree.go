@@ -6,21 +6,19 @@ package rpmostree
 import (
 	"context"
 	"encoding/hex"
-	"net/http"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/tbx-project/tbx/internal/fail"
 	"github.com/tbx-project/tbx/osupdate"
-	"github.com/tbx-project/tbx/osupdate/registry"
 )
 
 // Backend is rpm-ostree.
 type Backend struct {
 	tools     *osupdate.Tools
 	rpmostree string
-	registry  *http.Client
+	registry  osupdate.Newer
 	// newest asks the OSTree remote for the commit that ref names now.
 	newest func(ctx context.Context, ref string) (string, error)
 }
@@ -33,12 +31,12 @@ var (
 
 // New returns the backend. newest may be nil: then checks of a host that follows
 // an OSTree ref believe `rpm-ostree upgrade --check`, which is known to err.
-func New(tools *osupdate.Tools, client *http.Client, newest func(ctx context.Context, ref string) (string, error)) (*Backend, error) {
+func New(tools *osupdate.Tools, registry osupdate.Newer, newest func(ctx context.Context, ref string) (string, error)) (*Backend, error) {
 	path, err := tools.Path("rpm-ostree")
 	if err != nil {
 		return nil, err
 	}
-	return &Backend{tools: tools, rpmostree: path, registry: client, newest: newest}, nil
+	return &Backend{tools: tools, rpmostree: path, registry: registry, newest: newest}, nil
 }
 
 // Kind is osupdate.RPMOSTree.
@@ -98,7 +96,7 @@ func (b *Backend) Check(ctx context.Context, s *osupdate.State) (*osupdate.Updat
 	switch {
 	case cur.Image != nil && cur.Image.Transport == "registry":
 		u.Source = "the registry"
-		u.Checksum, err = registry.Newer(ctx, b.registry, cur.Image.Reference, cur.Image.Digest)
+		u.Checksum, err = b.registry(ctx, cur.Image.Reference, cur.Image.Digest)
 	case cur.Image == nil && b.newest != nil:
 		u.Source = "the OSTree remote"
 		u.Checksum, err = b.newest(ctx, cur.Tracks)
@@ -348,14 +346,14 @@ func (b *Backend) kargs(r osupdate.Request, p *osupdate.Plan) {
 
 func (b *Backend) initramfs(next *osupdate.Deployment, r osupdate.Request, p *osupdate.Plan) {
 	enable := r.Target == "enable"
-	if next.Changes.Initramfs == enable && len(r.Append) == 0 {
+	if next.Changes.Initramfs == enable && (len(r.Dracut) == 0 || slices.Equal(r.Dracut, next.Changes.Dracut)) {
 		p.Unchanged = "the initramfs is as asked for already"
 		return
 	}
 	args, effect := []string{"initramfs", "--disable"}, "use the initramfs of the base again"
 	if enable {
 		args, effect = []string{"initramfs", "--enable"}, "make the initramfs on this host, now and at every upgrade"
-		for _, a := range r.Append {
+		for _, a := range r.Dracut {
 			args = append(args, "--arg="+a)
 		}
 	}

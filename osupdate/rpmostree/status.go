@@ -44,6 +44,7 @@ type deployment struct {
 	Replaced  []string        `json:"requested-base-local-replacements"`
 	Remote    json.RawMessage `json:"requested-base-remote-replacements"`
 	Initramfs bool            `json:"regenerate-initramfs"`
+	Dracut    []string        `json:"initramfs-args"`
 	Live      string          `json:"live-replaced"`
 }
 
@@ -99,7 +100,7 @@ func (d *deployment) deployment() osupdate.Deployment {
 			out.Image.Digest = d.Digest
 		}
 	}
-	c := osupdate.Changes{Local: d.Local, Removed: d.Removed, Replaced: slices.Concat(d.Replaced, remote(d.Remote)), Initramfs: d.Initramfs, Live: d.Live != ""}
+	c := osupdate.Changes{Local: d.Local, Removed: d.Removed, Replaced: slices.Concat(d.Replaced, remote(d.Remote)), Initramfs: d.Initramfs, Dracut: d.Dracut, Live: d.Live != ""}
 	for _, p := range d.Requested {
 		if slices.Contains(d.Packages, p) {
 			c.Layered = append(c.Layered, p)

@@ -27,6 +27,7 @@ var cases = []benchCase{
 	{"pull", pull},
 	{"from-pulled", fromPulled},
 	{"images", imageList},
+	{"host", hostStatus},
 }
 
 func runTrue(b *bench) error {

@@ -37,6 +37,25 @@ func TestSystemRootInside(t *testing.T) {
 	}
 }
 
+// From inside, tbx host status is the host's, with its code.
+func TestHostStatusFromInside(t *testing.T) {
+	box := realBox(t, "busybox")
+	answer := func(cmd *exec.Cmd) (string, int) {
+		out, err := cmd.CombinedOutput()
+		if err != nil && cmd.ProcessState == nil {
+			t.Fatal(err)
+		}
+		return strings.ReplaceAll(string(out), "\r", ""), cmd.ProcessState.ExitCode()
+	}
+	inside := box.Client("host", "status")
+	inside.Args = slices.DeleteFunc(inside.Args, func(a string) bool { return a == "host-exec" })
+	got, code := answer(inside)
+	want, wantCode := answer(exec.Command(filepath.Join(os.Getenv("TBX_BIN"), "tbx"), "host", "status"))
+	if got != want || code != wantCode || want == "" {
+		t.Errorf("inside: %d %q, on the host: %d %q", code, got, wantCode, want)
+	}
+}
+
 func realBox(t *testing.T, image string) *bridgetest.Bridge {
 	t.Helper()
 	tbx := filepath.Join(os.Getenv("TBX_BIN"), "tbx")

@@ -1,0 +1,69 @@
+package cmd
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"sync"
+
+	"github.com/tbx-project/tbx/osupdate"
+)
+
+// hostProgress shows one stage for each task of the updater, and how far it is.
+func hostProgress(env *Env) func(osupdate.Progress) {
+	var mu sync.Mutex // updaters speak through two pipes
+	task := ""
+	return func(p osupdate.Progress) {
+		mu.Lock()
+		defer mu.Unlock()
+		if p.Task != task {
+			task = p.Task
+			env.progress().Stage(progressText(p))
+			return
+		}
+		env.progress().Update(progressText(p))
+	}
+}
+
+// progressText is "pulling: ##..................  34.0 MB of 340.0 MB", or
+// "import: 3 of 7", or what of it is known.
+func progressText(p osupdate.Progress) string {
+	count := func(n int64) string {
+		if p.Bytes {
+			return size(n)
+		}
+		return itoa(n)
+	}
+	switch {
+	case p.Total <= 0 && p.Done <= 0:
+		return p.Task
+	case p.Total <= 0:
+		return p.Task + ": " + count(p.Done)
+	case p.Total == 100 && !p.Bytes:
+		return p.Task + ": " + bar(p.Done, p.Total) + "  " + itoa(p.Done) + " %"
+	}
+	return p.Task + ": " + bar(p.Done, p.Total) + "  " + count(p.Done) + " of " + count(p.Total)
+}
+
+func itoa(n int64) string { return strconv.FormatInt(n, 10) }
+
+// bar draws the share of total, which is more than 0, that is done.
+func bar(done, total int64) string {
+	const width = 20
+	n := int(float64(width) * float64(max(0, min(done, total))) / float64(total))
+	return strings.Repeat("#", n) + strings.Repeat(".", width-n)
+}
+
+// size writes a number of bytes for people, in powers of ten.
+func size(n int64) string {
+	const unit = 1000
+	if n < unit {
+		return fmt.Sprintf("%d B", n)
+	}
+	div, exp := int64(unit), 0
+	for m := n / unit; m >= unit && exp < 4; m /= unit {
+		div *= unit
+		exp++
+	}
+	return fmt.Sprintf("%.1f %cB", float64(n)/float64(div), "kMGTP"[exp])
+}

@@ -1,0 +1,102 @@
+package osupdate
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/tbx-project/tbx/internal/fail"
+)
+
+// Unfinished is why a staged system could not be written at the last shutdown:
+// the machine boots the old one, and all looks well.
+type Unfinished struct {
+	Problem string `json:"problem"` // a name of a Problem
+	Message string `json:"message"`
+	Hint    string `json:"hint"`
+	Text    string `json:"text"` // what the updater wrote
+}
+
+// finalizeStamp is where ostree leaves the error of a shutdown. The service
+// ostree-boot-complete shows it in the journal at the next boot, fails, and
+// removes the file.
+const finalizeStamp = "boot/ostree/finalize-failure.stamp"
+
+func (h *Host) unfinished() *Unfinished {
+	p := probe{h.cfg.Root}
+	text := strings.TrimSpace(p.read(finalizeStamp))
+	if text == "" || h.det.OriginPath != "" && p.changed(strings.TrimSuffix(h.det.OriginPath, ".origin")).After(p.changed(finalizeStamp)) {
+		return nil // where that service does not run, the file stays: the running system was written later
+	}
+	err := h.be.Explain(&ToolError{Argv: []string{"ostree", "admin", "finalize-staged"}, Code: 1, Stderr: text})
+	u := &Unfinished{Problem: ProblemOf(err).Name, Message: text, Text: text}
+	var e *fail.Error
+	if errors.As(err, &e) && ProblemOf(err) != ErrBackend {
+		u.Message = e.Msg
+		u.Hint = strings.Join(fail.Hints(err), "; ")
+	}
+	return u
+}
+
+// changed is the time of the last change of name's inode; the zero time when it is
+// not there.
+func (p probe) changed(name string) time.Time {
+	var st unix.Stat_t
+	if unix.Lstat(p.path(name), &st) != nil {
+		return time.Time{}
+	}
+	return time.Unix(st.Ctim.Unix())
+}
+
+// finalizer is the unit that writes a staged system at shutdown, and the one that
+// tells at the next boot that it could not; empty where there is none.
+func (d *Detection) finalizer() (writes, tells string) {
+	switch {
+	case d.Composefs:
+		return "bootc-finalize-staged.service", ""
+	case slices.Contains([]Kind{OSTree, RPMOSTree, Bootc, EOS}, d.Kind):
+		return "ostree-finalize-staged.service", "ostree-boot-complete.service"
+	}
+	return "", ""
+}
+
+// lastBoot is ErrFinalize when the last update was to boot and did not, with all
+// that is known of why; whoever had ordered it.
+func (h *Host) lastBoot(ctx context.Context, st *Status) error {
+	writes, tells := h.det.finalizer()
+	again := "a staged system is written at a clean shutdown only; do it again: tbx host upgrade --reboot"
+	var e *fail.Error
+	switch u := st.Unfinished; {
+	case u != nil && st.Unbooted != nil:
+		e = fail.New(ErrFinalize, "%s was to boot and did not: %s", st.Unbooted.Intended, u.Message)
+	case u != nil:
+		e = fail.New(ErrFinalize, "the last shutdown could not finish an update: %s", u.Message)
+	case st.Unbooted != nil:
+		e = fail.New(ErrFinalize, "%s was to boot and did not", st.Unbooted.Intended)
+	case h.det.Booted && tells != "" && h.failedUnit(ctx, tells):
+		e = fail.New(ErrFinalize, "the last shutdown could not finish an update: %s failed", tells).Hint("see why: journalctl -b -u %s", tells)
+	default:
+		return nil
+	}
+	if u := st.Unfinished; u != nil && u.Hint != "" {
+		return e.Hint("%s", u.Hint)
+	}
+	if e.Hint("%s", again); writes != "" {
+		e.Hint("if that fails too, see why: journalctl -b -1 -u %s; a full /boot is the usual cause", writes)
+	}
+	return e
+}
+
+// failedUnit asks systemd. Where it does not answer, nothing is known to have failed.
+func (h *Host) failedUnit(ctx context.Context, unit string) bool {
+	systemctl, err := h.cfg.Tools.Path("systemctl")
+	if err != nil {
+		return false
+	}
+	out, _, err := h.cfg.Tools.Run(ctx, Call{Argv: []string{systemctl, "is-failed", unit}})
+	return err == nil && strings.TrimSpace(string(out)) == "failed"
+}
