@@ -222,9 +222,12 @@ func (a *agent) serveBox(ctx context.Context, id string, begun bool) (*served, e
 		a.dropLocked(s)
 	}
 	if begun {
-		if err := prepare(a.Dir, id); err != nil {
-			return nil, err
-		}
+		err = prepare(a.Dir, id)
+	} else {
+		err = privateDir(dir)
+	}
+	if err != nil {
+		return nil, err
 	}
 	token, err := readToken(dir)
 	if err != nil {

@@ -19,7 +19,8 @@ type Question struct {
 	Rule     string   `json:"rule"` // file:line that says ask
 	Remember Remember `json:"remember,omitempty"`
 
-	env []string // of the host's session
+	env  []string // of the host's session
+	argv []string // what is asked for, byte for byte
 }
 
 // Asker puts a question to the owner on the host, never in a toolbox's
@@ -87,7 +88,8 @@ func (a *asking) end(box string) {
 
 // ask answers from memory or asks. pending is called before anybody is.
 func (a *asking) ask(ctx context.Context, boxID string, q Question, pending func()) (bool, error) {
-	key := boxID + "\x00" + q.Rule + "\x00" + q.What
+	// Not q.What: an answer is remembered for these arguments, not for what looks so.
+	key := strings.Join(append([]string{boxID, q.Rule}, q.argv...), "\x00")
 	a.mu.Lock()
 	known := a.answered[key]
 	a.seq++

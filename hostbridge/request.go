@@ -227,7 +227,7 @@ func (r *request) ask(ctx context.Context) error {
 	go r.watchClient(ctx, cancel)
 	rule := r.decision.Rule
 	what := shown(r.start.Argv)
-	yes, err := r.a.asking.ask(ctx, r.box.ID, Question{Box: r.box.Name, What: what, Rule: rule.Where, Remember: rule.Remember, env: r.session.Env}, func() {
+	yes, err := r.a.asking.ask(ctx, r.box.ID, Question{Box: r.box.Name, What: what, Rule: rule.Where, Remember: rule.Remember, env: r.session.Env, argv: r.start.Argv}, func() {
 		r.send(wire.Uint32(wire.TypePending, 0, uint32(askTimeout/time.Second)))
 	})
 	r.rec.Answer = answer(yes, err)

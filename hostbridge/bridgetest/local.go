@@ -106,6 +106,23 @@ func Main(m *testing.M) {
 			fmt.Println("turned away")
 		}
 		os.Exit(0)
+	case "connect": // and be gone: whoever gave the socket goes on with it
+		if err := syscall.Connect(3, &syscall.SockaddrUnix{Name: os.Getenv("TBX_BRIDGE") + "/sock"}); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		os.Exit(0)
+	case "ensure":
+		var l LocalSetup
+		err := json.Unmarshal([]byte(os.Getenv(configVar)), &l.Config)
+		if err == nil {
+			err = l.Ensure(BoxID, os.Environ())
+		}
+		if err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		os.Exit(0)
 	case "shim":
 		client.Shim(strings.Split(os.Getenv("TBX_TEST_ARGV"), "\n"))
 	}
@@ -309,6 +326,27 @@ func (l *LocalSetup) KillAgent() {
 		stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", l.AgentPid))
 		return err != nil || strings.Contains(string(stat), ") Z ")
 	})
+}
+
+// AgentsChildren are the agent's keepers: one for each command, and a spare one.
+func (l *LocalSetup) AgentsChildren() []int {
+	l.t.Helper()
+	stats, _ := filepath.Glob("/proc/[0-9]*/stat")
+	var out []int
+	for _, file := range stats {
+		data, err := os.ReadFile(file)
+		if err != nil {
+			continue // it has ended
+		}
+		var pid, parent int
+		var state string
+		fmt.Sscanf(string(data), "%d", &pid)
+		_, rest, _ := strings.Cut(string(data), ") ") // after the name, which may hold anything
+		if fmt.Sscanf(rest, "%s %d", &state, &parent); parent == l.AgentPid {
+			out = append(out, pid)
+		}
+	}
+	return out
 }
 
 // InBox is the test binary in a role, in the toolbox's namespaces.
