@@ -46,6 +46,7 @@ const (
 	maxWaiting    = 256 // connections of one toolbox that have not sent their request yet
 	maxRunning    = 128 // commands of one toolbox
 	maxAll        = 256 // commands of all toolboxes
+	maxLong       = 4   // requests of one toolbox, of more than one part, that are being read; others wait their turn
 	startsPerSec  = 500 // requests of one toolbox, after a burst of startsBurst: more than a loop in a shell makes
 	startsBurst   = 200
 	startDeadline = 5 * time.Second // for a connection to send its request
@@ -74,6 +75,7 @@ type served struct {
 	token    []byte
 	listener *net.UnixListener
 	running  chan struct{} // a slot for each running command
+	long     chan struct{} // a slot for each long request that is being read
 	rate     bucket
 
 	mu      sync.Mutex
@@ -259,6 +261,7 @@ func (a *agent) serveBox(ctx context.Context, id string, begun bool) (*served, e
 		box: box, token: token, listener: l,
 		name:    box.Name,
 		running: make(chan struct{}, maxRunning),
+		long:    make(chan struct{}, maxLong),
 		rate:    bucket{tokens: startsBurst},
 	}
 	a.boxes[id] = s

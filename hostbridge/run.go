@@ -129,8 +129,9 @@ func (r *request) run() error {
 	}
 	defer k.sock.Close()
 	if r.decision.Rule.Notify {
-		go r.tellOwner()
+		go r.tellOwner(shown(r.start.Argv), r.session.Env)
 	}
+	r.start, r.argv, r.rec = nil, nil, Record{} // up to 4 MiB, and the command may run for days
 	end := r.outcome(k)
 	k.awaitEnd() // the slots are free when nothing of the command's group is left
 	ms := time.Since(begun).Milliseconds()
@@ -237,12 +238,12 @@ func (r *request) job() *wire.Job {
 }
 
 // tellOwner shows a notification on the host's desktop, if it has one.
-func (r *request) tellOwner() {
-	argv, err := notify(verbCall{args: []string{"a host command was run", shown(r.start.Argv)[:min(maxNotice, len(shown(r.start.Argv)))]}, box: r.box, path: r.a.Path})
+func (r *request) tellOwner(what string, env []string) {
+	argv, err := notify(verbCall{args: []string{"a host command was run", what[:min(maxNotice, len(what))]}, box: r.box, path: r.a.Path})
 	if err != nil {
 		return
 	}
 	cmd := exec.Command(argv[0], argv[1:]...)
-	cmd.Env = r.session.Env
+	cmd.Env = env
 	cmd.Run()
 }

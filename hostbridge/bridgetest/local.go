@@ -59,7 +59,7 @@ type Config struct {
 	Journal string
 	Nofile  uint64 // limit on the agent's descriptors
 	Cover   string // directory below Root over which the toolbox has another
-	Wrap    string // shell code before the agent is executed
+	Wrap    string // shell code before the agent is executed, by the command in $LAUNCH if it is set
 }
 
 // Dir is the bridge's directory.
@@ -299,7 +299,7 @@ func (l *LocalSetup) Ensure(id string, env []string) error {
 	session, err := hostbridge.Ensure(context.Background(), hostbridge.EnsureOptions{
 		Dir: l.Config.Dir(), Box: id, Env: env, Umask: 0o027,
 		Agent: []string{"/usr/bin/env", roleVar + "=agent", configVar + "=" + string(conf),
-			"/bin/bash", "-c", l.Config.Wrap + "\nexec " + self},
+			"/bin/bash", "-c", l.Config.Wrap + "\nexec $LAUNCH " + self},
 		Log: filepath.Join(l.Config.Root, "agent.log"),
 	})
 	l.Session = session
