@@ -74,7 +74,7 @@ func TestB16_OpenURL(t *testing.T) {
 	if got, _ := os.ReadFile(b.Local.Config.Root + "/opened"); string(got) != good+"\n" {
 		t.Errorf("opened %q", got)
 	}
-	for _, bad := range []string{"file:///etc/passwd", "javascript:alert(1)", "-flag", "https://a\nb", "https://" + strings.Repeat("a", 1<<16), "https://ex\u202eample.org", "https:///x", "https://p\u0430ypal.com", "HTTPS:x", "data:text/html,x", "", "https://a b", "http://a'b"} {
+	for _, bad := range []string{"file:///etc/passwd", "javascript:alert(1)", "-flag", "https://a\nb", "https://" + strings.Repeat("a", 1<<16), "mailto:", "mailto://x", "//example.org", "https://user@\u202ex", "https:x", "https://\xff", "https://ex\u202eample.org", "https:///x", "https://p\u0430ypal.com", "HTTPS:x", "data:text/html,x", "", "https://a b", "http://a'b"} {
 		cmd := b.Client("--verb", "open-url", bad)
 		out, _ := cmd.CombinedOutput()
 		if code := cmd.ProcessState.ExitCode(); code != 125 {
@@ -83,5 +83,67 @@ func TestB16_OpenURL(t *testing.T) {
 		if bytes.ContainsAny(out, "\u202e\x1b") {
 			t.Errorf("%.40q comes back raw", bad)
 		}
+	}
+}
+
+// A megabyte does not fit into one argument of a program, but into a request.
+func TestB16_LongURL(t *testing.T) {
+	b := bridgetest.Local(t, func(c *bridgetest.Config) { c.Path = c.Root + "/bin:" + hostbridge.SystemPath })
+	fakeOpener(t, b.Local, "xdg-open")
+	s := wire.Start{Flags: wire.FlagVerb, Token: token(t, b.Local), Cwd: "/", Argv: []string{"open-url", "https://example.org/" + strings.Repeat("a", 1<<20)}}
+	frames, err := s.Frames()
+	if err != nil {
+		t.Fatal(err)
+	}
+	fd := dial(t, b.Local)
+	for _, f := range frames {
+		send(t, fd, f)
+	}
+	f := answer(t, fd)
+	if e, err := wire.ParseFailure(f.Body); f.Type != wire.TypeError || err != nil || !strings.Contains(e.Text, "8 KiB") {
+		t.Errorf("frame of type %d, %+v, %v", f.Type, e, err)
+	}
+	if _, err := os.Lstat(b.Local.Config.Root + "/opened"); err == nil {
+		t.Error("it was opened")
+	}
+}
+
+// A file that lies in the toolbox alone, under a name that the host has too, is
+// not the host's; and an isolated toolbox opens what it shares and nothing else.
+func TestB17_OpenFileThatIsNotShared(t *testing.T) {
+	change := func(c *bridgetest.Config) {
+		c.Cover = "covered"
+		c.Path = c.Root + "/bin:" + hostbridge.SystemPath
+	}
+	b := bridgetest.Local(t, change)
+	fakeOpener(t, b.Local, "xdg-open")
+	covered := filepath.Join(b.Local.Config.Root, "covered", "doc")
+	if err := os.WriteFile(covered, []byte("the host's"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	cmd := b.Client("--verb", "open-file", "doc")
+	cmd.Env = append(cmd.Env, "TBX_TEST_CWD="+filepath.Dir(covered), "TBX_TEST_MAKE=doc")
+	if out, _ := cmd.CombinedOutput(); cmd.ProcessState.ExitCode() != 125 || !strings.Contains(string(out), "this file is not shared with the host") {
+		t.Errorf("%v %s", cmd.ProcessState, out)
+	}
+
+	b = bridgetest.Local(t, func(c *bridgetest.Config) {
+		change(c)
+		c.Box.Isolated, c.Ask = true, "yes"
+		c.Box.Shares = []hostbridge.Share{{Host: filepath.Join(c.Root, "share"), Box: filepath.Join(c.Root, "share")}}
+	})
+	fakeOpener(t, b.Local, "xdg-open")
+	secret, doc := filepath.Join(b.Local.Config.Root, "secret"), filepath.Join(b.Shared, "doc")
+	for _, f := range []string{secret, doc} {
+		if err := os.WriteFile(f, nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	b.Output(t, "--verb", "open-file", doc)
+	for _, path := range []string{secret, b.Shared + "/../secret"} {
+		b.Refused(t, 126, "--verb", "open-file", path)
+	}
+	if got, _ := os.ReadFile(b.Local.Config.Root + "/opened"); string(got) != doc+"\n" {
+		t.Errorf("opened %q", got)
 	}
 }

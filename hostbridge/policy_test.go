@@ -134,6 +134,23 @@ func TestB14_AllowIsStricterThanDeny(t *testing.T) {
 			t.Errorf("%q resolved to %+v", name, p)
 		}
 	}
+	// A link is as safe as what it can be made to lead to.
+	link := filepath.Join(dir, "id")
+	os.Symlink("/usr/bin/env", link)
+	os.Chmod(dir, 0o777)
+	if p, err := Resolve(link, SystemPath); err != nil || p.Real != "/usr/bin/env" || p.is(link) {
+		t.Errorf("a link that others can change is allowed by name: %+v, %v", p, err)
+	}
+	for path, want := range map[string]bool{"/usr/bin/env": true, "/bin/sh": true, "/usr/../bin/sh": true, "/": true, link: false, dir: false, "/tmp": true, "/no/such": false} {
+		if onlyRootWrites(path) != want {
+			t.Errorf("only root can change %s: %v", path, !want)
+		}
+	}
+	loop := filepath.Join(dir, "loop")
+	os.Symlink(loop, loop)
+	if onlyRootWrites(loop) {
+		t.Error("a loop of links has an end")
+	}
 	if p, err := Resolve("sh", "/bin"); err != nil || !p.fixed || !p.is("sh") {
 		t.Errorf("%+v, %v", p, err)
 	}

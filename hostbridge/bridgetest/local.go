@@ -57,8 +57,10 @@ type Config struct {
 	Env     []string      // of the host's session
 	Audit   string        // path of the log
 	Journal string
+	NoArgs  bool   // of the log
 	Nofile  uint64 // limit on the agent's descriptors
 	Cover   string // directory below Root over which the toolbox has another
+	Admin   string // directory of the administrator's policy
 	Wrap    string // shell code before the agent is executed, by the command in $LAUNCH if it is set
 }
 
@@ -92,6 +94,12 @@ func Main(m *testing.M) {
 	case "client":
 		if dir := os.Getenv("TBX_TEST_CWD"); dir != "" {
 			if err := os.Chdir(dir); err != nil {
+				fmt.Fprintln(os.Stderr, err)
+				os.Exit(99)
+			}
+		}
+		if name := os.Getenv("TBX_TEST_MAKE"); name != "" {
+			if err := os.WriteFile(name, nil, 0o600); err != nil {
 				fmt.Fprintln(os.Stderr, err)
 				os.Exit(99)
 			}
@@ -171,8 +179,8 @@ func agentMain() int {
 			return box, err
 		},
 		Keeper: []string{self, "keep"},
-		Policy: hostbridge.PolicyDirs{User: c.PolicyDir()},
-		Audit:  &hostbridge.AuditLog{Path: c.Audit, Journal: c.Journal, Now: time.Now},
+		Policy: hostbridge.PolicyDirs{Admin: c.Admin, User: c.PolicyDir()},
+		Audit:  &hostbridge.AuditLog{Path: c.Audit, Journal: c.Journal, NoArgs: c.NoArgs, Now: time.Now},
 		Askers: askers,
 		Tbx:    c.Tbx,
 		Path:   c.Path,
