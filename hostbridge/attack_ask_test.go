@@ -1,6 +1,8 @@
 package hostbridge_test
 
 import (
+	"bytes"
+	"os/exec"
 	"strings"
 	"testing"
 
@@ -74,6 +76,36 @@ func TestAskIsAnsweredByAPrompt(t *testing.T) {
 	b.Local.StartAgent()
 }
 
+// An answer that is remembered is for these arguments, and for none that only
+// look the same.
+func TestB18_RememberedForTheVeryArguments(t *testing.T) {
+	b := bridgetest.Local(t, nil)
+	b.Local.WritePolicy("1.toml", "[[rule]]\nbox = \"web\"\nexec = \"echo\"\naction = \"ask\"\nremember = \"session\"\n")
+	answers := map[string]bool{`echo "a\nb"`: true, `echo "a\xff"`: true}
+	asked := make(chan string, 64)
+	go hostbridge.Prompt(t.Context(), b.Local.Config.Dir(), func(q hostbridge.Question) bool {
+		asked <- q.What
+		return answers[q.What]
+	})
+	bridgetest.Eventually(t, "the prompt is attached", func() bool { return b.Client("echo", "a\nb").Run() == nil })
+	<-asked
+	b.Output(t, "echo", "a\nb")
+	if len(asked) != 0 {
+		t.Error("it was asked again")
+	}
+	for _, other := range []string{`a\nb`, "a\xfe"} {
+		b.Local.KillAgent() // it forgets how often it has asked, and who is to be asked
+		b.Local.StartAgent()
+		go hostbridge.Prompt(t.Context(), b.Local.Config.Dir(), func(q hostbridge.Question) bool {
+			asked <- q.What
+			return answers[q.What]
+		})
+		like := map[string]string{`a\nb`: "a\nb", "a\xfe": "a\xff"}[other]
+		bridgetest.Eventually(t, "the prompt is attached", func() bool { return b.Client("echo", like).Run() == nil })
+		b.Refused(t, 126, "echo", other)
+	}
+}
+
 func TestB18_QuestionIsEscaped(t *testing.T) {
 	b := bridgetest.Local(t, nil)
 	b.Local.WritePolicy("1.toml", "[[rule]]\nbox = \"web\"\nexec = \"echo\"\naction = \"ask\"\n")
@@ -102,4 +134,60 @@ func TestRememberAlwaysWritesARule(t *testing.T) {
 	b.Local.StartAgent()
 	b.Output(t, "echo", "a\"b", "c")
 	b.Refused(t, 126, "echo", "other")
+}
+
+// An answer that comes too late answers nothing: not the question that it was
+// for, nor the next.
+func TestB18_LateAnswer(t *testing.T) {
+	b := bridgetest.Local(t, nil)
+	b.Local.WritePolicy("1.toml", "[[rule]]\nbox = \"web\"\nexec = \"echo\"\naction = \"ask\"\n")
+	late := make(chan bool)
+	asked := make(chan hostbridge.Question, 8)
+	answer := func(q hostbridge.Question) bool {
+		asked <- q
+		return <-late
+	}
+	go hostbridge.Prompt(t.Context(), b.Local.Config.Dir(), answer)
+	var first *exec.Cmd
+	bridgetest.Eventually(t, "the question is put", func() bool {
+		first = b.Client("echo", "first")
+		if err := first.Start(); err != nil {
+			t.Fatal(err)
+		}
+		done := make(chan struct{})
+		go func() { first.Wait(); close(done) }()
+		select {
+		case <-asked:
+			return true
+		case <-done: // nobody was there yet
+			return false
+		}
+	})
+	first.Process.Kill() // the question is void now, as after its minute
+	bridgetest.Eventually(t, "the agent gave it up", func() bool {
+		recs := b.Local.Audit()
+		return len(recs) > 0 && recs[len(recs)-1].Answer == "none"
+	})
+	go hostbridge.Prompt(t.Context(), b.Local.Config.Dir(), answer)
+	late <- true // for the first
+	second := b.Client("echo", "second")
+	var out bytes.Buffer
+	second.Stdout = &out
+	if err := second.Start(); err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan struct{})
+	go func() { second.Wait(); close(done) }()
+	select {
+	case q := <-asked:
+		if !strings.Contains(q.What, "second") {
+			t.Errorf("asked %+v", q)
+		}
+		late <- false
+		<-done
+	case <-done:
+	}
+	if second.ProcessState.ExitCode() != 126 || out.Len() != 0 {
+		t.Errorf("%v, output %q", second.ProcessState, out.String())
+	}
 }
