@@ -151,7 +151,7 @@ func (d Desktop) Ask(ctx context.Context, q Question) (bool, error) {
 	if err != nil || lookupEnv(env, "DBUS_SESSION_BUS_ADDRESS") == "" {
 		return false, ErrNobody
 	}
-	body := strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;").Replace(q.What)
+	body := noticeBody(q.What)
 	cmd := exec.CommandContext(ctx, p.Real, "--app-name=tbx", "--urgency=critical", "--wait",
 		"--action=no=Deny", "--action=yes=Allow once", "--", "Toolbox "+q.Box+" asks to run this on the host", body)
 	cmd.Env = env
@@ -163,6 +163,13 @@ func (d Desktop) Ask(ctx context.Context, q Question) (bool, error) {
 		return false, ErrNobody // no notification server, or an old notify-send
 	}
 	return strings.TrimSpace(string(out)) == "yes", nil
+}
+
+// noticeBody makes a text one that notify-send shows as it is. The body of a
+// notification is markup, and notify-send takes escapes for characters before:
+// what was written as \n to be seen would become a new line, \033 an escape.
+func noticeBody(s string) string {
+	return strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;", `\`, `\\`).Replace(s)
 }
 
 // shown writes a command line for the owner's eyes: each argument that is not

@@ -86,6 +86,16 @@ func TestB16_OpenURL(t *testing.T) {
 	}
 }
 
+// The text of a notification holds no control characters, written out or not.
+func TestB18_NotificationIsEscaped(t *testing.T) {
+	b := bridgetest.Local(t, func(c *bridgetest.Config) { c.Path = c.Root + "/bin:" + hostbridge.SystemPath })
+	fakeOpener(t, b.Local, "notify-send")
+	b.Output(t, "--verb", "notify", "-x\x1b", "\x1b\n\\033<b>\u202e")
+	if got, _ := os.ReadFile(b.Local.Config.Root + "/opened"); string(got) != "--app-name=tbx\n--\n[web] -x\\x1b\n\\\\x1b\\\\n\\\\033&lt;b&gt;\\\\u202e\n" {
+		t.Errorf("notified %q", got)
+	}
+}
+
 // A megabyte does not fit into one argument of a program, but into a request.
 func TestB16_LongURL(t *testing.T) {
 	b := bridgetest.Local(t, func(c *bridgetest.Config) { c.Path = c.Root + "/bin:" + hostbridge.SystemPath })

@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"os"
 	"os/exec"
 	"os/signal"
@@ -23,6 +24,7 @@ import (
 	"github.com/tbx-project/tbx/hostbridge"
 	"github.com/tbx-project/tbx/hostbridge/client"
 	"github.com/tbx-project/tbx/hostbridge/keeper"
+	"github.com/tbx-project/tbx/hostbridge/wire"
 	"github.com/tbx-project/tbx/internal/flock"
 )
 
@@ -120,6 +122,8 @@ func Main(m *testing.M) {
 			os.Exit(1)
 		}
 		os.Exit(0)
+	case "impostor": // answers at that place that all went well
+		os.Exit(impostorMain(os.Args[1]))
 	case "ensure":
 		var l LocalSetup
 		err := json.Unmarshal([]byte(os.Getenv(configVar)), &l.Config)
@@ -138,6 +142,27 @@ func Main(m *testing.M) {
 		os.Exit(keeper.Main())
 	}
 	os.Exit(m.Run())
+}
+
+func impostorMain(path string) int {
+	l, err := net.ListenUnix("unixpacket", &net.UnixAddr{Name: path, Net: "unixpacket"})
+	if err != nil {
+		fmt.Println(err)
+		return 1
+	}
+	os.Chmod(path, 0o777)
+	fmt.Println("ready")
+	go func() {
+		io.Copy(io.Discard, os.Stdin)
+		l.Close()
+	}()
+	for {
+		conn, err := l.Accept()
+		if err != nil {
+			return 0
+		}
+		conn.Write(wire.Exit{}.Frame().Append(nil))
+	}
 }
 
 func agentMain() int {

@@ -251,8 +251,8 @@ func pidFrom(t testing.TB, r io.Reader) int {
 	return pid
 }
 
-// gone says whether a process has ended. A zombie has: this test is not its parent.
-func gone(pid int) bool {
+// Gone says whether a process has ended. A zombie has: this test is not its parent.
+func Gone(pid int) bool {
 	stat, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
 	return err != nil || strings.Contains(string(stat), ") Z ")
 }
@@ -266,7 +266,7 @@ func clientKilled(t *testing.T, b *Bridge) {
 	child, leader := pidFrom(t, out), pidFrom(t, out)
 	cmd.Process.Kill()
 	cmd.Wait()
-	Eventually(t, "the command and its child are gone", func() bool { return gone(leader) && gone(child) })
+	Eventually(t, "the command and its child are gone", func() bool { return Gone(leader) && Gone(child) })
 }
 
 // A command that ignores hang-up and termination is killed in the end, also
@@ -280,8 +280,8 @@ func clientKilledStubborn(t *testing.T, b *Bridge) {
 	child, leader := pidFrom(t, out), pidFrom(t, out)
 	cmd.Process.Kill()
 	cmd.Wait()
-	Eventually(t, "the leader is gone", func() bool { return gone(leader) })
-	Eventually(t, "its stubborn child is gone", func() bool { return gone(child) })
+	Eventually(t, "the leader is gone", func() bool { return Gone(leader) })
+	Eventually(t, "its stubborn child is gone", func() bool { return Gone(child) })
 }
 
 // The agent gives each command a keeper. Without it nobody could tell how the
@@ -302,7 +302,7 @@ func keeperKilled(t *testing.T, b *Bridge) {
 	if cmd.ProcessState.ExitCode() != 125 || !strings.Contains(stderr.String(), "connection to the host broke") {
 		t.Errorf("%v %s", cmd.ProcessState, stderr.String())
 	}
-	Eventually(t, "the command is gone", func() bool { return gone(leader) })
+	Eventually(t, "the command is gone", func() bool { return Gone(leader) })
 }
 
 func clientKilledTTY(t *testing.T, b *Bridge) {
@@ -311,7 +311,7 @@ func clientKilledTTY(t *testing.T, b *Bridge) {
 	child, leader := pidFrom(t, tty), pidFrom(t, tty)
 	cmd.Process.Kill()
 	cmd.Wait()
-	Eventually(t, "the command and its child are gone", func() bool { return gone(leader) && gone(child) })
+	Eventually(t, "the command and its child are gone", func() bool { return Gone(leader) && Gone(child) })
 }
 
 // startTTY starts a client with a terminal of 33 rows and 101 columns.
