@@ -89,7 +89,7 @@ func vectors(t testing.TB) []vector {
 }
 
 // B1 and B2: every vector is taken or refused for the reason that it names.
-func TestVectors(t *testing.T) {
+func TestB1_Vectors(t *testing.T) {
 	for _, v := range vectors(t) {
 		t.Run(v.name, func(t *testing.T) {
 			var err error
