@@ -122,7 +122,7 @@ func TestB12_Signals(t *testing.T) {
 // Each of the signals that may be sent reaches the own command and no other.
 func TestB12_SignalsReachTheOwnCommandOnly(t *testing.T) {
 	b := bridgetest.Local(t, nil)
-	const script = `for s in INT QUIT TERM HUP USR1 USR2 TSTP WINCH CONT; do trap "echo $s" $s; done; echo ready; while :; do sleep 0.01; done`
+	const script = `for s in INT QUIT TERM HUP USR1 USR2 TSTP WINCH CONT; do trap "echo $s" $s; done; echo ready; sleep 1000 & while :; do wait; done` // a child that TSTP stops is not waited for
 	null, cwd := open(t, "/dev/null", unix.O_RDWR), open(t, "/", unix.O_PATH)
 	begin := func() (fd int, out *bufio.Reader) {
 		p := pipe(t)

@@ -8,8 +8,8 @@ import (
 
 func TestText(t *testing.T) {
 	for in, want := range map[string]string{
-		"plain \\ \"ä⬢":    "plain \\ \"ä⬢",
-		"a\nb\t\x1b[2J\x00": `a\nb\t\x1b[2J\x00`,
+		"plain \\ \"ä⬢":      "plain \\ \"ä⬢",
+		"a\nb\t\x1b[2J\x00":  `a\nb\t\x1b[2J\x00`,
 		"\u202egpj.exe":      `\u202egpj.exe`,
 		"\xff\xfeok\xc3":     `\xff\xfeok\xc3`,
 		"\u2028\u00a0\u0085": `\u2028\u00a0\u0085`,
