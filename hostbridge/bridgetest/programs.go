@@ -83,7 +83,11 @@ func lessQuitEarly(t *testing.T, b *Bridge) {
 func tmux(t *testing.T, b *Bridge) {
 	name := filepath.Base(b.Shared)
 	t.Cleanup(func() { b.Client("tmux", "-L", name, "kill-server").Run() })
-	cmd := b.Client("tmux", "-L", name, "-f", "/dev/null", "new-session", "sh", "-c", `stty size; while read x; do echo "got $x"; done`)
+	conf := filepath.Join(b.Shared, "tmux.conf") // else what comes within a millisecond is taken for pasted, not for keys
+	if err := os.WriteFile(conf, []byte("set -g assume-paste-time 0\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	cmd := b.Client("tmux", "-L", name, "-f", conf, "new-session", "sh", "-c", `stty size; while read x; do echo "got $x"; done`)
 	tty := startTTY(t, cmd)
 	expect(t, tty, "32 101") // of 33 rows, one is the status line
 	io.WriteString(tty, "word\r")
