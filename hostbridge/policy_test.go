@@ -358,8 +358,12 @@ func TestB6_Identify(t *testing.T) {
 		t.Errorf("%+v, %v", who, err)
 	}
 	who.close()
-	if _, err := identify(p[0], Box{Pid: 1 << 30, Isolated: true}); err == nil {
+	who, err = identify(p[0], Box{Pid: 1 << 30, Isolated: true})
+	if err == nil {
 		t.Error("an isolated toolbox whose namespace cannot be read is served")
+	}
+	if who.pidfd != -1 { // its caller would close a number that is another's by then
+		t.Errorf("a caller who was refused has descriptor %d", who.pidfd)
 	}
 	box := Box{UIDs: []IDs{{100_000, 65_536}}}
 	for uid, want := range map[int]bool{os.Getuid(): true, 100_000: true, 165_535: true, 165_536: false, 99_999: false, 65_534: false} {
