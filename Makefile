@@ -38,8 +38,9 @@ unit: ## tests that need no podman, root or network
 system: build ## tests with real podman, as an ordinary user, in the lab
 	tests/lab/system
 
-systemroot: build ## tests that need root, in mount namespaces of their own: polkitd, pkexec and sudo; an OSTree host that runs
+systemroot: build ## tests that need root, in mount namespaces of their own: polkitd, pkexec and sudo; a bridge of two users; an OSTree host that runs
 	$(GO) test -count=1 -tags systemroot ./osupdate/asroot
+	$(GO) test -count=1 -tags systemroot -run '^(TestB22_|TestB7_SomebodyElse)' ./hostbridge
 	unshare -m --propagation private $(GO) test -count=1 -tags 'system systemroot' \
 	  -run '^(TestLifeCycle|TestRollbackKeepsTheBranch|TestEtcConflictRefused|TestBoot.*|TestBuildLabels|TestFinalisation.*|TestKillFinalisation|TestKillStaging)$$' ./osupdate/ostree
 

@@ -131,12 +131,16 @@ func serveBridge(ctx context.Context, env *Env) error {
 	if err != nil {
 		return err
 	}
+	c, err := env.Config()
+	if err != nil {
+		return err
+	}
 	err = hostbridge.Serve(ctx, hostbridge.Options{
 		Dir:    bridgeDir(h),
 		Lookup: lookupBox(h),
 		Keeper: []string{box, "keep"},
 		Policy: policyDirs(h),
-		Audit:  &hostbridge.AuditLog{Path: auditFile(h), Journal: "/run/systemd/journal/socket", Now: time.Now},
+		Audit:  &hostbridge.AuditLog{Path: auditFile(h), Journal: "/run/systemd/journal/socket", NoArgs: !c.Bridge.LogArguments, Now: time.Now},
 		Askers: []hostbridge.Asker{hostbridge.Desktop{Path: hostbridge.SystemPath}},
 		Tbx:    self,
 		Path:   hostbridge.SystemPath,

@@ -46,6 +46,7 @@ const (
 	maxWaiting    = 256 // connections of one toolbox that have not sent their request yet
 	maxRunning    = 128 // commands of one toolbox
 	maxAll        = 256 // commands of all toolboxes
+	maxLong       = 4   // requests of one toolbox, of more than one part, that are being read; others wait their turn
 	startsPerSec  = 500 // requests of one toolbox, after a burst of startsBurst: more than a loop in a shell makes
 	startsBurst   = 200
 	startDeadline = 5 * time.Second // for a connection to send its request
@@ -77,6 +78,7 @@ type served struct {
 	token    []byte
 	listener *net.UnixListener
 	running  chan struct{} // a slot for each running command
+	long     chan struct{} // a slot for each long request that is being read
 	rate     bucket
 
 	mu      sync.Mutex
@@ -227,9 +229,12 @@ func (a *agent) serveBox(ctx context.Context, id string, begun bool) (*served, e
 		a.dropLocked(s)
 	}
 	if begun {
-		if err := prepare(a.Dir, id); err != nil {
-			return nil, err
-		}
+		err = prepare(a.Dir, id)
+	} else {
+		err = privateDir(dir)
+	}
+	if err != nil {
+		return nil, err
 	}
 	token, err := readToken(dir)
 	if err != nil {
@@ -261,6 +266,7 @@ func (a *agent) serveBox(ctx context.Context, id string, begun bool) (*served, e
 		box: box, token: token, listener: l,
 		name:    box.Name,
 		running: make(chan struct{}, maxRunning),
+		long:    make(chan struct{}, maxLong),
 		rate:    bucket{tokens: startsBurst},
 	}
 	a.boxes[id] = s

@@ -19,7 +19,8 @@ type Question struct {
 	Rule     string   `json:"rule"` // file:line that says ask
 	Remember Remember `json:"remember,omitempty"`
 
-	env []string // of the host's session
+	env  []string // of the host's session
+	argv []string // what is asked for, byte for byte
 }
 
 // Asker puts a question to the owner on the host, never in a toolbox's
@@ -87,7 +88,8 @@ func (a *asking) end(box string) {
 
 // ask answers from memory or asks. pending is called before anybody is.
 func (a *asking) ask(ctx context.Context, boxID string, q Question, pending func()) (bool, error) {
-	key := boxID + "\x00" + q.Rule + "\x00" + q.What
+	// Not q.What: an answer is remembered for these arguments, not for what looks so.
+	key := strings.Join(append([]string{boxID, q.Rule}, q.argv...), "\x00")
 	a.mu.Lock()
 	known := a.answered[key]
 	a.seq++
@@ -149,7 +151,7 @@ func (d Desktop) Ask(ctx context.Context, q Question) (bool, error) {
 	if err != nil || lookupEnv(env, "DBUS_SESSION_BUS_ADDRESS") == "" {
 		return false, ErrNobody
 	}
-	body := strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;").Replace(q.What)
+	body := noticeBody(q.What)
 	cmd := exec.CommandContext(ctx, p.Real, "--app-name=tbx", "--urgency=critical", "--wait",
 		"--action=no=Deny", "--action=yes=Allow once", "--", "Toolbox "+q.Box+" asks to run this on the host", body)
 	cmd.Env = env
@@ -161,6 +163,13 @@ func (d Desktop) Ask(ctx context.Context, q Question) (bool, error) {
 		return false, ErrNobody // no notification server, or an old notify-send
 	}
 	return strings.TrimSpace(string(out)) == "yes", nil
+}
+
+// noticeBody makes a text one that notify-send shows as it is. The body of a
+// notification is markup, and notify-send takes escapes for characters before:
+// what was written as \n to be seen would become a new line, \033 an escape.
+func noticeBody(s string) string {
+	return strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;", `\`, `\\`).Replace(s)
 }
 
 // shown writes a command line for the owner's eyes: each argument that is not

@@ -70,6 +70,7 @@ type AuditLog struct {
 	lost   uint64
 	bootID string
 	file   *os.File
+	cut    bool // the file ends inside a line, of which a full disk took a part
 }
 
 // Write completes r (time, sequence, escaping) and appends it. It returns the
@@ -133,10 +134,11 @@ func (l *AuditLog) append(line []byte) error {
 			return err
 		}
 	}
-	n, err := l.file.Write(line)
-	if err != nil && n > 0 { // a full disk took a part: end that line, so that the next is whole
-		l.file.Write([]byte("\n"))
+	if l.cut {
+		line = append([]byte("\n"), line...)
 	}
+	n, err := l.file.Write(line)
+	l.cut = err != nil && (n > 0 || l.cut)
 	return err
 }
 
@@ -161,8 +163,22 @@ func (l *AuditLog) open() error {
 		f.Close()
 		return errors.Join(err, errors.New("audit log "+l.Path+": not a regular file"))
 	}
-	l.file = f
+	l.file, l.cut = f, endsInsideLine(l.Path)
 	return nil
+}
+
+// endsInsideLine looks at what another process, or one before this, has left.
+func endsInsideLine(path string) bool {
+	f, err := os.OpenFile(path, os.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	last := []byte{'\n'}
+	if st, err := f.Stat(); err == nil && st.Mode().IsRegular() && st.Size() > 0 {
+		f.ReadAt(last, st.Size()-1)
+	}
+	return last[0] != '\n'
 }
 
 // rotate renames under a lock and looks again, because another process may have

@@ -50,7 +50,7 @@ func (p peer) alive() bool {
 }
 
 // identify finds out who is at the other end of a connection and whether that
-// may be this toolbox. Credentials are those at connect(2), so a connection
+// may be this toolbox. With an error it leaves no descriptor open. Credentials are those at connect(2), so a connection
 // serves one request only.
 func identify(sock int, box Box) (peer, error) {
 	p := peer{pidfd: -1, ns: "unknown"}
@@ -82,14 +82,15 @@ func identify(sock int, box Box) (peer, error) {
 		p.ns = "foreign"
 	}
 	if !p.alive() {
-		p.close()
-		return p, errors.New("the caller has ended")
+		err = errors.New("the caller has ended")
+	} else if p.ns != "own" && box.Isolated {
+		err = errors.New("the caller is in another mount namespace than the toolbox")
 	}
-	if p.ns != "own" && box.Isolated {
+	if err != nil {
 		p.close()
-		return p, errors.New("the caller is in another mount namespace than the toolbox")
+		p.pidfd = -1 // nobody shall close it again: the number may be another's by then
 	}
-	return p, nil
+	return p, err
 }
 
 func (b Box) mayBe(uid int) bool {

@@ -156,6 +156,9 @@ func ParsePolicy(name string, data []byte) ([]Rule, error) {
 		}
 		return nil, fail.New(fail.Unable, "policy %s: %s", shown, escape.Text(err.Error()))
 	}
+	if n := multiLine(data); n > 0 {
+		return nil, fail.New(fail.Unable, "policy %s: write strings on one line, without \"\"\" or '''", where(shown, n))
+	}
 	lines := ruleLines(data)
 	if len(lines) != len(doc.Rule) {
 		return nil, fail.New(fail.Unable, "policy %s: each rule must begin with a line [[rule]], and no other line may look like it", shown)
@@ -173,9 +176,21 @@ func ParsePolicy(name string, data []byte) ([]Rule, error) {
 	return doc.Rule, nil
 }
 
+// multiLine is the first line with what begins a string of several lines, or 0.
+// In such a string a line could look like a rule's header, and the rule that
+// decides would be shown elsewhere than it stands.
+func multiLine(data []byte) int {
+	for i, line := range strings.Split(string(data), "\n") {
+		if strings.Contains(line, `"""`) || strings.Contains(line, "'''") {
+			return i + 1
+		}
+	}
+	return 0
+}
+
 // ruleLines finds the line numbers of the rules' headers. The decoder does not
-// tell them; a text that hides a header or shows a false one gives another
-// number of rules than the decoder found, and is refused by the caller.
+// tell them; a text that hides a header, as [["rule"]], gives fewer than the
+// rules that the decoder found, and is refused by the caller.
 func ruleLines(data []byte) []int {
 	var out []int
 	for i, line := range strings.Split(string(data), "\n") {

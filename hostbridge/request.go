@@ -71,8 +71,9 @@ func (a *agent) handle(ctx context.Context, s *served, conn *net.UnixConn) {
 // are the keeper's to receive. It asks for no control messages, so that the
 // kernel drops descriptors that come uninvited without opening them here.
 func (r *request) receive() error {
-	r.conn.SetDeadline(time.Now().Add(startDeadline)) // monotonic
-	if err := awaitReadable(r.conn); err != nil {     // a silent connection shall cost no buffer
+	deadline := time.Now().Add(startDeadline) // monotonic
+	r.conn.SetDeadline(deadline)
+	if err := awaitReadable(r.conn); err != nil { // a silent connection shall cost no buffer
 		return errSilent
 	}
 	buf := r.a.buffers.Get().(*[wire.HeaderSize + wire.MaxBody]byte)[:]
@@ -93,6 +94,14 @@ func (r *request) receive() error {
 		if r.peer.pid == 0 { // before anything larger is read
 			if err := r.identify(); err != nil {
 				return err
+			}
+		}
+		if f.Flags&wire.FlagMore != 0 && f.Type == wire.TypeStart {
+			select { // requests of megabytes shall not be in memory all at once
+			case r.s.long <- struct{}{}:
+				defer func() { <-r.s.long }()
+			case <-time.After(time.Until(deadline)):
+				return errSilent
 			}
 		}
 		if r.start, err = asm.Add(f); err != nil {
@@ -227,7 +236,7 @@ func (r *request) ask(ctx context.Context) error {
 	go r.watchClient(ctx, cancel)
 	rule := r.decision.Rule
 	what := shown(r.start.Argv)
-	yes, err := r.a.asking.ask(ctx, r.box.ID, Question{Box: r.box.Name, What: what, Rule: rule.Where, Remember: rule.Remember, env: r.session.Env}, func() {
+	yes, err := r.a.asking.ask(ctx, r.box.ID, Question{Box: r.box.Name, What: what, Rule: rule.Where, Remember: rule.Remember, env: r.session.Env, argv: r.start.Argv}, func() {
 		r.send(wire.Uint32(wire.TypePending, 0, uint32(askTimeout/time.Second)))
 	})
 	r.rec.Answer = answer(yes, err)

@@ -19,7 +19,7 @@ type Program struct {
 	Asked string // as the client wrote it
 	Found string // absolute, before symlinks
 	Real  string // absolute, without symlinks: what will be executed
-	fixed bool   // only root can change Real and the way to it
+	fixed bool   // only root can change Real and the way to it from Found
 	path  string // SystemPath, or what stands in for it
 }
 
@@ -51,7 +51,7 @@ func Resolve(name, path string) (Program, error) {
 	if !executable(real) {
 		return p, fail.New(fail.Unable, "%s: not an executable file", name)
 	}
-	p.fixed = onlyRootWrites(real)
+	p.fixed = onlyRootWrites(p.Found)
 	return p, nil
 }
 
@@ -69,21 +69,39 @@ func executable(file string) bool {
 	return err == nil && fi.Mode().IsRegular() && fi.Mode()&0o111 != 0
 }
 
-// onlyRootWrites follows a path without symlinks up to the root.
+// onlyRootWrites follows a path from the root, through symlinks, and says
+// whether only root can change any step of it: a file, a directory on the way or
+// where a link leads.
 func onlyRootWrites(file string) bool {
-	for {
-		fi, err := os.Lstat(file)
+	at, rest := "/", file
+	for links := 0; ; {
+		fi, err := os.Lstat(at)
 		if err != nil {
 			return false
 		}
 		st, ok := fi.Sys().(*syscall.Stat_t)
-		if !ok || st.Uid != 0 || fi.Mode().Perm()&0o022 != 0 && fi.Mode()&os.ModeSticky == 0 {
+		link := fi.Mode().Type() == os.ModeSymlink
+		if !ok || st.Uid != 0 || !link && fi.Mode().Perm()&0o022 != 0 && fi.Mode()&os.ModeSticky == 0 {
 			return false
 		}
-		if file == "/" {
-			return true
+		if link {
+			to, err := os.Readlink(at)
+			if links++; err != nil || links > 40 { // as many as the kernel follows
+				return false
+			}
+			rest = to + "/" + rest
+			if at = filepath.Dir(at); filepath.IsAbs(to) {
+				at = "/"
+			}
 		}
-		file = filepath.Dir(file)
+		step := ""
+		for step == "" || step == "." {
+			if rest == "" {
+				return true
+			}
+			step, rest, _ = strings.Cut(rest, "/")
+		}
+		at = filepath.Join(at, step) // ".." too: at has no links
 	}
 }
 

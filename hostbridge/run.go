@@ -148,8 +148,9 @@ func (r *request) run() error {
 		return &refusal{code: 125, reason: "the host cannot start the process that runs the command: " + err.Error(), hint: "see the agent's log in ~/.local/state/tbx"}
 	}
 	if r.decision.Rule.Notify {
-		go r.tellOwner()
+		go r.tellOwner(shown(r.start.Argv), r.session.Env)
 	}
+	r.start, r.argv, r.rec = nil, nil, Record{} // up to 4 MiB, and the command may run for days
 	end := r.outcome(k)
 	// The slots are free when nothing of the command's group is left.
 	if k.awaitIdle() {
@@ -261,12 +262,12 @@ func (r *request) job() *wire.Job {
 }
 
 // tellOwner shows a notification on the host's desktop, if it has one.
-func (r *request) tellOwner() {
-	argv, err := notify(verbCall{args: []string{"a host command was run", shown(r.start.Argv)[:min(maxNotice, len(shown(r.start.Argv)))]}, box: r.box, path: r.a.Path})
+func (r *request) tellOwner(what string, env []string) {
+	argv, err := notify(verbCall{args: []string{"a host command was run", what[:min(maxNotice, len(what))]}, box: r.box, path: r.a.Path})
 	if err != nil {
 		return
 	}
 	cmd := exec.Command(argv[0], argv[1:]...)
-	cmd.Env = r.session.Env
+	cmd.Env = env
 	cmd.Run()
 }

@@ -119,8 +119,7 @@ func notify(v verbCall) ([]string, error) {
 			cmd[3] += s
 			continue
 		}
-		// The body is markup to a notification server.
-		cmd = append(cmd, strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;").Replace(s))
+		cmd = append(cmd, noticeBody(s))
 	}
 	return v.pick("show a notification", cmd)
 }

@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"os"
 	"os/exec"
 	"os/signal"
@@ -23,6 +24,7 @@ import (
 	"github.com/tbx-project/tbx/hostbridge"
 	"github.com/tbx-project/tbx/hostbridge/client"
 	"github.com/tbx-project/tbx/hostbridge/keeper"
+	"github.com/tbx-project/tbx/hostbridge/wire"
 	"github.com/tbx-project/tbx/internal/flock"
 )
 
@@ -57,9 +59,11 @@ type Config struct {
 	Env     []string      // of the host's session
 	Audit   string        // path of the log
 	Journal string
+	NoArgs  bool   // of the log
 	Nofile  uint64 // limit on the agent's descriptors
 	Cover   string // directory below Root over which the toolbox has another
-	Wrap    string // shell code before the agent is executed
+	Admin   string // directory of the administrator's policy
+	Wrap    string // shell code before the agent is executed, by the command in $LAUNCH if it is set
 }
 
 // Dir is the bridge's directory.
@@ -96,6 +100,12 @@ func Main(m *testing.M) {
 				os.Exit(99)
 			}
 		}
+		if name := os.Getenv("TBX_TEST_MAKE"); name != "" {
+			if err := os.WriteFile(name, nil, 0o600); err != nil {
+				fmt.Fprintln(os.Stderr, err)
+				os.Exit(99)
+			}
+		}
 		client.HostExec(os.Args[1:])
 	case "fuse":
 		os.Exit(fuseMain())
@@ -106,6 +116,25 @@ func Main(m *testing.M) {
 			fmt.Println("turned away")
 		}
 		os.Exit(0)
+	case "connect": // and be gone: whoever gave the socket goes on with it
+		if err := syscall.Connect(3, &syscall.SockaddrUnix{Name: os.Getenv("TBX_BRIDGE") + "/sock"}); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		os.Exit(0)
+	case "impostor": // answers at that place that all went well
+		os.Exit(impostorMain(os.Args[1]))
+	case "ensure":
+		var l LocalSetup
+		err := json.Unmarshal([]byte(os.Getenv(configVar)), &l.Config)
+		if err == nil {
+			err = l.Ensure(BoxID, os.Environ())
+		}
+		if err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		os.Exit(0)
 	case "shim":
 		client.Shim(strings.Split(os.Getenv("TBX_TEST_ARGV"), "\n"))
 	}
@@ -113,6 +142,27 @@ func Main(m *testing.M) {
 		os.Exit(keeper.Main())
 	}
 	os.Exit(m.Run())
+}
+
+func impostorMain(path string) int {
+	l, err := net.ListenUnix("unixpacket", &net.UnixAddr{Name: path, Net: "unixpacket"})
+	if err != nil {
+		fmt.Println(err)
+		return 1
+	}
+	os.Chmod(path, 0o777)
+	fmt.Println("ready")
+	go func() {
+		io.Copy(io.Discard, os.Stdin)
+		l.Close()
+	}()
+	for {
+		conn, err := l.Accept()
+		if err != nil {
+			return 0
+		}
+		conn.Write(wire.Exit{}.Frame().Append(nil))
+	}
 }
 
 func agentMain() int {
@@ -154,8 +204,8 @@ func agentMain() int {
 			return box, err
 		},
 		Keeper: []string{self, "keep"},
-		Policy: hostbridge.PolicyDirs{User: c.PolicyDir()},
-		Audit:  &hostbridge.AuditLog{Path: c.Audit, Journal: c.Journal, Now: time.Now},
+		Policy: hostbridge.PolicyDirs{Admin: c.Admin, User: c.PolicyDir()},
+		Audit:  &hostbridge.AuditLog{Path: c.Audit, Journal: c.Journal, NoArgs: c.NoArgs, Now: time.Now},
 		Askers: askers,
 		Tbx:    c.Tbx,
 		Path:   c.Path,
@@ -282,7 +332,7 @@ func (l *LocalSetup) Ensure(id string, env []string) error {
 	session, err := hostbridge.Ensure(context.Background(), hostbridge.EnsureOptions{
 		Dir: l.Config.Dir(), Box: id, Env: env, Umask: 0o027,
 		Agent: []string{"/usr/bin/env", roleVar + "=agent", configVar + "=" + string(conf),
-			"/bin/bash", "-c", l.Config.Wrap + "\nexec " + self},
+			"/bin/bash", "-c", l.Config.Wrap + "\nexec $LAUNCH " + self},
 		Log: filepath.Join(l.Config.Root, "agent.log"),
 	})
 	l.Session = session
@@ -309,6 +359,27 @@ func (l *LocalSetup) KillAgent() {
 		stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", l.AgentPid))
 		return err != nil || strings.Contains(string(stat), ") Z ")
 	})
+}
+
+// AgentsChildren are the agent's keepers: one for each command, and a spare one.
+func (l *LocalSetup) AgentsChildren() []int {
+	l.t.Helper()
+	stats, _ := filepath.Glob("/proc/[0-9]*/stat")
+	var out []int
+	for _, file := range stats {
+		data, err := os.ReadFile(file)
+		if err != nil {
+			continue // it has ended
+		}
+		var pid, parent int
+		var state string
+		fmt.Sscanf(string(data), "%d", &pid)
+		_, rest, _ := strings.Cut(string(data), ") ") // after the name, which may hold anything
+		if fmt.Sscanf(rest, "%s %d", &state, &parent); parent == l.AgentPid {
+			out = append(out, pid)
+		}
+	}
+	return out
 }
 
 // InBox is the test binary in a role, in the toolbox's namespaces.

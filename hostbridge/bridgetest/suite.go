@@ -27,23 +27,26 @@ func Run(t *testing.T, make func(t testing.TB) *Bridge) {
 		{"ExitCodes", exitCodes},
 		{"DeathBySignal", deathBySignal},
 		{"Streams", streams},
-		{"BulkPipe", bulkPipe},
+		{"B2_ArgumentsAreBytes", argumentBytes},
+		{"B11_GibibytePipe", bulkPipe},
 		{"NotFound", notFound},
-		{"Environment", environment},
+		{"B15_Environment", environment},
 		{"Directory", directory},
 		{"SignalForwarded", signalForwarded},
 		{"B9_ClientKilled", clientKilled},
 		{"B9_ClientKilledStubborn", clientKilledStubborn},
 		{"B9_ClientKilledTTY", clientKilledTTY},
+		{"B9_KeeperKilled", keeperKilled},
 		{"B10_TTY", ttyBasics},
 		{"B10_Resize", resize},
 		{"B10_InterruptTTY", interruptTTY},
 		{"B10_StopAndContinue", stopAndContinue},
 		{"B10_Pipeline", pipeline},
+		{"B10_HiddenInput", hiddenInput},
 		{"B11_NothingLost", nothingLost},
 		{"B11_GrandchildHoldsTTY", grandchildHoldsTTY},
 		{"ManyAtOnce", manyAtOnce},
-		{"B13_Loop", loopGuard},
+		{"B13_DepthIsLimited", loopGuard},
 		{"F14_ClosedStreams", closedStreams},
 	} {
 		t.Run(test.name, func(t *testing.T) { test.run(t, make(t)) })
@@ -123,14 +126,16 @@ func streams(t *testing.T, b *Bridge) {
 	if got, _ := os.ReadFile(f.Name()); string(got) != "head\ntail\n" {
 		t.Errorf("file holds %q", got)
 	}
-	// Arguments are bytes.
+}
+
+func argumentBytes(t *testing.T, b *Bridge) {
 	if got := b.Output(t, "printf", "%s|", "", "\xff\xfe", "a b", "$x;'\"\n"); got != "|\xff\xfe|a b|$x;'\"\n|" {
 		t.Errorf("arguments came out as %q", got)
 	}
 }
 
 func bulkPipe(t *testing.T, b *Bridge) {
-	cmd := b.Client("head", "-c", "64M", "/dev/zero")
+	cmd := b.Client("head", "-c", "1G", "/dev/zero")
 	out, err := cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -139,7 +144,7 @@ func bulkPipe(t *testing.T, b *Bridge) {
 		t.Fatal(err)
 	}
 	n, _ := io.Copy(io.Discard, out)
-	if err := cmd.Wait(); err != nil || n != 64<<20 {
+	if err := cmd.Wait(); err != nil || n != 1<<30 {
 		t.Errorf("%d bytes, %v", n, err)
 	}
 	// Early end of the reader: SIGPIPE on the host, exactly reported.
@@ -246,8 +251,8 @@ func pidFrom(t testing.TB, r io.Reader) int {
 	return pid
 }
 
-// gone says whether a process has ended. A zombie has: this test is not its parent.
-func gone(pid int) bool {
+// Gone says whether a process has ended. A zombie has: this test is not its parent.
+func Gone(pid int) bool {
 	stat, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
 	return err != nil || strings.Contains(string(stat), ") Z ")
 }
@@ -261,7 +266,7 @@ func clientKilled(t *testing.T, b *Bridge) {
 	child, leader := pidFrom(t, out), pidFrom(t, out)
 	cmd.Process.Kill()
 	cmd.Wait()
-	Eventually(t, "the command and its child are gone", func() bool { return gone(leader) && gone(child) })
+	Eventually(t, "the command and its child are gone", func() bool { return Gone(leader) && Gone(child) })
 }
 
 // A command that ignores hang-up and termination is killed in the end, also
@@ -275,8 +280,29 @@ func clientKilledStubborn(t *testing.T, b *Bridge) {
 	child, leader := pidFrom(t, out), pidFrom(t, out)
 	cmd.Process.Kill()
 	cmd.Wait()
-	Eventually(t, "the leader is gone", func() bool { return gone(leader) })
-	Eventually(t, "its stubborn child is gone", func() bool { return gone(child) })
+	Eventually(t, "the leader is gone", func() bool { return Gone(leader) })
+	Eventually(t, "its stubborn child is gone", func() bool { return Gone(child) })
+}
+
+// The agent gives each command a keeper. Without it nobody could tell how the
+// command ends, so it ends with it.
+func keeperKilled(t *testing.T, b *Bridge) {
+	cmd := b.Client("sh", "-c", "echo $PPID; echo $$; exec sleep 1000")
+	out, _ := cmd.StdoutPipe()
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	keeper, leader := pidFrom(t, out), pidFrom(t, out)
+	if err := syscall.Kill(keeper, syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	cmd.Wait()
+	if cmd.ProcessState.ExitCode() != 125 || !strings.Contains(stderr.String(), "connection to the host broke") {
+		t.Errorf("%v %s", cmd.ProcessState, stderr.String())
+	}
+	Eventually(t, "the command is gone", func() bool { return Gone(leader) })
 }
 
 func clientKilledTTY(t *testing.T, b *Bridge) {
@@ -285,7 +311,7 @@ func clientKilledTTY(t *testing.T, b *Bridge) {
 	child, leader := pidFrom(t, tty), pidFrom(t, tty)
 	cmd.Process.Kill()
 	cmd.Wait()
-	Eventually(t, "the command and its child are gone", func() bool { return gone(leader) && gone(child) })
+	Eventually(t, "the command and its child are gone", func() bool { return Gone(leader) && Gone(child) })
 }
 
 // startTTY starts a client with a terminal of 33 rows and 101 columns.
@@ -429,6 +455,20 @@ func quoted(args []string) string {
 	return strings.Join(out, " ")
 }
 
+// What a program asks for without echo, as a password, is not shown.
+func hiddenInput(t *testing.T, b *Bridge) {
+	cmd := b.Client("sh", "-c", `stty -echo; printf 'Password: '; read x; stty echo; echo; echo "got $x"`)
+	tty := startTTY(t, cmd)
+	expect(t, tty, "Password: ")
+	io.WriteString(tty, "hunter2\r")
+	if out := expect(t, tty, "got hunter2\r\n"); strings.Count(out, "hunter2") != 1 {
+		t.Errorf("it was shown: %q", out)
+	}
+	if err := cmd.Wait(); err != nil {
+		t.Error(err)
+	}
+}
+
 // In a pipeline the terminal is the other program's, until the host's reads it.
 func pipeline(t *testing.T, b *Bridge) {
 	c := b.Client("sh", "-c", `echo "a line"; echo "to the terminal" >/dev/tty; read x </dev/tty; echo "got $x"`)
@@ -448,7 +488,7 @@ func pipeline(t *testing.T, b *Bridge) {
 }
 
 func nothingLost(t *testing.T, b *Bridge) {
-	for i := range 20 {
+	for i := range 60 {
 		cmd := b.Client("seq", "1", "20000")
 		tty := startTTY(t, cmd)
 		out, _ := io.ReadAll(tty)

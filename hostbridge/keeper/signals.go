@@ -1,6 +1,7 @@
 package keeper
 
 import (
+	"io"
 	"os"
 	"os/signal"
 	"syscall"
@@ -38,10 +39,13 @@ func (k *keeper) listen(buf []byte) {
 	}()
 	for {
 		f, fds, err := wire.Recv(k.conn, buf)
-		if err != nil {
+		if err == io.EOF {
 			break
 		}
-		sig, err := f.Number()
+		var sig uint32
+		if err == nil {
+			sig, err = f.Number()
+		}
 		if len(fds) != 0 || f.Type != wire.TypeSignal || err != nil || !allowed(sig) {
 			go wire.CloseAll(fds)
 			wire.Send(k.conn, wire.Failure{Code: 125, Text: "unexpected frame, or a signal that may not be sent"}.Frame())

@@ -6,8 +6,8 @@
 // It only encodes, decodes and checks limits; who may ask for what is decided
 // elsewhere. It must stay small (it is linked into tbx-box): standard library
 // and x/sys, no fmt, no reflection. docs/bridge-protocol.md describes the
-// format for other implementations; testdata/vectors holds good and bad
-// examples for all of them.
+// format for other implementations, and how to fuzz this one; testdata/vectors
+// holds good and bad examples for all of them.
 package wire
 
 import (

@@ -89,7 +89,7 @@ func vectors(t testing.TB) []vector {
 }
 
 // B1 and B2: every vector is taken or refused for the reason that it names.
-func TestVectors(t *testing.T) {
+func TestB1_Vectors(t *testing.T) {
 	for _, v := range vectors(t) {
 		t.Run(v.name, func(t *testing.T) {
 			var err error
@@ -232,50 +232,4 @@ func TestLastWordSurvivesReset(t *testing.T) {
 	if _, _, err := wire.Recv(p[0], wire.RecvBuffer()); err != io.EOF {
 		t.Errorf("after the last word: %v", err)
 	}
-}
-
-// FuzzStart: no packets make the host's decoder fail otherwise than by an
-// error, and what it takes can be encoded again to the same request.
-func FuzzStart(f *testing.F) {
-	for _, v := range vectors(f) {
-		f.Add(bytes.Join(v.packets, nil))
-	}
-	f.Fuzz(func(t *testing.T, data []byte) {
-		var packets [][]byte
-		for len(data) > wire.HeaderSize+wire.MaxBody {
-			packets = append(packets, data[:wire.HeaderSize+wire.MaxBody])
-			data = data[wire.HeaderSize+wire.MaxBody:]
-		}
-		s, err := decodeHost(append(packets, data))
-		if err != nil {
-			return
-		}
-		frames, err := s.Frames()
-		if err != nil {
-			t.Fatalf("%+v was taken and cannot be sent: %v", s, err)
-		}
-		packets = nil
-		for _, fr := range frames {
-			packets = append(packets, fr.Append(nil))
-		}
-		again, err := decodeHost(packets)
-		if err != nil || !reflect.DeepEqual(s, again) {
-			t.Fatalf("%+v became %+v, %v", s, again, err)
-		}
-	})
-}
-
-// FuzzReply does the same for the client's decoders.
-func FuzzReply(f *testing.F) {
-	for _, v := range vectors(f) {
-		if v.to == "client" {
-			f.Add(v.packets[0])
-		}
-	}
-	f.Fuzz(func(t *testing.T, data []byte) {
-		if decodeClient(data) == nil && len(data) > wire.HeaderSize+wire.MaxBody {
-			t.Fatal("a packet that is too long was taken")
-		}
-		wire.ParseJob(data)
-	})
 }

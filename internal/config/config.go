@@ -28,6 +28,7 @@ type Config struct {
 	Environment Environment `toml:"environment"`
 	Images      Images      `toml:"images"`
 	Host        Host        `toml:"host"`
+	Bridge      Bridge      `toml:"bridge"`
 }
 
 // General holds what Toolbx's [general] does, and which toolbox is meant by
@@ -67,6 +68,11 @@ type Host struct {
 	Elevate string `toml:"elevate"` // how it becomes root: one of Elevations
 }
 
+// Bridge configures the agent that runs host commands for toolboxes.
+type Bridge struct {
+	LogArguments bool `toml:"log_arguments"` // the audit log has the arguments of commands, not only their names
+}
+
 // Elevations are the ways to become root, see package asroot.
 func Elevations() []string { return []string{"auto", "pkexec", "run0", "sudo", "none"} }
 
@@ -77,6 +83,7 @@ func Default() Config {
 		Terminal: Terminal{Announce: true, Title: true},
 		Images:   Images{StallSeconds: 90},
 		Host:     Host{Elevate: "auto"},
+		Bridge:   Bridge{LogArguments: true},
 	}
 }
 

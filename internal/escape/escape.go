@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 	"unicode"
+	"unicode/utf8"
 )
 
 // Text returns s with control characters, invalid UTF-8 and characters that
@@ -16,20 +17,28 @@ func Text(s string) string {
 		return s
 	}
 	var b strings.Builder
-	for _, r := range strings.ToValidUTF8(s, "\uFFFD") {
-		if printable(r) {
+	for len(s) > 0 {
+		r, size := utf8.DecodeRuneInString(s)
+		switch {
+		case r == utf8.RuneError && size == 1:
+			b.WriteString(`\x` + string(hex[s[0]>>4]) + string(hex[s[0]&15]))
+		case printable(r):
 			b.WriteRune(r)
-			continue
+		default:
+			q := strconv.QuoteRuneToASCII(r)
+			b.WriteString(q[1 : len(q)-1])
 		}
-		q := strconv.QuoteRuneToASCII(r)
-		b.WriteString(q[1 : len(q)-1])
+		s = s[size:]
 	}
 	return b.String()
 }
 
-// Quote returns s in double quotes, escaped as Text does.
+const hex = "0123456789abcdef"
+
+// Quote returns s in double quotes, escaped as Text does, backslashes too: two
+// texts never look the same.
 func Quote(s string) string {
-	return `"` + strings.ReplaceAll(Text(s), `"`, `\"`) + `"`
+	return `"` + Text(strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(s)) + `"`
 }
 
 func safe(s string) bool {

@@ -1,0 +1,159 @@
+package hostbridge_test
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/tbx-project/tbx/hostbridge"
+	"github.com/tbx-project/tbx/hostbridge/bridgetest"
+	"github.com/tbx-project/tbx/hostbridge/wire"
+)
+
+func TestB17_OpenFileByDescriptor(t *testing.T) {
+	b := bridgetest.Local(t, func(c *bridgetest.Config) { c.Path = c.Root + "/bin:" + hostbridge.SystemPath })
+	fakeOpener(t, b.Local, "xdg-open")
+	opened := filepath.Join(b.Local.Config.Root, "opened")
+	doc := filepath.Join(b.Shared, "doc.txt")
+	secret := filepath.Join(b.Local.Config.Root, "secret")
+	for _, f := range []string{doc, secret} {
+		os.WriteFile(f, []byte("x"), 0o600)
+	}
+	fifo := filepath.Join(b.Shared, "fifo")
+	if err := unix.Mkfifo(fifo, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	b.Output(t, "--verb", "open-file", doc)
+	if got, _ := os.ReadFile(opened); string(got) != doc+"\n" {
+		t.Errorf("opened %q", got)
+	}
+	link := filepath.Join(b.Shared, "link")
+	os.Symlink("doc.txt", link)
+	b.Output(t, "--verb", "open-file", "link")
+	if got, _ := os.ReadFile(opened); string(got) != doc+"\n" {
+		t.Errorf("by a symlink: opened %q", got)
+	}
+	for _, path := range []string{fifo, "/dev/zero"} {
+		b.Refused(t, 125, "--verb", "open-file", path)
+	}
+	// The name is swapped after the toolbox opened the file.
+	fd := dial(t, b.Local)
+	s := wire.Start{Flags: wire.FlagVerb | wire.FlagFile, Token: token(t, b.Local), Cwd: "/", Argv: []string{"open-file", link}}
+	frames, _ := s.Frames()
+	passed := open(t, link, unix.O_PATH)
+	os.Remove(link)
+	os.Symlink(secret, link)
+	null, cwd := open(t, "/dev/null", unix.O_RDWR), open(t, "/", unix.O_PATH)
+	send(t, fd, frames[0])
+	send(t, fd, wire.Frame{Type: wire.TypeFds}, null, null, null, cwd, passed)
+	if f := answer(t, fd); f.Type != wire.TypeError {
+		t.Errorf("swapped symlink: frame of type %d", f.Type)
+	}
+}
+
+// fakeOpener puts a program into the host's path that notes its arguments.
+func fakeOpener(t testing.TB, l *bridgetest.LocalSetup, name string) {
+	t.Helper()
+	bin := filepath.Join(l.Config.Root, "bin")
+	os.MkdirAll(bin, 0o755)
+	text := "#!/bin/sh\nprintf '%s\\n' \"$@\" > " + l.Config.Root + "/opened\n"
+	if err := os.WriteFile(filepath.Join(bin, name), []byte(text), 0o755); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestB16_OpenURL(t *testing.T) {
+	b := bridgetest.Local(t, func(c *bridgetest.Config) { c.Path = c.Root + "/bin:" + hostbridge.SystemPath })
+	fakeOpener(t, b.Local, "xdg-open")
+	const good = "https://example.org/a?b=c&d=%20#e"
+	b.Output(t, "--verb", "open-url", good)
+	if got, _ := os.ReadFile(b.Local.Config.Root + "/opened"); string(got) != good+"\n" {
+		t.Errorf("opened %q", got)
+	}
+	for _, bad := range []string{"file:///etc/passwd", "javascript:alert(1)", "-flag", "https://a\nb", "https://" + strings.Repeat("a", 1<<16), "mailto:", "mailto://x", "//example.org", "https://user@\u202ex", "https:x", "https://\xff", "https://ex\u202eample.org", "https:///x", "https://p\u0430ypal.com", "HTTPS:x", "data:text/html,x", "", "https://a b", "http://a'b"} {
+		cmd := b.Client("--verb", "open-url", bad)
+		out, _ := cmd.CombinedOutput()
+		if code := cmd.ProcessState.ExitCode(); code != 125 {
+			t.Errorf("%.40q: %v %.300s", bad, cmd.ProcessState, out)
+		}
+		if bytes.ContainsAny(out, "\u202e\x1b") {
+			t.Errorf("%.40q comes back raw", bad)
+		}
+	}
+}
+
+// The text of a notification holds no control characters, written out or not.
+func TestB18_NotificationIsEscaped(t *testing.T) {
+	b := bridgetest.Local(t, func(c *bridgetest.Config) { c.Path = c.Root + "/bin:" + hostbridge.SystemPath })
+	fakeOpener(t, b.Local, "notify-send")
+	b.Output(t, "--verb", "notify", "-x\x1b", "\x1b\n\\033<b>\u202e")
+	if got, _ := os.ReadFile(b.Local.Config.Root + "/opened"); string(got) != "--app-name=tbx\n--\n[web] -x\\x1b\n\\\\x1b\\\\n\\\\033&lt;b&gt;\\\\u202e\n" {
+		t.Errorf("notified %q", got)
+	}
+}
+
+// A megabyte does not fit into one argument of a program, but into a request.
+func TestB16_LongURL(t *testing.T) {
+	b := bridgetest.Local(t, func(c *bridgetest.Config) { c.Path = c.Root + "/bin:" + hostbridge.SystemPath })
+	fakeOpener(t, b.Local, "xdg-open")
+	s := wire.Start{Flags: wire.FlagVerb, Token: token(t, b.Local), Cwd: "/", Argv: []string{"open-url", "https://example.org/" + strings.Repeat("a", 1<<20)}}
+	frames, err := s.Frames()
+	if err != nil {
+		t.Fatal(err)
+	}
+	fd := dial(t, b.Local)
+	for _, f := range frames {
+		send(t, fd, f)
+	}
+	f := answer(t, fd)
+	if e, err := wire.ParseFailure(f.Body); f.Type != wire.TypeError || err != nil || !strings.Contains(e.Text, "8 KiB") {
+		t.Errorf("frame of type %d, %+v, %v", f.Type, e, err)
+	}
+	if _, err := os.Lstat(b.Local.Config.Root + "/opened"); err == nil {
+		t.Error("it was opened")
+	}
+}
+
+// A file that lies in the toolbox alone, under a name that the host has too, is
+// not the host's; and an isolated toolbox opens what it shares and nothing else.
+func TestB17_OpenFileThatIsNotShared(t *testing.T) {
+	change := func(c *bridgetest.Config) {
+		c.Cover = "covered"
+		c.Path = c.Root + "/bin:" + hostbridge.SystemPath
+	}
+	b := bridgetest.Local(t, change)
+	fakeOpener(t, b.Local, "xdg-open")
+	covered := filepath.Join(b.Local.Config.Root, "covered", "doc")
+	if err := os.WriteFile(covered, []byte("the host's"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	cmd := b.Client("--verb", "open-file", "doc")
+	cmd.Env = append(cmd.Env, "TBX_TEST_CWD="+filepath.Dir(covered), "TBX_TEST_MAKE=doc")
+	if out, _ := cmd.CombinedOutput(); cmd.ProcessState.ExitCode() != 125 || !strings.Contains(string(out), "this file is not shared with the host") {
+		t.Errorf("%v %s", cmd.ProcessState, out)
+	}
+
+	b = bridgetest.Local(t, func(c *bridgetest.Config) {
+		change(c)
+		c.Box.Isolated, c.Ask = true, "yes"
+		c.Box.Shares = []hostbridge.Share{{Host: filepath.Join(c.Root, "share"), Box: filepath.Join(c.Root, "share")}}
+	})
+	fakeOpener(t, b.Local, "xdg-open")
+	secret, doc := filepath.Join(b.Local.Config.Root, "secret"), filepath.Join(b.Shared, "doc")
+	for _, f := range []string{secret, doc} {
+		if err := os.WriteFile(f, nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	b.Output(t, "--verb", "open-file", doc)
+	for _, path := range []string{secret, b.Shared + "/../secret"} {
+		b.Refused(t, 126, "--verb", "open-file", path)
+	}
+	if got, _ := os.ReadFile(b.Local.Config.Root + "/opened"); string(got) != doc+"\n" {
+		t.Errorf("opened %q", got)
+	}
+}
