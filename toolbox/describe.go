@@ -72,6 +72,9 @@ func (p *Plan) reach() []Access {
 			out = append(out, Access{mt.Source + ", to read and change", mt.Reason})
 		}
 	}
+	for _, d := range p.Devices {
+		out = append(out, Access{d, "the GPU, as you asked: its driver in the kernel is reached from inside"})
+	}
 	if p.Network != "none" {
 		out = append(out, Access{"the network that this machine is in", "not made with --no-network; this machine's loopback is not reached"})
 	}
