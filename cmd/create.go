@@ -250,6 +250,9 @@ func (e *Env) create(ctx context.Context, m *toolbox.Manager, o *createOptions) 
 		e.progress().Warn("there is no systemd user session here, so podman cannot end what runs in a toolbox",
 			"stop toolboxes with tbx stop or tbx rm, not with podman")
 	}
+	if !r.Isolated {
+		e.progress().Line("tbx: what runs in it runs as you: it is no security boundary, which --isolated would make it")
+	}
 	return r.Name, nil
 }
 

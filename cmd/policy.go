@@ -41,17 +41,24 @@ from happening and makes visible what is done.`,
 }
 
 func newPolicyShow(env *Env) *cobra.Command {
-	return &cobra.Command{
-		Use:               "show",
+	var format string
+	cmd := &cobra.Command{
+		Use:               "show [flags]",
 		Short:             "Print the rules in the order in which they are tried",
 		Long:              "Print the rules in the order in which they are tried, each with its file and line.",
 		Example:           "  tbx policy show",
 		Args:              exactly(0, "no arguments"),
 		ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(*cobra.Command, []string) error {
+			if err := checkFormat(format); err != nil {
+				return err
+			}
 			p, err := env.policy()
 			if err != nil {
 				return err
+			}
+			if format == "json" {
+				return printJSON(env.Out, ruleRows(p.Rules))
 			}
 			w := tabwriter.NewWriter(env.Out, 0, 0, 2, ' ', 0)
 			fmt.Fprintln(w, "ACTION\tTOOLBOX\tWHAT\tRULE")
@@ -61,6 +68,38 @@ func newPolicyShow(env *Env) *cobra.Command {
 			return w.Flush()
 		},
 	}
+	formatFlag(cmd, &format)
+	return cmd
+}
+
+// ruleRow is a rule in the output of policy show and check;
+// docs/schema/policy-show.json. Its keys are those of the policy's files.
+type ruleRow struct {
+	Rule       string              `json:"rule"` // file:line
+	Builtin    bool                `json:"builtin,omitempty"`
+	Everything bool                `json:"everything,omitempty"`
+	Box        string              `json:"box"`
+	Verb       string              `json:"verb,omitempty"`
+	Exec       string              `json:"exec,omitempty"`
+	Args       []string            `json:"args,omitempty"`
+	Action     hostbridge.Action   `json:"action"`
+	TTY        string              `json:"tty,omitempty"`
+	Remember   hostbridge.Remember `json:"remember,omitempty"`
+	Notify     bool                `json:"notify,omitempty"`
+	Env        []string            `json:"env,omitempty"`
+	Detach     bool                `json:"detach,omitempty"`
+	Cwd        string              `json:"cwd,omitempty"`
+}
+
+func ruleRows(rules []hostbridge.Rule) []ruleRow {
+	out := make([]ruleRow, 0, len(rules))
+	for _, r := range rules {
+		out = append(out, ruleRow{
+			Rule: r.Where, Builtin: r.Builtin(), Everything: r.MeansEverything(), Box: r.Box, Verb: r.Verb, Exec: r.Exec, Args: r.Args,
+			Action: r.Action, TTY: r.TTY, Remember: r.Remember, Notify: r.Notify, Env: r.Env, Detach: r.Detach, Cwd: r.Cwd,
+		})
+	}
+	return out
 }
 
 // policy reads the rules that count now.
@@ -88,8 +127,9 @@ func ruleWhat(r hostbridge.Rule) string {
 }
 
 func newPolicyCheck(env *Env) *cobra.Command {
-	return &cobra.Command{
-		Use:   "check",
+	var format string
+	cmd := &cobra.Command{
+		Use:   "check [flags]",
 		Short: "Check the policy files",
 		Long: `Check the policy files: whether they can be read, and which rules of yours or the
 administrator's mean more than they say. A command that runs other commands or
@@ -98,25 +138,42 @@ writes any file lets a toolbox do everything that you can do.`,
 		Args:              exactly(0, "no arguments"),
 		ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(*cobra.Command, []string) error {
+			if err := checkFormat(format); err != nil {
+				return err
+			}
 			p, err := env.policy()
 			if err != nil {
 				return err
 			}
-			own, wide := 0, 0
+			own := 0
+			var wide []hostbridge.Rule
 			for _, r := range p.Rules {
 				if r.Builtin() {
 					continue
 				}
 				own++
 				if r.MeansEverything() {
-					wide++
-					fmt.Fprintf(env.Out, "%s: allowing %s means allowing everything\n", r.Where, escape.Text(r.Exec))
+					wide = append(wide, r)
 				}
 			}
-			fmt.Fprintf(env.Out, "%d rules besides the built-in ones, %d of which mean everything\n", own, wide)
+			if format == "json" {
+				return printJSON(env.Out, policyCheck{own, ruleRows(wide)})
+			}
+			for _, r := range wide {
+				fmt.Fprintf(env.Out, "%s: allowing %s means allowing everything\n", r.Where, escape.Text(r.Exec))
+			}
+			fmt.Fprintf(env.Out, "%s besides the built-in ones, %d of which mean everything\n", plural(own, "rule"), len(wide))
 			return nil
 		},
 	}
+	formatFlag(cmd, &format)
+	return cmd
+}
+
+// policyCheck is the output of policy check; docs/schema/policy-check.json.
+type policyCheck struct {
+	Rules      int       `json:"rules"` // besides the built-in ones
+	Everything []ruleRow `json:"everything"`
 }
 
 type policyTarget struct {
@@ -139,8 +196,16 @@ func (o *policyTarget) parse(cmd *cobra.Command, args []string) error {
 	return err
 }
 
+// policyVerdict is the output of policy test; docs/schema/policy-test.json.
+type policyVerdict struct {
+	Action     hostbridge.Action `json:"action"`
+	Rule       string            `json:"rule,omitempty"` // file:line; missing: no rule matches, which is a no
+	Everything bool              `json:"everything,omitempty"`
+}
+
 func newPolicyTest(env *Env) *cobra.Command {
 	o := &policyTarget{}
+	var format string
 	cmd := &cobra.Command{
 		Use:   "test [flags] TOOLBOX -- COMMAND [ARG...]",
 		Short: "Say what the policy says of a command",
@@ -149,6 +214,9 @@ without running it. The exit code is 0 for allow, 1 for deny and 6 for ask.`,
 		Example: "  tbx policy test build -- podman ps\n  tbx policy test --verb build -- open-url https://example.org",
 		Args:    o.parse,
 		RunE: func(*cobra.Command, []string) error {
+			if err := checkFormat(format); err != nil {
+				return err
+			}
 			h, err := env.Host()
 			if err != nil {
 				return err
@@ -157,11 +225,21 @@ without running it. The exit code is 0 for allow, 1 for deny and 6 for ask.`,
 			if err != nil {
 				return err
 			}
-			note := ""
-			if d.Rule != nil && d.Rule.MeansEverything() {
-				note = ", a rule that means everything"
+			v := policyVerdict{Action: d.Action}
+			if d.Rule != nil {
+				v.Rule, v.Everything = d.Where(), d.Rule.MeansEverything()
 			}
-			fmt.Fprintf(env.Out, "%s: %s%s\n", d.Action, d.Where(), note)
+			if format == "json" {
+				if err := printJSON(env.Out, v); err != nil {
+					return err
+				}
+			} else {
+				note := ""
+				if v.Everything {
+					note = ", a rule that means everything"
+				}
+				fmt.Fprintf(env.Out, "%s: %s%s\n", d.Action, d.Where(), note)
+			}
 			switch d.Action {
 			case hostbridge.Deny:
 				return &toolbox.ExitError{Code: exitFailure}
@@ -174,6 +252,7 @@ without running it. The exit code is 0 for allow, 1 for deny and 6 for ask.`,
 	}
 	cmd.Flags().BoolVar(&o.verb, "verb", false, "COMMAND is a verb of the bridge")
 	cmd.Flags().BoolVar(&o.isolated, "isolated", false, "as for an isolated toolbox")
+	formatFlag(cmd, &format)
 	return cmd
 }
 
