@@ -224,6 +224,9 @@ func (e *Env) create(ctx context.Context, m *toolbox.Manager, o *createOptions) 
 	if err != nil {
 		return "", err
 	}
+	if _, _, err := m.Plan(r); err != nil { // before an image is downloaded for what cannot be
+		return "", err
+	}
 	if err := m.CheckFree(ctx, r.Name); err != nil {
 		return "", err
 	}
@@ -251,7 +254,7 @@ func (e *Env) create(ctx context.Context, m *toolbox.Manager, o *createOptions) 
 			"stop toolboxes with tbx stop or tbx rm, not with podman")
 	}
 	if !r.Isolated {
-		e.progress().Line("tbx: what runs in it runs as you: it is no security boundary, which --isolated would make it")
+		e.progress().Line("tbx: a toolbox is no security boundary: what runs in it can do what you can; one made with --isolated is")
 	}
 	return r.Name, nil
 }

@@ -3,6 +3,7 @@
 package cmd
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"text/tabwriter"
@@ -192,8 +193,10 @@ func (o *policyTarget) parse(cmd *cobra.Command, args []string) error {
 	if o.verb || o.box == "@any" || o.box == "@integrated" || o.box == "@isolated" {
 		return nil
 	}
-	_, err := toolbox.ParseName(o.box)
-	return err
+	if _, err := toolbox.ParseName(o.box); err != nil {
+		return fail.Wrap(fail.Usage, err, "%s", cmd.CommandPath()).Hint("for several there are: @any, @integrated, @isolated")
+	}
+	return nil
 }
 
 // policyVerdict is the output of policy test; docs/schema/policy-test.json.
@@ -256,6 +259,24 @@ without running it. The exit code is 0 for allow, 1 for deny and 6 for ask.`,
 	return cmd
 }
 
+// notInForce warns where a rule that was just written does not decide: the
+// administrator's come first, and so do files of the user's whose names do.
+func (e *Env) notInForce(dirs hostbridge.PolicyDirs, r hostbridge.Rule, o *policyTarget) error {
+	if o.argv[0] == "*" || o.argv[0] == "@privileged" { // which stand for many
+		return nil
+	}
+	d, err := dirs.Test(o.box, o.box == "@isolated", o.verb, o.argv)
+	switch {
+	case errors.Is(err, fail.NotFound):
+		e.progress().Warn(fmt.Sprintf("the rule is for what is not there now: %v", err), "")
+	case err != nil:
+		return err
+	case d.Action != r.Action && o.box != "@any": // which no toolbox is called
+		e.progress().Warn(fmt.Sprintf("it does not decide now: %s says %s", escape.Text(d.Where()), d.Action), "see the order with: tbx policy show")
+	}
+	return nil
+}
+
 func newPolicyChange(env *Env, action hostbridge.Action) *cobra.Command {
 	o := &policyTarget{}
 	name := string(action)
@@ -265,7 +286,8 @@ func newPolicyChange(env *Env, action hostbridge.Action) *cobra.Command {
 		Short: title + " a command of the host to a toolbox",
 		Long: title + ` a command of the host to a toolbox, by a rule in front of your others. Without
 arguments the rule is for the command with any arguments; with some, for exactly
-these, where * is any one and a last ** any rest. TOOLBOX may be @any.
+these, where * is any one and a last ** any rest. TOOLBOX may be @any, @integrated
+or @isolated.
 
 The administrator's rules come first all the same.`,
 		Example: "  tbx policy " + name + " build -- rpm-ostree upgrade\n  tbx policy " + name + " --verb build -- clipboard paste",
@@ -292,7 +314,7 @@ The administrator's rules come first all the same.`,
 				return err
 			}
 			fmt.Fprintf(env.Err, "tbx: rule written to %s\n", escape.Text(file))
-			return nil
+			return env.notInForce(policyDirs(h), r, o)
 		},
 		ValidArgsFunction: env.completeToolboxes,
 	}

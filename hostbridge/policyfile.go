@@ -252,6 +252,9 @@ func (d PolicyDirs) Prepend(r Rule) (string, error) {
 	if d.User == "" {
 		return "", fail.New(fail.Unable, "there is no directory for the user's policy")
 	}
+	if err := r.validate(); err != nil {
+		return "", fail.Wrap(fail.Usage, err, "no such rule can be written")
+	}
 	if err := os.MkdirAll(d.User, 0o700); err != nil {
 		return "", fail.Wrap(fail.Unable, err, "policy directory")
 	}
