@@ -5,6 +5,7 @@ package cmd
 import (
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -76,6 +77,11 @@ notifications, and where there is no desktop the answer is no.`,
 
 // answer puts a question of the bridge; its texts are safe to print.
 func (e *Env) answer(q hostbridge.Question) bool {
-	fmt.Fprintf(e.Err, "\nToolbox %s asks to run this on the host (%s):\n\n    %s\n\nAllow it? [y/N] ", q.Box, q.Rule, q.What)
-	return e.saysYes()
+	fmt.Fprintf(e.Err, "\nToolbox %s asks to run this on the host (%s):\n\n    %s\n\nAllow it %s? [y/N] ", q.Box, q.Rule, q.What, q.HowLong())
+	put := time.Now()
+	yes := e.saysYes()
+	if q.TooLate(put) {
+		fmt.Fprintln(e.Err, "That was too late: the answer has been no.")
+	}
+	return yes
 }
