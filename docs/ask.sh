@@ -13,11 +13,11 @@ cd "$(dirname "$(readlink -f "$0")")/.."
 policy=${XDG_CONFIG_HOME:-$HOME/.config}/tbx/host-policy.d
 image=${IMAGE:-localhost/tbx/debian:12}
 tmux() { command tmux -L tbx-ask -f /dev/null "$@"; }
-[ -z "$(bin/tbx list --names)" ] || { echo "ask: there are toolboxes; the recording wants to start from none" >&2; exit 1; }
-[ ! -e "$policy" ] || { echo "ask: there is a policy, $policy, which the recording would change" >&2; exit 1; }
-trap 'tmux kill-server 2>/dev/null || true; bin/tbx rm --force build >/dev/null 2>&1 || true; rm -rf "$policy" /tmp/ask' EXIT
-
 export PATH=$PWD/bin:$PATH
+[ -z "$(tbx list --names)" ] || { echo "ask: there are toolboxes; the recording wants to start from none" >&2; exit 1; }
+[ ! -e "$policy" ] || { echo "ask: there is a policy, $policy, which the recording would change" >&2; exit 1; }
+trap 'tmux kill-server 2>/dev/null || true; tbx rm --force build >/dev/null 2>&1 || true; rm -rf "$policy" /tmp/ask' EXIT
+
 mkdir -p /tmp/ask "$policy" && cd /tmp/ask
 tbx --quiet create --image "$image" build >/dev/null 2>&1
 cat >"$policy/10-mine.toml" <<'TOML'
