@@ -242,6 +242,7 @@ func TestX1IsolatedTyping(t *testing.T) {
 	name := prefix + "x1-typing"
 	tbx(t, "create", "--isolated", "--image", image("debian"), name)
 	t.Cleanup(func() { tbx(t, "rm", "--force", name) })
+	tbx(t, "start", name)
 	// A pipe knows neither: the kernel would say ENOTTY, 25.
 	out := tbx(t, "run", "--workdir", "/", name, "--", "perl", "-e",
 		`pipe(R, W); for (0x5412, 0x541c, 0x100005412, 0x541b, 0x5413) { my $x = "\0" x 64; ioctl(R, $_, $x) ? print("0 ") : print($!+0, " ") }`)
