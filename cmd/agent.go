@@ -5,6 +5,7 @@ package cmd
 import (
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -15,6 +16,7 @@ import (
 
 func newAgent(env *Env) *cobra.Command {
 	var serve, prompt bool
+	var format string
 	cmd := &cobra.Command{
 		Use:   "agent [flags]",
 		Short: "See the bridge's agent, or answer its questions",
@@ -31,11 +33,17 @@ notifications, and where there is no desktop the answer is no.`,
 			if serve {
 				return serveBridge(cmd.Context(), env)
 			}
+			if err := checkFormat(format); err != nil {
+				return err
+			}
 			h, err := env.Host()
 			if err != nil {
 				return err
 			}
 			if prompt {
+				if format == "json" {
+					return fail.New(fail.Usage, "--prompt asks people, and --format json is for programs")
+				}
 				if !isTerminal(env.In) || !isTerminal(env.Err) {
 					return fail.New(fail.NeedAnswer, "there is no terminal to ask on")
 				}
@@ -46,11 +54,22 @@ notifications, and where there is no desktop the answer is no.`,
 			if err != nil {
 				return err
 			}
-			fmt.Fprintf(env.Out, "process %d, %d host commands running, toolboxes: %s\n", st.Pid, st.Running, escape.Text(strings.Join(st.Boxes, " ")))
+			if format == "json" {
+				if st.Boxes == nil {
+					st.Boxes = []string{}
+				}
+				return printJSON(env.Out, st)
+			}
+			boxes := "none"
+			if len(st.Boxes) > 0 {
+				boxes = strings.Join(st.Boxes, " ")
+			}
+			fmt.Fprintf(env.Out, "process %d, %s of the host running, toolboxes: %s\n", st.Pid, plural(st.Running, "command"), escape.Text(boxes))
 			return nil
 		},
 	}
 	cmd.Flags().BoolVar(&prompt, "prompt", false, "put the questions of toolboxes in this terminal")
+	formatFlag(cmd, &format)
 	cmd.Flags().BoolVar(&serve, "serve", false, "")
 	cmd.Flags().MarkHidden("serve")
 	return cmd
@@ -58,6 +77,11 @@ notifications, and where there is no desktop the answer is no.`,
 
 // answer puts a question of the bridge; its texts are safe to print.
 func (e *Env) answer(q hostbridge.Question) bool {
-	fmt.Fprintf(e.Err, "\nToolbox %s asks to run this on the host (%s):\n\n    %s\n\nAllow it? [y/N] ", q.Box, q.Rule, q.What)
-	return e.saysYes()
+	fmt.Fprintf(e.Err, "\nToolbox %s asks to run this on the host (%s):\n\n    %s\n\nAllow it %s? [y/N] ", q.Box, q.Rule, q.What, q.HowLong())
+	put := time.Now()
+	yes := e.saysYes()
+	if q.TooLate(put) {
+		fmt.Fprintln(e.Err, "That was too late: the answer has been no.")
+	}
+	return yes
 }

@@ -36,13 +36,19 @@ lines are in it, which a toolbox cannot change: journalctl SYSLOG_IDENTIFIER=tbx
 			}
 			enc := json.NewEncoder(env.Out)
 			enc.SetEscapeHTML(false)
-			return hostbridge.ReadAudit(cmd.Context(), auditFile(h), filter, follow, func(r hostbridge.Record) error {
+			lines := 0
+			err = hostbridge.ReadAudit(cmd.Context(), auditFile(h), filter, follow, func(r hostbridge.Record) error {
+				lines++
 				if format == "json" {
 					return enc.Encode(r)
 				}
 				_, err := fmt.Fprintln(env.Out, auditLine(r))
 				return err
 			})
+			if err == nil && lines == 0 && !follow && format == "text" {
+				fmt.Fprintln(env.Err, "There is nothing of the kind in the log.")
+			}
+			return err
 		},
 	}
 	f := cmd.Flags()

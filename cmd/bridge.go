@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -44,8 +45,10 @@ func policyDirs(h *toolbox.Host) hostbridge.PolicyDirs {
 }
 
 // bridge makes the bridge work for a session that is about to begin. A session
-// without it is better than none.
-func (e *Env) bridge(ctx context.Context, m *toolbox.Manager, s *toolbox.Prepared) {
+// without it is better than none. Who enters is told why there is none; who runs a
+// command, perhaps one of thousands, gets that command's output and no more, and
+// tbx host-exec in it says where to look.
+func (e *Env) bridge(ctx context.Context, m *toolbox.Manager, s *toolbox.Prepared, enters bool) {
 	if slices.Contains(s.Record.Without, toolbox.Bridge) {
 		return
 	}
@@ -57,15 +60,23 @@ func (e *Env) bridge(ctx context.Context, m *toolbox.Manager, s *toolbox.Prepare
 	} else {
 		name, err = e.ensureBridge(ctx, h, id)
 	}
-	if err != nil {
-		e.Log.Warnf("host commands will not work in toolbox %s: %v", s.Record.Name, err)
-		return
-	}
 	place := boxinit.Bridge // where an isolated toolbox has it mounted
 	if !s.Record.Isolated {
 		place = s.Record.BoxPath(hostbridge.BoxDir(dir, id))
 	}
-	s.Bridge = []string{"TBX_BRIDGE=" + place, "TBX_SESSION=" + name}
+	s.Bridge = []string{"TBX_BRIDGE=" + place} // also of one that does not answer: it may later
+	if err == nil {
+		s.Bridge = append(s.Bridge, "TBX_SESSION="+name)
+		return
+	}
+	e.Log.Debugf("the bridge of toolbox %s: %v", s.Record.Name, err)
+	if enters {
+		hint := "everything else works; to see more: tbx --verbose enter " + s.Record.Name
+		if hints := fail.Hints(err); len(hints) > 0 {
+			hint = hints[0]
+		}
+		e.progress().Warn(fmt.Sprintf("commands of the host will not work in toolbox %s: %v", s.Record.Name, err), hint)
+	}
 }
 
 func (e *Env) ensureBridge(ctx context.Context, h *toolbox.Host, id string) (session string, err error) {

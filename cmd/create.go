@@ -25,8 +25,9 @@ type createOptions struct {
 	home, hostname string
 	volumes, env   []string
 	isolated       bool
-	noNetwork      bool
+	noNetwork, gpu bool
 	share          []string
+	memory, shm    string
 	without        map[string]*bool
 	dryRun         bool
 	offered        bool // the user said yes to making a toolbox from this image already
@@ -52,12 +53,15 @@ With --isolated it is one: the toolbox has a home of its own, which is removed w
 it, a network of its own, and of the host only the directories that --share names
 and what your policy lets it ask for (tbx policy show). There is no sudo in it:
 its root is tbx run --root. What you share is changed for the host too, so look at
-what came out of it before you run it there. tbx inspect shows what it can reach.`,
+what came out of it before you run it there; what you share as DIRECTORY:ro is only
+read. --share ~:ro is the directories of your home, but the hidden ones and bin.
+tbx inspect shows what it can reach.`,
 		Example: `  tbx create
   tbx create --distro fedora --release 42 build
   tbx create --image docker.io/library/alpine:3.20 --no-x11 tiny
   tbx create --containerfile ./Containerfile project
   tbx create --isolated --share ~/src/project cell
+  tbx create --isolated --share ~:ro --no-network --memory 4g reader
   tbx create --home ~/boxes/work --volume /srv/data:/srv/data:ro work`,
 		Args: atMostOne,
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -85,8 +89,11 @@ what came out of it before you run it there. tbx inspect shows what it can reach
 	f.StringArrayVar(&o.volumes, "volume", nil, "also mount `SOURCE:TARGET[:OPTIONS]`; may be repeated")
 	f.StringArrayVar(&o.env, "env", nil, "set `NAME=VALUE` in every session; may be repeated")
 	f.BoolVar(&o.isolated, "isolated", false, "make it a boundary: nothing of the host but what --share names")
-	f.StringArrayVar(&o.share, "share", nil, "let an isolated toolbox read and change this `DIRECTORY` of the host; may be repeated")
+	f.StringArrayVar(&o.share, "share", nil, "let an isolated toolbox read and change this `DIRECTORY[:ro]` of the host, or with :ro only read it; may be repeated")
 	f.BoolVar(&o.noNetwork, "no-network", false, "give an isolated toolbox no network at all")
+	f.BoolVar(&o.gpu, "gpu", false, "give an isolated toolbox the host's GPUs")
+	f.StringVar(&o.memory, "memory", "", "let an isolated toolbox take up to `SIZE` of memory, such as 4g; 0: all; three quarters if you do not say")
+	f.StringVar(&o.shm, "shm-size", "", "`SIZE` of an isolated toolbox's /dev/shm; 64m if you do not say")
 	o.fetchFlags.flags(cmd, images.PullMissing)
 	for _, i := range toolbox.Integrations() {
 		o.without[i.Key] = f.Bool("no-"+i.Key, false, "do not share "+i.What)
@@ -95,7 +102,7 @@ what came out of it before you run it there. tbx inspect shows what it can reach
 	formatFlag(cmd, &o.format)
 	cmd.RegisterFlagCompletionFunc("image", env.completeImages)
 	cmd.RegisterFlagCompletionFunc("distro", env.completeDistros)
-	noCompletion(cmd, "release", "toolbox", "hostname", "volume", "env")
+	noCompletion(cmd, "release", "toolbox", "hostname", "volume", "env", "memory", "shm-size")
 	return cmd
 }
 
@@ -194,7 +201,7 @@ func (e *Env) request(o *createOptions, choice images.Choice) (toolbox.CreateOpt
 		name = choice.ToolboxName
 	}
 	r := toolbox.CreateOptions{Image: choice.Reference, Hostname: o.hostname, Home: o.home, Volumes: o.volumes, Env: o.env,
-		Isolated: o.isolated, Share: o.share, NoNetwork: o.noNetwork}
+		Isolated: o.isolated, Share: o.share, NoNetwork: o.noNetwork, GPU: o.gpu, Memory: o.memory, ShmSize: o.shm}
 	var err error
 	if r.Name, err = toolbox.ParseName(name); err != nil {
 		return r, err
@@ -215,6 +222,9 @@ func (e *Env) create(ctx context.Context, m *toolbox.Manager, o *createOptions) 
 	}
 	r, err := e.request(o, choice)
 	if err != nil {
+		return "", err
+	}
+	if _, _, err := m.Plan(r); err != nil { // before an image is downloaded for what cannot be
 		return "", err
 	}
 	if err := m.CheckFree(ctx, r.Name); err != nil {
@@ -242,6 +252,9 @@ func (e *Env) create(ctx context.Context, m *toolbox.Manager, o *createOptions) 
 	if !m.Host.Systemd {
 		e.progress().Warn("there is no systemd user session here, so podman cannot end what runs in a toolbox",
 			"stop toolboxes with tbx stop or tbx rm, not with podman")
+	}
+	if !r.Isolated {
+		e.progress().Line("tbx: a toolbox is no security boundary: what runs in it can do what you can; one made with --isolated is")
 	}
 	return r.Name, nil
 }
@@ -301,7 +314,11 @@ func (e *Env) planCreate(ctx context.Context, m *toolbox.Manager, o *createOptio
 		line("--group-add keep-groups", "devices that your groups may use")
 	}
 	for _, d := range p.Devices {
-		line("--device "+shellQuote(d), "the host describes it by CDI")
+		why := "the host describes it by CDI"
+		if strings.HasPrefix(d, "/") {
+			why = "a GPU, as you asked"
+		}
+		line("--device "+shellQuote(d), why)
 	}
 	for _, mt := range p.Mounts {
 		line("--mount "+shellQuote(mountOption(mt)), mt.Reason)

@@ -121,6 +121,7 @@ func runSession(ctx context.Context, env *Env, sel *selector, f *sessionFlags, a
 		return err
 	}
 	terminal := isTerminal(env.In) && isTerminal(env.Out)
+	enters := args == nil && terminal
 	set := f.env
 	if c.Terminal.Title && terminal {
 		set = append([]string{"TBX_TITLE=1"}, set...)
@@ -140,18 +141,18 @@ func runSession(ctx context.Context, env *Env, sel *selector, f *sessionFlags, a
 	}
 	switch {
 	case f.bare != "":
-		env.bridge(ctx, m, s)
+		env.bridge(ctx, m, s, enters)
 		return s.Exec(ctx)
 	case f.noTTY && (isTerminal(env.In) || isTerminal(env.Out) || isTerminal(env.Err)):
 		return withoutTerminal(env, name)
 	case f.pty && isTerminal(env.In) && !s.Record.Isolated: // which has a terminal of its own anyway
 		return s.BehindPTY(selfCommand(env, name))
-	case args == nil && terminal && c.Terminal.Announce:
+	case enters && c.Terminal.Announce:
 		if err := announce(env, m.BoxFile, name); err != nil { // no reason to stay outside
 			env.Log.Debugf("the terminal is told nothing: %v", err)
 		}
 	}
-	env.bridge(ctx, m, s)
+	env.bridge(ctx, m, s, enters)
 	return s.Exec(ctx)
 }
 

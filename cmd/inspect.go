@@ -46,6 +46,7 @@ type inspection struct {
 	Environment  []string         `json:"environment,omitempty"`
 	Access       []toolbox.Access `json:"access,omitempty"`
 	Limits       []toolbox.Access `json:"limits,omitempty"`
+	Options      []toolbox.Access `json:"options,omitempty"`
 	SpecFile     string           `json:"spec_file,omitempty"`
 	Created      time.Time        `json:"created"`
 }
@@ -76,7 +77,7 @@ func runInspect(ctx context.Context, env *Env, arg, format string) error {
 			return err
 		}
 		i.Hostname, i.Home, i.Mounts, i.Environment, i.Access, i.SpecFile = d.Hostname, d.Home, d.Mounts, d.Env, d.Access, d.SpecFile
-		if i.Limits = d.Limits; i.Isolated {
+		if i.Limits, i.Options = d.Limits, d.Options; i.Isolated {
 			asked, err := requests(m.Host, b.Name)
 			if err != nil {
 				return err
@@ -158,7 +159,7 @@ func printInspection(env *Env, i *inspection) error {
 	line("Home", i.Home)
 	line("Specification", i.SpecFile)
 	if len(i.Mounts) > 0 {
-		fmt.Fprintln(t, "\nMounts\t")
+		fmt.Fprintln(t, "\nMounts")
 		for _, m := range i.Mounts {
 			what := m.Target
 			if m.Source != "" && m.Source != m.Target {
@@ -166,19 +167,20 @@ func printInspection(env *Env, i *inspection) error {
 			}
 			line("  "+what, m.Reason)
 		}
-		fmt.Fprintln(t, "\nIt can reach\t")
-		for _, a := range i.Access {
+	}
+	for _, part := range []struct {
+		title string
+		lines []toolbox.Access
+	}{{"It can reach", i.Access}, {"It is held by", i.Limits}, {"It is made with", i.Options}} {
+		if len(part.lines) > 0 {
+			fmt.Fprintln(t, "\n"+part.title)
+		}
+		for _, a := range part.lines {
 			line("  "+a.What, a.Why)
 		}
 	}
-	if len(i.Limits) > 0 {
-		fmt.Fprintln(t, "\nIt is held by\t")
-		for _, l := range i.Limits {
-			line("  "+l.What, l.Why)
-		}
-	}
 	if len(i.Environment) > 0 {
-		fmt.Fprintln(t, "\nEnvironment\t")
+		fmt.Fprintln(t, "\nEnvironment")
 		for _, kv := range i.Environment {
 			key, value, _ := strings.Cut(kv, "=")
 			line("  "+key, value)

@@ -3,6 +3,7 @@
 package cmd
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"text/tabwriter"
@@ -41,17 +42,24 @@ from happening and makes visible what is done.`,
 }
 
 func newPolicyShow(env *Env) *cobra.Command {
-	return &cobra.Command{
-		Use:               "show",
+	var format string
+	cmd := &cobra.Command{
+		Use:               "show [flags]",
 		Short:             "Print the rules in the order in which they are tried",
 		Long:              "Print the rules in the order in which they are tried, each with its file and line.",
 		Example:           "  tbx policy show",
 		Args:              exactly(0, "no arguments"),
 		ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(*cobra.Command, []string) error {
+			if err := checkFormat(format); err != nil {
+				return err
+			}
 			p, err := env.policy()
 			if err != nil {
 				return err
+			}
+			if format == "json" {
+				return printJSON(env.Out, ruleRows(p.Rules))
 			}
 			w := tabwriter.NewWriter(env.Out, 0, 0, 2, ' ', 0)
 			fmt.Fprintln(w, "ACTION\tTOOLBOX\tWHAT\tRULE")
@@ -61,6 +69,38 @@ func newPolicyShow(env *Env) *cobra.Command {
 			return w.Flush()
 		},
 	}
+	formatFlag(cmd, &format)
+	return cmd
+}
+
+// ruleRow is a rule in the output of policy show and check;
+// docs/schema/policy-show.json. Its keys are those of the policy's files.
+type ruleRow struct {
+	Rule       string              `json:"rule"` // file:line
+	Builtin    bool                `json:"builtin,omitempty"`
+	Everything bool                `json:"everything,omitempty"`
+	Box        string              `json:"box"`
+	Verb       string              `json:"verb,omitempty"`
+	Exec       string              `json:"exec,omitempty"`
+	Args       []string            `json:"args,omitempty"`
+	Action     hostbridge.Action   `json:"action"`
+	TTY        string              `json:"tty,omitempty"`
+	Remember   hostbridge.Remember `json:"remember,omitempty"`
+	Notify     bool                `json:"notify,omitempty"`
+	Env        []string            `json:"env,omitempty"`
+	Detach     bool                `json:"detach,omitempty"`
+	Cwd        string              `json:"cwd,omitempty"`
+}
+
+func ruleRows(rules []hostbridge.Rule) []ruleRow {
+	out := make([]ruleRow, 0, len(rules))
+	for _, r := range rules {
+		out = append(out, ruleRow{
+			Rule: r.Where, Builtin: r.Builtin(), Everything: r.MeansEverything(), Box: r.Box, Verb: r.Verb, Exec: r.Exec, Args: r.Args,
+			Action: r.Action, TTY: r.TTY, Remember: r.Remember, Notify: r.Notify, Env: r.Env, Detach: r.Detach, Cwd: r.Cwd,
+		})
+	}
+	return out
 }
 
 // policy reads the rules that count now.
@@ -88,8 +128,9 @@ func ruleWhat(r hostbridge.Rule) string {
 }
 
 func newPolicyCheck(env *Env) *cobra.Command {
-	return &cobra.Command{
-		Use:   "check",
+	var format string
+	cmd := &cobra.Command{
+		Use:   "check [flags]",
 		Short: "Check the policy files",
 		Long: `Check the policy files: whether they can be read, and which rules of yours or the
 administrator's mean more than they say. A command that runs other commands or
@@ -98,25 +139,42 @@ writes any file lets a toolbox do everything that you can do.`,
 		Args:              exactly(0, "no arguments"),
 		ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(*cobra.Command, []string) error {
+			if err := checkFormat(format); err != nil {
+				return err
+			}
 			p, err := env.policy()
 			if err != nil {
 				return err
 			}
-			own, wide := 0, 0
+			own := 0
+			var wide []hostbridge.Rule
 			for _, r := range p.Rules {
 				if r.Builtin() {
 					continue
 				}
 				own++
 				if r.MeansEverything() {
-					wide++
-					fmt.Fprintf(env.Out, "%s: allowing %s means allowing everything\n", r.Where, escape.Text(r.Exec))
+					wide = append(wide, r)
 				}
 			}
-			fmt.Fprintf(env.Out, "%d rules besides the built-in ones, %d of which mean everything\n", own, wide)
+			if format == "json" {
+				return printJSON(env.Out, policyCheck{own, ruleRows(wide)})
+			}
+			for _, r := range wide {
+				fmt.Fprintf(env.Out, "%s: allowing %s means allowing everything\n", r.Where, escape.Text(r.Exec))
+			}
+			fmt.Fprintf(env.Out, "%s besides the built-in ones, %d of which mean everything\n", plural(own, "rule"), len(wide))
 			return nil
 		},
 	}
+	formatFlag(cmd, &format)
+	return cmd
+}
+
+// policyCheck is the output of policy check; docs/schema/policy-check.json.
+type policyCheck struct {
+	Rules      int       `json:"rules"` // besides the built-in ones
+	Everything []ruleRow `json:"everything"`
 }
 
 type policyTarget struct {
@@ -135,12 +193,22 @@ func (o *policyTarget) parse(cmd *cobra.Command, args []string) error {
 	if o.verb || o.box == "@any" || o.box == "@integrated" || o.box == "@isolated" {
 		return nil
 	}
-	_, err := toolbox.ParseName(o.box)
-	return err
+	if _, err := toolbox.ParseName(o.box); err != nil {
+		return fail.Wrap(fail.Usage, err, "%s", cmd.CommandPath()).Hint("for several there are: @any, @integrated, @isolated")
+	}
+	return nil
+}
+
+// policyVerdict is the output of policy test; docs/schema/policy-test.json.
+type policyVerdict struct {
+	Action     hostbridge.Action `json:"action"`
+	Rule       string            `json:"rule,omitempty"` // file:line; missing: no rule matches, which is a no
+	Everything bool              `json:"everything,omitempty"`
 }
 
 func newPolicyTest(env *Env) *cobra.Command {
 	o := &policyTarget{}
+	var format string
 	cmd := &cobra.Command{
 		Use:   "test [flags] TOOLBOX -- COMMAND [ARG...]",
 		Short: "Say what the policy says of a command",
@@ -149,6 +217,9 @@ without running it. The exit code is 0 for allow, 1 for deny and 6 for ask.`,
 		Example: "  tbx policy test build -- podman ps\n  tbx policy test --verb build -- open-url https://example.org",
 		Args:    o.parse,
 		RunE: func(*cobra.Command, []string) error {
+			if err := checkFormat(format); err != nil {
+				return err
+			}
 			h, err := env.Host()
 			if err != nil {
 				return err
@@ -157,11 +228,21 @@ without running it. The exit code is 0 for allow, 1 for deny and 6 for ask.`,
 			if err != nil {
 				return err
 			}
-			note := ""
-			if d.Rule != nil && d.Rule.MeansEverything() {
-				note = ", a rule that means everything"
+			v := policyVerdict{Action: d.Action}
+			if d.Rule != nil {
+				v.Rule, v.Everything = d.Where(), d.Rule.MeansEverything()
 			}
-			fmt.Fprintf(env.Out, "%s: %s%s\n", d.Action, d.Where(), note)
+			if format == "json" {
+				if err := printJSON(env.Out, v); err != nil {
+					return err
+				}
+			} else {
+				note := ""
+				if v.Everything {
+					note = ", a rule that means everything"
+				}
+				fmt.Fprintf(env.Out, "%s: %s%s\n", d.Action, d.Where(), note)
+			}
 			switch d.Action {
 			case hostbridge.Deny:
 				return &toolbox.ExitError{Code: exitFailure}
@@ -174,7 +255,26 @@ without running it. The exit code is 0 for allow, 1 for deny and 6 for ask.`,
 	}
 	cmd.Flags().BoolVar(&o.verb, "verb", false, "COMMAND is a verb of the bridge")
 	cmd.Flags().BoolVar(&o.isolated, "isolated", false, "as for an isolated toolbox")
+	formatFlag(cmd, &format)
 	return cmd
+}
+
+// notInForce warns where a rule that was just written does not decide: the
+// administrator's come first, and so do files of the user's whose names do.
+func (e *Env) notInForce(dirs hostbridge.PolicyDirs, r hostbridge.Rule, o *policyTarget) error {
+	if o.argv[0] == "*" || o.argv[0] == "@privileged" { // which stand for many
+		return nil
+	}
+	d, err := dirs.Test(o.box, o.box == "@isolated", o.verb, o.argv)
+	switch {
+	case errors.Is(err, fail.NotFound):
+		e.progress().Warn(fmt.Sprintf("the rule is for what is not there now: %v", err), "")
+	case err != nil:
+		return err
+	case d.Action != r.Action && o.box != "@any": // which no toolbox is called
+		e.progress().Warn(fmt.Sprintf("it does not decide now: %s says %s", escape.Text(d.Where()), d.Action), "see the order with: tbx policy show")
+	}
+	return nil
 }
 
 func newPolicyChange(env *Env, action hostbridge.Action) *cobra.Command {
@@ -186,7 +286,8 @@ func newPolicyChange(env *Env, action hostbridge.Action) *cobra.Command {
 		Short: title + " a command of the host to a toolbox",
 		Long: title + ` a command of the host to a toolbox, by a rule in front of your others. Without
 arguments the rule is for the command with any arguments; with some, for exactly
-these, where * is any one and a last ** any rest. TOOLBOX may be @any.
+these, where * is any one and a last ** any rest. TOOLBOX may be @any, @integrated
+or @isolated.
 
 The administrator's rules come first all the same.`,
 		Example: "  tbx policy " + name + " build -- rpm-ostree upgrade\n  tbx policy " + name + " --verb build -- clipboard paste",
@@ -213,7 +314,7 @@ The administrator's rules come first all the same.`,
 				return err
 			}
 			fmt.Fprintf(env.Err, "tbx: rule written to %s\n", escape.Text(file))
-			return nil
+			return env.notInForce(policyDirs(h), r, o)
 		},
 		ValidArgsFunction: env.completeToolboxes,
 	}

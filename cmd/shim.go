@@ -30,19 +30,7 @@ run is up to the policy, see tbx policy. A change counts at once, in every toolb
 		return nil
 	}
 	cmd.AddCommand(
-		&cobra.Command{
-			Use: "list", Short: "List the shims", Long: "List the commands of the host that toolboxes can call by name.", Example: "  tbx shim list",
-			Args: exactly(0, "no arguments"), ValidArgsFunction: cobra.NoFileCompletions,
-			RunE: func(*cobra.Command, []string) error {
-				return env.withShims(func(s hostbridge.Shims) error {
-					names, err := s.List()
-					for _, name := range names {
-						fmt.Fprintln(env.Out, name)
-					}
-					return err
-				})
-			},
-		},
+		newShimList(env),
 		&cobra.Command{
 			Use: "add NAME...", Short: "Add shims", Long: "Let toolboxes call commands of the host by name.", Example: "  tbx shim add docker virsh",
 			Args: atLeastOne, ValidArgsFunction: cobra.NoFileCompletions,
@@ -66,6 +54,48 @@ run is up to the policy, see tbx policy. A change counts at once, in every toolb
 	for _, c := range cmd.Commands() {
 		c.DisableFlagsInUseLine = true
 	}
+	return cmd
+}
+
+// shimRow is one shim in the output of shim list; docs/schema/shim-list.json.
+type shimRow struct {
+	Name string `json:"name"`
+	Path string `json:"path,omitempty"` // of the command on the host; missing: it has none of this name
+}
+
+func newShimList(env *Env) *cobra.Command {
+	var format string
+	cmd := &cobra.Command{
+		Use: "list [flags]", Short: "List the shims", Long: "List the commands of the host that toolboxes can call by name.", Example: "  tbx shim list",
+		Args: exactly(0, "no arguments"), ValidArgsFunction: cobra.NoFileCompletions,
+		RunE: func(*cobra.Command, []string) error {
+			if err := checkFormat(format); err != nil {
+				return err
+			}
+			return env.withShims(func(s hostbridge.Shims) error {
+				names, err := s.List()
+				if err != nil {
+					return err
+				}
+				rows := make([]shimRow, 0, len(names))
+				for _, name := range names {
+					row := shimRow{Name: name}
+					if p, err := hostbridge.Resolve(name, hostbridge.SystemPath); err == nil {
+						row.Path = p.Real
+					}
+					rows = append(rows, row)
+				}
+				if format == "json" {
+					return printJSON(env.Out, rows)
+				}
+				for _, row := range rows {
+					fmt.Fprintln(env.Out, row.Name)
+				}
+				return nil
+			})
+		},
+	}
+	formatFlag(cmd, &format)
 	return cmd
 }
 

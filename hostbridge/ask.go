@@ -23,6 +23,21 @@ type Question struct {
 	argv []string // what is asked for, byte for byte
 }
 
+// TooLate says whether an answer now, to a question that was put at that time, is
+// one that nobody waits for any more.
+func (q Question) TooLate(put time.Time) bool { return time.Since(put) >= askTimeout }
+
+// HowLong says for how long a yes holds.
+func (q Question) HowLong() string {
+	switch q.Remember {
+	case RememberSession:
+		return "until the toolbox stops"
+	case RememberAlways:
+		return "from now on"
+	}
+	return "once"
+}
+
 // Asker puts a question to the owner on the host, never in a toolbox's
 // terminal. Ask returns ErrNobody if nobody can be asked this way; any other
 // error, and the end of ctx, means no.
@@ -153,7 +168,7 @@ func (d Desktop) Ask(ctx context.Context, q Question) (bool, error) {
 	}
 	body := noticeBody(q.What)
 	cmd := exec.CommandContext(ctx, p.Real, "--app-name=tbx", "--urgency=critical", "--wait",
-		"--action=no=Deny", "--action=yes=Allow once", "--", "Toolbox "+q.Box+" asks to run this on the host", body)
+		"--action=no=Deny", "--action=yes=Allow "+q.HowLong(), "--", "Toolbox "+q.Box+" asks to run this on the host", body)
 	cmd.Env = env
 	out, err := cmd.Output()
 	if ctx.Err() != nil {

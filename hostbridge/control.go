@@ -1,6 +1,7 @@
 package hostbridge
 
 import (
+	"bufio"
 	"context"
 	"encoding/json"
 	"errors"
@@ -136,12 +137,30 @@ type prompts struct {
 
 type prompt struct {
 	conn *net.UnixConn
-	dec  *json.Decoder
+	in   *bufio.Reader
+	part []byte // of a reply, from before a time limit
 	busy sync.Mutex
 }
 
+// reply reads one reply. After a time limit it can be called again.
+func (p *prompt) reply() (reply, error) {
+	const most = 4096
+	line, err := p.in.ReadSlice('\n')
+	p.part = append(p.part, line...)
+	if err == nil && len(p.part) > most {
+		err = errors.New("the reply is too long")
+	}
+	if err != nil {
+		return reply{}, err
+	}
+	var out reply
+	err = json.Unmarshal(p.part, &out)
+	p.part = nil
+	return out, err
+}
+
 func (p *prompts) attach(conn *net.UnixConn) {
-	one := &prompt{conn: conn, dec: json.NewDecoder(conn)}
+	one := &prompt{conn: conn, in: bufio.NewReader(conn)}
 	p.mu.Lock()
 	p.open = append(p.open, one)
 	p.mu.Unlock()
@@ -194,10 +213,13 @@ func (p *prompts) Ask(ctx context.Context, q Question) (bool, error) {
 		return false, err
 	}
 	for {
-		var ans reply
-		if err := one.dec.Decode(&ans); err != nil {
-			one.conn.Close() // a decoder that failed is of no more use
-			return false, errors.Join(ctx.Err(), err)
+		ans, err := one.reply()
+		if ctx.Err() != nil { // the terminal stays, for the next question
+			return false, ctx.Err()
+		}
+		if err != nil {
+			one.conn.Close()
+			return false, err
 		}
 		if ans.Seq == q.Seq { // else it is late, for a question before
 			return ans.Yes, nil

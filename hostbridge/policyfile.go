@@ -27,8 +27,10 @@ var builtin []byte
 // maxPolicyFile is the size in bytes of the largest policy file that is read.
 const maxPolicyFile = 256 << 10
 
-// ownRules is the file in the user's directory that tbx itself writes.
-const ownRules = "20-tbx.toml"
+// ownRules is the file in the user's directory that tbx itself writes. It comes
+// before those of the user's that have the usual numbers, or an answer that is to
+// be remembered would never be looked at: the rule that asked would decide again.
+const ownRules = "00-tbx.toml"
 
 // PolicyDirs are the directories of policy files.
 type PolicyDirs struct {
@@ -266,6 +268,9 @@ func (r *Rule) validate() error {
 func (d PolicyDirs) Prepend(r Rule) (string, error) {
 	if d.User == "" {
 		return "", fail.New(fail.Unable, "there is no directory for the user's policy")
+	}
+	if err := r.validate(); err != nil {
+		return "", fail.Wrap(fail.Usage, err, "no such rule can be written")
 	}
 	if err := os.MkdirAll(d.User, 0o700); err != nil {
 		return "", fail.Wrap(fail.Unable, err, "policy directory")

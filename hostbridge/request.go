@@ -243,6 +243,8 @@ func (r *request) ask(ctx context.Context) error {
 	switch {
 	case errors.Is(err, ErrNobody):
 		return deny("the owner has to be asked, and "+err.Error(), "run on the host: tbx agent --prompt, or "+r.allowHint())
+	case errors.Is(err, context.DeadlineExceeded):
+		return deny("the owner was asked, and gave no answer within "+askTimeout.String(), r.allowHint())
 	case err != nil:
 		return deny("the owner was not asked or gave no answer: "+err.Error(), r.allowHint())
 	case !yes:

@@ -25,9 +25,13 @@ type CreateOptions struct {
 	Env      []string
 	Without  []string // integrations that are off
 
-	Isolated  bool     // a boundary
-	Share     []string // directories of the host that an isolated toolbox has
-	NoNetwork bool     // for an isolated toolbox
+	Isolated bool // a boundary; what follows is for such a one
+
+	Share     []string // DIRECTORY[:ro] of the host
+	NoNetwork bool
+	Memory    string // the most that it may take, such as 12g; empty: the default; 0: not limited
+	ShmSize   string // of its /dev/shm
+	GPU       bool   // it has the host's GPUs
 }
 
 // Plan renders what Create would ask podman for. It changes nothing.
@@ -181,6 +185,13 @@ func (m *Manager) newSpec(o CreateOptions) (*Spec, error) {
 	if err := checkIsolated(&o); err != nil {
 		return nil, err
 	}
+	if err := checkLimits(m.Host, &o); err != nil {
+		return nil, err
+	}
+	if o.GPU && len(m.Host.gpuDevices()) == 0 {
+		return nil, fail.New(fail.Unable, "there is no GPU here that a toolbox could use: no node /dev/dri/renderD* and no CDI description of nvidia.com/gpu").
+			Hint("leave --gpu away; for NVIDIA's driver, describe it with: nvidia-ctk cdi generate --output=/etc/cdi/nvidia.yaml")
+	}
 	for _, kv := range o.Env {
 		if name, _, ok := strings.Cut(kv, "="); !ok || name == "" || strings.ContainsRune(kv, 0) {
 			return nil, fail.New(fail.Usage, "environment variable %q is not NAME=VALUE", kv)
@@ -191,19 +202,17 @@ func (m *Manager) newSpec(o CreateOptions) (*Spec, error) {
 	s := &Spec{
 		Version: SpecVersion, ID: hex.EncodeToString(id), Created: time.Now().UTC().Truncate(time.Second),
 		Image: o.Image, ImageID: o.ImageID, Hostname: o.Hostname, Env: o.Env, Without: o.Without,
-		Isolated: o.Isolated, NoNetwork: o.NoNetwork,
+		Isolated: o.Isolated, NoNetwork: o.NoNetwork, Memory: o.Memory, ShmSize: o.ShmSize, GPU: o.GPU,
 	}
-	for _, dir := range o.Share {
-		real, err := resolveShare(m.Host, dir)
-		if err != nil {
-			return nil, err
-		}
-		s.Share = append(s.Share, real)
+	if o.Isolated && o.Memory == "" {
+		s.Memory = defaultMemory(m.Host)
+	}
+	var err error
+	if s.Share, err = shares(m.Host, o.Share); err != nil {
+		return nil, err
 	}
 	for _, v := range o.Volumes {
-		if rest, ok := strings.CutPrefix(v, "~/"); ok {
-			v = filepath.Join(m.Host.Home, rest)
-		}
+		v = expandHome(m.Host, v)
 		mt, err := ParseVolume(v)
 		if err == nil && o.Isolated && mt.Type == "bind" {
 			var real string

@@ -25,6 +25,7 @@ type Description struct {
 	Env      []string
 	Access   []Access
 	Limits   []Access // what holds an isolated toolbox
+	Options  []Access // what another is made with
 	SpecFile string
 }
 
@@ -50,7 +51,8 @@ func (m *Manager) Describe(b *Box) (*Description, error) {
 		d.Access, d.Limits = p.reach(), p.options()
 		return d, nil
 	}
-	d.Access = p.options()
+	d.Options = p.options()
+	d.Access = []Access{{"your processes, what listens on this machine, shared memory", "made with --pid host, --network host and --ipc host, as every toolbox that is not isolated"}}
 	for _, i := range Integrations() {
 		if b.Spec.Has(i.Key) && (b.Spec.Has(HostView) || !throughHostView(i.Key)) {
 			d.Access = append(d.Access, Access{i.What, "not made with --no-" + i.Key})
@@ -71,6 +73,9 @@ func (p *Plan) reach() []Access {
 		case mt.Type == "bind":
 			out = append(out, Access{mt.Source + ", to read and change", mt.Reason})
 		}
+	}
+	for _, d := range p.Devices {
+		out = append(out, Access{d, "the GPU, as you asked: its driver in the kernel is reached from inside"})
 	}
 	if p.Network != "none" {
 		out = append(out, Access{"the network that this machine is in", "not made with --no-network; this machine's loopback is not reached"})

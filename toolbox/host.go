@@ -33,6 +33,11 @@ type Host struct {
 	CDI        []string // CDI kinds that the host describes, such as nvidia.com/gpu
 	Exists     func(path string) bool
 	Limits     func(controller string) bool // whether the user's containers can be limited by it, cgroups(7)
+
+	// Asked of isolated toolboxes alone.
+	RAM         func() int64    // the machine's memory in bytes
+	Nofile      func() int64    // how many files a process of the user may have open
+	RenderNodes func() []string // devices of GPUs
 }
 
 // LookAtHost gathers a Host for the current user.
@@ -66,7 +71,7 @@ func LookAtHost(env []string) (*Host, error) {
 	if to, err := os.Readlink("/home"); err == nil {
 		h.HomeLink = to
 	}
-	h.Limits = h.delegated
+	h.Limits, h.RAM, h.Nofile, h.RenderNodes = h.delegated, ram, nofile, renderNodes
 	h.CDI = cdiKinds("/etc/cdi", "/var/run/cdi")
 	return h, nil
 }

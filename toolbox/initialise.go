@@ -37,8 +37,12 @@ func (m *Manager) initConfig(b *Box) boxinit.Config {
 		RuntimeDir: boxRuntimeDir(h),
 		NoDevices:  !s.Has(Devices),
 		NoSudo:     s.Isolated,
-		Shares:     s.Share,
+		Shares:     s.shareDirs(),
 		Files:      m.Files,
+	}
+	cfg.ReadOnly, cfg.Writable = s.sharedPlaces()
+	if s.Isolated && s.GPU {
+		cfg.KeepDevices = []string{"dri", "kfd", "nvidia"}
 	}
 	if s.Has(Home) && s.Home == "" {
 		cfg.HomeOnHost = h.RealHome

@@ -53,7 +53,7 @@ const (
 func Integrations() []Integration {
 	return []Integration{
 		{Home, "the home directory"},
-		{HostView, "the host's files at /run/host, nor what is linked from there"},
+		{HostView, "the host's files at /run/host and what is linked from there"},
 		{Tmp, "/tmp"},
 		{Media, "disks below /media, /mnt and /run/media"},
 		{X11, "the X11 display"},

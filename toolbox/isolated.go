@@ -3,13 +3,10 @@ package toolbox
 import (
 	"context"
 	"os"
-	"path/filepath"
-	"slices"
 	"strings"
 
 	"github.com/tbx-project/tbx/internal/fail"
 	"github.com/tbx-project/tbx/toolbox/boxinit"
-	"github.com/tbx-project/tbx/toolbox/join"
 )
 
 // An isolated toolbox is a boundary: what runs in it shall reach of the host
@@ -22,9 +19,6 @@ import (
 func KeptCapabilities() []string {
 	return []string{"CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID", "KILL", "SETFCAP", "SETGID", "SETUID", "SYS_CHROOT"}
 }
-
-// PidsLimit is how many processes and threads an isolated toolbox may have.
-const PidsLimit = 4096
 
 // HomeVolume is the podman volume that is the home of an isolated toolbox.
 func (s *Spec) HomeVolume() string { return homeVolume(s.ID) }
@@ -61,8 +55,11 @@ func (p *Plan) isolate(s *Spec, h *Host, boxDir, bridge string) error {
 	if p.Hostname == "" {
 		p.Hostname = hostnameFrom(p.Name)
 	}
-	if h.Limits != nil && h.Limits("pids") {
-		p.Pids = PidsLimit
+	if err := p.limit(s, h); err != nil {
+		return err
+	}
+	if s.GPU {
+		p.Devices = h.gpuDevices()
 	}
 	// "z" is for SELinux, which keeps a container out of what it has not labelled.
 	bind := func(source, target, reason string, options ...string) {
@@ -73,8 +70,12 @@ func (p *Plan) isolate(s *Spec, h *Host, boxDir, bridge string) error {
 	if bridge != "" {
 		bind(bridge, boxinit.Bridge, "requests to the host, each of which your policy must allow", "ro", "rprivate")
 	}
-	for _, dir := range s.Share {
-		bind(dir, dir, "you shared it: what is changed in it is changed on the host", "rslave")
+	for _, v := range s.Share {
+		if dir, readOnly := parseShare(v); readOnly {
+			bind(dir, dir, "you shared it, to read", "ro", "rprivate")
+		} else {
+			bind(dir, dir, "you shared it: what is changed in it is changed on the host", "rslave")
+		}
 	}
 	return p.addVolumes(s)
 }
@@ -99,110 +100,20 @@ func checkIsolated(o *CreateOptions) error {
 	case !o.Isolated && o.NoNetwork:
 		return fail.New(fail.Usage, "--no-network goes with --isolated only").
 			Hint("a toolbox that is not isolated uses the host's network")
+	case !o.Isolated && o.Memory != "":
+		return fail.New(fail.Usage, "--memory goes with --isolated only").
+			Hint("a toolbox that is not isolated has the host's; for one command there is: systemd-run --user --scope -p MemoryMax=%s COMMAND", o.Memory)
+	case !o.Isolated && o.ShmSize != "":
+		return fail.New(fail.Usage, "--shm-size goes with --isolated only").
+			Hint("a toolbox that is not isolated has the host's /dev/shm")
+	case !o.Isolated && o.GPU:
+		return fail.New(fail.Usage, "--gpu goes with --isolated only").
+			Hint("a toolbox that is not isolated has the GPU, unless made with --no-devices or --no-gpu")
 	case o.Isolated && o.Home != "":
 		return fail.New(fail.Usage, "--home and --isolated exclude each other: an isolated toolbox has a home of its own, which podman keeps").
-			Hint("to work on a directory of the host in it: --share DIRECTORY")
+			Hint("to work on a directory of the host in it: --share DIRECTORY").Hint("to let it read what is in your home: --share ~:ro")
 	}
 	return nil
-}
-
-// resolveShare returns the directory that a user means by --share, without links
-// in it: what is checked here is what will be mounted.
-func resolveShare(h *Host, dir string) (string, error) {
-	if rest, ok := strings.CutPrefix(dir, "~/"); ok {
-		dir = filepath.Join(h.Home, rest)
-	}
-	abs, err := filepath.Abs(dir)
-	if dir == "" || err != nil {
-		return "", fail.New(fail.Usage, "--share %q: it must be a directory", dir)
-	}
-	real, err := filepath.EvalSymlinks(abs)
-	if err != nil {
-		return "", fail.Wrap(fail.NotFound, err, "%s cannot be shared", abs).Hint("make it with: mkdir -p %s", abs)
-	}
-	if fi, err := os.Stat(real); err != nil || !fi.IsDir() {
-		return "", fail.New(fail.Usage, "%s cannot be shared: it is not a directory", real).Hint("share the directory that it is in")
-	}
-	return real, checkShare(h, real)
-}
-
-// checkShare refuses a directory, whose path has no links, that would be a way
-// out of an isolated toolbox.
-func checkShare(h *Host, dir string) error {
-	refuse := func(why string) error {
-		return fail.New(fail.Usage, "%s cannot be shared with an isolated toolbox: %s", dir, why).
-			Hint("share a directory that has nothing but your project in it, such as ~/src/project")
-	}
-	for _, home := range real(h.Home, h.RealHome) {
-		if join.Below(home, dir) {
-			return refuse("your home is in it, or it is your home")
-		}
-		rest, ok := strings.CutPrefix(dir, home+"/")
-		first, _, _ := strings.Cut(rest, "/")
-		switch {
-		case !ok:
-		case strings.HasPrefix(first, "."):
-			return refuse("hidden directories of your home have keys, settings and what your session starts")
-		case first == "bin":
-			return refuse("your shell looks there for commands")
-		}
-	}
-	for _, place := range real(h.RuntimeDir, h.Dirs.Config, h.Dirs.Data, h.Dirs.State, h.Dirs.Cache, "/run", "/proc", "/sys", "/dev", "/etc", "/boot") {
-		if join.Below(place, dir) || join.Below(dir, place) {
-			return refuse(place + " belongs to the host")
-		}
-	}
-	for _, place := range real("/usr", "/bin", "/sbin", "/lib", "/lib64", "/var", "/tmp") {
-		if join.Below(place, dir) || join.Below(dir, place) && place != "/var" && place != "/tmp" {
-			return refuse(place + " belongs to the host, and the toolbox has its own")
-		}
-	}
-	return nil
-}
-
-// real adds to places what they are without links.
-func real(places ...string) []string {
-	var out []string
-	for _, p := range places {
-		if p == "" {
-			continue
-		}
-		out = append(out, p)
-		if r, err := filepath.EvalSymlinks(p); err == nil && r != p {
-			out = append(out, r)
-		}
-	}
-	return out
-}
-
-// checkSharesStill is the check at every start: a share that has become a link
-// since, or has a link on its way, leads elsewhere than where it was allowed.
-func checkSharesStill(h *Host, s *Spec) error {
-	for _, m := range s.sharedSources() {
-		now, err := filepath.EvalSymlinks(m)
-		if err != nil {
-			return fail.Wrap(fail.NotFound, err, "%s, which the toolbox shares, is not there", m).Hint("make it with: mkdir -p %s", m)
-		}
-		if now != m {
-			return fail.New(nil, "%s, which the toolbox shares, is another directory than when it was made: %s", m, now).
-				Hint("put it back, or make the toolbox anew")
-		}
-		if err := checkShare(h, m); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// sharedSources are the host's directories that an isolated toolbox has.
-func (s *Spec) sharedSources() []string {
-	out := slices.Clone(s.Share)
-	for _, v := range s.Volumes {
-		if m, err := ParseVolume(v); err == nil && m.Type == "bind" {
-			out = append(out, m.Source)
-		}
-	}
-	return out
 }
 
 // prepareIsolated sees to what podman mounts, before a container is made or

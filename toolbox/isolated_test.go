@@ -76,6 +76,58 @@ func TestX4Shares(t *testing.T) {
 	}
 }
 
+// TestX4Home: the home, to read, is its directories that could be shared one by
+// one; by no spelling is it more.
+func TestX4Home(t *testing.T) {
+	h := sharingHost(t)
+	top := filepath.Dir(filepath.Dir(h.Home))
+	home := h.RealHome
+	for _, d := range []string{"Documents", ".secret"} {
+		if err := os.Mkdir(filepath.Join(home, d), 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := errors.Join(os.Symlink(".ssh", home+"/keys"), os.Symlink(top+"/elsewhere", home+"/link"), os.WriteFile(home+"/note", nil, 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	all := []string{home + "/Documents:ro", home + "/src:ro"}
+	for _, v := range []string{"~:ro", "~/:ro", h.Home + ":ro", home + "/src/..:ro", top + "/elsewhere/home:ro"} {
+		if got, err := shares(h, []string{v}); err != nil || !slices.Equal(got, all) {
+			t.Errorf("%s: %q, %v", v, got, err)
+		}
+	}
+	for _, c := range []struct{ in, want []string }{
+		{[]string{"~/src/it:ro"}, []string{home + "/src/it:ro"}},
+		{[]string{"~:ro", "~/src/it"}, []string{home + "/Documents:ro", home + "/src:ro", home + "/src/it"}},
+		{[]string{"~/src", "~:ro", "~/src"}, []string{home + "/Documents:ro", home + "/src"}},
+	} {
+		if got, err := shares(h, c.in); err != nil {
+			t.Errorf("%q: %v", c.in, err)
+		} else if slices.Sort(c.want); !slices.Equal(slices.Sorted(slices.Values(got)), c.want) {
+			t.Errorf("%q: %q", c.in, got)
+		}
+	}
+	for _, in := range [][]string{{"~"}, {"~/"}, {home}, {":ro"}, {top + ":ro"}, {"/:ro"}, {"~/.ssh:ro"}, {"~/keys:ro"}, {"~/src", "~/src:ro"}, {"~/src:rw"}} {
+		if got, err := shares(h, in); !errors.Is(err, fail.Usage) && !errors.Is(err, fail.NotFound) {
+			t.Errorf("%q was taken as %q (%v)", in, got, err)
+		}
+	}
+}
+
+// TestSharedPlaces: what is below what is shared to read is sealed, unless it is
+// shared itself.
+func TestSharedPlaces(t *testing.T) {
+	s := testSpec()
+	s.Share, s.Volumes = []string{"/h/src:ro", "/h/src/it"}, []string{"/a:/b:ro", "/c:/h/src/c", "vol:/v"}
+	if ro, rw := s.sharedPlaces(); ro != nil || rw != nil {
+		t.Errorf("not isolated: %q, %q", ro, rw)
+	}
+	s.Isolated = true
+	if ro, rw := s.sharedPlaces(); !slices.Equal(ro, []string{"/h/src", "/b"}) || !slices.Equal(rw, []string{"/h/src/it", "/h/src/c", "/v"}) {
+		t.Errorf("%q, %q", ro, rw)
+	}
+}
+
 // TestX4ShareReplaced: a share that became a link is refused at the next start.
 func TestX4ShareReplaced(t *testing.T) {
 	h := sharingHost(t)
@@ -110,6 +162,10 @@ func TestIsolatedConflicts(t *testing.T) {
 	for _, o := range []CreateOptions{
 		{Share: []string{"~/src"}},
 		{NoNetwork: true},
+		{Memory: "1g"},
+		{ShmSize: "1g"},
+		{GPU: true},
+		{Isolated: true, ShmSize: "much"},
 		{Isolated: true, Home: "/srv/home"},
 		{Isolated: true, Volumes: []string{"/:/mnt:ro"}},
 		{Isolated: true, Volumes: []string{m.Host.Home + ":/mnt"}},

@@ -49,12 +49,16 @@ type Plan struct {
 	Mounts   []Mount           `json:"mounts"`
 	Env      []string          `json:"env"`
 	Labels   map[string]string `json:"labels"`
-	Devices  []string          `json:"devices,omitempty"` // CDI names
+	Devices  []string          `json:"devices,omitempty"` // paths and CDI names
 	Groups   bool              `json:"keep_groups"`
 
+	// Of an isolated toolbox. A limit that is 0 is none.
 	Isolated bool   `json:"isolated,omitempty"`
-	Network  string `json:"network,omitempty"` // of an isolated toolbox: private or none
+	Network  string `json:"network,omitempty"` // private or none
 	Pids     int64  `json:"pids_limit,omitempty"`
+	Memory   int64  `json:"memory_limit,omitempty"` // bytes
+	ShmSize  int64  `json:"shm_size,omitempty"`     // bytes
+	Nofile   int64  `json:"nofile_limit,omitempty"`
 }
 
 // Fixed says what every toolbox's container has beside its mounts, with the
@@ -90,7 +94,25 @@ func (p *Plan) fixedIsolated() [][2]string {
 	if p.Pids > 0 {
 		out = append(out, [2]string{"--pids-limit " + strconv.FormatInt(p.Pids, 10), "a fork bomb inside stays inside"})
 	}
-	return out
+	if p.Memory > 0 {
+		out = append(out, [2]string{"--memory " + size(p.Memory) + " --memory-swap " + size(p.Memory), "what takes more than that is ended, and not the host's programs"})
+	}
+	return append(out,
+		[2]string{"--shm-size " + size(p.ShmSize), "shared memory of its own"},
+		[2]string{"--ulimit nofile=" + strconv.FormatInt(p.Nofile, 10), "open files of one process"})
+}
+
+// size writes bytes as podman reads them.
+func size(n int64) string {
+	for _, u := range []struct {
+		name  string
+		bytes int64
+	}{{"g", 1 << 30}, {"m", 1 << 20}, {"k", 1 << 10}} {
+		if n%u.bytes == 0 {
+			return strconv.FormatInt(n/u.bytes, 10) + u.name
+		}
+	}
+	return strconv.FormatInt(n, 10) + "b"
 }
 
 // NewPlan renders s. box is the directory of tbx-box below the versions'
@@ -148,10 +170,18 @@ func NewPlan(name Name, s *Spec, h *Host, boxDir, box string, tree bool, bridge 
 	if s.Has(HostView) && !tree {
 		bind("/", boxinit.HostView, HostView, "the host's files")
 	}
-	if s.Has(GPU) && slices.Contains(h.CDI, "nvidia.com/gpu") {
-		p.Devices = append(p.Devices, "nvidia.com/gpu=all")
+	if s.Has(GPU) {
+		p.Devices = h.cdiDevices()
 	}
 	return p, p.addVolumes(s)
+}
+
+// cdiDevices are the GPUs that the host describes by CDI.
+func (h *Host) cdiDevices() []string {
+	if slices.Contains(h.CDI, "nvidia.com/gpu") {
+		return []string{"nvidia.com/gpu=all"}
+	}
+	return nil
 }
 
 func (p *Plan) addVolumes(s *Spec) error {
@@ -159,6 +189,9 @@ func (p *Plan) addVolumes(s *Spec) error {
 		m, err := ParseVolume(v)
 		if err != nil {
 			return err
+		}
+		if s.Isolated && slices.Contains(m.Options, "ro") { // nothing that the host mounts below it later, which would not be
+			m.Options = append(slices.DeleteFunc(m.Options, func(o string) bool { return o == "rslave" }), "rprivate")
 		}
 		p.Mounts = append(p.Mounts, m)
 	}

@@ -101,10 +101,13 @@ func TestNewPlan(t *testing.T) {
 			}
 		}},
 		{name: "isolated", spec: func(s *Spec) {
-			s.Isolated, s.Share, s.Volumes = true, []string{"/home/jane/src/it"}, []string{"cache:/var/cache/apt"}
+			s.Isolated, s.Share, s.Volumes = true, []string{"/home/jane/src:ro", "/home/jane/src/it"}, []string{"cache:/var/cache/apt", "/srv:/srv:ro"}
 		}},
-		{name: "isolated-limits", spec: func(s *Spec) { s.Isolated, s.NoNetwork, s.Hostname = true, true, "cell" }, host: func(h *Host) {
-			h.Limits = func(c string) bool { return c == "pids" }
+		{name: "isolated-limits", spec: func(s *Spec) {
+			s.Isolated, s.NoNetwork, s.Hostname, s.Memory, s.ShmSize, s.GPU = true, true, "cell", "12g", "1g", true
+		}, host: func(h *Host) {
+			h.Limits = func(string) bool { return true }
+			h.RenderNodes = func() []string { return []string{"/dev/dri/renderD128"} }
 		}},
 		{name: "no-session", host: func(h *Host) { h.HasRuntime, h.RuntimeDir, h.CDI = false, "/tmp/tbx-runtime-1000", nil }},
 	} {

@@ -37,8 +37,11 @@ type Spec struct {
 	Without  []string  `toml:"without,omitempty"`  // keys of integrations that are off
 
 	Isolated  bool     `toml:"isolated,omitempty"`   // a boundary: nothing of the host but what is listed here
-	Share     []string `toml:"share,omitempty"`      // directories of the host that an isolated toolbox has, without links
+	Share     []string `toml:"share,omitempty"`      // DIRECTORY[:ro] of the host that an isolated toolbox has, without links
 	NoNetwork bool     `toml:"no_network,omitempty"` // an isolated toolbox without any network
+	Memory    string   `toml:"memory,omitempty"`     // what an isolated toolbox may take, such as 12g; empty or 0: not limited
+	ShmSize   string   `toml:"shm_size,omitempty"`   // of its /dev/shm; empty: podman's default
+	GPU       bool     `toml:"gpu,omitempty"`        // an isolated toolbox has the host's GPUs
 }
 
 // Has says whether an integration is on. Of them an isolated toolbox has what is

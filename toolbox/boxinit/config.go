@@ -8,7 +8,9 @@ type Config struct {
 	Hostname string   // must resolve inside the toolbox
 	Locales  []string // names such as "de_DE.UTF-8" that the session will ask for
 
-	NoDevices  bool   // only the devices that every container has
+	NoDevices   bool     // only the devices that every container has
+	KeepDevices []string // beginnings of names below /dev that stay all the same
+
 	NoSudo     bool   // nothing inside may gain rights, so no rule for it
 	HostTreeFD int    // an open detached mount of the host's root, to be attached at HostView; 0: none
 	HostFiles  bool   // the host can be seen at HostView, by that descriptor or by podman
@@ -24,6 +26,9 @@ type Config struct {
 	Binds  []string // directories of the host to bind at the same path
 
 	Shares []string // directories mounted by podman, which made what leads to them
+
+	ReadOnly []string // of those and of volumes, what nobody inside may change
+	Writable []string // and what may be changed, which may be below
 
 	Bridge string // directory of the bridge to the host, as seen here; empty: none
 

@@ -45,6 +45,7 @@ func (b *box) run() error {
 		{"host view", b.attachHostView},
 		{"home", b.trimHome},
 		{"devices", b.dropDeviceMounts},
+		{"what is shared to read", b.sealReadOnly},
 		{"directories", b.makeDirectories},
 		{"user", b.ensureUser},
 		{"files of tbx", b.writeFiles},

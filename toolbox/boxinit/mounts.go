@@ -73,7 +73,7 @@ func (b *box) dropDeviceMounts() error {
 		return err
 	}
 	if b.cfg.NoDevices {
-		return dropHostDevices(mounts)
+		return dropHostDevices(mounts, b.cfg.KeepDevices)
 	}
 	wholeDev := false
 	for _, m := range mounts {
@@ -93,12 +93,14 @@ func (b *box) dropDeviceMounts() error {
 }
 
 // dropHostDevices takes the host's devices away from a toolbox that shall have
-// none: podman gives a privileged container all of them.
-func dropHostDevices(mounts []mount) error {
+// none: podman gives a privileged container all of them. What begins with one of
+// keep stays.
+func dropHostDevices(mounts []mount, keep []string) error {
 	var failed []error
 	for _, m := range mounts {
 		name, ok := strings.CutPrefix(m.point, "/dev/")
-		if !ok || slices.Contains(ownDevices, strings.SplitN(name, "/", 2)[0]) {
+		if !ok || slices.Contains(ownDevices, strings.SplitN(name, "/", 2)[0]) ||
+			slices.ContainsFunc(keep, func(k string) bool { return strings.HasPrefix(name, k) }) {
 			continue
 		}
 		err := unix.Unmount(m.point, unix.MNT_DETACH)
@@ -112,6 +114,42 @@ func dropHostDevices(mounts []mount) error {
 
 // ownDevices are what the OCI runtime specification gives every container.
 var ownDevices = []string{"null", "zero", "full", "random", "urandom", "tty", "console", "ptmx", "pts", "shm", "mqueue"}
+
+// sealReadOnly makes read-only what the host has mounted below a directory that
+// was mounted read-only: podman's "ro" is for the directory's own mount, and the
+// option for all of them, "rro", podman 4.3 does not know.
+func (b *box) sealReadOnly() error {
+	if len(b.cfg.ReadOnly) == 0 || b.root != "" {
+		return nil
+	}
+	mounts, err := readMounts()
+	if err != nil {
+		return fatal{err: err}
+	}
+	for _, m := range mounts {
+		if m.readOnly || !readOnlyPlace(m.point, b.cfg) {
+			continue
+		}
+		if err := unix.MountSetattr(unix.AT_FDCWD, m.point, unix.AT_SYMLINK_NOFOLLOW, &unix.MountAttr{Attr_set: unix.MOUNT_ATTR_RDONLY}); err != nil {
+			return fatal{
+				err:  fmt.Errorf("%s is mounted below what is shared to read, and cannot be made read-only: %w", m.point, err),
+				hint: "unmount it on the host, or share what it is in to be changed",
+			}
+		}
+	}
+	return nil
+}
+
+// readOnlyPlace says whether what is shared nearest above a place is to read.
+func readOnlyPlace(place string, cfg Config) bool {
+	nearest := ""
+	for _, dir := range append(slices.Clone(cfg.Writable), cfg.ReadOnly...) {
+		if (place == dir || strings.HasPrefix(place, dir+"/")) && len(dir) > len(nearest) {
+			nearest = dir
+		}
+	}
+	return slices.Contains(cfg.ReadOnly, nearest)
+}
 
 // bindHostPaths binds directories such as /media, where disks of the host
 // appear and vanish, from the host view, which receives the host's mounts.
@@ -153,7 +191,10 @@ func (b *box) hideSELinux() error {
 	return unix.Mount("tmpfs", dir, "tmpfs", unix.MS_RDONLY|unix.MS_NOSUID|unix.MS_NOEXEC, "size=4k")
 }
 
-type mount struct{ root, point, fstype string }
+type mount struct {
+	root, point, fstype string
+	readOnly            bool
+}
 
 // readMounts parses /proc/self/mountinfo, see proc_pid_mountinfo(5).
 func readMounts() ([]mount, error) {
@@ -167,11 +208,11 @@ func readMounts() ([]mount, error) {
 	for lines.Scan() {
 		before, after, ok := strings.Cut(lines.Text(), " - ")
 		fields := strings.Fields(before)
-		if !ok || len(fields) < 5 {
+		if !ok || len(fields) < 6 {
 			continue
 		}
 		fstype, _, _ := strings.Cut(after, " ")
-		out = append(out, mount{root: unescape(fields[3]), point: unescape(fields[4]), fstype: fstype})
+		out = append(out, mount{root: unescape(fields[3]), point: unescape(fields[4]), fstype: fstype, readOnly: slices.Contains(strings.Split(fields[5], ","), "ro")})
 	}
 	return out, lines.Err()
 }

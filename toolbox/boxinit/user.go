@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -82,16 +83,21 @@ func (b *box) ensureHome() error {
 }
 
 // ownWayToShares gives the user the directories of a home of its own that podman
-// made, as root, to mount a share of the host's in it.
+// made, as root, to mount a share of the host's in it. What is in a share itself is
+// the host's.
 func (b *box) ownWayToShares() error {
 	home := b.cfg.User.RealHome
 	var failed []error
 	for _, share := range b.cfg.Shares {
-		for dir := filepath.Dir(share); strings.HasPrefix(dir, home+"/"); dir = filepath.Dir(dir) {
+		for dir := filepath.Dir(share); strings.HasPrefix(dir, home+"/") && !b.shared(dir); dir = filepath.Dir(dir) {
 			failed = append(failed, b.chown(b.root+dir))
 		}
 	}
 	return errors.Join(failed...)
+}
+
+func (b *box) shared(dir string) bool {
+	return slices.ContainsFunc(b.cfg.Shares, func(s string) bool { return dir == s || strings.HasPrefix(dir, s+"/") })
 }
 
 // allowSudo writes a rule that names the user by number. A rule for a group

@@ -39,6 +39,11 @@ func isolate(s *specgen.SpecGenerator, p *toolbox.Plan, seccomp string, pasta bo
 	s.NoNewPrivileges = true
 	s.SeccompProfilePath = seccomp
 	s.ResourceLimits = &specs.LinuxResources{Pids: &specs.LinuxPids{Limit: p.Pids}} // 0: podman shall not try
+	if p.Memory > 0 {                                                               // Swap is both together: none on top
+		s.ResourceLimits.Memory = &specs.LinuxMemory{Limit: &p.Memory, Swap: &p.Memory}
+	}
+	s.ShmSize = &p.ShmSize
+	s.Rlimits = []specs.POSIXRlimit{{Type: "nofile", Soft: uint64(p.Nofile), Hard: uint64(p.Nofile)}}
 }
 
 // dropped are all capabilities but those kept, one by one: with "all" dropped

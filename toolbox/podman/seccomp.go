@@ -70,7 +70,7 @@ func stricter(profile []byte) ([]byte, error) {
 			return nil, fmt.Errorf("it has a rule that names no system calls")
 		}
 		names = slices.DeleteFunc(names, func(n any) bool {
-			return n == "clone" || slices.ContainsFunc(denied(), func(d string) bool { return d == n })
+			return n == "clone" || n == "ioctl" || slices.ContainsFunc(denied(), func(d string) bool { return d == n })
 		})
 		if len(names) > 0 {
 			rule["names"] = names
@@ -89,8 +89,33 @@ func stricter(profile []byte) ([]byte, error) {
 		// library finds another way.
 		map[string]any{"names": slices.DeleteFunc(denied(), func(n string) bool { return n == "clone3" }), "action": "SCMP_ACT_ERRNO", "errnoRet": int(unix.EPERM)},
 	)
+	for _, arg := range harmlessIoctls() {
+		out = append(out, map[string]any{"names": []string{"ioctl"}, "action": "SCMP_ACT_ALLOW", "args": []any{arg}})
+	}
 	p["syscalls"] = out
 	return json.Marshal(p)
+}
+
+// harmlessIoctls allow every ioctl(2) but TIOCSTI and TIOCLINUX, which type into
+// a terminal, should one of the host's be handed in. The kernel looks at the low
+// 32 bits of the request (CVE-2019-10063), and a filter that allows can say "is"
+// but not "is not": so it is a request that differs in one of the bits that both
+// have in common, or one of the others that do not.
+func harmlessIoctls() []any {
+	const in = unix.TIOCSTI &^ 0xf // and TIOCLINUX
+	is := func(mask, value uint64) any {
+		return map[string]any{"index": 1, "value": mask, "valueTwo": value, "op": "SCMP_CMP_MASKED_EQ"}
+	}
+	var out []any
+	for bit := uint64(0x10); bit <= 1<<31; bit <<= 1 {
+		out = append(out, is(bit, ^uint64(in)&bit))
+	}
+	for last := uint64(0); last <= 0xf; last++ {
+		if request := in | last; request != unix.TIOCSTI && request != unix.TIOCLINUX {
+			out = append(out, is(1<<32-1, request))
+		}
+	}
+	return out
 }
 
 const newNamespaces = unix.CLONE_NEWUSER | unix.CLONE_NEWNS | unix.CLONE_NEWPID | unix.CLONE_NEWNET | unix.CLONE_NEWIPC | unix.CLONE_NEWUTS | unix.CLONE_NEWCGROUP

@@ -31,6 +31,9 @@ func specOf(p *toolbox.Plan) *specgen.SpecGenerator {
 	s.StopTimeout = &stop
 
 	mounts(s, p)
+	for _, d := range p.Devices {
+		s.Devices = append(s.Devices, specs.LinuxDevice{Path: d})
+	}
 	if p.Isolated {
 		return s
 	}
@@ -49,9 +52,6 @@ func specOf(p *toolbox.Plan) *specgen.SpecGenerator {
 	if p.Groups {
 		// What podman's command makes of --group-add keep-groups; crun honours it.
 		s.Annotations = map[string]string{define.RunOCIKeepOriginalGroups: "1"}
-	}
-	for _, d := range p.Devices {
-		s.Devices = append(s.Devices, specs.LinuxDevice{Path: d})
 	}
 	return s
 }

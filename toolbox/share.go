@@ -1,0 +1,229 @@
+package toolbox
+
+import (
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/tbx-project/tbx/internal/fail"
+	"github.com/tbx-project/tbx/toolbox/join"
+)
+
+// parseShare reads DIRECTORY[:ro], as it is in a specification.
+func parseShare(v string) (dir string, readOnly bool) { return strings.CutSuffix(v, ":ro") }
+
+// shares returns what a user means by all --share. The home, to read, is its
+// directories as they are now, but those that --share itself would refuse. It is
+// a list of what is shown: to show the home and cover what is secret in it would
+// hold until the first secret is written anew, because the kernel takes a mount
+// away when what it covers is replaced from another mount namespace.
+func shares(h *Host, wanted []string) ([]string, error) {
+	readOnly := map[string]bool{}
+	home := false
+	for _, v := range wanted {
+		dir, ro := parseShare(v)
+		if ro && isHome(h, dir) {
+			home = true
+			continue
+		}
+		real, err := resolveShare(h, dir)
+		if err != nil {
+			return nil, err
+		}
+		if before, ok := readOnly[real]; ok && before != ro {
+			return nil, fail.New(fail.Usage, "%s is shared twice, once to read and once to change", real)
+		}
+		readOnly[real] = ro
+	}
+	if home {
+		dirs, err := homeShares(h)
+		if err != nil {
+			return nil, err
+		}
+		for _, dir := range dirs {
+			if _, ok := readOnly[dir]; !ok { // else it is shared by name, perhaps to change
+				readOnly[dir] = true
+			}
+		}
+	}
+	var out []string
+	for _, dir := range slices.Sorted(maps.Keys(readOnly)) {
+		if readOnly[dir] {
+			dir += ":ro"
+		}
+		out = append(out, dir)
+	}
+	return out, nil
+}
+
+// isHome says whether dir is the home, by whatever path.
+func isHome(h *Host, dir string) bool {
+	abs, err := filepath.Abs(expandHome(h, dir))
+	if err != nil || dir == "" {
+		return false
+	}
+	real, err := filepath.EvalSymlinks(abs)
+	return err == nil && real == h.RealHome
+}
+
+// homeShares are the directories of the home that may be shared.
+func homeShares(h *Host) ([]string, error) {
+	entries, err := os.ReadDir(h.RealHome)
+	if err != nil {
+		return nil, fail.Wrap(nil, err, "your home cannot be shared")
+	}
+	var out []string
+	for _, e := range entries {
+		dir := filepath.Join(h.RealHome, e.Name())
+		if e.IsDir() && checkShare(h, dir) == nil {
+			out = append(out, dir)
+		}
+	}
+	if out == nil {
+		return nil, fail.New(fail.NotFound, "your home cannot be shared: it has no directory but hidden ones").
+			Hint("make one for what the toolbox shall read: mkdir %s", filepath.Join(h.Home, "shared"))
+	}
+	return out, nil
+}
+
+func expandHome(h *Host, dir string) string {
+	if dir == "~" {
+		return h.Home
+	}
+	if rest, ok := strings.CutPrefix(dir, "~/"); ok {
+		return filepath.Join(h.Home, rest)
+	}
+	return dir
+}
+
+// resolveShare returns the directory that a user means by --share, without links
+// in it: what is checked here is what will be mounted.
+func resolveShare(h *Host, dir string) (string, error) {
+	abs, err := filepath.Abs(expandHome(h, dir))
+	if dir == "" || err != nil {
+		return "", fail.New(fail.Usage, "--share %q: it must be a directory", dir)
+	}
+	real, err := filepath.EvalSymlinks(abs)
+	if err != nil {
+		return "", fail.Wrap(fail.NotFound, err, "%s cannot be shared", abs).Hint("make it with: mkdir -p %s", abs)
+	}
+	if fi, err := os.Stat(real); err != nil || !fi.IsDir() {
+		return "", fail.New(fail.Usage, "%s cannot be shared: it is not a directory", real).Hint("share the directory that it is in")
+	}
+	return real, checkShare(h, real)
+}
+
+// checkShare refuses a directory, whose path has no links, that would be a way
+// out of an isolated toolbox.
+func checkShare(h *Host, dir string) error {
+	refuse := func(why string) *fail.Error {
+		return fail.New(fail.Usage, "%s cannot be shared with an isolated toolbox: %s", dir, why).
+			Hint("share a directory that has nothing but your project in it, such as ~/src/project")
+	}
+	for _, home := range real(h.Home, h.RealHome) {
+		if join.Below(home, dir) {
+			return refuse("your home is in it, or it is your home").Hint("to let the toolbox read what is in your home, but what is hidden: --share ~:ro")
+		}
+		rest, ok := strings.CutPrefix(dir, home+"/")
+		first, _, _ := strings.Cut(rest, "/")
+		switch {
+		case !ok:
+		case strings.HasPrefix(first, "."):
+			return refuse("hidden directories of your home have keys, settings and what your session starts")
+		case first == "bin":
+			return refuse("your shell looks there for commands")
+		}
+	}
+	for _, place := range real(h.RuntimeDir, h.Dirs.Config, h.Dirs.Data, h.Dirs.State, h.Dirs.Cache, "/run", "/proc", "/sys", "/dev", "/etc", "/boot") {
+		if join.Below(place, dir) || join.Below(dir, place) {
+			return refuse(place + " belongs to the host")
+		}
+	}
+	for _, place := range real("/usr", "/bin", "/sbin", "/lib", "/lib64", "/var", "/tmp") {
+		if join.Below(place, dir) || join.Below(dir, place) && place != "/var" && place != "/tmp" {
+			return refuse(place + " belongs to the host, and the toolbox has its own")
+		}
+	}
+	return nil
+}
+
+// real adds to places what they are without links.
+func real(places ...string) []string {
+	var out []string
+	for _, p := range places {
+		if p == "" {
+			continue
+		}
+		out = append(out, p)
+		if r, err := filepath.EvalSymlinks(p); err == nil && r != p {
+			out = append(out, r)
+		}
+	}
+	return out
+}
+
+// checkSharesStill is the check at every start: a share that has become a link
+// since, or has a link on its way, leads elsewhere than where it was allowed.
+func checkSharesStill(h *Host, s *Spec) error {
+	for _, m := range s.sharedSources() {
+		now, err := filepath.EvalSymlinks(m)
+		if err != nil {
+			return fail.Wrap(fail.NotFound, err, "%s, which the toolbox shares, is not there", m).Hint("make it with: mkdir -p %s", m)
+		}
+		if now != m {
+			return fail.New(nil, "%s, which the toolbox shares, is another directory than when it was made: %s", m, now).
+				Hint("put it back, or make the toolbox anew")
+		}
+		if err := checkShare(h, m); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// sharedSources are the host's directories that an isolated toolbox has.
+func (s *Spec) sharedSources() []string {
+	out := s.shareDirs()
+	for _, v := range s.Volumes {
+		if m, err := ParseVolume(v); err == nil && m.Type == "bind" {
+			out = append(out, m.Source)
+		}
+	}
+	return out
+}
+
+// shareDirs are the directories of --share.
+func (s *Spec) shareDirs() []string {
+	var out []string
+	for _, v := range s.Share {
+		dir, _ := parseShare(v)
+		out = append(out, dir)
+	}
+	return out
+}
+
+// sharedPlaces are where an isolated toolbox sees what it shares: what it must
+// not change, and what it may.
+func (s *Spec) sharedPlaces() (readOnly, writable []string) {
+	add := func(place string, ro bool) {
+		if ro {
+			readOnly = append(readOnly, place)
+		} else {
+			writable = append(writable, place)
+		}
+	}
+	if !s.Isolated {
+		return nil, nil
+	}
+	for _, v := range s.Share {
+		add(parseShare(v))
+	}
+	for _, v := range s.Volumes {
+		if m, err := ParseVolume(v); err == nil {
+			add(m.Target, slices.Contains(m.Options, "ro"))
+		}
+	}
+	return readOnly, writable
+}
