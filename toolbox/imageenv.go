@@ -21,16 +21,16 @@ func (p *Plan) ImageEnv(env []string) (unset []string, path string) {
 		switch {
 		case name == "PATH":
 			dirs = p.imagePath(value)
-		case ActsOnPrograms(name):
+		case actsOnPrograms(name):
 			unset = append(unset, name)
 		}
 	}
 	return unset, strings.Join(dirs, ":")
 }
 
-// ActsOnPrograms says whether a variable acts on programs that do not ask for it,
+// actsOnPrograms says whether a variable acts on programs that do not ask for it,
 // or is one by which tbx's own parts talk to each other.
-func ActsOnPrograms(name string) bool {
+func actsOnPrograms(name string) bool {
 	for _, prefix := range []string{"LD_", "TBX_", "MALLOC_", "BASH_FUNC_"} {
 		if strings.HasPrefix(name, prefix) {
 			return true

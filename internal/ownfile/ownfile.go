@@ -4,7 +4,6 @@
 package ownfile
 
 import (
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -48,7 +47,7 @@ func Read(path string) ([]byte, error) {
 	data, err := io.ReadAll(io.LimitReader(f, Max+1))
 	switch {
 	case err != nil:
-		return nil, errors.Join(refuse("reading it failed"), err)
+		return nil, fail.Wrap(fail.Unable, err, "a settings file cannot be read")
 	case len(data) > Max:
 		return nil, refuse(fmt.Sprintf("it is larger than %d KiB", Max>>10)).Hint("move it away, or make it smaller")
 	}
