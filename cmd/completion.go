@@ -8,7 +8,9 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/tbx-project/tbx/internal/escape"
 	"github.com/tbx-project/tbx/internal/fail"
+	"github.com/tbx-project/tbx/toolbox"
 )
 
 func newCompletion(env *Env) *cobra.Command {
@@ -55,8 +57,9 @@ func (e *Env) completeToolboxes(cmd *cobra.Command, args []string, _ string) ([]
 	}
 	var out []string
 	for _, b := range all {
-		if !slices.Contains(args, string(b.Name)) {
-			out = append(out, cobra.CompletionWithDesc(string(b.Name), string(b.State)+", "+b.Image))
+		// What another tool named so that tbx would refuse it is no help either.
+		if _, err := toolbox.ParseName(string(b.Name)); err == nil && !slices.Contains(args, string(b.Name)) {
+			out = append(out, cobra.CompletionWithDesc(string(b.Name), escape.Text(string(b.State)+", "+b.Image)))
 		}
 	}
 	return out, cobra.ShellCompDirectiveNoFileComp
@@ -86,6 +89,7 @@ func (e *Env) completeImages(cmd *cobra.Command, args []string, _ string) ([]str
 	if err != nil {
 		return nil, cobra.ShellCompDirectiveNoFileComp
 	}
+	names = slices.DeleteFunc(names, func(n string) bool { return escape.Text(n) != n })
 	return names, cobra.ShellCompDirectiveNoFileComp
 }
 

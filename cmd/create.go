@@ -299,7 +299,7 @@ func (e *Env) planCreate(ctx context.Context, m *toolbox.Manager, o *createOptio
 		fmt.Fprintf(e.Out, "  %s%s\n", option, why)
 	}
 	line("--name "+string(p.Name), "")
-	for _, f := range p.Fixed() {
+	for _, f := range slices.Concat(p.OverImage(), p.Fixed()) {
 		line(f[0], f[1])
 	}
 	switch {

@@ -110,7 +110,7 @@ func runList(ctx context.Context, env *Env, o *listOptions) error {
 		return printJSON(env.Out, rows)
 	case o.names:
 		for _, r := range rows {
-			fmt.Fprintln(env.Out, r.Name)
+			fmt.Fprintln(env.Out, escape.Text(r.Name))
 		}
 		return nil
 	case len(rows) == 0:
@@ -139,7 +139,7 @@ func printRows(w io.Writer, rows []row, now time.Time) error {
 	}
 	fmt.Fprintln(t, "NAME\tSTATE\t"+head+"IMAGE\tCREATED\tID")
 	for _, r := range rows {
-		fmt.Fprintf(t, "%s\t%s\t%s%s\t%s\t%.12s\n", r.Name, r.State, column(r.Isolated), escape.Text(r.Image), ago(now.Sub(r.Created)), r.ID)
+		fmt.Fprintf(t, "%s\t%s\t%s%s\t%s\t%.12s\n", escape.Text(r.Name), r.State, column(r.Isolated), escape.Text(r.Image), ago(now.Sub(r.Created)), r.ID)
 	}
 	return t.Flush()
 }

@@ -12,6 +12,16 @@ import (
 	"github.com/spf13/pflag"
 )
 
+// I14 to I17 of docs/attacks.md are about exported applications, of which there are
+// none. Whoever adds them has those rows to test.
+func TestI14_NothingIsExported(t *testing.T) {
+	for _, name := range []string{"export", "unexport", "desktop", "app"} {
+		if c, _, err := newRoot(&Env{}).Find([]string{name}); err == nil && c.Name() == name {
+			t.Errorf("there is a command %s: docs/attacks.md, I14 to I17", name)
+		}
+	}
+}
+
 // TestTree holds every command to its help text, example and completion, and
 // every flag to a description and, where its value can be guessed or must not
 // be taken for a file, a completion.

@@ -4,11 +4,15 @@ package cmd
 
 import (
 	"context"
+	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/tbx-project/tbx/images"
 	imagestore "github.com/tbx-project/tbx/images/podman"
+	"github.com/tbx-project/tbx/internal/ownfile"
 	"github.com/tbx-project/tbx/toolbox/podman"
 )
 
@@ -48,8 +52,13 @@ func (e *Env) Catalogue() (*images.Catalogue, images.HostOS, error) {
 	}
 	var overrides []images.Override
 	for _, path := range []string{"/etc/tbx/distros.toml", filepath.Join(h.Dirs.Config, "distros.toml")} {
-		if data, err := os.ReadFile(path); err == nil {
+		data, err := ownfile.Read(path)
+		switch {
+		case err == nil:
 			overrides = append(overrides, images.Override{Path: path, Data: data})
+		case errors.Is(err, fs.ErrNotExist), errors.Is(err, fs.ErrPermission) && strings.HasPrefix(path, "/etc/"):
+		default:
+			return nil, images.HostOS{}, err
 		}
 	}
 	cat, err := images.LoadCatalogue(overrides...)

@@ -17,6 +17,7 @@ import (
 	"github.com/tbx-project/tbx/internal/escape"
 	"github.com/tbx-project/tbx/internal/fail"
 	"github.com/tbx-project/tbx/internal/flock"
+	"github.com/tbx-project/tbx/internal/hostprog"
 )
 
 // BootstrapOptions say where a bootstrap may write.
@@ -141,7 +142,7 @@ func scratch(base string) (string, error) {
 // only costs disk, and is tried again next time.
 func discard(dir string) {
 	if os.RemoveAll(dir) != nil {
-		_ = exec.Command("podman", "unshare", "rm", "-rf", "--one-file-system", dir).Run()
+		_ = hostprog.Podman(context.Background(), "unshare", "rm", "-rf", "--one-file-system", dir).Run()
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/tbx-project/tbx/internal/fail"
+	"github.com/tbx-project/tbx/internal/hostprog"
 )
 
 // bootstrapScript drives every tool but mmdebstrap, which needs no help.
@@ -50,7 +51,7 @@ func (b *BootstrapRecipe) tool() (means, error) {
 // findProgram looks in the directories of root's programs too, which an ordinary
 // user of Debian does not have in PATH.
 func findProgram(name string) (string, error) {
-	path, err := exec.LookPath(name)
+	path, err := hostprog.Look(name)
 	for _, dir := range []string{"/usr/sbin", "/sbin"} {
 		if err == nil {
 			break

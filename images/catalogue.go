@@ -95,7 +95,7 @@ func (o Override) mergeInto(distros map[string]*Distro, fallback *string) error 
 	if err != nil {
 		var perr toml.ParseError
 		if errors.As(err, &perr) {
-			return fail.New(fail.Usage, "%s:%d: %s", o.Path, perr.Position.Line, perr.Message)
+			return fail.New(fail.Usage, "%s:%d:%d: %s", o.Path, perr.Position.Line, perr.Position.Col, perr.Message)
 		}
 		return fail.Wrap(fail.Usage, err, "%s", o.Path)
 	}

@@ -104,6 +104,7 @@ func pullReason(err error) error {
 		{ErrCorrupt, []string{"does not match", "digest invalid", "digest verification", "invalid checksum", "digest mismatch"}},
 		{ErrUnreachable, []string{"no such host", "connection refused", "network is unreachable", "no route to host", "dial tcp", "i/o timeout",
 			"temporary failure in name resolution", "proxyconnect", "server misbehaving"}},
+		{ErrCorrupt, []string{"exceeded maximum allowed size"}}, // a manifest
 		{ErrServer, []string{"unexpected eof", "connection reset", ": eof", "received unexpected http status: 5", "internal server error", "bad gateway",
 			"service unavailable", "gateway timeout", "use of closed network connection", "connection closed"}},
 	} {

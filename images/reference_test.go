@@ -87,7 +87,7 @@ func compare(t *testing.T, s string) {
 	}
 }
 
-func TestParseRefSaysWhatIsWrong(t *testing.T) {
+func TestI6_ParseRefSaysWhatIsWrong(t *testing.T) {
 	for s, want := range map[string]string{
 		"docker://debian":  "leave out everything up to ://",
 		"Debian":           "must be in lower case",
@@ -97,6 +97,16 @@ func TestParseRefSaysWhatIsWrong(t *testing.T) {
 		"a/b..c":           `its part "b..c"`,
 		"":                 "it names no image",
 		"a\u202eb":         `"a\u202eb"`,
+		"a;b":              `its part "a;b"`,
+		"$(id)":            `its part "$(id)"`,
+		"a`id`":            "its part \"a`id`\"",
+		"a b":              `its part "a b"`,
+		"a\nb":             `its part "a\nb"`,
+		"-debian":          `its part "-debian"`,
+		"debian:$(id)":     "the tag behind the last colon",
+		"debian@sha256:" + strings.Repeat("0", 63): "not a digest",
+		"debian@sha256:" + strings.Repeat("0", 65): "not a digest",
+		"debian@sha256:" + strings.Repeat("G", 64): "not a digest",
 	} {
 		_, err := images.ParseRef(s)
 		if err == nil || !strings.Contains(err.Error(), want) {

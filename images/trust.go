@@ -6,8 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/tbx-project/tbx/internal/atomicfile"
@@ -294,17 +296,17 @@ func (r Records) Vouched(img Image) (by string, ok bool, err error) {
 	return rec.Signer, rec.Signer != "", nil
 }
 
-// Suspicious lists what an image brings along that could act on toolboxes or
-// on tbx, as NAME=VALUE of its environment and label NAME: loader variables
-// and labels that look like tbx's own.
+// Suspicious lists what an image brings along that would act on toolboxes or on
+// tbx if it were taken over, as NAME=VALUE of its environment and label NAME:
+// loader variables, and variables and labels that look like tbx's own.
 func (i Image) Suspicious() []string {
 	var out []string
 	for _, e := range i.Env {
-		if strings.HasPrefix(e, "LD_") {
+		if strings.HasPrefix(e, "LD_") || strings.HasPrefix(e, "TBX_") {
 			out = append(out, e)
 		}
 	}
-	for label := range i.Labels {
+	for _, label := range slices.Sorted(maps.Keys(i.Labels)) {
 		if strings.HasPrefix(label, "io.tbx.") {
 			out = append(out, "label "+label)
 		}

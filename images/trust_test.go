@@ -128,7 +128,7 @@ func TestTrust(t *testing.T) {
 }
 
 // What podman is told: nothing but this repository, this key and this tag.
-func TestPolicyOfAVerifiedPull(t *testing.T) {
+func TestS9_PolicyOfAVerifiedPull(t *testing.T) {
 	trust := images.Trust{Dir: t.TempDir()}
 	if _, err := trust.Add("r.org", testdata(t, "key.asc")); err != nil {
 		t.Fatal(err)
@@ -162,9 +162,9 @@ func TestPolicyOfAVerifiedPull(t *testing.T) {
 	}
 }
 
-func TestSuspicious(t *testing.T) {
-	img := images.Image{Env: []string{"PATH=/bin", "LD_PRELOAD=/x.so"}, Labels: map[string]string{"io.tbx.spec": "1", "a": "b"}}
-	if got := img.Suspicious(); !slices.Equal(got, []string{"LD_PRELOAD=/x.so", "label io.tbx.spec"}) {
+func TestS2_Suspicious(t *testing.T) {
+	img := images.Image{Env: []string{"PATH=/bin", "LD_PRELOAD=/x.so", "TBX_TOKEN=x"}, Labels: map[string]string{"io.tbx.spec": "1", "io.tbx.id": "x", "a": "b"}}
+	if got := img.Suspicious(); !slices.Equal(got, []string{"LD_PRELOAD=/x.so", "TBX_TOKEN=x", "label io.tbx.id", "label io.tbx.spec"}) {
 		t.Errorf("%q", got)
 	}
 }

@@ -7,9 +7,12 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 
+	"github.com/tbx-project/tbx/internal/escape"
 	"github.com/tbx-project/tbx/internal/fail"
 	"github.com/tbx-project/tbx/toolbox/join"
 )
@@ -101,6 +104,11 @@ func (m *Manager) Create(ctx context.Context, o CreateOptions) error {
 			id, err = e.Create(ctx, p)
 		}
 	}
+	if err == nil {
+		if err = checkTables(ctx, e, id, o.Image); err != nil {
+			err = errors.Join(err, e.Remove(ctx, id, true))
+		}
+	}
 	switch {
 	case err == nil:
 	case errors.Is(err, fail.Exists) && killed != nil:
@@ -154,7 +162,7 @@ func (m *Manager) mustNotExist(ctx context.Context, e Engine, name Name) error {
 	c, err := e.Inspect(ctx, string(name))
 	switch {
 	case err == nil && c.Name == string(name): // else podman found it as the beginning of an id
-		if b := m.box(c); !b.Managed() && !b.Toolbx() {
+		if b := m.inspected(c); !b.Managed() && !b.Toolbx() {
 			return fail.New(fail.Exists, "the name %s is taken by a container that is not a toolbox", name).Hint("choose another name")
 		}
 		return existsError(name)
@@ -233,6 +241,12 @@ func (m *Manager) newSpec(o CreateOptions) (*Spec, error) {
 			return nil, fail.New(fail.Usage, "%s is your home already", home).Hint("leave --home away to share it")
 		}
 		s.Home = home
+	}
+	for _, value := range slices.Concat(s.Env, s.Volumes, s.Share, []string{s.Home}) {
+		if !utf8.ValidString(value) {
+			return nil, fail.New(fail.Usage, "%s is not UTF-8, and the toolbox's file holds nothing else", escape.Quote(value)).
+				Hint("a variable can be set at entry: tbx run --env NAME=VALUE")
+		}
 	}
 	return s, nil
 }

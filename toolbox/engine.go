@@ -3,7 +3,9 @@ package toolbox
 import (
 	"context"
 	"io"
+	"io/fs"
 	"path"
+	"slices"
 	"strings"
 	"time"
 
@@ -20,6 +22,9 @@ type Engine interface {
 	Inspect(ctx context.Context, nameOrID string) (*Container, error)
 	// Create makes a container and returns its id. It does not start it.
 	Create(ctx context.Context, p *Plan) (string, error)
+	// FileMode returns what kind of file path is in a container, behind links. One
+	// that is not there wraps fail.NotFound. The container need not run.
+	FileMode(ctx context.Context, id, path string) (fs.FileMode, error)
 	// Start starts a container; one that runs already is no error.
 	Start(ctx context.Context, id string) error
 	// Stop stops a container: TERM, then KILL after grace. One that does not
@@ -79,10 +84,16 @@ func (c *Container) Toolbx() bool {
 	return c.Labels[LabelToolbx] == "true" && len(c.Command) > 0 && path.Base(c.Command[0]) == "toolbox"
 }
 
-// ours says whether tbx made the container. An image may carry tbx's labels, but
-// it has no say in the command.
+// ours says whether the container runs what those run that tbx made. An image may
+// carry tbx's labels, and a command that looks so.
 func (c *Container) ours() bool {
 	return len(c.Command) > 0 && strings.HasPrefix(c.Command[0], boxinit.BoxDir+"/")
+}
+
+// hasBox says whether tbx-box is mounted into the container, of which no image can
+// decide. It takes what Inspect knows.
+func (c *Container) hasBox() bool {
+	return slices.ContainsFunc(c.Mounts, func(m Mapping) bool { return m.Target == boxinit.BoxDir })
 }
 
 // Progress is told what happens while a user waits.

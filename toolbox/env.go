@@ -25,8 +25,8 @@ var hostOnly = []string{
 	"LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES", "LISTEN_PIDFDID", "WATCHDOG_PID", "WATCHDOG_USEC", "CREDENTIALS_DIRECTORY", "RUNTIME_DIRECTORY", "STATE_DIRECTORY",
 	// A descriptor's number, which the command does not have.
 	"WAYLAND_SOCKET",
-	// Another container's.
-	"container", "CONTAINER_ID",
+	// Another container's, or another session's.
+	"container", "CONTAINER_ID", "TBX_TOOLBOX", "TBX_PROMPT", "TBX_TITLE", "TBX_BRIDGE", "TBX_SESSION", "TBX_HOST_DEPTH",
 }
 
 // byIntegration are variables that belong to an integration and go with it.

@@ -9,7 +9,10 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode"
 
+	"github.com/tbx-project/tbx/internal/escape"
+	"github.com/tbx-project/tbx/internal/fail"
 	"github.com/tbx-project/tbx/internal/xdg"
 )
 
@@ -55,6 +58,11 @@ func LookAtHost(env []string) (*Host, error) {
 	if real, err := filepath.EvalSymlinks(h.Home); err == nil {
 		h.RealHome = real
 	}
+	for _, home := range []string{h.Home, h.RealHome} {
+		if err := checkHome(home); err != nil {
+			return nil, err
+		}
+	}
 	if v := getenv("SHELL"); filepath.IsAbs(v) {
 		h.Shell = v
 	}
@@ -74,6 +82,24 @@ func LookAtHost(env []string) (*Host, error) {
 	h.Limits, h.RAM, h.Nofile, h.RenderNodes = h.delegated, ram, nofile, renderNodes
 	h.CDI = cdiKinds("/etc/cdi", "/var/run/cdi")
 	return h, nil
+}
+
+// checkHome refuses a home that cannot be the home of a toolbox as well: it is
+// mounted at the same path, and stands in passwd(5) and in PATH.
+func checkHome(dir string) error {
+	why := ""
+	switch {
+	case strings.ContainsRune(dir, ':'):
+		why = "it has a colon, which cannot stand in passwd(5)"
+	case strings.ContainsFunc(dir, unicode.IsControl):
+		why = "it has a control character"
+	case slices.Contains([]string{"/", "/bin", "/boot", "/dev", "/etc", "/home", "/lib", "/lib64", "/opt", "/proc", "/run", "/sbin", "/sys", "/tmp", "/usr", "/var"}, dir):
+		why = "shared with a toolbox, it would take the place of the toolbox's own"
+	default:
+		return nil
+	}
+	return fail.New(fail.Unable, "the directory %s cannot be your home in a toolbox: %s", escape.Quote(dir), why).
+		Hint("set HOME to another directory of yours")
 }
 
 // delegated says whether systemd has given the user a cgroup controller. podman

@@ -8,13 +8,19 @@ import (
 	"path/filepath"
 	"regexp"
 	"time"
+
+	"github.com/tbx-project/tbx/internal/hostprog"
 )
 
 // getent asks the host's name service, which may have to ask a server.
 func getent(table, key string) []string {
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
-	out, err := exec.CommandContext(ctx, "getent", table, key).Output()
+	path, err := hostprog.Look("getent")
+	if err != nil {
+		return nil
+	}
+	out, err := exec.CommandContext(ctx, path, table, key).Output()
 	if err != nil {
 		return nil
 	}

@@ -71,7 +71,7 @@ func (m *Manager) Find(ctx context.Context, name Name) (*Box, error) {
 	if c.Name != string(name) { // podman takes the beginning of an id for a name
 		return nil, m.notFound(ctx, e, name)
 	}
-	b := m.box(c)
+	b := m.inspected(c)
 	if !b.Managed() && !b.Toolbx() {
 		return nil, fail.New(fail.NotFound, "container %s is not a toolbox", name).
 			Hint("enter it with: podman exec -it %s sh", name)
@@ -85,7 +85,7 @@ func (m *Manager) Find(ctx context.Context, name Name) (*Box, error) {
 func (m *Manager) box(c *Container) *Box {
 	b := &Box{Name: Name(c.Name), Container: *c}
 	id := c.Labels[LabelID]
-	if id == "" || !c.ours() {
+	if _, err := ParseName(c.Name); err != nil || id == "" || !c.ours() {
 		return b
 	}
 	defer m.distrust(b)
@@ -106,6 +106,17 @@ func (m *Manager) box(c *Container) *Box {
 	if b.SpecErr = err; errors.Is(err, fs.ErrNotExist) || err == nil {
 		b.SpecErr = fail.New(nil, "the specification of toolbox %s is missing: %s", b.Name, specFile(m.Host.Dirs.Config, b.Name)).
 			Hint("bring the file back, or remove the toolbox with: tbx rm %s", b.Name)
+	}
+	return b
+}
+
+// inspected is box for a container of which everything is known. One without a
+// specification counts as tbx's only if tbx-box is mounted into it: labels and
+// command may be its image's.
+func (m *Manager) inspected(c *Container) *Box {
+	b := m.box(c)
+	if b.Spec == nil && !c.hasBox() {
+		b.SpecErr = nil
 	}
 	return b
 }
@@ -171,7 +182,13 @@ func (m *Manager) List(ctx context.Context) ([]*Box, error) {
 	}
 	out := make([]*Box, 0, len(all))
 	for i := range all {
-		if b := m.box(&all[i]); b.Managed() || b.Toolbx() {
+		b := m.box(&all[i])
+		if b.SpecErr != nil {
+			if c, err := e.Inspect(ctx, b.ID); err == nil {
+				b = m.inspected(c)
+			}
+		}
+		if b.Managed() || b.Toolbx() {
 			out = append(out, b)
 		}
 	}

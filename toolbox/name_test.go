@@ -6,6 +6,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"unicode"
 	"unicode/utf8"
 
 	"github.com/tbx-project/tbx/internal/fail"
@@ -17,13 +18,36 @@ func TestParseName(t *testing.T) {
 			t.Errorf("%q: %q, %v", good, n, err)
 		}
 	}
-	for _, bad := range []string{"", ".", "..", "-", "-a", "_a", ".a", "a/b", "/", "a b", "a\nb", "a\x00", "a\tb", "a\u202eb", "a\u00a0b", "ä", "a\xff", "а", "a:b", "a@b", "a%b", strings.Repeat("x", 129), strings.Repeat("x", 300)} {
+}
+
+// refuses holds ParseName to an error of its kind, on one line, with what to do.
+func refuses(t *testing.T, bad ...string) {
+	t.Helper()
+	for _, bad := range bad {
 		if n, err := ParseName(bad); !errors.Is(err, fail.Usage) {
 			t.Errorf("%q was taken as %q (%v)", bad, n, err)
-		} else if msg := err.Error(); strings.ContainsAny(msg, "\n\x00\t\u202e\u00a0") || len(msg) > 300 || len(fail.Hints(err)) == 0 {
+		} else if msg := err.Error(); strings.ContainsFunc(msg, hidden) || len(msg) > 300 || len(fail.Hints(err)) == 0 {
 			t.Errorf("%q: message %q", bad, msg)
 		}
 	}
+}
+
+// hidden says whether a character does something to the text around it.
+func hidden(r rune) bool {
+	return unicode.IsControl(r) || unicode.Is(unicode.Cf, r) || r != ' ' && unicode.IsSpace(r)
+}
+
+func TestI1_NamesThatPodmanMayNotSee(t *testing.T) {
+	refuses(t, "-rm", "--privileged", "../x", "a/b", "a b", "a;b", "$(id)", "`id`", "a\nb", "\na", "a\n", "", ".", "..", "-", "-a", "_a", ".a", "/",
+		"a\x00", "a\tb", "a\rb", "a\x1b[2Jb", "a:b", "a@b", "a%b", "a=b", "a,b", "a*", "~", "a\\b", "a'b", "a\"b")
+}
+
+func TestI2_LongNames(t *testing.T) {
+	refuses(t, strings.Repeat("x", 129), strings.Repeat("x", 300), strings.Repeat("x", 1<<20))
+}
+
+func TestI3_NamesThatLookLikeOthers(t *testing.T) {
+	refuses(t, "a\u202eb", "a\u200bb", "a\u2066b", "\ufeffa", "a\u00a0b", "ä", "a\xff", "аbc", "ｗｅｂ", "a\u0301", "web\u200d", "\U0001f600")
 }
 
 // FuzzParseName: whatever is taken is one file name that podman takes too.

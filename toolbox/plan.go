@@ -16,7 +16,7 @@ const (
 	LabelID      = "io.tbx.id"      // Spec.ID
 	LabelSpec    = "io.tbx.spec"    // Spec.Hash when the container was made
 	LabelVersion = "io.tbx.version" // SpecVersion then
-	// LabelIsolated is "true" on the container of an isolated toolbox.
+	// LabelIsolated is "true" on the container of an isolated toolbox, "false" on others.
 	LabelIsolated = "io.tbx.isolated"
 	// LabelToolbx is what Ptyxis, Cockpit and Toolbx itself look for.
 	LabelToolbx = "com.github.containers.toolbox"
@@ -45,6 +45,7 @@ type Plan struct {
 	Name     Name              `json:"name"`
 	Image    string            `json:"image"` // podman's image id
 	Command  []string          `json:"command"`
+	User     string            `json:"user"`               // UID:GID
 	Hostname string            `json:"hostname,omitempty"` // empty: the host's UTS namespace
 	Mounts   []Mount           `json:"mounts"`
 	Env      []string          `json:"env"`
@@ -74,6 +75,15 @@ func (p *Plan) Fixed() [][2]string {
 		{"--security-opt label=disable", "SELinux would keep the toolbox out of your home"},
 		{"--no-hosts, --dns none", "both follow the host"},
 		{"--pids-limit 0", "limits are the host's"},
+	}
+}
+
+// OverImage says, as Fixed does, what an image asks for and does not get.
+func (p *Plan) OverImage() [][2]string {
+	return [][2]string{
+		{"--user " + p.User, "what others start in it, such as your editor, is you, whoever the image means"},
+		{"--entrypoint '', --image-volume ignore, --no-healthcheck, --stop-signal TERM", "an image says what is in the toolbox, not what is started or mounted"},
+		{"--unsetenv LD_…, TBX_…, BASH_ENV and the like", "nor what acts on every program; its PATH comes behind the system's"},
 	}
 }
 
@@ -127,16 +137,17 @@ func NewPlan(name Name, s *Spec, h *Host, boxDir, box string, tree bool, bridge 
 		Name:     name,
 		Image:    s.ImageID,
 		Command:  []string{filepath.Join(boxinit.BoxDir, box, "tbx-box"), "pause"},
+		User:     strconv.Itoa(h.UID) + ":" + strconv.Itoa(h.GID),
 		Hostname: s.Hostname,
+		// Each of them, always: what is not said here, an image can say.
 		Labels: map[string]string{
-			LabelID: s.ID, LabelSpec: s.Hash(), LabelVersion: strconv.Itoa(SpecVersion),
+			LabelID: s.ID, LabelSpec: s.Hash(), LabelVersion: strconv.Itoa(SpecVersion), LabelIsolated: strconv.FormatBool(s.Isolated),
 			LabelToolbx: "true", labelDevcontainer: string(meta),
 		},
 		Groups: s.Has(Groups),
 		Env:    containerEnv(s, h),
 	}
 	if s.Isolated {
-		p.Labels[LabelIsolated] = "true"
 		return p, p.isolate(s, h, boxDir, bridge)
 	}
 	bind := func(source, target, integration, reason string, options ...string) {

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -16,6 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/tbx-project/tbx/internal/fail"
+	"github.com/tbx-project/tbx/internal/hostprog"
 	"github.com/tbx-project/tbx/toolbox/join"
 )
 
@@ -186,14 +186,17 @@ func (p *Prepared) workDir() (string, error) {
 			inside, _ := p.target.WorkDir(cwd)
 			want = filepath.Join(inside, want)
 		}
-		if !p.target.IsDir(want) {
+		switch err := p.target.CheckDir(want); {
+		case errors.Is(err, fs.ErrNotExist):
 			return "", &ExitError{ExitFailed, fail.New(fail.NotFound, "directory %s is not in toolbox %s", want, p.Record.Name)}
+		case err != nil:
+			return "", &ExitError{ExitFailed, fail.Wrap(nil, err, "no session can begin in directory %s of toolbox %s", want, p.Record.Name)}
 		}
 		return want, nil
 	}
 	dir, ok := p.target.WorkDir(cwd)
 	if !ok {
-		p.opts.Warn(fmt.Sprintf("directory %s is not in toolbox %s, using %s", cwd, p.Record.Name, dir))
+		p.opts.Warn(fmt.Sprintf("directory %s is not in toolbox %s, or may not be read; using %s", cwd, p.Record.Name, dir))
 	}
 	return dir, nil
 }
@@ -220,7 +223,7 @@ func checkDescriptors(n int) error {
 // not make, for a runtime that it does not know, and when the cgroup cannot be
 // joined. s is nil where the toolbox cannot be looked into from outside.
 func (p *Prepared) byPodman(s *join.Session) error {
-	podman, err := exec.LookPath("podman")
+	podman, err := hostprog.Look("podman")
 	if err != nil {
 		return fail.New(fail.Unable, "podman is not installed, or not in PATH")
 	}
@@ -228,6 +231,14 @@ func (p *Prepared) byPodman(s *join.Session) error {
 	if s == nil {
 		if s, err = p.unseen(); err != nil {
 			return err
+		}
+	}
+	if p.target != nil {
+		for _, path := range userTables {
+			if !p.target.Readable(path) {
+				return fail.New(nil, "toolbox %s cannot be entered: podman would wait for its %s, which is not a regular file", r.Name, path).
+					Hint("remove the toolbox with: tbx rm --force %s", r.Name)
+			}
 		}
 	}
 	args := []string{"podman", "exec", "--interactive", "--detach-keys", ""}
@@ -251,7 +262,7 @@ func (p *Prepared) byPodman(s *join.Session) error {
 		}
 	}
 	args = append(append(args, r.ID), s.Args...)
-	return fmt.Errorf("podman: %w", syscall.Exec(podman, args, p.host.Env))
+	return fmt.Errorf("podman: %w", syscall.Exec(podman, args, hostprog.PodmanEnv(p.host.Env)))
 }
 
 // unseen composes a session without a look at what is inside.

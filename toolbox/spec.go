@@ -16,6 +16,7 @@ import (
 
 	"github.com/tbx-project/tbx/internal/atomicfile"
 	"github.com/tbx-project/tbx/internal/fail"
+	"github.com/tbx-project/tbx/internal/ownfile"
 )
 
 // SpecVersion is the version of the specification that this tbx writes.
@@ -89,7 +90,7 @@ func saveSpec(configDir string, name Name, s *Spec) error {
 // loadSpec returns fs.ErrNotExist, wrapped, where there is none.
 func loadSpec(configDir string, name Name) (*Spec, error) {
 	path := specFile(configDir, name)
-	data, err := os.ReadFile(path)
+	data, err := ownfile.Read(path)
 	if err != nil {
 		return nil, err
 	}
@@ -98,7 +99,7 @@ func loadSpec(configDir string, name Name) (*Spec, error) {
 	var parse toml.ParseError
 	switch {
 	case errors.As(err, &parse):
-		return nil, fail.New(nil, "%s:%d: %s", path, parse.Position.Line, parse.Message).Hint("correct that line; the container of toolbox %s is untouched", name)
+		return nil, fail.New(nil, "%s:%d:%d: %s", path, parse.Position.Line, parse.Position.Col, parse.Message).Hint("correct that line; the container of toolbox %s is untouched", name)
 	case err != nil:
 		return nil, fail.Wrap(nil, err, "%s", path)
 	case len(meta.Undecoded()) > 0:

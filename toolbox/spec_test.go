@@ -43,7 +43,7 @@ func TestSpecThatCannotBeMeant(t *testing.T) {
 		name, text, want string
 		kind             error
 	}{
-		{"torn", "version = 1\nid = \"ab", "web.toml:2: ", nil},
+		{"torn", "version = 1\nid = \"ab", "web.toml:2:8: ", nil},
 		{"unknown key", "version = 1\nvolume = []\n", `no key "volume"`, nil},
 		{"wrong type", "version = \"one\"\n", "web.toml", nil},
 		{"newer", "version = 99\n", "newer tbx", fail.Unable},

@@ -73,6 +73,11 @@ func (m *Manager) run(ctx context.Context, e Engine, b *Box) (*Box, error) {
 		if err := m.prepareIsolated(b.Spec); err != nil {
 			return nil, err
 		}
+		if b.Spec.Isolated { // whose root may have changed them
+			if err := checkTables(ctx, e, b.ID, b.Image); err != nil {
+				return nil, fail.Wrap(nil, err, "toolbox %s cannot be started", b.Name).Hint("remove it with: tbx rm %s", b.Name)
+			}
+		}
 	}
 	err := e.Start(ctx, b.ID)
 	for range 4 {

@@ -197,6 +197,13 @@ func (m *Manager) Removable(ctx context.Context, name Name, force bool) error {
 	switch {
 	case errors.Is(err, fail.NotFound) && m.leftover(name):
 		return nil
+	case errors.Is(err, fail.NotFound):
+		// A create that was killed may not have come as far as the specification.
+		if lock, lerr := m.lock(ctx, name); lerr == nil {
+			removeTorn(m.Host.Dirs.Config, name)
+			lock.Close()
+		}
+		return err
 	case err != nil:
 		return err
 	case !force && b.runs():

@@ -1,5 +1,6 @@
-// Command gen writes the manual pages of tbx's commands into a directory, from
-// the same command tree that the program runs, so that they cannot disagree.
+// Command gen writes the manual pages of tbx's commands, from the same command tree
+// that the program runs, and the list of tests in docs/attacks.md, from the tests'
+// names, so that they cannot disagree. Its argument is the top of the source tree.
 // Its tests check everything else that docs/ says about commands.
 //
 // cobra/doc is not used: it puts the long texts through Markdown, which joins the
@@ -14,7 +15,7 @@ import (
 	"github.com/tbx-project/tbx/cmd"
 )
 
-//go:generate go run . ../../docs/man
+//go:generate go run . ../..
 
 func main() {
 	if err := run(os.Args[1:]); err != nil {
@@ -27,7 +28,11 @@ func run(args []string) error {
 	if len(args) != 1 {
 		return fmt.Errorf("usage: gen DIRECTORY")
 	}
-	old, err := filepath.Glob(filepath.Join(args[0], "*.1"))
+	if err := writeAttacks(args[0]); err != nil {
+		return err
+	}
+	man := filepath.Join(args[0], "docs/man")
+	old, err := filepath.Glob(filepath.Join(man, "*.1"))
 	if err != nil {
 		return err
 	}
@@ -36,11 +41,11 @@ func run(args []string) error {
 			return err
 		}
 	}
-	if err := os.MkdirAll(args[0], 0o755); err != nil {
+	if err := os.MkdirAll(man, 0o755); err != nil {
 		return err
 	}
 	for name, text := range pages(cmd.Root()) {
-		if err := os.WriteFile(filepath.Join(args[0], name), []byte(text), 0o644); err != nil {
+		if err := os.WriteFile(filepath.Join(man, name), []byte(text), 0o644); err != nil {
 			return err
 		}
 	}

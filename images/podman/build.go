@@ -17,6 +17,7 @@ import (
 	"github.com/tbx-project/tbx/images"
 	"github.com/tbx-project/tbx/internal/escape"
 	"github.com/tbx-project/tbx/internal/fail"
+	"github.com/tbx-project/tbx/internal/hostprog"
 )
 
 // Build implements images.Store with the podman command: over the service the
@@ -38,7 +39,7 @@ func (s *Store) Build(ctx context.Context, b images.Build, progress images.Progr
 	for name, value := range b.Args {
 		args = append(args, "--build-arg", name+"="+value)
 	}
-	cmd := exec.CommandContext(ctx, "podman", append(args, workdir)...)
+	cmd := hostprog.Podman(ctx, append(args, workdir)...)
 	cmd.Cancel = func() error { return cmd.Process.Signal(unix.SIGTERM) }
 	cmd.WaitDelay = 10 * time.Second
 	cmd.SysProcAttr = &unix.SysProcAttr{Setpgid: true} // Ctrl-C is ours to pass on

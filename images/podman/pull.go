@@ -8,7 +8,6 @@ import (
 	"io"
 	"net/http"
 	"net/url"
-	"os/exec"
 	"slices"
 	"strings"
 	"time"
@@ -18,6 +17,7 @@ import (
 	"github.com/tbx-project/tbx/images"
 	"github.com/tbx-project/tbx/internal/escape"
 	"github.com/tbx-project/tbx/internal/fail"
+	"github.com/tbx-project/tbx/internal/hostprog"
 )
 
 // pullLine is one line of the answer to both pull endpoints.
@@ -170,7 +170,7 @@ func (w *pullWatch) command(ctx context.Context, ref string, opts images.PullOpt
 			args = append(args, flag, value)
 		}
 	}
-	cmd := exec.CommandContext(ctx, "podman", append(args, ref)...)
+	cmd := hostprog.Podman(ctx, append(args, ref)...)
 	cmd.Cancel = func() error { return cmd.Process.Signal(unix.SIGTERM) }
 	cmd.WaitDelay = 10 * time.Second
 	cmd.SysProcAttr = &unix.SysProcAttr{Setpgid: true} // Ctrl-C is ours to pass on

@@ -137,7 +137,7 @@ func TestPullFromAnUntrustedRegistry(t *testing.T) {
 	}
 }
 
-func TestPullFromAFailingRegistry(t *testing.T) {
+func TestS8_PullFromAFailingRegistry(t *testing.T) {
 	m := newMachine(t, "")
 	r := newRegistry(t, m, false)
 	debian, small := pushDebian(m, r), pushSmall(m, r)
@@ -251,7 +251,7 @@ func pass(r *registry, w http.ResponseWriter, req *http.Request) { r.forward.Ser
 
 // The disk is full before the image is here: it says so, leaves no image, and
 // the same pull works when there is room.
-func TestPullOntoAFullDisk(t *testing.T) {
+func TestS8_PullOntoAFullDisk(t *testing.T) {
 	m := newMachine(t, "")
 	r := newRegistry(t, m, false)
 	debian := pushDebian(m, r)

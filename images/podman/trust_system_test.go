@@ -91,7 +91,7 @@ func (x *trusting) ensure(ref string, policy images.PullPolicy) (images.Image, e
 	return images.Ensure(context.Background(), x.store, images.Choice{Reference: ref}, opts)
 }
 
-func TestSignedByGPG(t *testing.T) {
+func TestS9_SignedByGPG(t *testing.T) {
 	x := newTrusting(t)
 	alice, mallory := x.signer("alice@example.org"), x.signer("mallory@example.org")
 	records := images.RecordsIn(x.path("state"))
@@ -182,7 +182,7 @@ func TestSignedByGPG(t *testing.T) {
 
 // With a sigstore key podman either verifies or is said to be unable; it never
 // takes an image that it did not verify.
-func TestSignedBySigstore(t *testing.T) {
+func TestS9_SignedBySigstore(t *testing.T) {
 	x := newTrusting(t)
 	signer, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {

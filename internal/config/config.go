@@ -8,16 +8,18 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"reflect"
 	"regexp"
 	"slices"
 	"strings"
+	"unicode"
 
 	"github.com/BurntSushi/toml"
 
+	"github.com/tbx-project/tbx/internal/escape"
 	"github.com/tbx-project/tbx/internal/fail"
 	"github.com/tbx-project/tbx/internal/nearest"
+	"github.com/tbx-project/tbx/internal/ownfile"
 )
 
 // Config is the effective configuration.
@@ -88,17 +90,17 @@ func Default() Config {
 }
 
 // Load reads the files in order, later ones winning key by key. A file that is
-// not there is no error; one that cannot be read, or has an unknown key or a
-// value of the wrong type, is, with its name and line.
+// not there is no error; one that cannot be read or believed (ownfile.Read), or has
+// an unknown key or a value of the wrong type, is, with its name and line.
 func Load(files ...string) (Config, error) {
 	c := Default()
 	for _, file := range files {
-		data, err := os.ReadFile(file)
+		data, err := ownfile.Read(file)
 		if errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) && strings.HasPrefix(file, "/etc/") {
 			continue
 		}
 		if err != nil {
-			return c, fail.Wrap(nil, err, "the configuration cannot be read")
+			return c, err
 		}
 		if err := decode(file, string(data), &c); err != nil {
 			return c, err
@@ -106,6 +108,9 @@ func Load(files ...string) (Config, error) {
 	}
 	if strings.Count(c.Prompt.Format, "%") != strings.Count(c.Prompt.Format, "%s") || strings.Count(c.Prompt.Format, "%s") > 1 {
 		return c, fail.New(fail.Usage, "[prompt] format %q: it may hold %%s once, for the toolbox's name, and no other %%", c.Prompt.Format)
+	}
+	if strings.ContainsFunc(c.Prompt.Format, unicode.IsControl) {
+		return c, fail.New(fail.Usage, "[prompt] format %s: it must not hold control characters", escape.Quote(c.Prompt.Format)).Hint("colours are your shell's to add")
 	}
 	if c.Images.StallSeconds < 1 {
 		return c, fail.New(fail.Usage, "[images] stall_seconds %d: it must be at least 1", c.Images.StallSeconds)
@@ -125,7 +130,7 @@ func decode(file, text string, c *Config) error {
 		if msg == "" {
 			msg = strings.TrimPrefix(parse.Error(), "toml: ")
 		}
-		return fail.New(fail.Usage, "%s:%d: %s", file, parse.Position.Line, msg).Hint("correct that line, or move the file away")
+		return fail.New(fail.Usage, "%s:%d:%d: %s", file, parse.Position.Line, parse.Position.Col, msg).Hint("correct that line, or move the file away")
 	case err != nil: // a value of the wrong type: the library puts the line into its text only
 		line, msg := "1", strings.TrimPrefix(err.Error(), "toml: ")
 		if m := inText.FindStringSubmatch(msg); m != nil {

@@ -35,14 +35,21 @@ func TestLaterFileWinsKeyByKey(t *testing.T) {
 	}
 }
 
-func TestErrorsNameFileLineAndNearestKey(t *testing.T) {
+func TestI7_ErrorsNameFileLineAndNearestKey(t *testing.T) {
 	for _, tc := range []struct{ name, text, line, hint string }{
 		{"unknown key", "[general]\ntoolbox = \"a\"\ntolbox = \"b\"\n", ":3: ", "general.toolbox"},
 		{"unknown table", "\n[promt]\nenabled = true\n", ":2: ", "prompt"},
 		{"key without a table", "distro = \"fedora\"\n", ":1: ", ""},
-		{"syntax", "[general]\ntoolbox = \n", ":2: ", "correct"},
+		{"syntax", "[general]\ntoolbox = \n", ":2:11: ", "correct"},
+		{"cut", "[general]\ntoolbox = \"a", ":2:", "correct"},
+		{"binary", "\x00\x01\x02", ":1:", "correct"},
+		{"not UTF-8", "[general]\ntoolbox = \"\xff\"\n", ":2:", "correct"},
+		{"deeply nested", "[general]\ntoolbox = " + strings.Repeat("[", 100_000), ":2:", "correct"},
+		{"nested tables", "[general]\n" + strings.Repeat("[general.a]\n", 10_000), ":3:", "correct"},
+		{"table twice", "[general]\n[prompt]\n[general]\n", ":3:", "correct"},
+		{"other encoding", "\xff\xfe[\x00g\x00", ":1:", "correct"},
 		{"wrong type", "[prompt]\n\nenabled = \"yes\"\n", ":3: ", "correct"},
-		{"twice", "[general]\ndistro = \"a\"\ndistro = \"b\"\n", ":3: ", "correct"},
+		{"twice", "[general]\ndistro = \"a\"\ndistro = \"b\"\n", ":3:", "correct"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			file := write(t, tc.text)
@@ -60,8 +67,16 @@ func TestErrorsNameFileLineAndNearestKey(t *testing.T) {
 	}
 }
 
+// What editors of other systems write is no error.
+func TestI7_ByteOrderMarkAndCarriageReturns(t *testing.T) {
+	c, err := config.Load(write(t, "\ufeff[general]\r\ntoolbox = \"work\"\r\n"))
+	if err != nil || c.General.Toolbox != "work" {
+		t.Errorf("%+v, %v", c.General, err)
+	}
+}
+
 func TestPromptFormatIsCheckedAtOnce(t *testing.T) {
-	for _, f := range []string{"%d", "%s %s", "100%"} {
+	for _, f := range []string{"%d", "%s %s", "100%", "a\\nb", "\\u001b[31m%s"} {
 		if _, err := config.Load(write(t, "[prompt]\nformat = \""+f+"\"\n")); err == nil {
 			t.Errorf("format %q was accepted", f)
 		}

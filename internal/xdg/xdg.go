@@ -5,11 +5,15 @@
 package xdg
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"strconv"
-	"syscall"
+	"strings"
+	"unicode"
+
+	"golang.org/x/sys/unix"
 )
 
 // Dirs are the base directories of one user, absolute, with "tbx" appended.
@@ -39,35 +43,54 @@ func Home(home string, getenv func(string) string) Dirs {
 
 // RuntimeBase returns the user's runtime directory: $XDG_RUNTIME_DIR, else
 // /run/user/UID, else a directory in /tmp that is ours alone, which it makes.
-// It never returns a relative path, and never a directory of somebody else.
+// One of the first two that others could change is passed over. It never returns a
+// relative path, and never a directory of somebody else.
 func RuntimeBase(uid int, getenv func(string) string) (string, error) {
-	if dir := getenv("XDG_RUNTIME_DIR"); filepath.IsAbs(dir) && ownedBy(dir, uid) {
-		return dir, nil
+	return runtimeBase(uid, getenv("XDG_RUNTIME_DIR"), "/run/user", "/tmp")
+}
+
+func runtimeBase(uid int, asked, run, tmp string) (string, error) {
+	for _, dir := range []string{asked, filepath.Join(run, strconv.Itoa(uid))} {
+		if RuntimeFits(uid, dir) {
+			return filepath.Clean(dir), nil
+		}
 	}
-	if dir := "/run/user/" + strconv.Itoa(uid); ownedBy(dir, uid) {
-		return dir, nil
-	}
-	dir := fmt.Sprintf("/tmp/tbx-runtime-%d", uid)
+	dir := filepath.Join(tmp, fmt.Sprintf("tbx-runtime-%d", uid))
 	if err := os.Mkdir(dir, 0o700); err != nil && !os.IsExist(err) {
 		return "", fmt.Errorf("runtime directory %s: %w", dir, err)
 	}
-	// /tmp is everybody's: believe the directory only if it is a real one,
-	// ours, and closed to others.
-	fi, err := os.Lstat(dir)
-	if err != nil {
+	// /tmp is everybody's: believe the directory only if it is closed to others.
+	if err := checkDir(dir, uid, 0o077); err != nil {
 		return "", fmt.Errorf("runtime directory %s: %w", dir, err)
-	}
-	if !fi.IsDir() || fi.Mode().Perm()&0o077 != 0 || !ownedBy(dir, uid) {
-		return "", fmt.Errorf("runtime directory %s: it exists and is not a private directory of user %d", dir, uid)
 	}
 	return dir, nil
 }
 
-func ownedBy(dir string, uid int) bool {
-	fi, err := os.Stat(dir)
-	if err != nil || !fi.IsDir() {
-		return false
+// RuntimeFits says whether dir, as XDG_RUNTIME_DIR has it, can be the user's runtime
+// directory.
+func RuntimeFits(uid int, dir string) bool {
+	return filepath.IsAbs(dir) && !strings.ContainsFunc(dir, unicode.IsControl) && checkDir(filepath.Clean(dir), uid, 0o022) == nil
+}
+
+// checkDir says why dir is not a directory of the user's, and no link to one, in
+// which others have none of the rights.
+func checkDir(dir string, uid int, rights uint32) error {
+	fd, err := unix.Open(dir, unix.O_PATH|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+	if errors.Is(err, unix.ENOTDIR) {
+		return errors.New("it is not a directory")
 	}
-	st, ok := fi.Sys().(*syscall.Stat_t)
-	return ok && int(st.Uid) == uid
+	if err != nil {
+		return err
+	}
+	defer unix.Close(fd)
+	var st unix.Stat_t
+	switch err := unix.Fstat(fd, &st); {
+	case err != nil:
+		return err
+	case int(st.Uid) != uid:
+		return fmt.Errorf("it belongs to user %d", st.Uid)
+	case st.Mode&rights != 0:
+		return fmt.Errorf("it is open to others (mode %04o)", st.Mode&0o7777)
+	}
+	return nil
 }

@@ -32,6 +32,7 @@ import (
 //	wrong/                    sends another blob than was asked for
 //	stall/                    stops sending in the middle of a blob
 //	huge/                     has images of a petabyte
+//	layers/                   has images of 100000 layers
 //	once500/, oncecut/        fails so for the first request of each blob, and never again
 type registry struct {
 	host    string // of the proxy
@@ -101,6 +102,11 @@ func newRegistry(t *testing.T, root string) *registry {
 			code, _ := strconv.Atoi(status)
 			w.Header().Set("Retry-After", "1") // else podman waits a minute between its tries
 			http.Error(w, `{"errors":[]}`, code)
+			return
+		case space == "layers":
+			const layer = `{"mediaType":"application/vnd.oci.image.layer.v1.tar+gzip","size":32,"digest":"sha256:4f4fb700ef54461cfa02571ae0db9a0dc1e0cdb5577484a6d75e68dc38e8acc1"},`
+			w.Header().Set("Content-Type", "application/vnd.oci.image.manifest.v1+json")
+			io.WriteString(w, `{"schemaVersion":2,"mediaType":"application/vnd.oci.image.manifest.v1+json","config":`+strings.TrimSuffix(layer, ",")+`,"layers":[`+strings.TrimSuffix(strings.Repeat(layer, 100_000), ",")+`]}`)
 			return
 		case space == "huge":
 			io.WriteString(w, `{"config":{"size":1},"layers":[{"size":1000000000000000}]}`)

@@ -103,9 +103,9 @@ func length(run func()) time.Duration {
 	return time.Since(begin)
 }
 
-// TestKilledCreate kills create at every step. A second create puts right what
+// TestF7_KilledCreate kills create at every step. A second create puts right what
 // is left, or says that the toolbox exists, which then works.
-func TestKilledCreate(t *testing.T) {
+func TestF7_KilledCreate(t *testing.T) {
 	t.Parallel()
 	p := newPlace(t)
 	const name = prefix + "kill-create"
@@ -150,9 +150,9 @@ func (p *place) settle() {
 	}
 }
 
-// TestKilledStart kills the first run at every step. The second one is as if
+// TestF7_KilledStart kills the first run at every step. The second one is as if
 // nothing had been.
-func TestKilledStart(t *testing.T) {
+func TestF7_KilledStart(t *testing.T) {
 	t.Parallel()
 	p := newPlace(t)
 	const name = prefix + "kill-start"
@@ -173,8 +173,8 @@ func TestKilledStart(t *testing.T) {
 	p.clean(name, kills)
 }
 
-// TestKilledStop kills stop, rm and rename in the middle.
-func TestKilledStop(t *testing.T) {
+// TestF7_KilledStop kills stop, rm and rename in the middle.
+func TestF7_KilledStop(t *testing.T) {
 	t.Parallel()
 	p := newPlace(t)
 	const name, other = prefix + "kill-stop", prefix + "kill-stop-other"
@@ -212,9 +212,9 @@ func TestKilledStop(t *testing.T) {
 	p.clean(name, kills)
 }
 
-// TestKilledPodman kills the podman service, and the tbx that waits for it, in
+// TestF10_KilledPodman kills the podman service, and the tbx that waits for it, in
 // the middle of a create: podman then has a container that only --external shows.
-func TestKilledPodman(t *testing.T) {
+func TestF10_KilledPodman(t *testing.T) {
 	t.Parallel()
 	p := newPlace(t)
 	const name = prefix + "kill-podman"

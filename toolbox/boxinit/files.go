@@ -51,7 +51,7 @@ func (b *box) writeFiles() error {
 // put writes a file of tbx's own unless it is there already, with that content.
 func (b *box) put(f File) error {
 	full := b.root + f.Path
-	old, err := os.ReadFile(full)
+	old, err := b.read(f.Path)
 	switch {
 	case err == nil && f.Append && bytes.Contains(old, []byte(f.Content)):
 		return nil
@@ -59,17 +59,13 @@ func (b *box) put(f File) error {
 		return b.replace(f.Path, append(old, f.Content...), 0o644)
 	case err == nil && string(old) == f.Content:
 		return os.Chmod(full, os.FileMode(f.Mode))
-	case err != nil && !errors.Is(err, fs.ErrNotExist):
+	case err != nil && f.Append && !errors.Is(err, fs.ErrNotExist):
 		return err
 	}
 	if err := os.MkdirAll(filepath.Dir(full), 0o755); err != nil {
 		return err
 	}
-	os.Remove(full) // a link must not lead the write elsewhere
-	if err := os.WriteFile(full, []byte(f.Content), os.FileMode(f.Mode)); err != nil {
-		return err
-	}
-	return os.Chmod(full, os.FileMode(f.Mode)) // whatever the umask is
+	return b.create(f.Path, []byte(f.Content), os.FileMode(f.Mode))
 }
 
 // exceptSharedPaths tells the image's package manager which paths are the
@@ -111,13 +107,13 @@ func (b *box) exists(p string) bool {
 // date.
 func (b *box) ensureHostname() error {
 	name := b.cfg.Hostname
-	if old, err := os.ReadFile(b.root + "/etc/hostname"); err == nil && name != "" && strings.TrimSpace(string(old)) != name {
+	if old, err := b.read("/etc/hostname"); err == nil && name != "" && strings.TrimSpace(string(old)) != name {
 		// podman mounts a file with the container's id over it, which is nobody's name.
-		if err := os.WriteFile(b.root+"/etc/hostname", []byte(name+"\n"), 0o644); err != nil {
+		if err := b.overwrite("/etc/hostname", []byte(name+"\n")); err != nil {
 			return err
 		}
 	}
-	hosts, err := os.ReadFile(b.root + "/etc/hosts")
+	hosts, err := b.readThrough("/etc/hosts")
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
@@ -132,14 +128,13 @@ func (b *box) ensureHostname() error {
 			hosts = host
 		}
 	}
-	dir := b.root + StateDir
-	if err := os.WriteFile(dir+"/hosts-name", []byte(name+"\n"), 0o644); err != nil {
+	if err := b.create(StateDir+"/hosts-name", []byte(name+"\n"), 0o644); err != nil {
 		return err
 	}
-	if err := os.WriteFile(dir+"/hosts", withEntry(hosts, name), 0o644); err != nil {
+	if err := b.create(StateDir+"/hosts", withEntry(hosts, name), 0o644); err != nil {
 		return err
 	}
-	return errors.Join(b.chown(dir+"/hosts"), b.link("/etc/hosts", StateDir+"/hosts"))
+	return errors.Join(b.chown(b.root+StateDir+"/hosts"), b.link("/etc/hosts", StateDir+"/hosts"))
 }
 
 // ownHosts says whether /etc/hosts is the file that tbx keeps.

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
+	"strings"
 )
 
 // box is the state of one run of the initialiser. Paths are below root, which
@@ -67,14 +69,12 @@ func (b *box) run() error {
 		case errors.As(err, &f):
 			return b.fail(f)
 		case err != nil:
-			b.warn(err, "")
+			for _, line := range strings.Split(err.Error(), "\n") { // of errors.Join
+				b.out.Encode(Event{Step: b.step, Warning: line})
+			}
 		}
 	}
 	return b.out.Encode(Event{Ready: &Summary{Shell: b.loginShell(), Watch: b.ownHosts() && b.cfg.HostFiles}})
-}
-
-func (b *box) warn(err error, hint string) {
-	b.out.Encode(Event{Step: b.step, Warning: err.Error(), Hint: hint})
 }
 
 func (b *box) fail(f fatal) error {
@@ -85,18 +85,18 @@ func (b *box) fail(f fatal) error {
 // makeStateDir is the first thing that writes: when even this fails, the
 // toolbox's own file system is unusable.
 func (b *box) makeStateDir() error {
-	dir := b.root + StateDir
-	err := os.MkdirAll(dir, 0o755)
-	if err == nil {
-		err = b.chown(dir)
+	for _, dir := range []string{"/etc", filepath.Dir(Marker), filepath.Dir(StateDir), StateDir} {
+		if err := b.ownDir(dir); err != nil {
+			return fatal{err: fmt.Errorf("the image cannot be a toolbox's: %w", err), hint: "choose another image"}
+		}
 	}
-	if err != nil {
+	if err := os.MkdirAll(b.root+StateDir, 0o755); err != nil {
 		return fatal{err: fmt.Errorf("cannot write inside the toolbox: %w", err), hint: "look for a full disk with: df -h ~"}
 	}
-	if err := os.WriteFile(b.root+Marker, nil, 0o644); err != nil {
+	if err := b.chown(b.root + StateDir); err != nil {
 		return err
 	}
-	return os.WriteFile(dir+"/name", []byte(b.cfg.Name+"\n"), 0o644)
+	return errors.Join(b.create(Marker, nil, 0o644), b.create(StateDir+"/name", []byte(b.cfg.Name+"\n"), 0o644))
 }
 
 func (b *box) chown(path string) error {

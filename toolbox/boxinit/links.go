@@ -80,11 +80,15 @@ func (b *box) hostPath(p string) (string, bool) {
 
 // link makes p a symbolic link to target, in one step where p exists already.
 func (b *box) link(p, target string) error {
+	dir := filepath.Dir(p)
 	p = b.root + p
 	if have, err := os.Readlink(p); err == nil && have == target {
 		return nil
 	}
-	if err := os.MkdirAll(filepath.Dir(p), 0o755); err != nil {
+	if err := os.MkdirAll(b.root+dir, 0o755); err != nil {
+		return err
+	}
+	if err := b.ownDir(dir); err != nil {
 		return err
 	}
 	tmp := p + ".tbx-new"

@@ -136,7 +136,7 @@ func (b *box) passwdShell() string {
 
 // editTable rewrites a file of lines, if the edit changes anything.
 func (b *box) editTable(p string, mode os.FileMode, edit func([]string) []string) error {
-	old, err := os.ReadFile(b.root + p)
+	old, err := b.read(p)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
@@ -155,15 +155,12 @@ func (b *box) editTable(p string, mode os.FileMode, edit func([]string) []string
 // one. A file that cannot be renamed over, because it is a mount, is rewritten.
 func (b *box) replace(p string, data []byte, mode os.FileMode) error {
 	full := b.root + p
-	old, err := os.Stat(full)
+	old, err := os.Lstat(full)
 	if err == nil {
 		mode = old.Mode().Perm()
 	}
 	tmp := full + ".tbx-new"
-	if err := os.WriteFile(tmp, data, mode); err != nil {
-		return err
-	}
-	if err := os.Chmod(tmp, mode); err != nil {
+	if err := b.create(p+".tbx-new", data, mode); err != nil {
 		return err
 	}
 	if old != nil {
@@ -171,7 +168,7 @@ func (b *box) replace(p string, data []byte, mode os.FileMode) error {
 	}
 	if err := os.Rename(tmp, full); err != nil {
 		os.Remove(tmp)
-		return os.WriteFile(full, data, mode)
+		return b.overwrite(p, data)
 	}
 	return nil
 }

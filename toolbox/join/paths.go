@@ -17,16 +17,16 @@ const HostView = "/run/host"
 // cwd: in the same directory where it is shared, else in the toolbox's directory
 // of that path, else in the host view, else at home, and then ok is false.
 func (t *Target) WorkDir(cwd string) (dir string, ok bool) {
-	if dir, ok := t.Record.shared(cwd); ok && t.IsDir(dir) {
+	if dir, ok := t.Record.shared(cwd); ok && t.isDir(dir) {
 		return dir, true
 	}
-	if t.IsDir(cwd) {
+	if t.isDir(cwd) {
 		return cwd, true
 	}
-	if dir := HostView + cwd; t.Record.HostFiles && t.IsDir(dir) {
+	if dir := HostView + cwd; t.Record.HostFiles && t.isDir(dir) {
 		return dir, true
 	}
-	if t.IsDir(t.Record.Home) {
+	if t.isDir(t.Record.Home) {
 		return t.Record.Home, false
 	}
 	return "/", false
@@ -63,22 +63,42 @@ func Below(path, dir string) bool {
 	return dir == "/" || path == dir || strings.HasPrefix(path, dir+"/")
 }
 
-// IsDir says whether path is a directory inside.
-func (t *Target) IsDir(path string) bool {
-	_, mode, err := t.stat(path)
-	return err == nil && mode&unix.S_IFMT == unix.S_IFDIR
+// CheckDir says why path is no directory inside in which a session can begin.
+// nsenter(1) opens it, as the user, before it joins; podman exec goes there when it
+// has become who the session is of.
+func (t *Target) CheckDir(path string) error {
+	flags := unix.O_DIRECTORY | unix.O_CLOEXEC
+	if t.Record.Isolated {
+		flags |= unix.O_PATH
+	}
+	fd, err := t.open(path, flags)
+	if err == nil {
+		unix.Close(fd)
+	}
+	return err
 }
 
-// stat resolves path inside the toolbox, with its root as the root of every
-// link (openat2(2), RESOLVE_IN_ROOT), and returns where it leads.
-func (t *Target) stat(path string) (real string, mode uint32, err error) {
-	fd, err := -1, error(unix.EAGAIN)
-	for err == unix.EAGAIN { // a link with .. while something is renamed anywhere, openat2(2)
-		fd, err = unix.Openat2(t.root, path, &unix.OpenHow{
-			Flags:   unix.O_PATH | unix.O_CLOEXEC,
-			Resolve: unix.RESOLVE_IN_ROOT | unix.RESOLVE_NO_MAGICLINKS,
-		})
+func (t *Target) isDir(path string) bool { return t.CheckDir(path) == nil }
+
+// Readable says whether path is a regular file inside, or not there: what is
+// neither may never come to an end when it is read.
+func (t *Target) Readable(path string) bool {
+	_, mode, err := t.stat(path)
+	return err != nil || mode&unix.S_IFMT == unix.S_IFREG
+}
+
+// open opens path inside the toolbox, with its root as the root of every link
+// (openat2(2), RESOLVE_IN_ROOT).
+func (t *Target) open(path string, flags int) (fd int, err error) {
+	for err = unix.EAGAIN; err == unix.EAGAIN; { // a link with .. while something is renamed anywhere, openat2(2)
+		fd, err = unix.Openat2(t.root, path, &unix.OpenHow{Flags: uint64(flags), Resolve: unix.RESOLVE_IN_ROOT | unix.RESOLVE_NO_MAGICLINKS})
 	}
+	return fd, err
+}
+
+// stat resolves path inside the toolbox and returns where it leads.
+func (t *Target) stat(path string) (real string, mode uint32, err error) {
+	fd, err := t.open(path, unix.O_PATH|unix.O_CLOEXEC)
 	if err != nil {
 		return "", 0, err
 	}

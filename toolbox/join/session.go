@@ -10,6 +10,8 @@ import (
 	"syscall"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/tbx-project/tbx/internal/hostprog"
 )
 
 // Session is what shall run inside.
@@ -33,7 +35,7 @@ var namespaces = [...]struct{ kind, flag string }{
 // Nsenter finds nsenter(1) of util-linux in the host's PATH. Go programs have
 // several threads and cannot join a user namespace themselves, setns(2).
 func Nsenter() (string, error) {
-	path, err := exec.LookPath("nsenter")
+	path, err := hostprog.Look("nsenter")
 	if err != nil {
 		return "", fmt.Errorf("%w: nsenter(1) is not installed", ErrStale)
 	}

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -18,6 +19,7 @@ import (
 	"github.com/containers/podman/v4/pkg/bindings"
 	"github.com/containers/podman/v4/pkg/bindings/containers"
 	"github.com/containers/podman/v4/pkg/bindings/images"
+	"github.com/containers/podman/v4/pkg/copy"
 	"github.com/containers/podman/v4/pkg/errorhandling"
 
 	"github.com/tbx-project/tbx/internal/fail"
@@ -142,6 +144,13 @@ func (e *Engine) Create(ctx context.Context, p *toolbox.Plan) (string, error) {
 	conn, cancel := e.unbounded(ctx)
 	defer cancel()
 	s := specOf(p)
+	img, err := images.GetImage(conn, p.Image, nil)
+	if err != nil {
+		return "", convert(err)
+	}
+	if img.Config != nil {
+		overImage(s, p, img.Config.Env)
+	}
 	if p.Isolated {
 		profile, err := writeSeccomp(e.dir)
 		if err != nil {
@@ -154,6 +163,25 @@ func (e *Engine) Create(ctx context.Context, p *toolbox.Plan) (string, error) {
 		return "", convert(err)
 	}
 	return resp.ID, nil
+}
+
+// FileMode implements toolbox.Engine.
+func (e *Engine) FileMode(ctx context.Context, id, path string) (fs.FileMode, error) {
+	conn, cancel := e.with(ctx)
+	defer cancel()
+	for range 10 {
+		st, err := containers.Stat(conn, id, path)
+		switch {
+		case errors.Is(err, copy.ErrENOENT):
+			return 0, fail.New(fail.NotFound, "%s is not there", path)
+		case err != nil:
+			return 0, convert(err)
+		case st.Mode&fs.ModeSymlink == 0 || st.LinkTarget == path:
+			return st.Mode, nil
+		}
+		path = st.LinkTarget
+	}
+	return 0, fail.New(fail.NotFound, "%s leads nowhere", path)
 }
 
 // Start implements toolbox.Engine.

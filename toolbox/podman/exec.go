@@ -7,14 +7,15 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"os/exec"
 	"strings"
+
+	"github.com/tbx-project/tbx/internal/hostprog"
 )
 
 // Run implements toolbox.Engine by the podman command: an exec through the
 // bindings leaves two processes behind for five minutes.
 func (e *Engine) Run(ctx context.Context, id string, args []string, in io.Reader, out io.Writer) error {
-	cmd := exec.CommandContext(ctx, "podman", append([]string{"exec", "--interactive", "--user", "0:0", "--workdir", "/", id}, args...)...)
+	cmd := hostprog.Podman(ctx, append([]string{"exec", "--interactive", "--user", "0:0", "--workdir", "/", id}, args...)...)
 	var errs bytes.Buffer
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = in, out, &errs
 	if err := cmd.Run(); err != nil {

@@ -20,6 +20,7 @@ import (
 
 	"github.com/tbx-project/tbx/internal/fail"
 	"github.com/tbx-project/tbx/internal/flock"
+	"github.com/tbx-project/tbx/internal/hostprog"
 )
 
 const (
@@ -51,7 +52,7 @@ func service(ctx context.Context, dir string) (string, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return "", fail.Wrap(fail.Unable, err, "the runtime directory of tbx cannot be made").Hint("log in anew, or set XDG_RUNTIME_DIR to a directory of yours")
 	}
-	program, err := exec.LookPath("podman")
+	program, err := hostprog.Look("podman")
 	if err != nil {
 		return "", fail.New(fail.Unable, "podman is not installed, or not in PATH").
 			Hint("install it with your distribution's package manager, for example: sudo apt-get install podman")
@@ -189,6 +190,7 @@ func launch(ctx context.Context, program, path, pause string) error {
 	cmd := exec.Command("/bin/sh", "-c", `LISTEN_PID=$$ LISTEN_FDS=1 exec "$0" system service --time `+idle, program)
 	cmd.ExtraFiles = []*os.File{socket}
 	cmd.Stdout, cmd.Stderr = log, log
+	cmd.Env = hostprog.PodmanEnv(os.Environ())
 	cmd.Dir = "/"
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	if err := cmd.Start(); err != nil {

@@ -4,7 +4,9 @@ package podman
 
 import (
 	"strings"
+	"syscall"
 
+	"github.com/containers/image/v5/manifest"
 	"github.com/containers/podman/v4/libpod/define"
 	"github.com/containers/podman/v4/pkg/specgen"
 	"github.com/opencontainers/runtime-spec/specs-go"
@@ -12,8 +14,8 @@ import (
 	"github.com/tbx-project/tbx/toolbox"
 )
 
-// specOf puts a plan into podman's words. What toolbox.Plan.Fixed says is here,
-// for an isolated toolbox in isolate.
+// specOf puts a plan into podman's words. What toolbox.Plan.Fixed and OverImage say
+// is here, for an isolated toolbox in isolate, and of the environment in overImage.
 func specOf(p *toolbox.Plan) *specgen.SpecGenerator {
 	s := specgen.NewSpecGenerator(p.Image, false)
 	s.Name = string(p.Name)
@@ -25,6 +27,11 @@ func specOf(p *toolbox.Plan) *specgen.SpecGenerator {
 		name, value, _ := strings.Cut(kv, "=")
 		s.Env[name] = value
 	}
+	s.User = p.User
+	s.ImageVolumeMode = "ignore"
+	s.HealthConfig = &manifest.Schema2HealthConfig{Test: []string{"NONE"}}
+	term := syscall.SIGTERM
+	s.StopSignal = &term
 	s.WorkDir = "/"
 	s.Systemd = "false"
 	stop := uint(2) // the first process ends at once; what has a cgroup is killed with it
@@ -54,6 +61,15 @@ func specOf(p *toolbox.Plan) *specgen.SpecGenerator {
 		s.Annotations = map[string]string{define.RunOCIKeepOriginalGroups: "1"}
 	}
 	return s
+}
+
+// overImage keeps of an image's environment what toolbox.Plan.ImageEnv says.
+func overImage(s *specgen.SpecGenerator, p *toolbox.Plan, imageEnv []string) {
+	var path string
+	s.UnsetEnv, path = p.ImageEnv(imageEnv)
+	if _, asked := s.Env["PATH"]; !asked {
+		s.Env["PATH"] = path
+	}
 }
 
 func mounts(s *specgen.SpecGenerator, p *toolbox.Plan) {

@@ -1,0 +1,58 @@
+// Package hostprog finds the host's programs that tbx calls, and says what of the
+// caller's environment they get. tbx's own parts are found by package programs.
+package hostprog
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/tbx-project/tbx/internal/xdg"
+)
+
+// Look finds a program in the caller's PATH, of which only the absolute
+// directories count: what lies in the directory where somebody happens to stand is
+// not called. The error wraps exec.ErrNotFound.
+func Look(name string) (string, error) {
+	for _, dir := range filepath.SplitList(os.Getenv("PATH")) {
+		path := filepath.Join(dir, name)
+		if fi, err := os.Stat(path); filepath.IsAbs(dir) && err == nil && fi.Mode().IsRegular() && unix.Access(path, unix.X_OK) == nil {
+			return path, nil
+		}
+	}
+	return "", fmt.Errorf("%s: %w", name, exec.ErrNotFound)
+}
+
+// Podman returns a call of podman.
+func Podman(ctx context.Context, args ...string) *exec.Cmd {
+	path, err := Look("podman")
+	if err != nil {
+		return &exec.Cmd{Args: append([]string{"podman"}, args...), Err: err}
+	}
+	cmd := exec.CommandContext(ctx, path, args...)
+	cmd.Args[0], cmd.Env = "podman", PodmanEnv(os.Environ())
+	return cmd
+}
+
+// PodmanEnv is what podman gets of the caller's environment: all but what would
+// make it talk to a podman elsewhere, act on the program itself, or belongs to the
+// process that systemd started.
+func PodmanEnv(caller []string) []string {
+	return slices.DeleteFunc(slices.Clone(caller), func(kv string) bool {
+		name, value, _ := strings.Cut(kv, "=")
+		if name == "XDG_RUNTIME_DIR" { // where one that does not fit is passed over, by both or by none
+			return !xdg.RuntimeFits(os.Getuid(), value)
+		}
+		return strings.HasPrefix(name, "LD_") || slices.Contains([]string{
+			"CONTAINER_HOST", "CONTAINER_CONNECTION", "CONTAINER_SSHKEY", "DOCKER_HOST",
+			"GLIBC_TUNABLES", "GODEBUG", "BASH_ENV", "ENV",
+			"NOTIFY_SOCKET", "LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES", "WATCHDOG_PID", "WATCHDOG_USEC",
+		}, name)
+	})
+}

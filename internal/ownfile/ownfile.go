@@ -1,0 +1,55 @@
+// Package ownfile reads small files that their owner is believed in, such as
+// settings. What stands at the path may be anything: it must not block, must not
+// fill the memory, and must not take the word of a stranger.
+package ownfile
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"strconv"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/tbx-project/tbx/internal/escape"
+	"github.com/tbx-project/tbx/internal/fail"
+)
+
+// Max is the size in bytes of the largest file that is read.
+const Max = 256 << 10
+
+// Read returns the content of the regular file at path, if it belongs to the
+// calling user or to root and no others may write to it. Links are followed, as
+// people keep their settings elsewhere; what counts is where they lead. The error
+// wraps fs.ErrNotExist or fs.ErrPermission where that is the cause, else it is of
+// kind fail.Unable.
+func Read(path string) ([]byte, error) {
+	f, err := os.OpenFile(path, os.O_RDONLY|unix.O_NONBLOCK|unix.O_NOCTTY, 0)
+	if err != nil {
+		return nil, fail.Wrap(fail.Unable, err, "a settings file cannot be read")
+	}
+	defer f.Close()
+	var st unix.Stat_t
+	if err := unix.Fstat(int(f.Fd()), &st); err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	refuse := func(why string) *fail.Error {
+		return fail.New(fail.Unable, "%s is not read: %s", escape.Text(path), why)
+	}
+	switch uid := int(st.Uid); {
+	case st.Mode&unix.S_IFMT != unix.S_IFREG:
+		return nil, refuse("it is not a regular file").Hint("move it away, or put a file in its place")
+	case uid != 0 && uid != os.Getuid():
+		return nil, refuse("it belongs to user " + strconv.Itoa(uid) + ", who has no say here").Hint("make it yours, or move it away")
+	case st.Mode&0o002 != 0:
+		return nil, refuse("everybody may write to it").Hint("remove that with: chmod o-w '%s'", escape.Text(path))
+	}
+	data, err := io.ReadAll(io.LimitReader(f, Max+1))
+	switch {
+	case err != nil:
+		return nil, fail.Wrap(fail.Unable, err, "a settings file cannot be read")
+	case len(data) > Max:
+		return nil, refuse(fmt.Sprintf("it is larger than %d KiB", Max>>10)).Hint("move it away, or make it smaller")
+	}
+	return data, nil
+}

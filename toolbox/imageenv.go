@@ -1,0 +1,59 @@
+package toolbox
+
+import (
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/tbx-project/tbx/toolbox/join"
+)
+
+// systemPath is where the programs of every distribution are.
+var systemPath = []string{"/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"}
+
+// ImageEnv says what becomes of an image's environment: the names that a toolbox
+// does not have from it, and its PATH. All else stays. Who wants one of them says
+// so with create --env.
+func (p *Plan) ImageEnv(env []string) (unset []string, path string) {
+	dirs := systemPath
+	for _, kv := range env {
+		name, value, _ := strings.Cut(kv, "=")
+		switch {
+		case name == "PATH":
+			dirs = p.imagePath(value)
+		case actsOnPrograms(name):
+			unset = append(unset, name)
+		}
+	}
+	return unset, strings.Join(dirs, ":")
+}
+
+// actsOnPrograms says whether a variable acts on programs that do not ask for it,
+// or is one by which tbx's own parts talk to each other.
+func actsOnPrograms(name string) bool {
+	for _, prefix := range []string{"LD_", "TBX_", "MALLOC_", "BASH_FUNC_"} {
+		if strings.HasPrefix(name, prefix) {
+			return true
+		}
+	}
+	return slices.Contains([]string{"GLIBC_TUNABLES", "GCONV_PATH", "LOCPATH", "NLSPATH", "BASH_ENV", "ENV", "GODEBUG"}, name)
+}
+
+// imagePath puts the system's directories before those of an image's PATH, and of
+// the latter leaves out what is not the image's own: relative ones, which are where
+// somebody happens to stand, and those that the host or a session fills.
+func (p *Plan) imagePath(value string) []string {
+	foreign := []string{"/dev", "/home", "/proc", "/run", "/sys", "/tmp", "/var/tmp"}
+	for _, m := range p.Mounts {
+		foreign = append(foreign, m.Target)
+	}
+	out := slices.Clone(systemPath)
+	for _, dir := range filepath.SplitList(value) {
+		dir = filepath.Clean(dir)
+		below := func(f string) bool { return join.Below(dir, f) }
+		if filepath.IsAbs(dir) && !slices.Contains(out, dir) && !slices.ContainsFunc(foreign, below) {
+			out = append(out, dir)
+		}
+	}
+	return out
+}
