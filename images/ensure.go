@@ -193,12 +193,7 @@ func Pull(ctx context.Context, store Store, stateDir, ref string, opts PullOptio
 func prepare(ctx context.Context, store Store, img Image, progress Progress) error {
 	progress.Report(Event{Stage: StagePrepare, Total: img.Size})
 	if err := store.Prepare(ctx, img.ID); err != nil {
-		e := fail.Wrap(nil, err, "image %s: prepare it for toolboxes", img.name())
-		if pullReason(err) == ErrDiskFull {
-			e.Kind, e.Cause = fail.Unable, &PullError{Reason: ErrDiskFull, Text: err.Error()}
-			e.Hint(makeRoom)
-		}
-		return e
+		return NameFullDisk(fail.Wrap(nil, err, "image %s: it is here, but could not be prepared for toolboxes", img.name()))
 	}
 	progress.Report(Event{Stage: StagePrepare, Done: img.Size, Total: img.Size})
 	return nil

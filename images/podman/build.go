@@ -117,5 +117,6 @@ func (l *buildLog) failure(b images.Build, err error) error {
 	for _, line := range l.tail {
 		e.Hint("the step said: %s", escape.Text(line))
 	}
+	images.NameFullDisk(e, l.tail...)
 	return e.Hint("steps before it are kept, so that the next build goes on from there")
 }
