@@ -61,13 +61,18 @@ func PullFailure(ref string, err error) error {
 // NameFullDisk makes the cause of e an ErrDiskFull, and says what to do, where that
 // cause or another line that was said tells of a full disk.
 func NameFullDisk(e *fail.Error, said ...string) *fail.Error {
-	for _, text := range append(said, e.Cause.Error()) {
-		if pullReason(errors.New(text)) == ErrDiskFull {
-			e.Kind, e.Cause = fail.Unable, &PullError{Reason: ErrDiskFull, Text: e.Cause.Error()}
-			return e.Hint(makeRoom)
-		}
+	full := pullReason(e.Cause) == ErrDiskFull
+	for _, line := range said {
+		full = full || pullReason(errors.New(line)) == ErrDiskFull
 	}
-	return e
+	if !full {
+		return e
+	}
+	e.Kind = fail.Unable
+	if !errors.Is(e.Cause, ErrDiskFull) {
+		e.Cause = &PullError{Reason: ErrDiskFull, Text: e.Cause.Error()}
+	}
+	return e.Hint(makeRoom)
 }
 
 const makeRoom = "make room: tbx image prune removes images that nothing uses"

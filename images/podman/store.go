@@ -18,6 +18,8 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/containers/podman/v4/pkg/errorhandling"
@@ -210,19 +212,54 @@ func (s *Store) Tag(ctx context.Context, id, ref string) error {
 
 // Free implements images.Store.
 func (s *Store) Free(ctx context.Context) (int64, error) {
+	g, err := s.graph(ctx)
+	return g.free, err
+}
+
+// graph is where the store keeps layers.
+type graph struct {
+	root, driver string
+	free         int64 // bytes
+}
+
+func (s *Store) graph(ctx context.Context) (graph, error) {
 	var info struct {
 		Store struct {
-			GraphRoot string `json:"graphRoot"`
+			GraphRoot          string `json:"graphRoot"`
+			GraphDriverName    string `json:"graphDriverName"`
+			GraphRootAllocated int64  `json:"graphRootAllocated"`
+			GraphRootUsed      int64  `json:"graphRootUsed"`
 		} `json:"store"`
 	}
 	if err := s.exchange(ctx, http.MethodGet, libpod+"/info", nil, nil, &info); err != nil {
-		return 0, err
+		return graph{}, err
 	}
+	g := graph{root: info.Store.GraphRoot, driver: info.Store.GraphDriverName}
 	var fs unix.Statfs_t
-	if err := unix.Statfs(info.Store.GraphRoot, &fs); err != nil {
-		return 0, fmt.Errorf("disk of %s: %w", info.Store.GraphRoot, err)
+	if err := unix.Statfs(g.root, &fs); err != nil {
+		return graph{}, fmt.Errorf("disk of %s: %w", g.root, err)
 	}
-	return int64(fs.Bavail) * fs.Bsize, nil
+	g.free = int64(fs.Bavail) * fs.Bsize
+	// podman counts in what is root's alone, and sees mounts of its own namespace.
+	if own := info.Store.GraphRootAllocated - info.Store.GraphRootUsed; info.Store.GraphRootAllocated > 0 {
+		g.free = min(g.free, own)
+	}
+	return g, nil
+}
+
+// prepared tells whether layers of an image were mapped already, which only
+// containers/storage's own file of images says.
+func (g graph) prepared(id string) bool {
+	type image struct {
+		ID     string
+		Mapped []string `json:"mapped-layers"`
+	}
+	var list []image
+	data, err := os.ReadFile(filepath.Join(g.root, g.driver+"-images", "images.json"))
+	if err != nil || json.Unmarshal(data, &list) != nil {
+		return false
+	}
+	return slices.ContainsFunc(list, func(i image) bool { return i.ID == id && len(i.Mapped) > 0 })
 }
 
 // Import implements images.Store.
@@ -247,6 +284,9 @@ func (s *Store) Prepare(ctx context.Context, id string) error {
 	if os.Geteuid() == 0 {
 		return nil // root's toolboxes have no user namespace
 	}
+	if err := s.roomToPrepare(ctx, id); err != nil {
+		return err
+	}
 	name := "tbx-prepare-" + id[:12]
 	if err := s.removeContainer(ctx, name); err != nil { // of one that was killed
 		return err
@@ -264,6 +304,23 @@ func (s *Store) Prepare(ctx context.Context, id string) error {
 		return err
 	}
 	return s.removeContainer(ctx, name)
+}
+
+// roomToPrepare refuses what would not fit: podman 4.3 says nothing of a disk that
+// fills up while it maps layers, and toolboxes of the image would miss files.
+func (s *Store) roomToPrepare(ctx context.Context, id string) error {
+	g, err := s.graph(ctx)
+	if err != nil || g.prepared(id) {
+		return err
+	}
+	img, err := s.Inspect(ctx, id)
+	if err != nil {
+		return err
+	}
+	if need := img.Size + img.Size/4; need > g.free { // small files take whole blocks
+		return fmt.Errorf("%w: it needs %d MB and there are %d", images.ErrDiskFull, need/1e6, g.free/1e6)
+	}
+	return nil
 }
 
 // removeContainer removes a container that may not be there.
