@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"time"
 
@@ -41,7 +42,7 @@ func (s *Store) Build(ctx context.Context, b images.Build, progress images.Progr
 	cmd := exec.CommandContext(ctx, "podman", append(args, workdir)...)
 	cmd.Cancel = func() error { return cmd.Process.Signal(unix.SIGTERM) }
 	cmd.WaitDelay = 10 * time.Second
-	cmd.SysProcAttr = &unix.SysProcAttr{Setpgid: true} // Ctrl-C is ours to pass on
+	defer tie(cmd)()
 	output, writer := io.Pipe()
 	cmd.Stdout, cmd.Stderr = writer, writer
 	log := &buildLog{progress: progress}
@@ -68,6 +69,16 @@ func (s *Store) Build(ctx context.Context, b images.Build, progress images.Progr
 		return images.Image{}, fmt.Errorf("image %s: build: %w", b.Tag, err)
 	}
 	return s.Inspect(ctx, strings.TrimPrefix(strings.TrimSpace(string(id)), "sha256:"))
+}
+
+// tie has cmd, which is not started yet, end with tbx however that ends, and be
+// deaf to the terminal's Ctrl-C, which is ours to pass on. The function that it
+// gives is called when cmd has ended: the kernel's signal is for the end of the
+// thread that started it.
+func tie(cmd *exec.Cmd) (untie func()) {
+	runtime.LockOSThread()
+	cmd.SysProcAttr = &unix.SysProcAttr{Setpgid: true, Pdeathsig: unix.SIGTERM}
+	return runtime.UnlockOSThread
 }
 
 // buildLog passes on the lines of a build and keeps what explains a failure.

@@ -173,7 +173,7 @@ func (w *pullWatch) command(ctx context.Context, ref string, opts images.PullOpt
 	cmd := exec.CommandContext(ctx, "podman", append(args, ref)...)
 	cmd.Cancel = func() error { return cmd.Process.Signal(unix.SIGTERM) }
 	cmd.WaitDelay = 10 * time.Second
-	cmd.SysProcAttr = &unix.SysProcAttr{Setpgid: true} // Ctrl-C is ours to pass on
+	defer tie(cmd)()
 	stderr, err := cmd.StderrPipe()
 	if err != nil {
 		return err
