@@ -166,13 +166,14 @@ func (s *Store) List(ctx context.Context) ([]images.Image, error) {
 	return out, nil
 }
 
-// Users implements images.Store.
+// Users implements images.Store. The containers of builds that were interrupted
+// count: podman removes no image that one of them is made from.
 func (s *Store) Users(ctx context.Context) (map[string][]string, error) {
 	var list []struct {
 		ImageID string
 		Names   []string
 	}
-	if err := s.exchange(ctx, http.MethodGet, libpod+"/containers/json", url.Values{"all": {"true"}}, nil, &list); err != nil {
+	if err := s.exchange(ctx, http.MethodGet, libpod+"/containers/json", url.Values{"all": {"true"}, "external": {"true"}}, nil, &list); err != nil {
 		return nil, fmt.Errorf("list of containers: %w", err)
 	}
 	out := map[string][]string{}
