@@ -155,7 +155,7 @@ func (o EnsureOptions) pull(ctx context.Context, store Store, ref string) (Image
 	if err != nil {
 		return Image{}, err
 	}
-	return img, prepare(ctx, store, img, o.Progress)
+	return img, o.Pull.prepare(ctx, store, img, o.Progress)
 }
 
 // vouched refuses an image that came here unverified.
@@ -174,7 +174,8 @@ func (o EnsureOptions) vouched(img Image) error {
 	return nil
 }
 
-// Pull fetches ref, records where it came from below stateDir, and prepares it.
+// Pull fetches ref, records where it came from below stateDir, and prepares it
+// unless opts say not to.
 func Pull(ctx context.Context, store Store, stateDir, ref string, opts PullOptions, progress Progress) (Image, error) {
 	img, err := store.Pull(ctx, ref, opts, progress)
 	if err != nil {
@@ -187,7 +188,14 @@ func Pull(ctx context.Context, store Store, stateDir, ref string, opts PullOptio
 			return Image{}, fmt.Errorf("image %s: record its origin: %w", escape.Text(ref), err)
 		}
 	}
-	return img, prepare(ctx, store, img, progress)
+	return img, opts.prepare(ctx, store, img, progress)
+}
+
+func (o PullOptions) prepare(ctx context.Context, store Store, img Image, progress Progress) error {
+	if o.Unprepared {
+		return nil
+	}
+	return prepare(ctx, store, img, progress)
 }
 
 func prepare(ctx context.Context, store Store, img Image, progress Progress) error {

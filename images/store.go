@@ -64,11 +64,15 @@ type PullOptions struct {
 	AuthFile string
 	// SignaturePolicy is a containers-policy.json(5) that decides instead of
 	// podman's own. Bytes are not reported then: it takes the podman command,
-	// because the service has no such option.
+	// because the service has no such option, and the command tells a program
+	// of complete layers only.
 	SignaturePolicy string
 	// Quiet is how long the registry may send nothing before the pull is
 	// given up as stalled. 0 means DefaultQuiet.
 	Quiet time.Duration
+	// Unprepared leaves the preparation to the first toolbox. The store does
+	// not look at it; Pull and Ensure do.
+	Unprepared bool
 }
 
 // DefaultQuiet is longer than podman's own three retries of a dead connection.

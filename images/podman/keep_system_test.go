@@ -107,7 +107,7 @@ func TestPrepareDoublesTheSizeOnce(t *testing.T) {
 		}
 	}
 	if sizes[1] < sizes[0]*19/10 || sizes[2] != sizes[1] {
-		t.Errorf("sizes %d", sizes)
+		t.Errorf("sizes %d\n%s", sizes, m.run("sh", "-c", "podman images; podman unshare du -sm $0/graph/overlay; cat $0/graph/overlay-images/images.json", m.dir))
 	}
 	if out := m.run("podman", "ps", "--all", "--external", "--quiet"); out != "" {
 		t.Errorf("containers are left: %s", out)

@@ -119,6 +119,12 @@ func (m *machine) run(name string, args ...string) string {
 	return strings.TrimSpace(string(out))
 }
 
+// old tells whether podman is version 4, which can less.
+func (m *machine) old() bool {
+	m.t.Helper()
+	return strings.HasPrefix(m.run("podman", "version", "--format", "{{.Client.Version}}"), "4.")
+}
+
 // await tries until it works; a minute is a failure.
 func (m *machine) await(try func() error) {
 	m.t.Helper()
