@@ -198,12 +198,26 @@ func (o PullOptions) prepare(ctx context.Context, store Store, img Image, progre
 	return prepare(ctx, store, img, progress)
 }
 
+// prepare prepares img where there is room. That must be known before: podman 4.3
+// says nothing of a disk that fills up while it maps layers, and toolboxes of the
+// image would miss files.
 func prepare(ctx context.Context, store Store, img Image, progress Progress) error {
-	progress.Report(Event{Stage: StagePrepare, Total: img.Size})
-	if err := store.Prepare(ctx, img.ID); err != nil {
+	cost, err := store.PrepareCost(ctx, img)
+	if err == nil && cost > 0 {
+		var free int64
+		need := cost + cost/4 // small files take whole blocks
+		if free, err = store.Free(ctx); err == nil && need > free {
+			err = fmt.Errorf("%w: it needs %d MB and there are %d", ErrDiskFull, need/1e6, free/1e6)
+		}
+	}
+	if err == nil {
+		progress.Report(Event{Stage: StagePrepare, Total: cost})
+		err = store.Prepare(ctx, img.ID)
+	}
+	if err != nil {
 		return NameFullDisk(fail.Wrap(nil, err, "image %s: it is here, but could not be prepared for toolboxes", img.name()))
 	}
-	progress.Report(Event{Stage: StagePrepare, Done: img.Size, Total: img.Size})
+	progress.Report(Event{Stage: StagePrepare, Done: cost, Total: cost})
 	return nil
 }
 

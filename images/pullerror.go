@@ -118,7 +118,7 @@ func pullReason(err error) error {
 		{ErrNoManifest, []string{"manifest unknown", "name unknown", "repository name not known", "404 (not found)", "name invalid"}},
 		{ErrDenied, []string{"unauthorized", "access to the resource is denied", "denied:", "401 (unauthorized)", "403 (forbidden)", "invalid username/password", "authentication required"}},
 		{ErrTLS, []string{"x509:", "tls:", "server gave http response to https client", "certificate"}},
-		{ErrCorrupt, []string{"does not match", "digest invalid", "digest verification", "invalid checksum", "digest mismatch"}},
+		{ErrCorrupt, []string{"does not match", "did not match", "digest invalid", "digest verification", "invalid checksum", "digest mismatch"}},
 		{ErrUnreachable, []string{"no such host", "connection refused", "network is unreachable", "no route to host", "dial tcp", "i/o timeout",
 			"temporary failure in name resolution", "proxyconnect", "server misbehaving"}},
 		{ErrServer, []string{"unexpected eof", "connection reset", ": eof", "received unexpected http status: 5", "internal server error", "bad gateway",

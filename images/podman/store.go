@@ -217,9 +217,23 @@ func (s *Store) Free(ctx context.Context) (int64, error) {
 	return g.free, err
 }
 
-// graph is where the store keeps layers.
+// PrepareCost implements images.Store. Root's toolboxes have no user namespace, and
+// fuse-overlayfs shows files as another user's without copying them.
+func (s *Store) PrepareCost(ctx context.Context, img images.Image) (int64, error) {
+	if os.Geteuid() == 0 {
+		return 0, nil
+	}
+	g, err := s.graph(ctx)
+	if err != nil || g.shifts || g.prepared(img.ID) {
+		return 0, err
+	}
+	return img.Size, nil
+}
+
+// graph is where and how the store keeps layers.
 type graph struct {
 	root, driver string
+	shifts       bool  // maps them when they are mounted
 	free         int64 // bytes
 }
 
@@ -230,12 +244,17 @@ func (s *Store) graph(ctx context.Context) (graph, error) {
 			GraphDriverName    string `json:"graphDriverName"`
 			GraphRootAllocated int64  `json:"graphRootAllocated"`
 			GraphRootUsed      int64  `json:"graphRootUsed"`
+			// podman 4.3 does not say that it shifts, but what with.
+			GraphOptions map[string]any    `json:"graphOptions"`
+			GraphStatus  map[string]string `json:"graphStatus"`
 		} `json:"store"`
 	}
 	if err := s.exchange(ctx, http.MethodGet, libpod+"/info", nil, nil, &info); err != nil {
 		return graph{}, err
 	}
 	g := graph{root: info.Store.GraphRoot, driver: info.Store.GraphDriverName}
+	_, program := info.Store.GraphOptions["overlay.mount_program"]
+	g.shifts = program || info.Store.GraphStatus["Supports shifting"] == "true"
 	var fs unix.Statfs_t
 	if err := unix.Statfs(g.root, &fs); err != nil {
 		return graph{}, fmt.Errorf("disk of %s: %w", g.root, err)
@@ -285,9 +304,6 @@ func (s *Store) Prepare(ctx context.Context, id string) error {
 	if os.Geteuid() == 0 {
 		return nil // root's toolboxes have no user namespace
 	}
-	if err := s.roomToPrepare(ctx, id); err != nil {
-		return err
-	}
 	name := "tbx-prepare-" + id[:12]
 	if err := s.removeContainer(ctx, name); err != nil { // of one that was killed
 		return err
@@ -305,23 +321,6 @@ func (s *Store) Prepare(ctx context.Context, id string) error {
 		return err
 	}
 	return s.removeContainer(ctx, name)
-}
-
-// roomToPrepare refuses what would not fit: podman 4.3 says nothing of a disk that
-// fills up while it maps layers, and toolboxes of the image would miss files.
-func (s *Store) roomToPrepare(ctx context.Context, id string) error {
-	g, err := s.graph(ctx)
-	if err != nil || g.prepared(id) {
-		return err
-	}
-	img, err := s.Inspect(ctx, id)
-	if err != nil {
-		return err
-	}
-	if need := img.Size + img.Size/4; need > g.free { // small files take whole blocks
-		return fmt.Errorf("%w: it needs %d MB and there are %d", images.ErrDiskFull, need/1e6, g.free/1e6)
-	}
-	return nil
 }
 
 // removeContainer removes a container that may not be there.

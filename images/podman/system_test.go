@@ -28,7 +28,7 @@ type machine struct {
 // registries.conf.
 func newMachine(t *testing.T, registries string) *machine {
 	t.Helper()
-	dir, err := os.MkdirTemp("/var/tmp", "tbx-images-test-") // overlay wants a real disk
+	dir, err := os.MkdirTemp(os.Getenv("TBX_DISK"), "tbx-images-test-") // overlay wants a real disk
 	if err != nil {
 		t.Fatal(err)
 	}
