@@ -109,7 +109,7 @@ func (e *Env) removeImage(ctx context.Context, store *imagestore.Store, ref stri
 func (e *Env) removalOf(ctx context.Context, container string) string {
 	if name, err := toolbox.ParseName(container); err == nil {
 		if m, err := e.Manager(); err == nil {
-			if _, err := m.Find(ctx, name); err == nil {
+			if _, err := m.Find(ctx, name); !errors.Is(err, fail.NotFound) {
 				return "tbx rm " + container
 			}
 		}
