@@ -136,7 +136,7 @@ func (r lateRegistry) Size(ctx context.Context, ref, platform string) (int64, er
 // fetchFlags are those of commands that may fetch an image.
 type fetchFlags struct {
 	pull, platform, authfile string
-	unsignedOK               bool
+	unsignedOK, unprepared   bool
 }
 
 // flags adds them. when is the default of --pull; "" leaves that flag out.
@@ -189,7 +189,7 @@ func (e *Env) ensureImage(ctx context.Context, choice images.Choice, o *fetchFla
 	display := e.newFetchDisplay()
 	opts := images.EnsureOptions{
 		Policy: policy,
-		Pull:   images.PullOptions{AuthFile: o.authfile, Platform: o.platform, Quiet: time.Duration(c.Images.StallSeconds) * time.Second},
+		Pull:   images.PullOptions{AuthFile: o.authfile, Platform: o.platform, Quiet: time.Duration(c.Images.StallSeconds) * time.Second, Unprepared: o.unprepared},
 		Ask: func(q images.Question) (bool, error) {
 			display.expected = q.Bytes
 			return e.askImage(q, agreed)

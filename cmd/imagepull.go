@@ -52,6 +52,7 @@ mirror is offered.`,
 	cmd.Flags().StringVarP(&o.distro, "distro", "d", "", "fetch this `DISTRIBUTION`'s image")
 	cmd.Flags().StringVarP(&o.release, "release", "r", "", "`RELEASE` of the distribution")
 	o.fetchFlags.flags(cmd, images.PullAlways)
+	cmd.Flags().BoolVar(&o.unprepared, "no-prepare", false, "leave the preparation, and its disk use, to the first toolbox of the image")
 	formatFlag(cmd, &o.format)
 	cmd.RegisterFlagCompletionFunc("distro", env.completeDistros)
 	noCompletion(cmd, "release")

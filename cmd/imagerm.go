@@ -78,8 +78,8 @@ func (e *Env) removeImage(ctx context.Context, store *imagestore.Store, ref stri
 	switch {
 	case used && !force:
 		return fail.New(nil, "image %s: it is in use by %s", escape.Text(ref), escape.Text(strings.Join(row.UsedBy, ", "))).
-			Hint("remove what uses it first: tbx rm %s", escape.Text(row.UsedBy[0])).
-			Hint("or remove both with --force")
+			Hint("remove what uses it first: %s", e.removalOf(ctx, row.UsedBy[0])).
+			Hint("or remove it with its toolboxes: --force")
 	case used:
 		if err := e.removeToolboxes(ctx, row.UsedBy); err != nil {
 			return err
@@ -105,6 +105,21 @@ func (e *Env) removeImage(ctx context.Context, store *imagestore.Store, ref stri
 	return e.forgetGone(ctx, store, img)
 }
 
+// removalOf is how to remove a container, which need not be a toolbox.
+func (e *Env) removalOf(ctx context.Context, container string) string {
+	if name, err := toolbox.ParseName(container); err == nil {
+		if m, err := e.Manager(); err == nil {
+			if _, err := m.Find(ctx, name); !errors.Is(err, fail.NotFound) {
+				return "tbx rm " + container
+			}
+		}
+	}
+	if strings.Contains(container, "-working-container") {
+		return "podman rm --force " + escape.Text(container) + " (of a build, which left it if none is running)"
+	}
+	return "podman rm " + escape.Text(container)
+}
+
 // removeToolboxes removes those that are made from an image, all or none.
 func (e *Env) removeToolboxes(ctx context.Context, users []string) error {
 	m, err := e.Manager()
@@ -118,7 +133,7 @@ func (e *Env) removeToolboxes(ctx context.Context, users []string) error {
 			_, err = m.Find(ctx, name)
 		}
 		if err != nil {
-			return fail.New(nil, "container %s is made from the image, and is no toolbox", escape.Text(u)).Hint("if you do not need it: podman rm %s", escape.Text(u))
+			return fail.New(nil, "container %s is made from the image, and is no toolbox", escape.Text(u)).Hint("if you do not need it: %s", e.removalOf(ctx, u))
 		}
 		names = append(names, name)
 	}

@@ -3,6 +3,7 @@ package images
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -95,10 +96,11 @@ func Bootstrap(ctx context.Context, store Store, ch Choice, opts BootstrapOption
 		return Image{}, fmt.Errorf("bootstrap %s: %w", ch.Local, err)
 	}
 	defer lock.Close()
-	tmp, err := scratch(opts.TempDir)
+	tmp, alive, err := scratch(opts.TempDir)
 	if err != nil {
 		return Image{}, fmt.Errorf("bootstrap %s: %w", ch.Local, err)
 	}
+	defer alive.Close()
 	defer discard(tmp)
 
 	run := bootstrapRun{means: has, ch: ch, tmp: tmp, include: append(append([]string{}, b.Include...), opts.Include...), progress: progress, mode: "unshare", packages: map[string]string{}}
@@ -112,30 +114,54 @@ func Bootstrap(ctx context.Context, store Store, ch Choice, opts BootstrapOption
 	return img, prepare(ctx, store, img, progress)
 }
 
-// scratch makes a directory for one bootstrap and removes those of dead ones:
-// the caller holds the lock, so that every other one is dead.
-func scratch(base string) (string, error) {
+// scratch makes a directory for one bootstrap and removes those of dead ones. The
+// lock in it says that its bootstrap lives: another state directory's may be in
+// the same place.
+func scratch(base string) (string, *flock.Lock, error) {
 	if base == "" {
 		base = os.Getenv("TMPDIR")
 	}
 	if base == "" {
 		base = "/var/tmp"
 	}
-	prefix := "tbx-bootstrap-" + strconv.Itoa(os.Getuid()) + "-"
-	stale, _ := filepath.Glob(filepath.Join(base, prefix+"*")) // the pattern is well-formed
+	id := strconv.Itoa(os.Getuid()) + "-"
+	prefix := filepath.Join(base, "tbx-bootstrap-"+id)
+	stale, _ := filepath.Glob(prefix + "*") // the pattern is well-formed
 	for _, dir := range stale {
 		fi, err := os.Lstat(dir)
 		if err != nil || !fi.IsDir() || int(fi.Sys().(*syscall.Stat_t).Uid) != os.Getuid() {
 			continue // somebody else's, in a directory that is everybody's
 		}
+		dead, err := flock.Try(filepath.Join(dir, scratchLock))
+		if errors.Is(err, flock.ErrBusy) {
+			continue
+		}
 		discard(dir)
+		if err == nil {
+			dead.Close()
+		}
 	}
-	dir, err := os.MkdirTemp(base, prefix)
+	// It gets its name when it has its lock.
+	const young = "tbx-new-"
+	dir, err := os.MkdirTemp(base, young+id)
 	if err != nil {
-		return "", err
+		return "", nil, err
 	}
-	return dir, os.Chmod(dir, 0o711) // the tool's root is another user outside
+	lock, err := flock.Try(filepath.Join(dir, scratchLock))
+	if err != nil {
+		os.RemoveAll(dir)
+		return "", nil, err
+	}
+	named := prefix + strings.TrimPrefix(filepath.Base(dir), young+id)
+	if err := os.Rename(dir, named); err != nil {
+		lock.Close()
+		os.RemoveAll(dir)
+		return "", nil, err
+	}
+	return named, lock, os.Chmod(named, 0o711) // the tool's root is another user outside
 }
+
+const scratchLock = "lock"
 
 // discard removes a scratch directory. Where the tool was killed, its files
 // belong to subordinate ids, whose root podman can become. What that leaves too
@@ -204,7 +230,7 @@ func (r *bootstrapRun) into(ctx context.Context, store Store) (Image, error) {
 	}
 	<-done
 	if err := context.Cause(ctx); err != nil {
-		return Image{}, fmt.Errorf("bootstrap %s: %w", r.ch.Local, err)
+		return Image{}, NameFullDisk(fail.Wrap(nil, err, "bootstrap %s", r.ch.Local))
 	}
 	return img, nil
 }

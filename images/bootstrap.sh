@@ -116,4 +116,5 @@ rpm_conf() {
 commas() { printf '%s' "$1" | tr ' ' ','; }
 
 "with_$tool"
-exec tar -C "$root" --one-file-system --numeric-owner -c . >&4
+# Capabilities of files go along; other attributes are this machine's, such as a security label.
+exec tar -C "$root" --one-file-system --numeric-owner --xattrs --xattrs-include=security.capability -c . >&4

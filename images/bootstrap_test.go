@@ -3,10 +3,12 @@ package images_test
 import (
 	"context"
 	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/tbx-project/tbx/images"
@@ -52,6 +54,38 @@ test -d "$TMPDIR" && printf tar`, opts, func(e images.Event) { texts = append(te
 		t.Errorf("progress %q", texts)
 	}
 	if left, _ := filepath.Glob(opts.TempDir + "/*"); left != nil {
+		t.Errorf("left %s", left)
+	}
+}
+
+// Another state directory's bootstrap in the same place leaves alone what lives and
+// removes what is dead.
+func TestBootstrapsShareAPlace(t *testing.T) {
+	tmp, fifo := t.TempDir(), filepath.Join(t.TempDir(), "fifo")
+	if err := syscall.Mkfifo(fifo, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	dead := filepath.Join(tmp, "tbx-bootstrap-"+strconv.Itoa(os.Getuid())+"-dead")
+	store, err := bootstrap(t, context.Background(), `touch "$TMPDIR/mine"; echo "I: here" >&2; read go <`+fifo+`; test -e "$TMPDIR/mine" && printf tar`,
+		images.BootstrapOptions{StateDir: t.TempDir(), TempDir: tmp}, func(e images.Event) {
+			if e.Text != "here" {
+				return
+			}
+			if err := os.Mkdir(dead, 0o711); err != nil {
+				t.Error(err)
+			}
+			if _, err := bootstrap(t, context.Background(), "printf tar", images.BootstrapOptions{StateDir: t.TempDir(), TempDir: tmp}, nil); err != nil {
+				t.Error(err)
+			}
+			if _, err := os.Stat(dead); !errors.Is(err, fs.ErrNotExist) {
+				t.Errorf("the dead one: %v", err)
+			}
+			write(t, fifo, "go\n", 0)
+		})
+	if err != nil || store.names[debianLocal] != hex64 {
+		t.Errorf("%v, store %v", err, store.names)
+	}
+	if left, _ := filepath.Glob(tmp + "/*"); left != nil {
 		t.Errorf("left %s", left)
 	}
 }

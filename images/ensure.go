@@ -155,7 +155,7 @@ func (o EnsureOptions) pull(ctx context.Context, store Store, ref string) (Image
 	if err != nil {
 		return Image{}, err
 	}
-	return img, prepare(ctx, store, img, o.Progress)
+	return img, o.Pull.prepare(ctx, store, img, o.Progress)
 }
 
 // vouched refuses an image that came here unverified.
@@ -174,7 +174,8 @@ func (o EnsureOptions) vouched(img Image) error {
 	return nil
 }
 
-// Pull fetches ref, records where it came from below stateDir, and prepares it.
+// Pull fetches ref, records where it came from below stateDir, and prepares it
+// unless opts say not to.
 func Pull(ctx context.Context, store Store, stateDir, ref string, opts PullOptions, progress Progress) (Image, error) {
 	img, err := store.Pull(ctx, ref, opts, progress)
 	if err != nil {
@@ -187,20 +188,36 @@ func Pull(ctx context.Context, store Store, stateDir, ref string, opts PullOptio
 			return Image{}, fmt.Errorf("image %s: record its origin: %w", escape.Text(ref), err)
 		}
 	}
-	return img, prepare(ctx, store, img, progress)
+	return img, opts.prepare(ctx, store, img, progress)
 }
 
-func prepare(ctx context.Context, store Store, img Image, progress Progress) error {
-	progress.Report(Event{Stage: StagePrepare, Total: img.Size})
-	if err := store.Prepare(ctx, img.ID); err != nil {
-		e := fail.Wrap(nil, err, "image %s: prepare it for toolboxes", img.name())
-		if pullReason(err) == ErrDiskFull {
-			e.Kind, e.Cause = fail.Unable, &PullError{Reason: ErrDiskFull, Text: err.Error()}
-			e.Hint(makeRoom)
-		}
-		return e
+func (o PullOptions) prepare(ctx context.Context, store Store, img Image, progress Progress) error {
+	if o.Unprepared {
+		return nil
 	}
-	progress.Report(Event{Stage: StagePrepare, Done: img.Size, Total: img.Size})
+	return prepare(ctx, store, img, progress)
+}
+
+// prepare prepares img where there is room. That must be known before: podman 4.3
+// says nothing of a disk that fills up while it maps layers, and toolboxes of the
+// image would miss files.
+func prepare(ctx context.Context, store Store, img Image, progress Progress) error {
+	cost, err := store.PrepareCost(ctx, img)
+	if err == nil && cost > 0 {
+		var free int64
+		need := cost + cost/4 // small files take whole blocks
+		if free, err = store.Free(ctx); err == nil && need > free {
+			err = fmt.Errorf("%w: it needs %d MB and there are %d", ErrDiskFull, need/1e6, free/1e6)
+		}
+	}
+	if err == nil {
+		progress.Report(Event{Stage: StagePrepare, Total: cost})
+		err = store.Prepare(ctx, img.ID)
+	}
+	if err != nil {
+		return NameFullDisk(fail.Wrap(nil, err, "image %s: it is here, but could not be prepared for toolboxes", img.name()))
+	}
+	progress.Report(Event{Stage: StagePrepare, Done: cost, Total: cost})
 	return nil
 }
 

@@ -22,6 +22,7 @@ type memory struct {
 	list    []images.Image
 	users   map[string][]string
 	free    int64
+	cost    int64  // of the preparation
 	policy  []byte // what the last pull had to obey
 	calls   []string
 }
@@ -84,6 +85,8 @@ func (m *memory) Tag(_ context.Context, id, ref string) error {
 }
 
 func (m *memory) Free(context.Context) (int64, error) { return m.free, nil }
+
+func (m *memory) PrepareCost(context.Context, images.Image) (int64, error) { return m.cost, nil }
 
 func (m *memory) Prepare(context.Context, string) error {
 	m.calls = append(m.calls, "prepare")
@@ -160,6 +163,15 @@ func TestPrepareOntoAFullDisk(t *testing.T) {
 	_, err := images.Pull(context.Background(), store, t.TempDir(), debianRef, images.PullOptions{}, nil)
 	if !errors.Is(err, images.ErrDiskFull) || !errors.Is(err, fail.Unable) || !strings.Contains(strings.Join(fail.Hints(err), ""), "make room") {
 		t.Errorf("%v, hints %q", err, fail.Hints(err))
+	}
+	// Where it could not find any, it is not begun; nor where nobody wants it.
+	store = &memory{names: map[string]string{}, cost: 80, free: 90}
+	_, err = images.Pull(context.Background(), store, t.TempDir(), debianRef, images.PullOptions{}, nil)
+	if !errors.Is(err, images.ErrDiskFull) || slices.Contains(store.calls, "prepare") {
+		t.Errorf("%v, calls %q", err, store.calls)
+	}
+	if _, err = images.Pull(context.Background(), store, t.TempDir(), debianRef, images.PullOptions{Unprepared: true}, nil); err != nil || slices.Contains(store.calls, "prepare") {
+		t.Errorf("%v, calls %q", err, store.calls)
 	}
 }
 

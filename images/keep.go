@@ -28,7 +28,7 @@ func Remove(ctx context.Context, store Store, ref string) error {
 	}
 	if by := users[img.ID]; len(by) > 0 && len(img.Names) <= 1 {
 		return fail.New(nil, "image %s: it is in use by %s", escape.Text(ref), escape.Text(strings.Join(by, ", "))).
-			Hint("remove what uses it first: tbx rm %s", escape.Text(by[0]))
+			Hint("remove what uses it first")
 	}
 	return store.Remove(ctx, ref)
 }

@@ -20,7 +20,7 @@ func TestRemoveRefusesWhatIsInUse(t *testing.T) {
 		{ID: "2", Names: []string{"localhost/b:1"}},
 	}}
 	err := images.Remove(context.Background(), store, "localhost/a:1")
-	if err == nil || !strings.Contains(err.Error(), "in use by web") || !slices.Contains(fail.Hints(err), "remove what uses it first: tbx rm web") {
+	if err == nil || !strings.Contains(err.Error(), "in use by web") || !slices.Contains(fail.Hints(err), "remove what uses it first") {
 		t.Errorf("%v %q", err, fail.Hints(err))
 	}
 	if err := images.Remove(context.Background(), store, "localhost/c:1"); !errors.Is(err, fail.NotFound) {

@@ -58,6 +58,23 @@ func PullFailure(ref string, err error) error {
 	return e
 }
 
+// NameFullDisk makes the cause of e an ErrDiskFull, and says what to do, where that
+// cause or another line that was said tells of a full disk.
+func NameFullDisk(e *fail.Error, said ...string) *fail.Error {
+	full := pullReason(e.Cause) == ErrDiskFull
+	for _, line := range said {
+		full = full || pullReason(errors.New(line)) == ErrDiskFull
+	}
+	if !full {
+		return e
+	}
+	e.Kind = fail.Unable
+	if !errors.Is(e.Cause, ErrDiskFull) {
+		e.Cause = &PullError{Reason: ErrDiskFull, Text: e.Cause.Error()}
+	}
+	return e.Hint(makeRoom)
+}
+
 const makeRoom = "make room: tbx image prune removes images that nothing uses"
 
 // WorthRetrying tells whether the same pull may well work in a moment: the
@@ -96,12 +113,12 @@ func pullReason(err error) error {
 		// First what would also match a later, more general line.
 		{ErrDiskFull, []string{"no space left on device", "disk quota exceeded"}},
 		{ErrPolicy, []string{"a signature was required", "source image rejected", "running image docker://", "is rejected by policy", "no policy.json file"}},
-		{ErrThrottled, []string{"toomanyrequests", "too many requests", "status 429", "status: 429", "429 too many"}},
+		{ErrThrottled, []string{"toomanyrequests", "too many requests"}},
 		{ErrNoPlatform, []string{"no image found in manifest list", "no image found in image index"}},
-		{ErrNoManifest, []string{"manifest unknown", "name unknown", "repository name not known", "404 (not found)", "status 404", "status: 404", "name invalid"}},
-		{ErrDenied, []string{"unauthorized", "access to the resource is denied", "denied:", "401 (unauthorized)", "403 (forbidden)", "status: 403", "invalid username/password", "authentication required"}},
+		{ErrNoManifest, []string{"manifest unknown", "name unknown", "repository name not known", "404 (not found)", "name invalid"}},
+		{ErrDenied, []string{"unauthorized", "access to the resource is denied", "denied:", "401 (unauthorized)", "403 (forbidden)", "invalid username/password", "authentication required"}},
 		{ErrTLS, []string{"x509:", "tls:", "server gave http response to https client", "certificate"}},
-		{ErrCorrupt, []string{"does not match", "digest invalid", "digest verification", "invalid checksum", "digest mismatch"}},
+		{ErrCorrupt, []string{"does not match", "did not match", "digest invalid", "digest verification", "invalid checksum", "digest mismatch"}},
 		{ErrUnreachable, []string{"no such host", "connection refused", "network is unreachable", "no route to host", "dial tcp", "i/o timeout",
 			"temporary failure in name resolution", "proxyconnect", "server misbehaving"}},
 		{ErrCorrupt, []string{"exceeded maximum allowed size"}}, // a manifest
@@ -114,8 +131,21 @@ func pullReason(err error) error {
 			}
 		}
 	}
-	if regexp.MustCompile(`status:? (code )?5\d\d`).MatchString(text) {
+	if text == "eof" { // podman 5, of a connection that was closed
 		return ErrServer
+	}
+	// A registry whose error says nothing but its number; podman 5 words it "http 403".
+	if m := regexp.MustCompile(`(?:status:?(?: code)?|http) ([45])(\d\d)\b`).FindStringSubmatch(text); m != nil {
+		switch {
+		case m[1] == "5":
+			return ErrServer
+		case m[2] == "01" || m[2] == "03":
+			return ErrDenied
+		case m[2] == "04":
+			return ErrNoManifest
+		case m[2] == "29":
+			return ErrThrottled
+		}
 	}
 	return nil
 }

@@ -9,7 +9,7 @@ import (
 	"github.com/tbx-project/tbx/internal/fail"
 )
 
-// What podman 4.3.1 said, each with the reason that is in it.
+// What podman 4.3.1 and 5.4.2 said, each with the reason that is in it.
 func TestPullFailure(t *testing.T) {
 	for text, want := range map[string]error{
 		`initializing source docker://r.org/a:1: pinging container registry r.org: Get "https://r.org/v2/": dial tcp 127.0.0.1:9: connect: connection refused`:   images.ErrUnreachable,
@@ -22,7 +22,11 @@ func TestPullFailure(t *testing.T) {
 		`Source image rejected: Running image docker://r.org/a:1 is rejected by policy.`:                                                                         images.ErrPolicy,
 		`writing blob: adding layer with blob "sha256:00": Error processing tar file(exit status 1): write /x: no space left on device`:                          images.ErrDiskFull,
 		`choosing image instance: no image found in manifest list for architecture riscv64, variant "", OS linux`:                                                images.ErrNoPlatform,
-		`something nobody has seen in geoffrey's image`:                                                                                                          nil,
+		`error parsing HTTP 403 response body: no error details found in HTTP response body: "{\"errors\":[]}\n"`:                                                images.ErrDenied,
+		`error parsing HTTP 429 response body: no error details found in HTTP response body: ""`:                                                                 images.ErrThrottled,
+		`EOF`: images.ErrServer,
+		`received unexpected HTTP status: 503 Service Unavailable`: images.ErrServer,
+		`something nobody has seen in geoffrey's image`:            nil,
 	} {
 		err := images.PullFailure("r.org/a:1", errors.New(text))
 		if !strings.HasPrefix(err.Error(), "image r.org/a:1: pull: ") || !strings.HasSuffix(err.Error(), text) {

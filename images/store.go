@@ -51,6 +51,9 @@ type Store interface {
 	Tag(ctx context.Context, id, ref string) error
 	// Free is how many bytes the store's disk has left for this user.
 	Free(ctx context.Context) (int64, error)
+	// PrepareCost is how many bytes more Prepare takes on disk: 0 where the
+	// layers are mapped already, or where the store need not copy them.
+	PrepareCost(ctx context.Context, img Image) (int64, error)
 	// Prepare maps the image's layers for the user namespace of toolboxes, so
 	// that the first one made from it does not have to. It may be repeated.
 	Prepare(ctx context.Context, id string) error
@@ -64,11 +67,15 @@ type PullOptions struct {
 	AuthFile string
 	// SignaturePolicy is a containers-policy.json(5) that decides instead of
 	// podman's own. Bytes are not reported then: it takes the podman command,
-	// because the service has no such option.
+	// because the service has no such option, and the command tells a program
+	// of complete layers only.
 	SignaturePolicy string
 	// Quiet is how long the registry may send nothing before the pull is
 	// given up as stalled. 0 means DefaultQuiet.
 	Quiet time.Duration
+	// Unprepared leaves the preparation to the first toolbox. The store does
+	// not look at it; Pull and Ensure do.
+	Unprepared bool
 }
 
 // DefaultQuiet is longer than podman's own three retries of a dead connection.
@@ -83,7 +90,7 @@ const (
 	StageDownload  Stage = "download"  // Layer, Done and Total count one layer's compressed bytes
 	StageUnpack    Stage = "unpack"    // all bytes are here, podman writes them out
 	StageBootstrap Stage = "bootstrap" // Text is a line of the tool; Done counts bytes of the root file system
-	StagePrepare   Stage = "prepare"   // mapping layers for the user namespace
+	StagePrepare   Stage = "prepare"   // mapping layers for the user namespace; Total is what they take more on disk
 	StageBuild     Stage = "build"     // Text is a line of the build
 	StageWarning   Stage = "warning"   // at any time: Text is a sentence that the user should see
 )

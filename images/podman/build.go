@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"time"
 
@@ -42,7 +43,7 @@ func (s *Store) Build(ctx context.Context, b images.Build, progress images.Progr
 	cmd := hostprog.Podman(ctx, append(args, workdir)...)
 	cmd.Cancel = func() error { return cmd.Process.Signal(unix.SIGTERM) }
 	cmd.WaitDelay = 10 * time.Second
-	cmd.SysProcAttr = &unix.SysProcAttr{Setpgid: true} // Ctrl-C is ours to pass on
+	defer tie(cmd)()
 	output, writer := io.Pipe()
 	cmd.Stdout, cmd.Stderr = writer, writer
 	log := &buildLog{progress: progress}
@@ -69,6 +70,16 @@ func (s *Store) Build(ctx context.Context, b images.Build, progress images.Progr
 		return images.Image{}, fmt.Errorf("image %s: build: %w", b.Tag, err)
 	}
 	return s.Inspect(ctx, strings.TrimPrefix(strings.TrimSpace(string(id)), "sha256:"))
+}
+
+// tie has cmd, which is not started yet, end with tbx however that ends, and be
+// deaf to the terminal's Ctrl-C, which is ours to pass on. The function that it
+// gives is called when cmd has ended: the kernel's signal is for the end of the
+// thread that started it.
+func tie(cmd *exec.Cmd) (untie func()) {
+	runtime.LockOSThread()
+	cmd.SysProcAttr = &unix.SysProcAttr{Setpgid: true, Pdeathsig: unix.SIGTERM}
+	return runtime.UnlockOSThread
 }
 
 // buildLog passes on the lines of a build and keeps what explains a failure.
@@ -118,5 +129,6 @@ func (l *buildLog) failure(b images.Build, err error) error {
 	for _, line := range l.tail {
 		e.Hint("the step said: %s", escape.Text(line))
 	}
+	images.NameFullDisk(e, l.tail...)
 	return e.Hint("steps before it are kept, so that the next build goes on from there")
 }

@@ -71,20 +71,23 @@ func TestBuild(t *testing.T) {
 	}
 }
 
-// Our own recipe for Debian, from an image that is here and the package mirror.
-func TestDebianRecipe(t *testing.T) {
+// Our own recipes for Debian and Ubuntu, from a Debian that is here and the package
+// mirror: Ubuntu's packages have the same names.
+func TestRecipes(t *testing.T) {
 	m := newMachine(t, "")
 	t.Setenv("BUILDAH_ISOLATION", "chroot")
 	m.run("podman", "import", "--quiet", "--change", `CMD ["/bin/bash"]`, debianTar(), "localhost/debian:12")
-	b, err := images.NewBuild("../containerfiles/debian", "", map[string]string{"BASE": "localhost/debian:12"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	img, err := images.EnsureBuilt(context.Background(), m.store, b, t.TempDir(), nil)
-	if err != nil {
-		t.Fatal(err, fail.Hints(err))
-	}
-	if out := m.run("podman", "run", "--rm", "--network=none", "--cgroups=disabled", img.ID, "sh", "-c", "git --version; man -w ls"); !strings.HasPrefix(out, "git version") {
-		t.Errorf("inside: %s", out)
+	for _, recipe := range []string{"debian", "ubuntu"} {
+		b, err := images.NewBuild("../containerfiles/"+recipe, "", map[string]string{"BASE": "localhost/debian:12"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		img, err := images.EnsureBuilt(context.Background(), m.store, b, t.TempDir(), nil)
+		if err != nil {
+			t.Fatal(recipe, err, fail.Hints(err))
+		}
+		if out := m.run("podman", "run", "--rm", "--network=none", "--cgroups=disabled", img.ID, "sh", "-c", "git --version; man -w ls"); !strings.HasPrefix(out, "git version") {
+			t.Errorf("inside %s: %s", recipe, out)
+		}
 	}
 }

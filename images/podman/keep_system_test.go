@@ -95,19 +95,26 @@ func TestPrepareDoublesTheSizeOnce(t *testing.T) {
 	m := newMachine(t, "")
 	m.run("podman", "import", "--quiet", "--change", `CMD ["/bin/bash"]`, debianTar(), "localhost/debian:12")
 	ctx := context.Background()
-	var sizes []int64
+	var sizes, costs []int64
 	for range 3 {
 		img, err := m.store.Inspect(ctx, "localhost/debian:12")
 		if err != nil {
 			t.Fatal(err)
 		}
-		sizes = append(sizes, img.Size)
+		cost, err := m.store.PrepareCost(ctx, img)
+		if err != nil {
+			t.Fatal(err)
+		}
+		sizes, costs = append(sizes, img.Size), append(costs, cost)
 		if err := m.store.Prepare(ctx, img.ID); err != nil {
 			t.Fatal(err)
 		}
 	}
 	if sizes[1] < sizes[0]*19/10 || sizes[2] != sizes[1] {
 		t.Errorf("sizes %d", sizes)
+	}
+	if !slices.Equal(costs, []int64{sizes[0], 0, 0}) {
+		t.Errorf("announced %d of %d", costs, sizes)
 	}
 	if out := m.run("podman", "ps", "--all", "--external", "--quiet"); out != "" {
 		t.Errorf("containers are left: %s", out)

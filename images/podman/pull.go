@@ -37,9 +37,9 @@ type pullLine struct {
 //
 // The bytes come from podman itself: its Docker-compatible endpoint passes on,
 // once a second, what containers/image has read of each layer and the size in
-// the manifest. libpod's own endpoint sends lines only (podman 4.3; later ones
-// have compatMode). The compatible endpoint takes every short name for Docker
-// Hub's, so that short names go to libpod's, without bytes.
+// the manifest. It takes every short name for Docker Hub's, so that short names
+// go to libpod's own endpoint. That says the same where podman knows compatMode,
+// as podman 5 does, and sends lines without bytes where it does not, as 4.3.
 func (s *Store) Pull(ctx context.Context, ref string, opts images.PullOptions, progress images.Progress) (images.Image, error) {
 	for try := 1; ; try++ {
 		err := s.pull(ctx, ref, opts, progress)
@@ -85,7 +85,7 @@ func (s *Store) pull(ctx context.Context, ref string, opts images.PullOptions, p
 
 	address, query := compat+"/images/create", url.Values{"fromImage": {ref}}
 	if parsed.Short() {
-		address, query = libpod+"/images/pull", url.Values{"reference": {ref}, "policy": {"always"}}
+		address, query = libpod+"/images/pull", url.Values{"reference": {ref}, "policy": {"always"}, "compatMode": {"true"}}
 	}
 	if err := platform(opts.Platform, parsed.Short(), query); err != nil {
 		return err
@@ -173,7 +173,7 @@ func (w *pullWatch) command(ctx context.Context, ref string, opts images.PullOpt
 	cmd := hostprog.Podman(ctx, append(args, ref)...)
 	cmd.Cancel = func() error { return cmd.Process.Signal(unix.SIGTERM) }
 	cmd.WaitDelay = 10 * time.Second
-	cmd.SysProcAttr = &unix.SysProcAttr{Setpgid: true} // Ctrl-C is ours to pass on
+	defer tie(cmd)()
 	stderr, err := cmd.StderrPipe()
 	if err != nil {
 		return err

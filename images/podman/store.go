@@ -18,6 +18,8 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/containers/podman/v4/pkg/errorhandling"
@@ -164,13 +166,14 @@ func (s *Store) List(ctx context.Context) ([]images.Image, error) {
 	return out, nil
 }
 
-// Users implements images.Store.
+// Users implements images.Store. The containers of builds that were interrupted
+// count: podman removes no image that one of them is made from.
 func (s *Store) Users(ctx context.Context) (map[string][]string, error) {
 	var list []struct {
 		ImageID string
 		Names   []string
 	}
-	if err := s.exchange(ctx, http.MethodGet, libpod+"/containers/json", url.Values{"all": {"true"}}, nil, &list); err != nil {
+	if err := s.exchange(ctx, http.MethodGet, libpod+"/containers/json", url.Values{"all": {"true"}, "external": {"true"}}, nil, &list); err != nil {
 		return nil, fmt.Errorf("list of containers: %w", err)
 	}
 	out := map[string][]string{}
@@ -210,19 +213,73 @@ func (s *Store) Tag(ctx context.Context, id, ref string) error {
 
 // Free implements images.Store.
 func (s *Store) Free(ctx context.Context) (int64, error) {
+	g, err := s.graph(ctx)
+	return g.free, err
+}
+
+// PrepareCost implements images.Store. Root's toolboxes have no user namespace, and
+// fuse-overlayfs shows files as another user's without copying them.
+func (s *Store) PrepareCost(ctx context.Context, img images.Image) (int64, error) {
+	if os.Geteuid() == 0 {
+		return 0, nil
+	}
+	g, err := s.graph(ctx)
+	if err != nil || g.shifts || g.prepared(img.ID) {
+		return 0, err
+	}
+	return img.Size, nil
+}
+
+// graph is where and how the store keeps layers.
+type graph struct {
+	root, driver string
+	shifts       bool  // maps them when they are mounted
+	free         int64 // bytes
+}
+
+func (s *Store) graph(ctx context.Context) (graph, error) {
 	var info struct {
 		Store struct {
-			GraphRoot string `json:"graphRoot"`
+			GraphRoot          string `json:"graphRoot"`
+			GraphDriverName    string `json:"graphDriverName"`
+			GraphRootAllocated int64  `json:"graphRootAllocated"`
+			GraphRootUsed      int64  `json:"graphRootUsed"`
+			// podman 4.3 does not say that it shifts, but what with.
+			GraphOptions map[string]any    `json:"graphOptions"`
+			GraphStatus  map[string]string `json:"graphStatus"`
 		} `json:"store"`
 	}
 	if err := s.exchange(ctx, http.MethodGet, libpod+"/info", nil, nil, &info); err != nil {
-		return 0, err
+		return graph{}, err
 	}
+	g := graph{root: info.Store.GraphRoot, driver: info.Store.GraphDriverName}
+	_, program := info.Store.GraphOptions["overlay.mount_program"]
+	g.shifts = program || info.Store.GraphStatus["Supports shifting"] == "true"
 	var fs unix.Statfs_t
-	if err := unix.Statfs(info.Store.GraphRoot, &fs); err != nil {
-		return 0, fmt.Errorf("disk of %s: %w", info.Store.GraphRoot, err)
+	if err := unix.Statfs(g.root, &fs); err != nil {
+		return graph{}, fmt.Errorf("disk of %s: %w", g.root, err)
 	}
-	return int64(fs.Bavail) * fs.Bsize, nil
+	g.free = int64(fs.Bavail) * fs.Bsize
+	// podman counts in what is root's alone, and sees mounts of its own namespace.
+	if own := info.Store.GraphRootAllocated - info.Store.GraphRootUsed; info.Store.GraphRootAllocated > 0 {
+		g.free = min(g.free, own)
+	}
+	return g, nil
+}
+
+// prepared tells whether layers of an image were mapped already, which only
+// containers/storage's own file of images says.
+func (g graph) prepared(id string) bool {
+	type image struct {
+		ID     string
+		Mapped []string `json:"mapped-layers"`
+	}
+	var list []image
+	data, err := os.ReadFile(filepath.Join(g.root, g.driver+"-images", "images.json"))
+	if err != nil || json.Unmarshal(data, &list) != nil {
+		return false
+	}
+	return slices.ContainsFunc(list, func(i image) bool { return i.ID == id && len(i.Mapped) > 0 })
 }
 
 // Import implements images.Store.

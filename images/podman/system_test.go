@@ -28,7 +28,7 @@ type machine struct {
 // registries.conf.
 func newMachine(t *testing.T, registries string) *machine {
 	t.Helper()
-	dir, err := os.MkdirTemp("/var/tmp", "tbx-images-test-") // overlay wants a real disk
+	dir, err := os.MkdirTemp(os.Getenv("TBX_DISK"), "tbx-images-test-") // overlay wants a real disk
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -117,6 +117,12 @@ func (m *machine) run(name string, args ...string) string {
 		m.t.Fatalf("%s %s: %v\n%s", name, strings.Join(args, " "), err, out)
 	}
 	return strings.TrimSpace(string(out))
+}
+
+// old tells whether podman is version 4, which can less.
+func (m *machine) old() bool {
+	m.t.Helper()
+	return strings.HasPrefix(m.run("podman", "version", "--format", "{{.Client.Version}}"), "4.")
 }
 
 // await tries until it works; a minute is a failure.

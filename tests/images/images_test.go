@@ -21,7 +21,7 @@ import (
 )
 
 func TestScripts(t *testing.T) {
-	root, err := os.MkdirTemp("/var/tmp", "tbx-images-") // overlay wants a real disk
+	root, err := os.MkdirTemp(os.Getenv("TBX_DISK"), "tbx-images-") // overlay wants a real disk
 	if err != nil {
 		t.Fatal(err)
 	}

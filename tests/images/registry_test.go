@@ -82,6 +82,9 @@ func newRegistry(t *testing.T, root string) *registry {
 		if resp.Request.Header.Get("X-Slow") != "" {
 			resp.Body = slow{resp.Body}
 		}
+		if resp.Request.Header.Get("X-Cut") != "" {
+			resp.Body = &cut{resp.Body, 1000}
+		}
 		return nil
 	}
 	proxy := http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
@@ -114,14 +117,14 @@ func newRegistry(t *testing.T, root string) *registry {
 		case blob && space == "wrong":
 			io.WriteString(w, "not what you asked for")
 			return
-		case blob && (space == "cut" || space == "stall"):
+		case blob && space == "stall":
 			w.Header().Set("Content-Length", "1000000")
 			w.Write(make([]byte, 1000))
 			w.(http.Flusher).Flush()
-			if space == "stall" {
-				<-req.Context().Done()
-			}
+			<-req.Context().Done()
 			panic(http.ErrAbortHandler)
+		case blob && space == "cut":
+			req.Header.Set("X-Cut", "1")
 		case blob && space == "slow":
 			req.Header.Set("X-Slow", "1")
 		}
@@ -233,4 +236,21 @@ type slow struct{ io.ReadCloser }
 func (s slow) Read(p []byte) (int, error) {
 	time.Sleep(50 * time.Millisecond)
 	return s.ReadCloser.Read(p[:min(len(p), 20<<10)])
+}
+
+// cut ends in the middle. What it gave is the true beginning: podman 5 goes on from
+// there.
+type cut struct {
+	io.ReadCloser
+	left int
+}
+
+// Read implements io.Reader.
+func (c *cut) Read(p []byte) (int, error) {
+	if c.left == 0 {
+		return 0, io.ErrUnexpectedEOF
+	}
+	n, err := c.ReadCloser.Read(p[:min(len(p), c.left)])
+	c.left -= n
+	return n, err
 }
