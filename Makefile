@@ -11,7 +11,7 @@ PREFIX ?= $(HOME)/.local
 YES ?=
 
 .DEFAULT_GOAL := build
-.PHONY: build test unit system systemroot systembox lint bench try install uninstall help clean
+.PHONY: build test unit system systemimages systemrest systemroot systembox lint bench try install uninstall help clean
 
 # The same command twice: tbx, which only enters running toolboxes and hands everything else to tbx-podman, which is all
 # of it, with podman's bindings (ARCHITECTURE.md, "Three programs").
@@ -27,8 +27,9 @@ try: ## set up what rootless podman needs, make a Debian toolbox and run a comma
 
 test: ## set up what the tests need and run them all
 	tests/lab/setup --for test $(YES)
-	$(MAKE) --no-print-directory build lint unit system systembox
-	if [ "$$(id -u)" = 0 ]; then $(MAKE) --no-print-directory systemroot; fi
+	$(MAKE) --no-print-directory build lint unit
+	tests/lab/user -u tbxlab-images true
+	$(MAKE) --no-print-directory -j2 systemimages systemrest
 
 unit: ## tests that need no podman, root or network
 	$(GO) vet -tags '$(TAGS)' ./...
@@ -37,6 +38,15 @@ unit: ## tests that need no podman, root or network
 
 system: build ## tests with real podman, as an ordinary user, in the lab
 	tests/lab/system
+
+# The tests of images wait for registries, mirrors and disks: they run beside the others, as another user of the lab.
+systemimages: build
+	TBX_LAB_USER=tbxlab-images tests/lab/system $$(tests/lab/system --list | grep images)
+
+systemrest: build
+	tests/lab/system $$(tests/lab/system --list | grep -v images)
+	$(MAKE) --no-print-directory systembox
+	if [ "$$(id -u)" = 0 ]; then $(MAKE) --no-print-directory systemroot; fi
 
 systemroot: build ## tests that need root, in mount namespaces of their own: polkitd, pkexec and sudo; a bridge of two users; an OSTree host that runs
 	$(GO) test -count=1 -tags systemroot ./osupdate/asroot

@@ -218,7 +218,7 @@ func (e *Env) ensureImage(ctx context.Context, choice images.Choice, o *fetchFla
 // warnOf says what an image brings along that a toolbox does not take over.
 func (e *Env) warnOf(img images.Image) {
 	for _, s := range img.Suspicious() {
-		e.progress().Warn("the image brings along "+s+", which is left out", "look at it before you trust it: tbx image inspect "+img.ID[:12])
+		e.progress().Warn("the image brings along "+s+", which is left out", "look at it before you trust it: tbx image inspect "+img.ID[:12]+"; a variable can be set all the same: tbx create --env NAME=VALUE")
 	}
 }
 

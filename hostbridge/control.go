@@ -217,6 +217,10 @@ func (p *prompts) Ask(ctx context.Context, q Question) (bool, error) {
 		if ctx.Err() != nil { // the terminal stays, for the next question
 			return false, ctx.Err()
 		}
+		if errors.Is(err, os.ErrDeadlineExceeded) { // the question before has ended just now
+			one.conn.SetReadDeadline(time.Time{})
+			continue
+		}
 		if err != nil {
 			one.conn.Close()
 			return false, err

@@ -101,7 +101,7 @@ func (r *request) receive() error {
 			case r.s.long <- struct{}{}:
 				defer func() { <-r.s.long }()
 			case <-time.After(time.Until(deadline)):
-				return errSilent
+				return &refusal{code: 125, reason: "too many long requests of this toolbox at once", hint: "wait a moment"}
 			}
 		}
 		if r.start, err = asm.Add(f); err != nil {

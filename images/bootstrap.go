@@ -126,7 +126,14 @@ func scratch(base string) (string, *flock.Lock, error) {
 	}
 	id := strconv.Itoa(os.Getuid()) + "-"
 	prefix := filepath.Join(base, "tbx-bootstrap-"+id)
+	const young = "tbx-new-"
 	stale, _ := filepath.Glob(prefix + "*") // the pattern is well-formed
+	unnamed, _ := filepath.Glob(filepath.Join(base, young+id+"*"))
+	for _, dir := range unnamed { // killed before it had its name
+		if fi, err := os.Lstat(dir); err == nil && time.Since(fi.ModTime()) > time.Hour {
+			os.RemoveAll(dir)
+		}
+	}
 	for _, dir := range stale {
 		fi, err := os.Lstat(dir)
 		if err != nil || !fi.IsDir() || int(fi.Sys().(*syscall.Stat_t).Uid) != os.Getuid() {
@@ -142,7 +149,6 @@ func scratch(base string) (string, *flock.Lock, error) {
 		}
 	}
 	// It gets its name when it has its lock.
-	const young = "tbx-new-"
 	dir, err := os.MkdirTemp(base, young+id)
 	if err != nil {
 		return "", nil, err

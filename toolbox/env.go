@@ -26,7 +26,7 @@ var hostOnly = []string{
 	// A descriptor's number, which the command does not have.
 	"WAYLAND_SOCKET",
 	// Another container's, or another session's.
-	"container", "CONTAINER_ID", "TBX_TOOLBOX", "TBX_PROMPT", "TBX_TITLE", "TBX_BRIDGE", "TBX_SESSION", "TBX_HOST_DEPTH",
+	"container", "CONTAINER_ID", "TBX_TOOLBOX", "TBX_PROMPT", "TBX_TITLE", "TBX_BRIDGE", "TBX_SESSION",
 }
 
 // byIntegration are variables that belong to an integration and go with it.
@@ -45,8 +45,9 @@ var byIntegration = map[string]string{
 }
 
 // always are forwarded even without the integration "environment": a terminal
-// cannot be used without them.
-var always = []string{"TERM", "COLORTERM", "COLUMNS", "LINES", "TERM_PROGRAM", "TERM_PROGRAM_VERSION", "VTE_VERSION", "NO_COLOR"}
+// cannot be used without them, and host and toolbox that call each other are
+// stopped by the count in the last.
+var always = []string{"TERM", "COLORTERM", "COLUMNS", "LINES", "TERM_PROGRAM", "TERM_PROGRAM_VERSION", "VTE_VERSION", "NO_COLOR", "TBX_HOST_DEPTH"}
 
 // holdPaths are variables whose value is, or holds behind one of these words, a
 // path of the host that may have to be looked for in the host view.
@@ -126,13 +127,14 @@ func forwarded(name string, without, block []string) bool {
 }
 
 // reachesIsolated says whether a variable that is forwarded reaches an isolated
-// toolbox too: what the terminal can do, and what the locale and time zone say.
+// toolbox too: what the terminal can do, what the locale and time zone say, and how
+// deep host and toolbox have called each other.
 func reachesIsolated(name string) bool {
 	switch byIntegration[name] {
 	case Locale, Timezone:
 		return true
 	}
-	return slices.Contains([]string{"TERM", "COLORTERM", "NO_COLOR"}, name)
+	return slices.Contains([]string{"TERM", "COLORTERM", "NO_COLOR", "TBX_HOST_DEPTH"}, name)
 }
 
 // boxValue is the value of a variable as it is right inside.

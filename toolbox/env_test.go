@@ -107,7 +107,7 @@ func TestSessionEnv(t *testing.T) {
 // I13: what the caller's environment says of the host, or of another session.
 func TestI13_Caller(t *testing.T) {
 	caller := []string{
-		"LD_PRELOAD=/x.so", "TBX_TOOLBOX=other", "TBX_BRIDGE=/evil", "TBX_SESSION=evil", "TBX_PROMPT=x", "TBX_TITLE=1", "TBX_HOST_DEPTH=4", "BASH_ENV=/x", "PATH=/evil:.:/usr/bin",
+		"LD_PRELOAD=/x.so", "TBX_TOOLBOX=other", "TBX_BRIDGE=/evil", "TBX_SESSION=evil", "TBX_PROMPT=x", "TBX_TITLE=1", "BASH_ENV=/x", "PATH=/evil:.:/usr/bin",
 		"http_proxy=http://p", "DOCKER_HOST=unix:///run/x.sock", "TBX_FOO=mine",
 	}
 	env := SessionEnv(testRecord(), caller, EnvOptions{Dir: "/", Shell: "/bin/bash"})
@@ -116,7 +116,7 @@ func TestI13_Caller(t *testing.T) {
 			t.Errorf("%s is missing in %q", want, env)
 		}
 	}
-	for _, name := range []string{"LD_PRELOAD", "TBX_BRIDGE", "TBX_SESSION", "TBX_PROMPT", "TBX_TITLE", "TBX_HOST_DEPTH", "BASH_ENV"} {
+	for _, name := range []string{"LD_PRELOAD", "TBX_BRIDGE", "TBX_SESSION", "TBX_PROMPT", "TBX_TITLE", "BASH_ENV"} {
 		if slices.ContainsFunc(env, func(kv string) bool { return strings.HasPrefix(kv, name+"=") }) {
 			t.Errorf("%s is in %q", name, env)
 		}

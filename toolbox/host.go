@@ -58,11 +58,6 @@ func LookAtHost(env []string) (*Host, error) {
 	if real, err := filepath.EvalSymlinks(h.Home); err == nil {
 		h.RealHome = real
 	}
-	for _, home := range []string{h.Home, h.RealHome} {
-		if err := checkHome(home); err != nil {
-			return nil, err
-		}
-	}
 	if v := getenv("SHELL"); filepath.IsAbs(v) {
 		h.Shell = v
 	}

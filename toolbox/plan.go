@@ -129,6 +129,11 @@ func size(n int64) string {
 // directory boxDir, tree says whether tbx can attach the host's view itself, and
 // bridge is the directory of the bridge, which an isolated toolbox is mounted.
 func NewPlan(name Name, s *Spec, h *Host, boxDir, box string, tree bool, bridge string) (*Plan, error) {
+	for _, home := range []string{h.Home, h.RealHome} {
+		if err := checkHome(home); err != nil {
+			return nil, err
+		}
+	}
 	meta, err := json.Marshal([]map[string]string{{"remoteUser": h.User}})
 	if err != nil {
 		return nil, err

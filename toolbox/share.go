@@ -11,7 +11,8 @@ import (
 	"github.com/tbx-project/tbx/toolbox/join"
 )
 
-// parseShare reads DIRECTORY[:ro], as it is in a specification.
+// parseShare reads DIRECTORY[:ro], as it is in a specification. What podman knows
+// besides, such as :rw and :z, is part of the name, and then not found.
 func parseShare(v string) (dir string, readOnly bool) { return strings.CutSuffix(v, ":ro") }
 
 // shares returns what a user means by all --share. The home, to read, is its
@@ -107,6 +108,9 @@ func resolveShare(h *Host, dir string) (string, error) {
 	}
 	real, err := filepath.EvalSymlinks(abs)
 	if err != nil {
+		if name, option, ok := strings.Cut(abs, ":"); ok {
+			return "", fail.New(fail.Usage, "--share %s:%s: after a directory there is only :ro", name, option).Hint("without it, what is in the directory can be changed")
+		}
 		return "", fail.Wrap(fail.NotFound, err, "%s cannot be shared", abs).Hint("make it with: mkdir -p %s", abs)
 	}
 	if fi, err := os.Stat(real); err != nil || !fi.IsDir() {

@@ -28,8 +28,10 @@ func allowed(sig uint32) bool {
 // hang-up or termination of the keeper itself is passed on.
 func (k *keeper) listen(buf []byte) {
 	own := make(chan os.Signal, 4)
-	defer close(own)
-	defer signal.Stop(own)
+	if !k.detach { // whose keeper ends with its command, and passes signals on until then
+		defer close(own)
+		defer signal.Stop(own)
+	}
 	signal.Notify(own, syscall.SIGHUP, syscall.SIGINT, syscall.SIGTERM, syscall.SIGQUIT)
 	go func() {
 		for sig := range own {

@@ -86,7 +86,7 @@ func (b *box) fail(f fatal) error {
 // toolbox's own file system is unusable.
 func (b *box) makeStateDir() error {
 	for _, dir := range []string{"/etc", filepath.Dir(Marker), filepath.Dir(StateDir), StateDir} {
-		if err := b.ownDir(dir); err != nil {
+		if err := b.own(dir); err != nil {
 			return fatal{err: fmt.Errorf("the image cannot be a toolbox's: %w", err), hint: "choose another image"}
 		}
 	}

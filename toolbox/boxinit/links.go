@@ -88,7 +88,7 @@ func (b *box) link(p, target string) error {
 	if err := os.MkdirAll(b.root+dir, 0o755); err != nil {
 		return err
 	}
-	if err := b.ownDir(dir); err != nil {
+	if err := b.own(dir); err != nil {
 		return err
 	}
 	tmp := p + ".tbx-new"

@@ -58,7 +58,7 @@ func (b *box) openRegular(p string, flags int) (*os.File, error) {
 
 // create makes the file p, in place of whatever is there but a directory.
 func (b *box) create(p string, data []byte, mode os.FileMode) error {
-	if err := b.ownDir(filepath.Dir(p)); err != nil {
+	if err := b.own(filepath.Dir(p)); err != nil {
 		return err
 	}
 	if err := os.Remove(b.root + p); err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -85,10 +85,10 @@ func (b *box) overwrite(p string, data []byte) error {
 	return errors.Join(err, f.Close())
 }
 
-// ownDir refuses a directory that a link of the image's puts on another file
+// own refuses a file or directory that a link of the image's puts on another file
 // system: what is written there would be the host's, or a volume's. One that is not
 // there is nobody's.
-func (b *box) ownDir(dir string) error {
+func (b *box) own(dir string) error {
 	real, err := filepath.EvalSymlinks(b.root + dir)
 	if err != nil || real == b.root+dir {
 		return nil

@@ -136,7 +136,11 @@ func (b *box) passwdShell() string {
 
 // editTable rewrites a file of lines, if the edit changes anything.
 func (b *box) editTable(p string, mode os.FileMode, edit func([]string) []string) error {
-	old, err := b.read(p)
+	read := b.read
+	if b.own(p) == nil { // a link within the image, as in those that Nix makes: a file takes its place
+		read = b.readThrough
+	}
+	old, err := read(p)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
@@ -155,7 +159,7 @@ func (b *box) editTable(p string, mode os.FileMode, edit func([]string) []string
 // one. A file that cannot be renamed over, because it is a mount, is rewritten.
 func (b *box) replace(p string, data []byte, mode os.FileMode) error {
 	full := b.root + p
-	old, err := os.Lstat(full)
+	old, err := os.Stat(full)
 	if err == nil {
 		mode = old.Mode().Perm()
 	}
