@@ -43,8 +43,12 @@ func TestI9_Homes(t *testing.T) {
 		}
 	}
 	for _, home := range []string{"/", "//", "/usr", "/etc/", "/run/../tmp", colon, work + "/a\nb", work + "/a\x1b", filepath.Join(work, "to-root"), filepath.Join(work, "to-colon")} {
-		if h, err := look("HOME=" + home); !errors.Is(err, fail.Unable) || len(fail.Hints(err)) == 0 || strings.ContainsAny(err.Error(), "\n\x1b") {
-			t.Errorf("HOME=%q: %+v, %v", home, h, err)
+		h, err := look("HOME=" + home)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := NewPlan("one", &Spec{}, h, "/box", "1", false, ""); !errors.Is(err, fail.Unable) || len(fail.Hints(err)) == 0 || strings.ContainsAny(err.Error(), "\n\x1b") {
+			t.Errorf("HOME=%q: %v", home, err)
 		}
 	}
 }
