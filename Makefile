@@ -11,7 +11,7 @@ PREFIX ?= $(HOME)/.local
 YES ?=
 
 .DEFAULT_GOAL := build
-.PHONY: build test unit system systemimages systemrest systemroot systembox lint bench try install uninstall help clean
+.PHONY: build test unit system systemimages systempodman systemrest systemroot systembox lint bench try install uninstall help clean
 
 # The same command twice: tbx, which only enters running toolboxes and hands everything else to tbx-podman, which is all
 # of it, with podman's bindings (ARCHITECTURE.md, "Three programs").
@@ -29,7 +29,8 @@ test: ## set up what the tests need and run them all
 	tests/lab/setup --for test $(YES)
 	$(MAKE) --no-print-directory build lint unit
 	tests/lab/user -u tbxlab-images true
-	$(MAKE) --no-print-directory -j2 systemimages systemrest
+	tests/lab/user -u tbxlab-podman true
+	$(MAKE) --no-print-directory -j3 systemimages systempodman systemrest
 
 unit: ## tests that need no podman, root or network
 	$(GO) vet -tags '$(TAGS)' ./...
@@ -39,12 +40,15 @@ unit: ## tests that need no podman, root or network
 system: build ## tests with real podman, as an ordinary user, in the lab
 	tests/lab/system
 
-# The tests of images wait for registries, mirrors and disks: they run beside the others, as another user of the lab.
+# The tests of images wait for registries, mirrors and disks: they run beside the others, as other users of the lab.
 systemimages: build
-	TBX_LAB_USER=tbxlab-images tests/lab/system $$(tests/lab/system --list | grep images)
+	TBX_LAB_USER=tbxlab-images tests/lab/system tests/images
+
+systempodman: build
+	TBX_LAB_USER=tbxlab-podman tests/lab/system images/podman
 
 systemrest: build
-	tests/lab/system $$(tests/lab/system --list | grep -v images)
+	tests/lab/system $$(tests/lab/system --list | grep -vxE 'tests/images|images/podman')
 	$(MAKE) --no-print-directory systembox
 	if [ "$$(id -u)" = 0 ]; then $(MAKE) --no-print-directory systemroot; fi
 
