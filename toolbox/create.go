@@ -105,7 +105,7 @@ func (m *Manager) Create(ctx context.Context, o CreateOptions) error {
 		}
 	}
 	if err == nil {
-		if err = checkTables(ctx, e, id, o.Image); err != nil {
+		if err = m.checkTablesOnce(ctx, e, id, p.Image, o.Image); err != nil {
 			err = errors.Join(err, e.Remove(ctx, id, true))
 		}
 	}

@@ -3,6 +3,8 @@ package toolbox
 import (
 	"context"
 	"errors"
+	"os"
+	"path/filepath"
 
 	"github.com/tbx-project/tbx/internal/fail"
 )
@@ -12,6 +14,23 @@ import (
 // read to an end, a FIFO above all, makes it, and everybody who then calls podman,
 // wait for ever.
 var userTables = []string{"/etc/passwd", "/etc/group"}
+
+// checkTablesOnce is checkTables, once for an image: podman mounts a container for
+// each look, which takes longer than its creation, and an image does not change. An
+// empty file in the cache directory, named by the image's id, says that it passed.
+func (m *Manager) checkTablesOnce(ctx context.Context, e Engine, id, imageID, image string) error {
+	mark := filepath.Join(m.Host.Dirs.Cache, "tables", filepath.Base(imageID))
+	if exists(mark) {
+		return nil
+	}
+	if err := checkTables(ctx, e, id, image); err != nil {
+		return err
+	}
+	if os.MkdirAll(filepath.Dir(mark), 0o700) == nil { // without it the next creation looks again
+		_ = os.WriteFile(mark, nil, 0o600)
+	}
+	return nil
+}
 
 // checkTables refuses a container, which need not run, that podman must not start.
 func checkTables(ctx context.Context, e Engine, id, image string) error {

@@ -20,7 +20,7 @@ func main() {
 	slow := flag.Int("slow-runs", 5, "runs of each slow command")
 	registry := flag.String("registry", "", "HOST:PORT of a registry on loopback that podman takes without TLS, for the cases about images")
 	inside := flag.Bool("inside", false, "measure the bridge, in the toolbox that the bench has started this in")
-	only := flag.String("only", "", "only the cases whose name holds this word")
+	only := flag.String("only", "", "only the cases whose name holds one of these words, with commas between them")
 	flag.Parse()
 	if *inside {
 		if err := insideMain(*runs); err != nil {
@@ -36,7 +36,7 @@ func main() {
 	b := &bench{image: *image, runs: *runs, slow: *slow, registry: *registry}
 	fmt.Printf("| what | tbx | peer | ratio | target |\n|---|---|---|---|---|\n")
 	for _, c := range cases {
-		if !strings.Contains(c.name, *only) {
+		if !slices.ContainsFunc(strings.Split(*only, ","), func(word string) bool { return strings.Contains(c.name, word) }) {
 			continue
 		}
 		if err := c.run(b); err != nil {
