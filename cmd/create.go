@@ -224,7 +224,7 @@ func (e *Env) create(ctx context.Context, m *toolbox.Manager, o *createOptions) 
 	if err != nil {
 		return "", err
 	}
-	if _, _, err := m.Plan(r); err != nil { // before an image is downloaded for what cannot be
+	if err := m.Check(r); err != nil { // before an image is downloaded for what cannot be
 		return "", err
 	}
 	if err := m.CheckFree(ctx, r.Name); err != nil {

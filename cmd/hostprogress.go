@@ -1,9 +1,6 @@
 package cmd
 
 import (
-	"fmt"
-	"strconv"
-	"strings"
 	"sync"
 
 	"github.com/tbx-project/tbx/osupdate"
@@ -43,27 +40,4 @@ func progressText(p osupdate.Progress) string {
 		return p.Task + ": " + bar(p.Done, p.Total) + "  " + itoa(p.Done) + " %"
 	}
 	return p.Task + ": " + bar(p.Done, p.Total) + "  " + count(p.Done) + " of " + count(p.Total)
-}
-
-func itoa(n int64) string { return strconv.FormatInt(n, 10) }
-
-// bar draws the share of total, which is more than 0, that is done.
-func bar(done, total int64) string {
-	const width = 20
-	n := int(float64(width) * float64(max(0, min(done, total))) / float64(total))
-	return strings.Repeat("#", n) + strings.Repeat(".", width-n)
-}
-
-// size writes a number of bytes for people, in powers of ten.
-func size(n int64) string {
-	const unit = 1000
-	if n < unit {
-		return fmt.Sprintf("%d B", n)
-	}
-	div, exp := int64(unit), 0
-	for m := n / unit; m >= unit && exp < 4; m /= unit {
-		div *= unit
-		exp++
-	}
-	return fmt.Sprintf("%.1f %cB", float64(n)/float64(div), "kMGTP"[exp])
 }

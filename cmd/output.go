@@ -2,6 +2,7 @@ package cmd
 
 import (
 	"encoding/json"
+	"fmt"
 	"io"
 	"maps"
 	"slices"
@@ -61,3 +62,26 @@ func quoted(argv []string) string {
 }
 
 func sortedKeys(m map[string]string) []string { return slices.Sorted(maps.Keys(m)) }
+
+func itoa(n int64) string { return strconv.FormatInt(n, 10) }
+
+// bar draws the share of total, which is more than 0, that is done.
+func bar(done, total int64) string {
+	const width = 20
+	n := int(float64(width) * float64(max(0, min(done, total))) / float64(total))
+	return strings.Repeat("#", n) + strings.Repeat(".", width-n)
+}
+
+// size writes a number of bytes for people, in powers of ten.
+func size(n int64) string {
+	const unit = 1000
+	if n < unit {
+		return fmt.Sprintf("%d B", n)
+	}
+	div, exp := int64(unit), 0
+	for m := n / unit; m >= unit && exp < 4; m /= unit {
+		div *= unit
+		exp++
+	}
+	return fmt.Sprintf("%.1f %cB", float64(n)/float64(div), "kMGTP"[exp])
+}

@@ -77,6 +77,12 @@ func newShimList(env *Env) *cobra.Command {
 				if err != nil {
 					return err
 				}
+				if format != "json" {
+					for _, name := range names {
+						fmt.Fprintln(env.Out, name)
+					}
+					return nil
+				}
 				rows := make([]shimRow, 0, len(names))
 				for _, name := range names {
 					row := shimRow{Name: name}
@@ -85,13 +91,7 @@ func newShimList(env *Env) *cobra.Command {
 					}
 					rows = append(rows, row)
 				}
-				if format == "json" {
-					return printJSON(env.Out, rows)
-				}
-				for _, row := range rows {
-					fmt.Fprintln(env.Out, row.Name)
-				}
-				return nil
+				return printJSON(env.Out, rows)
 			})
 		},
 	}

@@ -4,11 +4,8 @@ package cmd
 
 import (
 	"context"
-	"errors"
-	"io/fs"
 	"os"
 	"path/filepath"
-	"strings"
 
 	"github.com/tbx-project/tbx/images"
 	imagestore "github.com/tbx-project/tbx/images/podman"
@@ -52,13 +49,12 @@ func (e *Env) Catalogue() (*images.Catalogue, images.HostOS, error) {
 	}
 	var overrides []images.Override
 	for _, path := range []string{"/etc/tbx/distros.toml", filepath.Join(h.Dirs.Config, "distros.toml")} {
-		data, err := ownfile.Read(path)
-		switch {
-		case err == nil:
-			overrides = append(overrides, images.Override{Path: path, Data: data})
-		case errors.Is(err, fs.ErrNotExist), errors.Is(err, fs.ErrPermission) && strings.HasPrefix(path, "/etc/"):
-		default:
+		data, err := ownfile.ReadIfThere(path)
+		if err != nil {
 			return nil, images.HostOS{}, err
+		}
+		if data != nil {
+			overrides = append(overrides, images.Override{Path: path, Data: data})
 		}
 	}
 	cat, err := images.LoadCatalogue(overrides...)

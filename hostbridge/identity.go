@@ -50,8 +50,8 @@ func (p peer) alive() bool {
 }
 
 // identify finds out who is at the other end of a connection and whether that
-// may be this toolbox. With an error it leaves no descriptor open. Credentials are those at connect(2), so a connection
-// serves one request only.
+// may be this toolbox. With an error it leaves no descriptor open. Credentials are
+// those at connect(2), so a connection serves one request only.
 func identify(sock int, box Box) (peer, error) {
 	p := peer{pidfd: -1, ns: "unknown"}
 	cred, err := unix.GetsockoptUcred(sock, unix.SOL_SOCKET, unix.SO_PEERCRED)

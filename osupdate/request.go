@@ -69,6 +69,17 @@ var (
 	dracutForm  = pattern.Lazy(`^--(?:(?:add|force-add|omit|add-drivers|force-drivers|omit-drivers|filesystems)=[A-Za-z0-9][A-Za-z0-9._ -]*|hostonly|no-hostonly)$`)
 )
 
+// KargsAfter are the kernel arguments that r, of the verb Kargs, makes of now.
+func (r Request) KargsAfter(now []string) []string {
+	want := slices.DeleteFunc(slices.Clone(now), func(k string) bool { return slices.Contains(r.Delete, k) })
+	for _, k := range r.Append {
+		if !slices.Contains(want, k) {
+			want = append(want, k)
+		}
+	}
+	return want
+}
+
 // Validate refuses whatever is not a plain word of its kind: an argument that
 // looks like an option, a path, a URL with credentials, white space or control
 // characters never reaches an updater.

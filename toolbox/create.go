@@ -52,6 +52,16 @@ func (m *Manager) Plan(o CreateOptions) (*Spec, *Plan, error) {
 	return s, p, err
 }
 
+// Check refuses what Plan would refuse of the options, and looks at nothing that
+// costs a process or the reading of a program.
+func (m *Manager) Check(o CreateOptions) error {
+	s, err := m.newSpec(o)
+	if err == nil {
+		_, err = NewPlan(o.Name, s, m.Host, boxDir(m.Host), "", false, "")
+	}
+	return err
+}
+
 // mountedBridge is the directory of the bridge that an isolated toolbox has, or "".
 func (m *Manager) mountedBridge(s *Spec) string {
 	if m.Bridge == nil || !s.Isolated || !s.Has(Bridge) {

@@ -37,9 +37,11 @@ const (
 
 // keeper is the state of one command.
 type keeper struct {
-	control int // the agent; errors are ignored, it may be dead
-	conn    int // the client
-	slave   int // of the pty, or -1
+	control int           // the agent; errors are ignored, it may be dead
+	conn    int           // the client
+	slave   int           // of the pty, or -1
+	buf     []byte        // for packets
+	letGone chan struct{} // closed when this process has none of the command's descriptors any more
 
 	mu     sync.Mutex // guards reaped: nobody signals a process id that is free again
 	pid    int        // of the command, its process group too
@@ -61,8 +63,8 @@ func Main() int {
 		if err != nil {
 			return 0 // the agent ended, or wants no spare keeper any more
 		}
-		k := &keeper{control: ControlFd, conn: conn, slave: -1, detach: job.TTY&wire.FlagDetach != 0}
-		if !k.run(job, buf) {
+		k := &keeper{control: ControlFd, conn: conn, slave: -1, buf: buf, letGone: make(chan struct{}), detach: job.TTY&wire.FlagDetach != 0}
+		if !k.run(job) {
 			return 0
 		}
 		if wire.Send(ControlFd, wire.Frame{Type: wire.TypeIdle}) != nil {
@@ -73,15 +75,14 @@ func Main() int {
 
 // run is the life of one command. It says whether this process is as it was
 // before, and can run another.
-func (k *keeper) run(job *wire.Job, buf []byte) bool {
-	letGone, failure := k.start(job, buf)
-	if failure != nil {
+func (k *keeper) run(job *wire.Job) bool {
+	if failure := k.start(job); failure != nil {
 		k.tell(failure.Frame())
 		return false
 	}
 	heard := make(chan struct{})
 	go func() {
-		k.listen(buf)
+		k.listen()
 		close(heard)
 	}()
 	if k.wait() {
@@ -92,7 +93,7 @@ func (k *keeper) run(job *wire.Job, buf []byte) bool {
 	}
 	unix.Shutdown(k.conn, unix.SHUT_RD) // ends listen
 	<-heard
-	<-letGone
+	<-k.letGone
 	unix.Close(k.conn)
 	return unix.Chdir("/") == nil // the directory of the last command can be unmounted
 }
@@ -141,21 +142,20 @@ func (k *keeper) tell(f wire.Frame, fds ...int) {
 	wire.Send(k.control, f)
 }
 
-// start takes the client's descriptors and starts the command. The channel is
-// closed when this process has none of the command's descriptors any more.
-func (k *keeper) start(job *wire.Job, buf []byte) (letGone <-chan struct{}, failure *wire.Failure) {
+// start takes the client's descriptors and starts the command.
+func (k *keeper) start(job *wire.Job) *wire.Failure {
 	unix.SetNonblock(k.conn, false)
-	fds, failure := k.receiveFds(job, buf)
+	fds, failure := k.receiveFds(job)
 	if failure != nil {
-		return nil, failure
+		return failure
 	}
 	if failure := enterDirectory(job, fds[3]); failure != nil {
-		return nil, failure
+		return failure
 	}
 	if job.TTY&wire.FlagFile != 0 {
 		path, failure := samePath(job.File, fds[4])
 		if failure != nil {
-			return nil, failure
+			return failure
 		}
 		job.Argv[len(job.Argv)-1] = path
 	}
@@ -168,21 +168,20 @@ func (k *keeper) start(job *wire.Job, buf []byte) (letGone <-chan struct{}, fail
 			master, k.slave, err = openPty(job)
 		}
 		if err != nil {
-			return nil, &wire.Failure{Code: 125, Text: "the host cannot open a terminal for the command: " + err.Error()}
+			return &wire.Failure{Code: 125, Text: "the host cannot open a terminal for the command: " + err.Error()}
 		}
 		stdio = substitute(stdio, tty, k.slave)
 	}
 	if err := takeStdio(stdio, fds); err != nil {
-		return nil, &wire.Failure{Code: 125, Text: "the descriptors of the request cannot be used: " + err.Error()}
+		return &wire.Failure{Code: 125, Text: "the descriptors of the request cannot be used: " + err.Error()}
 	}
 	unix.Umask(int(job.Umask))
 	if err := k.spawn(job, master >= 0); err != nil {
-		return nil, spawnFailure(job.Path, err)
+		return spawnFailure(job.Path, err)
 	}
-	done := make(chan struct{})
 	go func() {
 		letGo()
-		close(done)
+		close(k.letGone)
 	}()
 	started := wire.Uint32(wire.TypeStarted, 0, uint32(k.pid))
 	if master >= 0 {
@@ -191,13 +190,13 @@ func (k *keeper) start(job *wire.Job, buf []byte) (letGone <-chan struct{}, fail
 	} else {
 		k.tell(started)
 	}
-	return done, nil
+	return nil
 }
 
-func (k *keeper) receiveFds(job *wire.Job, buf []byte) ([]int, *wire.Failure) {
+func (k *keeper) receiveFds(job *wire.Job) ([]int, *wire.Failure) {
 	limit := unix.NsecToTimeval(fdsDeadline.Nanoseconds())
 	unix.SetsockoptTimeval(k.conn, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &limit)
-	f, fds, err := wire.Recv(k.conn, buf)
+	f, fds, err := wire.Recv(k.conn, k.buf)
 	unix.SetsockoptTimeval(k.conn, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &unix.Timeval{})
 	if err != nil {
 		return nil, &wire.Failure{Code: 125, Text: "the descriptors of the request did not arrive: " + err.Error()}

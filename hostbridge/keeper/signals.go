@@ -26,7 +26,7 @@ func allowed(sig uint32) bool {
 
 // listen obeys the client until it is gone, and then ends the command. A
 // hang-up or termination of the keeper itself is passed on.
-func (k *keeper) listen(buf []byte) {
+func (k *keeper) listen() {
 	own := make(chan os.Signal, 4)
 	if !k.detach { // whose keeper ends with its command, and passes signals on until then
 		defer close(own)
@@ -40,7 +40,7 @@ func (k *keeper) listen(buf []byte) {
 		}
 	}()
 	for {
-		f, fds, err := wire.Recv(k.conn, buf)
+		f, fds, err := wire.Recv(k.conn, k.buf)
 		if err == io.EOF {
 			break
 		}
@@ -95,10 +95,10 @@ func (k *keeper) signal(sig syscall.Signal) {
 // unless nothing was left to be ended.
 func (k *keeper) end() {
 	k.mu.Lock()
-	k.ending = !k.clean
-	ending := k.ending
+	clean := k.clean
+	k.ending = !clean
 	k.mu.Unlock()
-	if !ending {
+	if clean {
 		return
 	}
 	for _, step := range []struct {

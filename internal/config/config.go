@@ -7,7 +7,6 @@ package config
 import (
 	"errors"
 	"fmt"
-	"io/fs"
 	"reflect"
 	"regexp"
 	"slices"
@@ -90,17 +89,17 @@ func Default() Config {
 }
 
 // Load reads the files in order, later ones winning key by key. A file that is
-// not there is no error; one that cannot be read or believed (ownfile.Read), or has
+// not there is no error; one that cannot be read or believed (ownfile.ReadIfThere), or has
 // an unknown key or a value of the wrong type, is, with its name and line.
 func Load(files ...string) (Config, error) {
 	c := Default()
 	for _, file := range files {
-		data, err := ownfile.Read(file)
-		if errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) && strings.HasPrefix(file, "/etc/") {
-			continue
-		}
+		data, err := ownfile.ReadIfThere(file)
 		if err != nil {
 			return c, err
+		}
+		if data == nil {
+			continue
 		}
 		if err := decode(file, string(data), &c); err != nil {
 			return c, err

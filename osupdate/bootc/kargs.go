@@ -11,6 +11,7 @@ import (
 	"github.com/tbx-project/tbx/internal/fail"
 	"github.com/tbx-project/tbx/internal/pattern"
 	"github.com/tbx-project/tbx/osupdate"
+	"github.com/tbx-project/tbx/osupdate/rpmostree"
 )
 
 // kargsSource is whose kernel arguments bootc is told that ours are. bootc keeps
@@ -23,14 +24,7 @@ const kargsSource = "tbx"
 // bootc-loader-entries-set-options-for-source(8).
 func (b *Backend) kargs(ctx context.Context, r osupdate.Request, p *osupdate.Plan) error {
 	if rpm, err := b.tools.Path("rpm-ostree"); err == nil {
-		argv := []string{rpm, "kargs", "--unchanged-exit-77"}
-		for _, k := range r.Append {
-			argv = append(argv, "--append-if-missing="+k)
-		}
-		for _, k := range r.Delete {
-			argv = append(argv, "--delete-if-present="+k)
-		}
-		b.step(p, "change the kernel arguments of the next boot", argv...).OK = []int{77}
+		p.Steps = append(p.Steps, rpmostree.KargsStep(rpm, r))
 		return nil
 	}
 	const verb = "set-options-for-source"
@@ -47,12 +41,7 @@ func (b *Backend) kargs(ctx context.Context, r osupdate.Request, p *osupdate.Pla
 				Hint("where the image brings it, build one without: see /usr/lib/bootc/kargs.d")
 		}
 	}
-	want := slices.DeleteFunc(slices.Clone(ours), func(k string) bool { return slices.Contains(r.Delete, k) })
-	for _, k := range r.Append {
-		if !slices.Contains(want, k) {
-			want = append(want, k)
-		}
-	}
+	want := r.KargsAfter(ours)
 	if slices.Equal(ours, want) {
 		p.Unchanged = "the kernel arguments are as asked for already"
 		return nil

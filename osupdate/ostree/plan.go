@@ -202,12 +202,7 @@ func (b *Backend) kargs(s *osupdate.State, r osupdate.Request, p *osupdate.Plan)
 		return fail.New(osupdate.ErrUnsupported, "the kernel arguments of %s cannot be read from %s", next.Name(), filepath.Join(b.sysroot, "boot/loader/entries")).
 			Hint("see who may read that directory")
 	}
-	want := slices.DeleteFunc(slices.Clone(now), func(k string) bool { return slices.Contains(r.Delete, k) })
-	for _, k := range r.Append {
-		if !slices.Contains(want, k) {
-			want = append(want, k)
-		}
-	}
+	want := r.KargsAfter(now)
 	if slices.Equal(now, want) {
 		p.Unchanged = "the kernel arguments are as asked for already"
 		return nil

@@ -200,7 +200,7 @@ func (b *Backend) Plan(ctx context.Context, s *osupdate.State, r osupdate.Reques
 			b.step(p, "take every overridden package from the base again", "override", "reset", "--all")
 		}
 	case osupdate.Kargs:
-		b.kargs(r, p)
+		p.Steps = append(p.Steps, KargsStep(b.rpmostree, r))
 	case osupdate.Initramfs:
 		b.initramfs(next, r, p)
 	case osupdate.ApplyLive:
@@ -333,15 +333,16 @@ func (b *Backend) packages(next *osupdate.Deployment, r osupdate.Request, p *osu
 	b.step(p, "remove "+strings.Join(left, ", ")+" from the layers", append([]string{"uninstall", "--assumeyes"}, left...)...)
 }
 
-func (b *Backend) kargs(r osupdate.Request, p *osupdate.Plan) {
-	args := []string{"kargs", "--unchanged-exit-77"}
+// KargsStep is what changes the kernel arguments by rpm-ostree, on hosts of bootc too.
+func KargsStep(program string, r osupdate.Request) osupdate.Step {
+	args := []string{program, "kargs", "--unchanged-exit-77"}
 	for _, k := range r.Append {
 		args = append(args, "--append-if-missing="+k)
 	}
 	for _, k := range r.Delete {
 		args = append(args, "--delete-if-present="+k)
 	}
-	b.step(p, "change the kernel arguments of the next boot", args...).OK = []int{unchanged}
+	return osupdate.Step{Argv: args, Effect: "change the kernel arguments of the next boot", Read: osupdate.Percent("kargs"), OK: []int{unchanged}}
 }
 
 func (b *Backend) initramfs(next *osupdate.Deployment, r osupdate.Request, p *osupdate.Plan) {

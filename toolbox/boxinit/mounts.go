@@ -144,7 +144,7 @@ func (b *box) sealReadOnly() error {
 func readOnlyPlace(place string, cfg Config) bool {
 	nearest := ""
 	for _, dir := range append(slices.Clone(cfg.Writable), cfg.ReadOnly...) {
-		if (place == dir || strings.HasPrefix(place, dir+"/")) && len(dir) > len(nearest) {
+		if below(place, dir) && len(dir) > len(nearest) {
 			nearest = dir
 		}
 	}

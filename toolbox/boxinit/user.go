@@ -97,8 +97,11 @@ func (b *box) ownWayToShares() error {
 }
 
 func (b *box) shared(dir string) bool {
-	return slices.ContainsFunc(b.cfg.Shares, func(s string) bool { return dir == s || strings.HasPrefix(dir, s+"/") })
+	return slices.ContainsFunc(b.cfg.Shares, func(s string) bool { return below(dir, s) })
 }
+
+// below says whether path is dir or lies in it.
+func below(path, dir string) bool { return path == dir || strings.HasPrefix(path, dir+"/") }
 
 // allowSudo writes a rule that names the user by number. A rule for a group
 // would not match: a session keeps the host's groups and has none of the
