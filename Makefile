@@ -6,6 +6,8 @@ VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo 0.1.
 TAGS := remote exclude_graphdriver_btrfs exclude_graphdriver_devicemapper containers_image_openpgp
 LDFLAGS := -s -w -X github.com/tbx-project/tbx/cmd.Version=$(VERSION)
 export CGO_ENABLED := 0
+# For programs and tests alike, or all that they import is compiled twice.
+export GOFLAGS := $(strip $(GOFLAGS) -trimpath)
 GO := go
 PREFIX ?= $(HOME)/.local
 YES ?=
@@ -16,9 +18,9 @@ YES ?=
 # The same command twice: tbx, which only enters running toolboxes and hands everything else to tbx-podman, which is all
 # of it, with podman's bindings (ARCHITECTURE.md, "Three programs").
 build: ## build bin/tbx, bin/tbx-podman and bin/tbx-box
-	$(GO) build -trimpath -tags front -ldflags '$(LDFLAGS)' -o bin/tbx ./cmd/tbx
-	$(GO) build -trimpath -tags '$(TAGS)' -ldflags '$(LDFLAGS)' -o bin/tbx-podman ./cmd/tbx
-	$(GO) build -trimpath -ldflags '-s -w' -o bin/tbx-box ./cmd/tbx-box
+	$(GO) build -tags front -ldflags '$(LDFLAGS)' -o bin/tbx ./cmd/tbx
+	$(GO) build -tags '$(TAGS)' -ldflags '$(LDFLAGS)' -o bin/tbx-podman ./cmd/tbx
+	$(GO) build -ldflags '-s -w' -o bin/tbx-box ./cmd/tbx-box
 
 try: ## set up what rootless podman needs, make a Debian toolbox and run a command in it
 	tests/lab/setup --for try $(YES)
@@ -35,7 +37,7 @@ test: ## set up what the tests need and run them all
 unit: ## tests that need no podman, root or network
 	$(GO) vet -tags '$(TAGS)' ./...
 	$(GO) vet -tags front ./cmd ./cmd/tbx
-	$(GO) test -tags '$(TAGS)' -shuffle=on ./...
+	$(GO) test -vet=off -tags '$(TAGS)' -shuffle=on ./...
 
 system: build ## tests with real podman, as an ordinary user, in the lab
 	tests/lab/system
