@@ -79,9 +79,10 @@ func insecure(locations ...string) string {
 }
 
 // remove removes the stores below root, whose files are of the user's
-// subordinate ids, and which podman's pause process keeps mounted.
+// subordinate ids, and which podman's pause process keeps mounted. A service of
+// podman 5 writes once more as it ends, 15 s after its last request.
 func remove(t *testing.T, root string) {
-	script := "umount -l $0/*/graph/overlay $0/*/graph 2>/dev/null; rm -rf $0"
+	script := "umount -l $0/*/graph/overlay $0/*/graph 2>/dev/null; for i in $(seq 20); do rm -rf $0 && exit; sleep 1; done; exit 1"
 	if out, err := exec.Command("podman", "unshare", "sh", "-c", script, root).CombinedOutput(); err != nil {
 		t.Errorf("clean %s: %v\n%s", root, err, out)
 	}
