@@ -156,7 +156,14 @@ func (m *Manager) initialise(ctx context.Context, e Engine, b *Box) (*join.Recor
 	init := initRun{manager: m, name: b.Name, log: log, config: cfg}
 	var summary *boxinit.Summary
 	if b.Spec.Isolated {
-		// The initialiser too stays within what podman lets into the container.
+		// The initialiser too stays within what podman lets into the container, all
+		// but one step, before there is anybody in it: runtimes newer than crun 1.8
+		// mount what the host has below a read-only directory too, as it is there.
+		if len(cfg.ReadOnly) > 0 {
+			init.config.SealOnly = true
+			init.byJoining(ctx, r, joinErr, nil) // or else the next finds them, and says why not
+			init.config.SealOnly = false
+		}
 		summary, err = init.byEngine(ctx, e, b.ID, r.Box)
 	} else {
 		summary, err = init.byJoining(ctx, r, joinErr, tree)

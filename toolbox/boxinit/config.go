@@ -29,6 +29,7 @@ type Config struct {
 
 	ReadOnly []string // of those and of volumes, what nobody inside may change
 	Writable []string // and what may be changed, which may be below
+	SealOnly bool     // make that read-only and do nothing else
 
 	Bridge string // directory of the bridge to the host, as seen here; empty: none
 

@@ -35,14 +35,20 @@ func Init(in io.Reader, out io.Writer) error {
 	if err := json.NewDecoder(in).Decode(&b.cfg); err != nil {
 		return b.fail(fatal{err: fmt.Errorf("cannot read what the host asked for: %w", err), hint: "tbx and tbx-box may be of different versions: reinstall tbx"})
 	}
+	if b.cfg.SealOnly {
+		return b.take([]step{{"what is shared to read", b.sealReadOnly}})
+	}
 	return b.run()
 }
 
+// step is one thing to set up.
+type step struct {
+	name string
+	do   func() error
+}
+
 func (b *box) run() error {
-	steps := []struct {
-		name string
-		do   func() error
-	}{
+	return b.take([]step{
 		{"state", b.makeStateDir},
 		{"host view", b.attachHostView},
 		{"home", b.trimHome},
@@ -59,7 +65,11 @@ func (b *box) run() error {
 		{"SELinux", b.hideSELinux},
 		{"package managers", b.exceptSharedPaths},
 		{"locale", b.ensureLocales},
-	}
+	})
+}
+
+// take takes steps, and says when it is done.
+func (b *box) take(steps []step) error {
 	for _, s := range steps {
 		b.step = s.name
 		b.out.Encode(Event{Step: s.name})

@@ -27,9 +27,9 @@ type Session struct {
 
 // namespaces that a container may have of its own, in nsenter's words, in the
 // order of setns: the user namespace gives the right to join the others. The pid
-// namespace is the host's in a toolbox.
+// namespace is the host's in a toolbox that is not isolated.
 var namespaces = [...]struct{ kind, flag string }{
-	{"user", "--user="}, {"mnt", "--mount="}, {"uts", "--uts="}, {"ipc", "--ipc="}, {"net", "--net="}, {"cgroup", "--cgroup="},
+	{"user", "--user="}, {"mnt", "--mount="}, {"uts", "--uts="}, {"ipc", "--ipc="}, {"net", "--net="}, {"cgroup", "--cgroup="}, {"pid", "--pid="},
 }
 
 // Nsenter finds nsenter(1) of util-linux in the host's PATH. Go programs have
