@@ -275,10 +275,7 @@ func eachImage(args []string, do func(ref string) error) error {
 			}
 		}
 	}
-	if len(failed) == 1 {
-		return failed[0]
-	}
-	return errors.Join(failed...)
+	return together(failed)
 }
 
 // checkImage refuses what can be no name and no id of an image. A short id is

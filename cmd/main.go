@@ -53,10 +53,34 @@ func Main(args []string, in, out, errs *os.File) int {
 	return exitCode(err, env.session)
 }
 
+// several are the errors of a command that was to do something to each of several
+// things, and went on.
+type several []error
+
+func (s several) Error() string   { return errors.Join(s...).Error() }
+func (s several) Unwrap() []error { return s }
+
+// together returns nil for no error, and a single one as it is.
+func together(failed []error) error {
+	switch len(failed) {
+	case 0:
+		return nil
+	case 1:
+		return failed[0]
+	}
+	return several(failed)
+}
+
 // report prints an error and its hints, each on a line of its own.
 func report(w io.Writer, err error) {
 	var exit *toolbox.ExitError
 	if err == nil || errors.As(err, &exit) && exit.Err == nil {
+		return
+	}
+	if all, ok := err.(several); ok {
+		for _, one := range all {
+			report(w, one)
+		}
 		return
 	}
 	fmt.Fprintf(w, "tbx: %s\n", clean(err.Error()))

@@ -189,8 +189,5 @@ func (e *Env) each(args []string, do func(*toolbox.Manager, toolbox.Name) error)
 			}
 		}
 	}
-	if len(failed) == 1 {
-		return failed[0]
-	}
-	return errors.Join(failed...)
+	return together(failed)
 }

@@ -32,7 +32,7 @@ func (m *Manager) Start(ctx context.Context, name Name) (*join.Record, error) {
 			return r, nil
 		}
 	}
-	b, err := m.Find(ctx, name)
+	b, err := m.find(ctx, name, "create it with: tbx create "+string(name))
 	if err == nil {
 		err = b.SpecErr
 	}
