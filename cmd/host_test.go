@@ -4,6 +4,7 @@ package cmd
 
 import (
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -26,6 +27,19 @@ func TestProgressText(t *testing.T) {
 		if got := progressText(c.p); got != c.want {
 			t.Errorf("%+v: %q, want %q", c.p, got, c.want)
 		}
+	}
+}
+
+// Without HOME, as in a unit of systemd, nothing is kept below wherever tbx stands.
+func TestI9_NoHome(t *testing.T) {
+	env := newEnv(nil, nil, nil, nil)
+	var cfg osupdate.Config
+	cfg.Tools = &osupdate.Tools{}
+	if err := asUser(env, &hostOptions{elevate: "none"}, &cfg); err != nil {
+		t.Fatal(err)
+	}
+	if !filepath.IsAbs(cfg.StateDir) || !filepath.IsAbs(cfg.LockPath) {
+		t.Errorf("%q, %q", cfg.StateDir, cfg.LockPath)
 	}
 }
 

@@ -30,6 +30,7 @@ const (
 // exit code.
 func Main(args []string, in, out, errs *os.File) int {
 	callHost(args[1:])
+	settleEnvironment(errs)
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	env := newEnv(in, out, errs, os.Environ())
