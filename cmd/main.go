@@ -34,7 +34,7 @@ func Main(args []string, in, out, errs *os.File) int {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	env := newEnv(in, out, errs, os.Environ())
-	env.signals = signals{cancel: cancel}
+	env.signals = signals{cancel: cancel, done: ctx.Done()}
 	root := newRoot(env)
 	if done, err := env.elsewhere(ctx, root, args); done {
 		report(errs, err)
@@ -46,30 +46,12 @@ func Main(args []string, in, out, errs *os.File) int {
 	root.SetErr(errs)
 	err := root.ExecuteContext(ctx)
 	env.progress().Close()
-	if err != nil && ctx.Err() != nil {
+	if err != nil && ctx.Err() != nil && !errors.Is(err, fail.Canceled) {
 		err = fail.Wrap(fail.Canceled, err, "interrupted")
 	}
 	report(errs, err)
 	env.details(err)
 	return exitCode(err, env.session)
-}
-
-// several are the errors of a command that was to do something to each of several
-// things, and went on.
-type several []error
-
-func (s several) Error() string   { return errors.Join(s...).Error() }
-func (s several) Unwrap() []error { return s }
-
-// together returns nil for no error, and a single one as it is.
-func together(failed []error) error {
-	switch len(failed) {
-	case 0:
-		return nil
-	case 1:
-		return failed[0]
-	}
-	return several(failed)
 }
 
 // report prints an error and its hints, each on a line of its own.
