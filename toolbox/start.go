@@ -169,10 +169,7 @@ func (m *Manager) initialise(ctx context.Context, e Engine, b *Box) (*join.Recor
 		seen.HostFiles = cfg.HostFiles
 		cfg.Bridge = seen.BoxPath(m.Bridge(b.ID))
 	}
-	log, err := m.openLog(b.Name)
-	if err != nil {
-		return nil, err
-	}
+	log := m.openLog(b.Name)
 	defer log.Close()
 	init := initRun{manager: m, name: b.Name, log: log, config: cfg}
 	var summary *boxinit.Summary
