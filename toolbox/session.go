@@ -89,6 +89,9 @@ func (p *Prepared) start(ctx context.Context, name Name) error {
 		return err
 	}
 	if p.target, err = p.Record.Open(p.host.TbxRuntime()); err != nil {
+		if _, gone := join.StartTime(p.Record.PID); gone != nil {
+			return fail.New(nil, "toolbox %s was stopped while it was being entered", name).Hint("enter it again: tbx enter %s", name)
+		}
 		p.manager.debug("toolbox %s is entered by podman exec: %v", name, err)
 		p.target = nil
 	}
