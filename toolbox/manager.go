@@ -24,6 +24,7 @@ type Manager struct {
 	Progress Progress
 	Files    []ShellFile                      // put into every toolbox
 	Debug    func(format string, args ...any) // for who looks for a fault; may be nil
+	Make     string                           // the call that makes the toolbox that is asked for; empty: by its name
 	Prompt   string                           // what the shell's prompt shows, %s for the name; empty: nothing
 	Bridge   func(key string) string          // directory on the host of a toolbox's bridge to it
 }
@@ -218,8 +219,8 @@ func (m *Manager) List(ctx context.Context) ([]*Box, error) {
 	return out, nil
 }
 
-// leftover says whether a specification without a container is kept under name:
-// what a create that was killed leaves.
+// leftover says whether a specification is kept under name; without a container it
+// is what a create that was killed leaves.
 func (m *Manager) leftover(name Name) bool {
 	_, err := loadSpec(m.Host.Dirs.Config, name)
 	return !errors.Is(err, fs.ErrNotExist)

@@ -1,6 +1,7 @@
 package toolbox
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io/fs"
@@ -34,7 +35,7 @@ func (m *Manager) Start(ctx context.Context, name Name) (*join.Record, error) {
 			return r, nil
 		}
 	}
-	b, err := m.find(ctx, name, "create it with: tbx create "+string(name))
+	b, err := m.find(ctx, name, "create it with: "+cmp.Or(m.Make, "tbx create "+string(name)))
 	if err == nil {
 		err = b.SpecErr
 	}
