@@ -2,6 +2,7 @@ package cmd
 
 import (
 	"bufio"
+	"context"
 	"fmt"
 	"strings"
 
@@ -22,6 +23,9 @@ func (e *Env) ask(question string) error {
 	fmt.Fprintf(e.Err, "%s [y/N] ", escape.Text(question))
 	if e.saysYes() {
 		return nil
+	}
+	if e.interrupted() {
+		return errInterrupted()
 	}
 	return fail.New(fail.Canceled, "not done, as you said")
 }
@@ -48,6 +52,9 @@ func (e *Env) pick(question string, choices []string) (int, error) {
 	}
 	fmt.Fprintf(e.Err, "%s [1-%d] ", escape.Text(question), len(choices))
 	line, err := e.readLine()
+	if e.interrupted() {
+		return 0, errInterrupted()
+	}
 	var n int
 	if _, serr := fmt.Sscanf(strings.TrimSpace(line), "%d", &n); err != nil || serr != nil || n < 1 || n > len(choices) {
 		return 0, fail.New(fail.Canceled, "nothing was chosen")
@@ -56,9 +63,27 @@ func (e *Env) pick(question string, choices []string) (int, error) {
 }
 
 // readLine reads from the terminal byte by byte, so that what follows the line
-// is left for the session.
+// is left for the session. Ctrl-C ends it, also where signals are caught.
 func (e *Env) readLine() (string, error) {
-	return bufio.NewReaderSize(oneByte{e.In}, 16).ReadString('\n')
+	type input struct {
+		line string
+		err  error
+	}
+	read := make(chan input, 1)
+	go func() {
+		line, err := bufio.NewReaderSize(oneByte{e.In}, 16).ReadString('\n')
+		read <- input{line, err}
+	}()
+	select {
+	case in := <-read:
+		if in.err != nil { // end of input, with the cursor behind the question
+			fmt.Fprintln(e.Err)
+		}
+		return in.line, in.err
+	case <-e.signals.done: // the reader is left behind: tbx is about to end
+		fmt.Fprintln(e.Err)
+		return "", context.Canceled
+	}
 }
 
 // oneByte makes a buffered reader read no more than it returns.

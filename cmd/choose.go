@@ -19,6 +19,21 @@ func (s *selector) flags(cmd *cobra.Command) {
 	f.StringVarP(&s.release, "release", "r", "", "the default toolbox of another `RELEASE`")
 }
 
+// makes is the call that makes the toolbox that was asked for by its distribution, or "".
+func (s *selector) makes() string {
+	call := ""
+	if s.distro != "" {
+		call += " --distro " + shellQuote(s.distro)
+	}
+	if s.release != "" {
+		call += " --release " + shellQuote(s.release)
+	}
+	if call != "" {
+		call = "tbx create" + call
+	}
+	return call
+}
+
 // name returns the toolbox that was asked for, or "" when nothing was said.
 func (s *selector) name(env *Env) (toolbox.Name, error) {
 	if s.toolbox != "" {

@@ -4,6 +4,7 @@ package cmd
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -63,6 +64,9 @@ func (e *Env) chooseToolbox(ctx context.Context, m *toolbox.Manager, offer bool)
 		return all[0].Name, nil
 	}
 	i, err := e.pick("Which toolbox?", names)
+	if errors.Is(err, fail.Canceled) {
+		return "", err
+	}
 	if err != nil {
 		return "", fail.Wrap(nil, err, "there are several toolboxes: %s", strings.Join(names, ", ")).
 			Hint("name one, or make one the default: write toolbox = %q below [general] in ~/.config/tbx/config.toml", names[0])

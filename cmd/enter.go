@@ -42,6 +42,9 @@ The exit code is the shell's own, and 125 when tbx fails.`,
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 1 {
+				if _, err := toolbox.ParseName(args[0]); err != nil {
+					return err
+				}
 				if o.toolbox != "" && o.toolbox != args[0] {
 					return fail.New(fail.Usage, "two toolboxes are named: %s and %s", args[0], o.toolbox)
 				}
@@ -102,10 +105,16 @@ func runSession(ctx context.Context, env *Env, sel *selector, f *sessionFlags, a
 	if f.preserveFDs < 0 {
 		return fail.New(fail.Usage, "--preserve-fds %d: it must not be negative", f.preserveFDs)
 	}
+	for _, kv := range f.env {
+		if kv == "" || kv[0] == '=' {
+			return fail.New(fail.Usage, "--env %q names no variable", kv).Hint("write --env NAME=VALUE, or --env NAME to pass yours")
+		}
+	}
 	m, err := env.Manager()
 	if err != nil {
 		return err
 	}
+	m.Make = sel.makes()
 	c, err := env.Config()
 	if err != nil {
 		return err

@@ -13,10 +13,10 @@ import (
 	"github.com/tbx-project/tbx/internal/escape"
 	"github.com/tbx-project/tbx/internal/fail"
 	"github.com/tbx-project/tbx/internal/programs"
-	"github.com/tbx-project/tbx/internal/xdg"
 	"github.com/tbx-project/tbx/osupdate"
 	"github.com/tbx-project/tbx/osupdate/asroot"
 	"github.com/tbx-project/tbx/osupdate/backends"
+	"github.com/tbx-project/tbx/toolbox"
 )
 
 // hostOptions are the flags that every command below `tbx host` has.
@@ -92,13 +92,13 @@ func hostConfig(env *Env, o *hostOptions) (osupdate.Config, error) {
 // asUser replaces what only root may have. An ordinary user's tools are found by
 // PATH; what becomes root, and what root runs, never is.
 func asUser(env *Env, o *hostOptions, cfg *osupdate.Config) error {
-	run, err := xdg.RuntimeBase(os.Getuid(), env.Getenv)
+	user, err := toolbox.LookAtHost(env.Environ)
 	if err != nil {
 		return err
 	}
-	dirs := xdg.Home(env.Getenv("HOME"), env.Getenv)
+	dirs := user.Dirs
 	cfg.Superuser, cfg.HistoryIn = false, []string{cfg.StateDir}
-	cfg.StateDir, cfg.LockPath = filepath.Join(dirs.State, "host"), filepath.Join(run, "tbx", "host.lock")
+	cfg.StateDir, cfg.LockPath = filepath.Join(dirs.State, "host"), filepath.Join(user.TbxRuntime(), "host.lock")
 	cfg.NewBackend = backends.New(filepath.Join(dirs.Cache, "host"), newerImage)
 	cfg.Tools.Env = env.Environ
 	cfg.Tools.Dirs = nil

@@ -3,9 +3,12 @@
 package cmd
 
 import (
+	"bytes"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/tbx-project/tbx/osupdate"
 )
@@ -26,6 +29,44 @@ func TestProgressText(t *testing.T) {
 		if got := progressText(c.p); got != c.want {
 			t.Errorf("%+v: %q, want %q", c.p, got, c.want)
 		}
+	}
+}
+
+// Without HOME, as in a unit of systemd, nothing is kept below wherever tbx stands.
+func TestI9_NoHome(t *testing.T) {
+	env := newEnv(nil, nil, nil, nil)
+	var cfg osupdate.Config
+	cfg.Tools = &osupdate.Tools{}
+	if err := asUser(env, &hostOptions{elevate: "none"}, &cfg); err != nil {
+		t.Fatal(err)
+	}
+	if !filepath.IsAbs(cfg.StateDir) || !filepath.IsAbs(cfg.LockPath) {
+		t.Errorf("%q, %q", cfg.StateDir, cfg.LockPath)
+	}
+}
+
+func TestPrintHistory(t *testing.T) {
+	at := time.Date(2026, 1, 2, 3, 4, 5, 0, time.Local)
+	line := func(op, phase string, r osupdate.Request, outcome, message string) osupdate.Entry {
+		return osupdate.Entry{Op: op, Phase: phase, Time: at, User: 0, Request: r, Outcome: outcome, Message: message, Intended: "42.2"}
+	}
+	kargs := osupdate.Request{Verb: osupdate.Kargs, Append: []string{"quiet"}, Delete: []string{"rhgb"}}
+	build := osupdate.Request{Verb: osupdate.BuildVerb, Target: "tbx/local"}
+	install := osupdate.Request{Verb: osupdate.Install, Packages: []string{"vim", "zsh"}}
+	var b bytes.Buffer
+	if err := printHistory(&b, []osupdate.Entry{
+		line("1", "begin", kargs, "", ""), line("1", "end", kargs, "done", ""),
+		line("2", "begin", build, "", ""), line("2", "end", build, "failed", "no \x1b[2J"),
+		line("3", "begin", install, "", ""),
+	}); err != nil {
+		t.Fatal(err)
+	}
+	want := `2026-01-02 03:04:05  root  kargs --append=quiet --delete=rhgb  done          42.2
+2026-01-02 03:04:05  root  build tbx/local                     failed        no \x1b[2J
+2026-01-02 03:04:05  root  install vim zsh                     not finished  42.2
+`
+	if b.String() != want {
+		t.Errorf("got\n%s\nwant\n%s", b.String(), want)
 	}
 }
 

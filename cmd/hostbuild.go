@@ -13,8 +13,8 @@ import (
 
 	"github.com/tbx-project/tbx/internal/escape"
 	"github.com/tbx-project/tbx/internal/fail"
-	"github.com/tbx-project/tbx/internal/xdg"
 	"github.com/tbx-project/tbx/osupdate"
+	"github.com/tbx-project/tbx/toolbox"
 )
 
 func hostBuild(env *Env, o *hostOptions) *cobra.Command {
@@ -138,9 +138,13 @@ func addToImage(cmd *cobra.Command, env *Env, o *hostOptions, packages []string)
 	if err != nil {
 		return err
 	}
-	dir := filepath.Join(xdg.Home(env.Getenv("HOME"), env.Getenv).Config, "host")
-	if os.Geteuid() == 0 {
-		dir = "/etc/tbx/host"
+	dir := "/etc/tbx/host"
+	if os.Geteuid() != 0 {
+		user, err := toolbox.LookAtHost(env.Environ)
+		if err != nil {
+			return err
+		}
+		dir = filepath.Join(user.Dirs.Config, "host")
 	}
 	file := filepath.Join(dir, "Containerfile")
 	added, err := h.AddToContainerfile(cmd.Context(), file, packages)

@@ -4,6 +4,10 @@ package cmd
 
 import (
 	"fmt"
+	"io"
+	"os/user"
+	"strconv"
+	"strings"
 	"text/tabwriter"
 	"time"
 
@@ -44,13 +48,11 @@ func hostReaders(env *Env, o *hostOptions) []*cobra.Command {
 			if o.format == "json" {
 				return printJSON(env.Out, append([]osupdate.Entry{}, entries...))
 			}
-			t := tabwriter.NewWriter(env.Out, 0, 0, 2, ' ', 0)
-			for _, e := range entries {
-				if e.Phase == "end" {
-					fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\n", e.Time.Local().Format(time.DateTime), e.Request.Verb, escape.Text(e.Request.Target), e.Outcome, escape.Text(firstOf(e.Message, e.Intended)))
-				}
+			if len(entries) == 0 {
+				fmt.Fprintln(env.Err, "tbx has not changed this host yet")
+				return nil
 			}
-			return t.Flush()
+			return printHistory(env.Out, entries)
 		})
 	etc := reader(env, o, "etc-diff", "List what was changed in /etc", "List the files of /etc that differ from the system's own: M changed, A added, D deleted.", "  tbx host etc-diff",
 		func(cmd *cobra.Command, h *osupdate.Host) error {
@@ -69,6 +71,36 @@ func hostReaders(env *Env, o *hostOptions) []*cobra.Command {
 	return []*cobra.Command{hostStatus(env, o), checkCmd, history, hostDiff(env, o), etc, hostDoctor(env, o), hostExport(env, o)}
 }
 
+// printHistory prints a line for each operation: when, what, whose, and what came of it.
+func printHistory(w io.Writer, entries []osupdate.Entry) error {
+	ended := map[string]bool{}
+	for _, e := range entries {
+		ended[e.Op] = ended[e.Op] || e.Phase == "end"
+	}
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	for _, e := range entries {
+		outcome := e.Outcome
+		if e.Phase == "begin" {
+			if ended[e.Op] {
+				continue
+			}
+			outcome = "not finished"
+		}
+		asked := strings.Join(append([]string{string(e.Request.Verb)}, e.Request.Words()...), " ")
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\n", e.Time.Local().Format(time.DateTime), userName(e.User), escape.Text(asked), outcome, escape.Text(firstOf(e.Message, e.Intended)))
+	}
+	return t.Flush()
+}
+
+// userName is the user's name, or its number where it has none.
+func userName(uid int) string {
+	u, err := user.LookupId(strconv.Itoa(uid))
+	if err != nil {
+		return strconv.Itoa(uid)
+	}
+	return escape.Text(u.Username)
+}
+
 func hostDiff(env *Env, o *hostOptions) *cobra.Command {
 	var from, to string
 	cmd := reader(env, o, "diff", "Show what two systems differ in", "Show which packages, or files, the running system and the next one differ in; or the\nprevious and the running one, when they are the same.",
@@ -80,6 +112,9 @@ func hostDiff(env *Env, o *hostOptions) *cobra.Command {
 			}
 			if o.format == "json" {
 				return printJSON(env.Out, d)
+			}
+			if len(d.Removed)+len(d.Added)+len(d.Changed) == 0 {
+				fmt.Fprintf(env.Err, "%s and %s hold the same\n", escape.Text(d.From), escape.Text(d.To))
 			}
 			for _, part := range []struct {
 				mark  string

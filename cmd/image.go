@@ -263,24 +263,6 @@ func (e *Env) printImage(img images.Image, ref, format string) error {
 	return err
 }
 
-// eachImage does something to every image named. What fails for one is not left
-// undone for the others; the errors are reported together.
-func eachImage(args []string, do func(ref string) error) error {
-	var failed []error
-	for _, ref := range args {
-		if err := do(ref); err != nil {
-			failed = append(failed, err)
-			if errors.Is(err, fail.Canceled) || errors.Is(err, fail.NeedAnswer) {
-				break
-			}
-		}
-	}
-	if len(failed) == 1 {
-		return failed[0]
-	}
-	return errors.Join(failed...)
-}
-
 // checkImage refuses what can be no name and no id of an image. A short id is
 // also a well-formed name.
 func checkImage(arg string) error {

@@ -59,7 +59,7 @@ func runImageRemove(ctx context.Context, env *Env, args []string, all, force boo
 			}
 		}
 	}
-	return eachImage(args, func(ref string) error { return env.removeImage(ctx, store, ref, force) })
+	return forEach(env, args, func(ref string) error { return env.removeImage(ctx, store, ref, force) })
 }
 
 func (e *Env) removeImage(ctx context.Context, store *imagestore.Store, ref string, force bool) error {

@@ -50,7 +50,7 @@ func runImageVerify(ctx context.Context, env *Env, args []string, format string)
 		return err
 	}
 	done := []verification{}
-	failed := eachImage(args, func(ref string) error {
+	failed := forEach(env, args, func(ref string) error {
 		key, err := images.Verify(ctx, store, env.trust(), env.host.Dirs.State, ref, env.newFetchDisplay().event)
 		if err == nil {
 			done = append(done, verification{ref, key})

@@ -23,7 +23,7 @@ func newInspect(env *Env) *cobra.Command {
 		Aliases: []string{"show"},
 		Short:   "Show what a toolbox is and what it can reach",
 		Long:    "Show what a toolbox is, what of the host it can reach, and why.",
-		Example: "  tbx inspect build",
+		Example: "  tbx inspect build\n  tbx inspect --format json build | jq '.mounts[].target'",
 		Args:    exactly(1, "the name of a toolbox"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return runInspect(cmd.Context(), env, args[0], format)

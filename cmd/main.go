@@ -30,10 +30,11 @@ const (
 // exit code.
 func Main(args []string, in, out, errs *os.File) int {
 	callHost(args[1:])
+	settleEnvironment(errs)
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	env := newEnv(in, out, errs, os.Environ())
-	env.signals = signals{cancel: cancel}
+	env.signals = signals{cancel: cancel, done: ctx.Done()}
 	root := newRoot(env)
 	if done, err := env.elsewhere(ctx, root, args); done {
 		report(errs, err)
@@ -45,7 +46,7 @@ func Main(args []string, in, out, errs *os.File) int {
 	root.SetErr(errs)
 	err := root.ExecuteContext(ctx)
 	env.progress().Close()
-	if err != nil && ctx.Err() != nil {
+	if err != nil && ctx.Err() != nil && !errors.Is(err, fail.Canceled) {
 		err = fail.Wrap(fail.Canceled, err, "interrupted")
 	}
 	report(errs, err)
@@ -57,6 +58,12 @@ func Main(args []string, in, out, errs *os.File) int {
 func report(w io.Writer, err error) {
 	var exit *toolbox.ExitError
 	if err == nil || errors.As(err, &exit) && exit.Err == nil {
+		return
+	}
+	if all, ok := err.(several); ok {
+		for _, one := range all {
+			report(w, one)
+		}
 		return
 	}
 	fmt.Fprintf(w, "tbx: %s\n", clean(err.Error()))

@@ -35,6 +35,9 @@ it can do what you can.`,
 		Args:          unknownCommand,
 		RunE:          func(cmd *cobra.Command, args []string) error { return cmd.Help() },
 		PersistentPreRunE: func(cmd *cobra.Command, args []string) error {
+			if err := noneEmpty(cmd.Flags()); err != nil {
+				return err
+			}
 			switch {
 			case level != "":
 				l, err := logrus.ParseLevel(level)
@@ -104,9 +107,27 @@ func unknownCommand(cmd *cobra.Command, args []string) error {
 	return err.Hint("%s --help lists the commands", path)
 }
 
+// noneEmpty refuses a flag whose value is empty, as of a variable that a script has
+// not set: without it the command would mean something else.
+func noneEmpty(flags *pflag.FlagSet) (err error) {
+	flags.Visit(func(f *pflag.Flag) {
+		if f.Value.Type() == "string" && f.Value.String() == "" {
+			err = fail.New(fail.Usage, "the value of --%s is empty", f.Name).Hint("leave --%s away, or give it a value", f.Name)
+		}
+	})
+	return err
+}
+
 // flagError adds the nearest flag to what the flag parser says.
 func flagError(cmd *cobra.Command, err error) error {
-	e := fail.New(fail.Usage, "%s", err.Error())
+	text, parser, _ := strings.Cut(err.Error(), ": strconv.")
+	switch {
+	case strings.HasPrefix(parser, "ParseInt"):
+		text += ": it must be a number"
+	case strings.HasPrefix(parser, "ParseBool"):
+		text += ": it must be true or false"
+	}
+	e := fail.New(fail.Usage, "%s", text)
 	if word, ok := strings.CutPrefix(err.Error(), "unknown flag: --"); ok {
 		var names []string
 		cmd.Flags().VisitAll(func(f *pflag.Flag) { names = append(names, f.Name) })

@@ -4,6 +4,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/tbx-project/tbx/internal/fail"
+	"github.com/tbx-project/tbx/toolbox"
 )
 
 type runOptions struct {
@@ -50,6 +51,9 @@ toolbox has no such command, 126 when it cannot be run, 125 when tbx fails.`,
 // a "--" that the flag parser took away, which it does only in front; -1: none.
 func (o *runOptions) parse(args []string, dash int) error {
 	if dash < 0 && len(args) >= 2 && args[1] == "--" {
+		if _, err := toolbox.ParseName(args[0]); err != nil {
+			return err
+		}
 		if o.toolbox != "" && o.toolbox != args[0] {
 			return fail.New(fail.Usage, "two toolboxes are named: %s and %s", args[0], o.toolbox)
 		}

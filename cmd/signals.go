@@ -5,6 +5,8 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+
+	"github.com/tbx-project/tbx/internal/fail"
 )
 
 // signals lets Ctrl-C, TERM and HUP end what tbx waits for, so that it can clean
@@ -12,8 +14,21 @@ import (
 // to become a command, a signal that is caught would be lost to both.
 type signals struct {
 	cancel  context.CancelFunc
+	done    <-chan struct{} // closed when one came
 	channel chan os.Signal
 }
+
+// interrupted says whether the user, or the end of his terminal, ended what tbx does.
+func (e *Env) interrupted() bool {
+	select {
+	case <-e.signals.done:
+		return true
+	default:
+		return false
+	}
+}
+
+func errInterrupted() error { return fail.New(fail.Canceled, "interrupted") }
 
 // catch begins to turn signals into the end of the context. One that the caller
 // ignores, as nohup(1) does, stays ignored.

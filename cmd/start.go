@@ -4,7 +4,6 @@ package cmd
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
@@ -165,8 +164,7 @@ func (e *Env) allIf(cmd *cobra.Command, all bool, args []string) ([]string, erro
 	return args, err
 }
 
-// each does something to every toolbox named. What fails for one is not left
-// undone for the others; the errors are reported together.
+// each does something to every toolbox named.
 func (e *Env) each(args []string, do func(*toolbox.Manager, toolbox.Name) error) error {
 	m, err := e.Manager()
 	if err != nil {
@@ -180,17 +178,5 @@ func (e *Env) each(args []string, do func(*toolbox.Manager, toolbox.Name) error)
 		}
 		parsed = append(parsed, name)
 	}
-	var failed []error
-	for _, name := range parsed {
-		if err := do(m, name); err != nil {
-			failed = append(failed, err)
-			if errors.Is(err, fail.Canceled) || errors.Is(err, fail.NeedAnswer) {
-				break
-			}
-		}
-	}
-	if len(failed) == 1 {
-		return failed[0]
-	}
-	return errors.Join(failed...)
+	return forEach(e, parsed, func(name toolbox.Name) error { return do(m, name) })
 }

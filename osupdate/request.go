@@ -33,6 +33,10 @@ const (
 	Reboot          Verb = "reboot"
 )
 
+// BuildVerb is in plans and in the history only: the host follows Target from now
+// on, which was built here before. Root's helper does not take it.
+const BuildVerb Verb = "build"
+
 // StatusVerb and CheckVerb read; they are verbs of the root helper only, for
 // updaters that show nothing to an ordinary user.
 const (
@@ -68,6 +72,33 @@ var (
 	kargForm    = pattern.Lazy(`^[A-Za-z0-9_][!-~]*$`)
 	dracutForm  = pattern.Lazy(`^--(?:(?:add|force-add|omit|add-drivers|force-drivers|omit-drivers|filesystems)=[A-Za-z0-9][A-Za-z0-9._ -]*|hostonly|no-hostonly)$`)
 )
+
+// Words are what was asked for, as a person would write it after the verb.
+func (r Request) Words() []string {
+	var out []string
+	if r.Target != "" {
+		out = append(out, r.Target)
+	}
+	out = append(out, r.Packages...)
+	if r.From != "" {
+		out = append(out, "--from="+r.From)
+	}
+	for _, f := range []struct {
+		flag   string
+		values []string
+	}{{"--append=", r.Append}, {"--delete=", r.Delete}, {"--arg=", r.Dracut}, {"--", r.Parts}} {
+		for _, v := range f.values {
+			out = append(out, f.flag+v)
+		}
+	}
+	if r.AllowDowngrade {
+		out = append(out, "--allow-downgrade")
+	}
+	if r.DownloadOnly {
+		out = append(out, "--download-only")
+	}
+	return out
+}
 
 // KargsAfter are the kernel arguments that r, of the verb Kargs, makes of now.
 func (r Request) KargsAfter(now []string) []string {

@@ -17,10 +17,11 @@ func verify(r Request, before, after *State) error {
 	if len(after.Deployments) == 0 && len(before.Deployments) > 0 {
 		return wrong("the host has no bootable system any more")
 	}
-	if r.Verb != Switch && before.Tracked != "" && after.Tracked != before.Tracked {
+	follows := r.Verb == Switch || r.Verb == BuildVerb
+	if !follows && before.Tracked != "" && after.Tracked != before.Tracked {
 		return wrong("the host now follows %q instead of %q", after.Tracked, before.Tracked)
 	}
-	if next := after.Next(); next != nil && r.Verb != Switch && before.Tracked != "" && next.Tracks != before.Next().Tracks && next.Tracks != before.Tracked {
+	if next := after.Next(); next != nil && !follows && before.Tracked != "" && next.Tracks != before.Next().Tracks && next.Tracks != before.Tracked {
 		if back, err := before.Back(r.Target); r.Verb != Rollback || err != nil || next.Tracks != back.Tracks {
 			return wrong("the system that boots next follows %q instead of %q", next.Tracks, before.Tracked)
 		}
@@ -44,7 +45,7 @@ func verify(r Request, before, after *State) error {
 		if now == nil || now.Pinned != (r.Verb == Pin) {
 			return wrong("deployment %s is not as asked for", d.Name())
 		}
-	case Switch:
+	case Switch, BuildVerb:
 		if next == nil || !strings.Contains(next.Tracks, r.Target) && (next.Image == nil || !strings.Contains(next.Image.Reference, r.Target)) {
 			return wrong("the system that boots next does not follow %s", r.Target)
 		}

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -139,6 +140,9 @@ func (m *Manager) Create(ctx context.Context, o CreateOptions) error {
 	}
 	join.Forget(m.Host.TbxRuntime(), string(o.Name))
 	m.warnOfVFS(ctx, e, id)
+	if text := withoutSession(m.Host, o.Name, s); text != "" {
+		m.Progress.Warn(text, "where you want them, log in, and make the toolbox from there")
+	}
 	return nil
 }
 
@@ -153,6 +157,15 @@ func (m *Manager) halfMade(ctx context.Context, e Engine, name Name) bool {
 		}
 	}
 	return ctx.Err() == nil
+}
+
+// withoutSession says what the toolbox will be without, because it is made where its
+// user has no session, or "".
+func withoutSession(h *Host, name Name, s *Spec) string {
+	if h.HasRuntime || s.Isolated || !partOfRuntime(s) {
+		return ""
+	}
+	return fmt.Sprintf("toolbox %s has no way to Wayland, sound, the session bus and agents: you have no session here, neither XDG_RUNTIME_DIR nor /run/user/%d", name, h.UID)
 }
 
 // warnOfVFS tells a user whose podman copies whole images for every container,

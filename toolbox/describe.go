@@ -114,6 +114,10 @@ func (m *Manager) Logs(ctx context.Context, name Name, tail int, w io.Writer) er
 			return err
 		}
 	}
+	if b.Started.IsZero() {
+		m.Progress.Warn("toolbox "+string(name)+" was not started yet, so there is nothing to show", "start it with: tbx start "+string(name))
+		return nil
+	}
 	e, err := m.Engine(ctx)
 	if err != nil {
 		return err

@@ -68,7 +68,7 @@ func LookAtHost(env []string) (*Host, error) {
 	if h.RuntimeDir, err = xdg.RuntimeBase(h.UID, getenv); err != nil {
 		return nil, err
 	}
-	h.HasRuntime = !strings.HasPrefix(h.RuntimeDir, "/tmp/tbx-runtime-")
+	h.HasRuntime = !xdg.OwnRuntime(h.RuntimeDir)
 	h.Dirs = xdg.Home(h.Home, getenv)
 	h.Systemd = exists(filepath.Join(h.RuntimeDir, "systemd/private"))
 	if to, err := os.Readlink("/home"); err == nil {

@@ -52,3 +52,23 @@ func TestI9_Homes(t *testing.T) {
 		}
 	}
 }
+
+// I10: who makes a toolbox where nobody is logged in is told what it lacks, for it
+// lacks it for good.
+func TestI10_WithoutSession(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		has  bool
+		spec Spec
+		said bool
+	}{
+		{"a session", true, Spec{}, false},
+		{"none", false, Spec{}, true},
+		{"none, for one that is isolated", false, Spec{Isolated: true}, false},
+		{"none, for one that would share nothing of it", false, Spec{Without: runtimeParts()}, false},
+	} {
+		if got := withoutSession(&Host{UID: 1000, HasRuntime: c.has}, "web", &c.spec); (got != "") != c.said {
+			t.Errorf("%s: %q", c.name, got)
+		}
+	}
+}

@@ -238,17 +238,44 @@ func rootEnv() []string {
 	return []string{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root", "LANG=C.UTF-8"}
 }
 
-// openLog opens the log of the toolbox's last start, which tbx logs shows.
-func (m *Manager) openLog(name Name) (*os.File, error) {
+// startLog is the log of a toolbox's last start, which tbx logs shows. One that
+// cannot be written is a warning, and keeps nobody out.
+type startLog struct {
+	manager *Manager
+	name    Name
+	file    *os.File // nil: it could not be opened
+}
+
+func (m *Manager) openLog(name Name) *startLog {
+	l := &startLog{manager: m, name: name}
 	path := m.logFile(name)
-	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-		return nil, fail.Wrap(nil, err, "the log of toolbox %s cannot be written", name).Hint("make %s writable, or set XDG_STATE_HOME", m.Host.Dirs.State)
+	err := os.MkdirAll(filepath.Dir(path), 0o700)
+	if err == nil {
+		l.file, err = os.OpenFile(path, os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o600)
 	}
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o600)
+	l.warn(err)
+	return l
+}
+
+// Write never fails.
+func (l *startLog) Write(p []byte) (int, error) {
+	if l.file != nil {
+		_, err := l.file.Write(p)
+		l.warn(err)
+	}
+	return len(p), nil
+}
+
+func (l *startLog) Close() {
+	if l.file != nil {
+		l.file.Close()
+	}
+}
+
+func (l *startLog) warn(err error) {
 	if err != nil {
-		return nil, fail.Wrap(nil, err, "the log of toolbox %s cannot be written", name)
+		l.manager.Progress.Warn(fmt.Sprintf("the log of toolbox %s cannot be written: %v", l.name, err), "make room in "+l.manager.Host.Dirs.State+", make it writable, or set XDG_STATE_HOME")
 	}
-	return f, nil
 }
 
 func (m *Manager) logFile(name Name) string {

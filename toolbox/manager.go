@@ -24,6 +24,7 @@ type Manager struct {
 	Progress Progress
 	Files    []ShellFile                      // put into every toolbox
 	Debug    func(format string, args ...any) // for who looks for a fault; may be nil
+	Make     string                           // the call that makes the toolbox that is asked for; empty: by its name
 	Prompt   string                           // what the shell's prompt shows, %s for the name; empty: nothing
 	Bridge   func(key string) string          // directory on the host of a toolbox's bridge to it
 }
@@ -57,19 +58,24 @@ func (m *Manager) lock(ctx context.Context, name Name) (*flock.Lock, error) {
 
 // Find returns the toolbox of that name, or an error that wraps fail.NotFound.
 func (m *Manager) Find(ctx context.Context, name Name) (*Box, error) {
+	return m.find(ctx, name, "see which there are: tbx list")
+}
+
+// find is Find with what to do when nobody has the name.
+func (m *Manager) find(ctx context.Context, name Name, hint string) (*Box, error) {
 	e, err := m.Engine(ctx)
 	if err != nil {
 		return nil, err
 	}
 	c, err := e.Inspect(ctx, string(name))
 	if errors.Is(err, fail.NotFound) {
-		return nil, m.notFound(ctx, e, name)
+		return nil, m.notFound(ctx, e, name, hint)
 	}
 	if err != nil {
 		return nil, err
 	}
 	if c.Name != string(name) { // podman takes the beginning of an id for a name
-		return nil, m.notFound(ctx, e, name)
+		return nil, m.notFound(ctx, e, name, hint)
 	}
 	b := m.inspected(c)
 	if !b.Managed() && !b.Toolbx() {
@@ -131,16 +137,25 @@ func (m *Manager) distrust(b *Box) {
 	}
 }
 
-// notFound tells a name that nobody has from one that was renamed away.
-func (m *Manager) notFound(ctx context.Context, e Engine, name Name) error {
+// notFound tells a name that nobody has from one that was renamed away, and from
+// one whose container is gone.
+func (m *Manager) notFound(ctx context.Context, e Engine, name Name, hint string) error {
 	join.Forget(m.Host.TbxRuntime(), string(name))
 	err := fail.New(fail.NotFound, "there is no toolbox %s", name)
 	all, lerr := e.List(ctx)
 	if lerr != nil {
-		return err.Hint("create it with: tbx create %s", name)
+		return err.Hint("%s", hint)
 	}
 	if now := m.followRename(name, all); now != "" {
 		return err.Hint("it is called %s now", now)
+	}
+	if s, serr := loadSpec(m.Host.Dirs.Config, name); serr == nil {
+		isolated := ""
+		if s.Isolated {
+			isolated = "--isolated "
+		}
+		return fail.New(fail.NotFound, "toolbox %s has no container: podman removed it, or making it was interrupted", name).
+			Hint("make it anew with: tbx create %s--image %s %s", isolated, s.Image, name).Hint("or forget it with: tbx rm %s", name)
 	}
 	var names []string
 	for i := range all {
@@ -149,7 +164,7 @@ func (m *Manager) notFound(ctx context.Context, e Engine, name Name) error {
 	if near := nearest.Names(string(name), names); len(near) > 0 {
 		err.Hint("did you mean %s?", strings.Join(near, ", "))
 	}
-	return err.Hint("create it with: tbx create %s", name)
+	return err.Hint("%s", hint)
 }
 
 // followRename moves the specification that is kept under name to the name that
@@ -204,8 +219,8 @@ func (m *Manager) List(ctx context.Context) ([]*Box, error) {
 	return out, nil
 }
 
-// leftover says whether a specification without a container is kept under name:
-// what a create that was killed leaves.
+// leftover says whether a specification is kept under name; without a container it
+// is what a create that was killed leaves.
 func (m *Manager) leftover(name Name) bool {
 	_, err := loadSpec(m.Host.Dirs.Config, name)
 	return !errors.Is(err, fs.ErrNotExist)

@@ -89,6 +89,9 @@ func (p *Prepared) start(ctx context.Context, name Name) error {
 		return err
 	}
 	if p.target, err = p.Record.Open(p.host.TbxRuntime()); err != nil {
+		if _, gone := join.StartTime(p.Record.PID); gone != nil {
+			return fail.New(nil, "toolbox %s was stopped while it was being entered", name).Hint("enter it again: tbx enter %s", name)
+		}
 		p.manager.debug("toolbox %s is entered by podman exec: %v", name, err)
 		p.target = nil
 	}
@@ -140,7 +143,11 @@ func (p *Prepared) session() (*join.Session, error) {
 		return nil, &ExitError{ExitDenied, fail.New(nil, "%s in toolbox %s is not a program that may be run", args[0], r.Name).
 			Hint("look at it with: tbx run %s -- ls -ld %s", r.Name, args[0])}
 	case err != nil:
-		return nil, &ExitError{ExitNotFound, fail.New(fail.NotFound, "command %s is not in toolbox %s", args[0], r.Name)}
+		e := fail.New(fail.NotFound, "command %s is not in toolbox %s", args[0], r.Name)
+		if name, err := ParseName(args[0]); err == nil && p.manager.leftover(name) {
+			e.Hint("to run something in toolbox %s: tbx run %s -- COMMAND", name, name)
+		}
+		return nil, &ExitError{ExitNotFound, e}
 	}
 	if err := checkDescriptors(o.PreserveFDs); err != nil {
 		return nil, err

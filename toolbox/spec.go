@@ -125,10 +125,10 @@ func removeTorn(configDir string, name Name) {
 
 func removeSpec(configDir string, name Name) error {
 	err := os.Remove(specFile(configDir, name))
-	if errors.Is(err, fs.ErrNotExist) {
+	if err == nil || errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
-	return err
+	return fail.Wrap(nil, err, "the specification of toolbox %s cannot be removed", name).Hint("make %s writable, then: tbx rm %s", filepath.Join(configDir, "toolboxes"), name)
 }
 
 // specNames lists the names for which a specification is kept.

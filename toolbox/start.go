@@ -1,12 +1,15 @@
 package toolbox
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -32,7 +35,7 @@ func (m *Manager) Start(ctx context.Context, name Name) (*join.Record, error) {
 			return r, nil
 		}
 	}
-	b, err := m.Find(ctx, name)
+	b, err := m.find(ctx, name, "create it with: "+cmp.Or(m.Make, "tbx create "+string(name)))
 	if err == nil {
 		err = b.SpecErr
 	}
@@ -79,6 +82,9 @@ func (m *Manager) run(ctx context.Context, e Engine, b *Box) (*Box, error) {
 			}
 		}
 	}
+	if err := m.checkShared(b); err != nil {
+		return nil, err
+	}
 	err := e.Start(ctx, b.ID)
 	for range 4 {
 		if err == nil || ctx.Err() != nil {
@@ -102,6 +108,22 @@ func (m *Manager) run(ctx context.Context, e Engine, b *Box) (*Box, error) {
 	}
 	b.Container = *c
 	return b, nil
+}
+
+// checkShared finds what the toolbox shares with the host and is not there, which
+// the runtime would say of a path and no more.
+func (m *Manager) checkShared(b *Box) error {
+	for _, mt := range b.Mounts {
+		if _, err := os.Stat(mt.Source); !filepath.IsAbs(mt.Source) || !errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		err := fail.New(nil, "toolbox %s cannot be started: it shares %s with the host, which is not there", b.Name, mt.Source)
+		if strings.HasPrefix(mt.Source, "/run/user/") {
+			return err.Hint("it is there while you are logged in, and from boot on after: loginctl enable-linger %s", m.Host.User)
+		}
+		return err.Hint("bring it back, or remove the toolbox with: tbx rm %s", b.Name)
+	}
+	return nil
 }
 
 func pausedError(name Name) error {
@@ -148,10 +170,7 @@ func (m *Manager) initialise(ctx context.Context, e Engine, b *Box) (*join.Recor
 		seen.HostFiles = cfg.HostFiles
 		cfg.Bridge = seen.BoxPath(m.Bridge(b.ID))
 	}
-	log, err := m.openLog(b.Name)
-	if err != nil {
-		return nil, err
-	}
+	log := m.openLog(b.Name)
 	defer log.Close()
 	init := initRun{manager: m, name: b.Name, log: log, config: cfg}
 	var summary *boxinit.Summary

@@ -12,8 +12,6 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
-
-	"github.com/tbx-project/tbx/internal/xdg"
 )
 
 // Look finds a program in the caller's PATH, of which only the absolute
@@ -45,10 +43,7 @@ func Podman(ctx context.Context, args ...string) *exec.Cmd {
 // process that systemd started.
 func PodmanEnv(caller []string) []string {
 	return slices.DeleteFunc(slices.Clone(caller), func(kv string) bool {
-		name, value, _ := strings.Cut(kv, "=")
-		if name == "XDG_RUNTIME_DIR" { // where one that does not fit is passed over, by both or by none
-			return !xdg.RuntimeFits(os.Getuid(), value)
-		}
+		name, _, _ := strings.Cut(kv, "=")
 		return strings.HasPrefix(name, "LD_") || slices.Contains([]string{
 			"CONTAINER_HOST", "CONTAINER_CONNECTION", "CONTAINER_SSHKEY", "DOCKER_HOST",
 			"GLIBC_TUNABLES", "GODEBUG", "BASH_ENV", "ENV",

@@ -51,7 +51,7 @@ func RuntimeBase(uid int, getenv func(string) string) (string, error) {
 
 func runtimeBase(uid int, asked, run, tmp string) (string, error) {
 	for _, dir := range []string{asked, filepath.Join(run, strconv.Itoa(uid))} {
-		if RuntimeFits(uid, dir) {
+		if RuntimeProblem(uid, dir) == nil {
 			return filepath.Clean(dir), nil
 		}
 	}
@@ -66,18 +66,31 @@ func runtimeBase(uid int, asked, run, tmp string) (string, error) {
 	return dir, nil
 }
 
-// RuntimeFits says whether dir, as XDG_RUNTIME_DIR has it, can be the user's runtime
-// directory.
-func RuntimeFits(uid int, dir string) bool {
-	return filepath.IsAbs(dir) && !strings.ContainsFunc(dir, unicode.IsControl) && checkDir(filepath.Clean(dir), uid, 0o022) == nil
+// RuntimeProblem says why dir, as XDG_RUNTIME_DIR has it, cannot be the user's
+// runtime directory, or nil.
+func RuntimeProblem(uid int, dir string) error {
+	switch {
+	case !filepath.IsAbs(dir):
+		return errors.New("it is not an absolute path")
+	case strings.ContainsFunc(dir, unicode.IsControl):
+		return errors.New("it has a control character")
+	}
+	return checkDir(filepath.Clean(dir), uid, 0o022)
 }
+
+// OwnRuntime says whether dir, from RuntimeBase, is the last resort: a directory of
+// tbx's own, in which no session has sockets.
+func OwnRuntime(dir string) bool { return strings.HasPrefix(dir, "/tmp/tbx-runtime-") }
 
 // checkDir says why dir is not a directory of the user's, and no link to one, in
 // which others have none of the rights.
 func checkDir(dir string, uid int, rights uint32) error {
 	fd, err := unix.Open(dir, unix.O_PATH|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
-	if errors.Is(err, unix.ENOTDIR) {
-		return errors.New("it is not a directory")
+	switch {
+	case errors.Is(err, unix.ENOTDIR):
+		return errors.New("it is a file or a link, and no directory")
+	case errors.Is(err, unix.ENOENT):
+		return errors.New("there is no such directory")
 	}
 	if err != nil {
 		return err

@@ -14,7 +14,7 @@ func (b *Backend) BuildPlan(ctx context.Context, s *osupdate.State, src string) 
 	if err != nil {
 		return nil, err
 	}
-	p := &osupdate.Plan{Request: osupdate.Request{Verb: osupdate.Switch, Target: osupdate.LocalImage}, Steps: steps, NeedsRoot: true, NeedsBoot: true, Reversible: true}
+	p := &osupdate.Plan{Request: osupdate.Request{Verb: osupdate.BuildVerb, Target: osupdate.LocalImage}, Steps: steps, NeedsRoot: true, NeedsBoot: true, Reversible: true}
 	if n := s.Next(); n != nil && n.Image != nil && n.Image.Reference == osupdate.LocalImage {
 		b.step(p, "boot the new "+osupdate.LocalImage+" next", b.bootc, "upgrade")
 	} else {

@@ -29,7 +29,7 @@ func (b *Backend) BuildPlan(ctx context.Context, s *osupdate.State, src string) 
 	if err != nil {
 		return nil, err
 	}
-	p := &osupdate.Plan{Request: osupdate.Request{Verb: osupdate.Switch, Target: localRef}, NeedsRoot: b.booted, NeedsBoot: true, Reversible: true}
+	p := &osupdate.Plan{Request: osupdate.Request{Verb: osupdate.BuildVerb, Target: localRef}, NeedsRoot: b.booted, NeedsBoot: true, Reversible: true}
 	var tree []string
 	if file, _ := osupdate.FindContainerfile(src); file != "" {
 		p.Network = true

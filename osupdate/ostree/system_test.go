@@ -491,6 +491,10 @@ func TestBuild(t *testing.T) {
 	if u, err := l.host().Check(t.Context()); err != nil || u.Update != nil {
 		t.Errorf("check: %+v, %v", u, err)
 	}
+	entries, err := l.host().History()
+	if err != nil || len(entries) == 0 || entries[0].Request.Verb != osupdate.BuildVerb {
+		t.Errorf("the history does not tell a build: %+v, %v", entries, err)
+	}
 	l.mkdir("empty")
 	before := l.snapshot()
 	if _, err := l.host().Build(t.Context(), l.dir+"/empty", false); !errors.Is(err, osupdate.ErrNotFound) || len(fail.Hints(err)) == 0 {

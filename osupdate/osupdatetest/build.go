@@ -63,6 +63,9 @@ func RunBuild(t *testing.T, updater string, status []Call, cases []BuildCase, op
 			if err != nil && len(fail.Hints(err)) == 0 {
 				t.Errorf("%v: no next step", err)
 			}
+			if entries, herr := h.History(); herr != nil || len(entries) == 0 || entries[0].Request.Verb != osupdate.BuildVerb {
+				t.Errorf("the history does not tell a build: %+v, %v", entries, herr)
+			}
 			if err != nil && tool.State(t) != "clean" {
 				t.Errorf("a build that failed changed the host to %s", tool.State(t))
 			}

@@ -19,7 +19,7 @@ func (b *Backend) BuildPlan(ctx context.Context, s *osupdate.State, src string) 
 		return nil, err
 	}
 	p := &osupdate.Plan{
-		Request: osupdate.Request{Verb: osupdate.Switch, Target: osupdate.LocalImage}, Steps: steps,
+		Request: osupdate.Request{Verb: osupdate.BuildVerb, Target: osupdate.LocalImage}, Steps: steps,
 		NeedsRoot: true, NeedsBoot: true, Reversible: true, Network: true,
 	}
 	next := s.Next()

@@ -1,0 +1,41 @@
+package cmd
+
+import (
+	"errors"
+
+	"github.com/tbx-project/tbx/internal/fail"
+)
+
+// forEach does something to each of several things that the user named. What
+// fails for one, or what he says no to, is not left undone for the others; an
+// interruption, and a question that nobody can be asked, are the end of it.
+func forEach[T any](e *Env, things []T, do func(T) error) error {
+	var failed []error
+	for _, thing := range things {
+		if err := do(thing); err != nil {
+			failed = append(failed, err)
+			if e.interrupted() || errors.Is(err, fail.NeedAnswer) {
+				break
+			}
+		}
+	}
+	return together(failed)
+}
+
+// several are the errors of a command that was to do something to each of several
+// things, and went on.
+type several []error
+
+func (s several) Error() string   { return errors.Join(s...).Error() }
+func (s several) Unwrap() []error { return s }
+
+// together returns nil for no error, and a single one as it is.
+func together(failed []error) error {
+	switch len(failed) {
+	case 0:
+		return nil
+	case 1:
+		return failed[0]
+	}
+	return several(failed)
+}
