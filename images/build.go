@@ -149,7 +149,7 @@ func EnsureBuilt(ctx context.Context, store Store, b Build, stateDir string, pro
 	if err := records.Save(record); err != nil {
 		return Image{}, fmt.Errorf("image %s: record its origin: %w", b.Tag, err)
 	}
-	return img, prepare(ctx, store, img, progress)
+	return img, prepare(ctx, store, stateDir, img, progress)
 }
 
 // Changed tells whether a Containerfile or its directory is no longer what the
