@@ -86,7 +86,7 @@ func tie(cmd *exec.Cmd) (untie func()) {
 type buildLog struct {
 	progress images.Progress
 	step     string   // the last "STEP N/M: …"
-	said     string   // podman's own error
+	said     []string // podman's own error
 	tail     []string // last lines of the step
 }
 
@@ -105,22 +105,30 @@ func (l *buildLog) read(output io.Reader) {
 
 func (l *buildLog) heard(line string) {
 	l.progress.Report(images.Event{Stage: images.StageBuild, Text: line})
-	if text, ok := strings.CutPrefix(line, "Error: "); ok {
-		l.said = text
-		return
+	text, failed := strings.CutPrefix(line, "Error: ")
+	switch {
+	case strings.HasPrefix(line, "STEP "):
+		l.step, l.said, l.tail = line, nil, nil
+	case strings.HasPrefix(line, `time="`): // podman's log
+	case failed:
+		l.tail = append(l.tail, l.said...) // that was the step's, then
+		l.said = []string{text}
+	case len(l.said) > 0 && len(l.said) < maxSaid:
+		l.said = append(l.said, strings.TrimSpace(line))
+	default:
+		l.tail = append(append(l.tail, l.said...), line)
+		l.said = nil
 	}
-	if strings.HasPrefix(line, "STEP ") {
-		l.step, l.tail = line, nil
-		return
-	}
-	if l.tail = append(l.tail, line); len(l.tail) > 3 {
-		l.tail = l.tail[1:]
-	}
+	l.tail = l.tail[max(0, len(l.tail)-3):]
 }
 
+// maxSaid is how many lines an error of podman's has at most. What is longer is a
+// step's own, that also began with Error.
+const maxSaid = 10
+
 func (l *buildLog) failure(b images.Build, err error) error {
-	if l.said != "" {
-		err = errors.New(escape.Text(l.said))
+	if len(l.said) > 0 {
+		err = errors.New(escape.Text(strings.Join(l.said, " ")))
 	}
 	e := fail.Wrap(nil, err, "image %s: build of %s", b.Tag, escape.Text(b.File))
 	if l.step != "" {
