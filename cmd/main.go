@@ -59,14 +59,35 @@ func report(w io.Writer, err error) {
 	if err == nil || errors.As(err, &exit) && exit.Err == nil {
 		return
 	}
-	fmt.Fprintf(w, "tbx: %s\n", clean(err.Error()))
 	seen := map[string]bool{}
-	for _, h := range fail.Hints(err) {
-		if !seen[h] {
-			fmt.Fprintf(w, "tbx: hint: %s\n", clean(h))
-			seen[h] = true
+	for _, one := range apart(err) {
+		fmt.Fprintf(w, "tbx: %s\n", clean(one.Error()))
+		for _, h := range fail.Hints(one) {
+			if !seen[h] {
+				fmt.Fprintf(w, "tbx: hint: %s\n", clean(h))
+				seen[h] = true
+			}
 		}
 	}
+}
+
+// apart takes apart what errors.Join put together, such as the failures of
+// several images that one command was about.
+func apart(err error) []error {
+	joined, several := err.(interface{ Unwrap() []error })
+	if _, own := err.(*fail.Error); own || !several {
+		return []error{err} // with its own hints
+	}
+	var out []error
+	text := make([]string, 0, 2)
+	for _, one := range joined.Unwrap() {
+		text = append(text, one.Error())
+		out = append(out, apart(one)...)
+	}
+	if strings.Join(text, "\n") != err.Error() {
+		return []error{err} // it says more than they do
+	}
+	return out
 }
 
 // clean makes a message safe for a terminal. Messages may hold several lines.

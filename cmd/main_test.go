@@ -59,6 +59,8 @@ func TestReport(t *testing.T) {
 		{"the command's own affair", &toolbox.ExitError{Code: 3}, ""},
 		{"a code of tbx's", &toolbox.ExitError{Code: 127, Err: errors.New("no x")}, "tbx: no x\n"},
 		{"cause and hints, each hint once", fail.Wrap(nil, fail.New(nil, "b").Hint("h").Hint("i"), "a").Hint("h"), "tbx: a: b\ntbx: hint: h\ntbx: hint: i\n"},
+		{"several failures, each with its hints", errors.Join(fail.New(nil, "a").Hint("h"), errors.Join(fail.New(nil, "b").Hint("h").Hint("i"))), "tbx: a\ntbx: hint: h\ntbx: b\ntbx: hint: i\n"},
+		{"the hint over several", fail.Wrap(nil, errors.Join(errors.New("a"), errors.New("b")), "").Hint("h"), "tbx: a\nb\ntbx: hint: h\n"},
 		{"what a terminal would act on", fail.New(nil, "a\x1b[2J\u202e\n\x00b").Hint("\x07"), "tbx: a\\x1b[2J\\u202e\n\\x00b\ntbx: hint: \\a\n"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
