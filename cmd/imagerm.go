@@ -72,7 +72,7 @@ func (e *Env) removeImage(ctx context.Context, store *imagestore.Store, ref stri
 		return err
 	}
 	id := strings.TrimPrefix(ref, "sha256:")
-	whole := len(img.Names) <= 1 || len(id) >= 12 && strings.HasPrefix(img.ID, id)
+	whole := len(img.Names) <= 1 || strings.HasPrefix(img.ID, id)
 	used := whole && len(users[img.ID]) > 0
 	row := e.rowOfImage(img, users[img.ID])
 	switch {
