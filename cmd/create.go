@@ -206,7 +206,12 @@ func (e *Env) source(ctx context.Context, o *createOptions) (images.Choice, *ima
 	if o.platform != "" {
 		return images.Choice{}, nil, fail.New(fail.Usage, "--containerfile builds for this machine; --platform goes without it")
 	}
+	if o.pull != string(images.PullMissing) {
+		return images.Choice{}, nil, fail.New(fail.Usage, "--containerfile builds when the file or what it copies has changed; --pull goes without it").
+			Hint("a newer image to build from is fetched with: tbx image pull IMAGE")
+	}
 	b, err := images.NewBuild(o.containerfile, "", nil)
+	b.AuthFile = o.authfile
 	if err != nil {
 		return images.Choice{}, nil, err
 	}

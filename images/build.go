@@ -28,6 +28,8 @@ type Build struct {
 	Tag     string            // name of the image
 	Args    map[string]string // values of ARG; the hash knows them
 	Hash    string            // of all of these but Tag
+	// AuthFile is a containers-auth.json(5) for the images that it begins with.
+	AuthFile string
 }
 
 // NewBuild reads what path names: a Containerfile, or a directory that holds one

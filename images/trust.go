@@ -258,7 +258,7 @@ func pullSigned(ctx context.Context, store Store, trust Trust, stateDir string, 
 		return Image{}, Key{}, err
 	}
 	if !ok {
-		return Image{}, Key{}, fail.Wrap(fail.Unable, ErrPolicy, "image %s: signatures are required, and no key is trusted for it", ref).
+		return Image{}, Key{}, fail.Wrap(fail.Unable, ErrPolicy, "image %s: no key is trusted for its registry", ref).
 			Hint("tbx image trust add %s KEYFILE", ref.Name())
 	}
 	text, err := policy(key, ref)

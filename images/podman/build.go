@@ -37,6 +37,9 @@ func (s *Store) Build(ctx context.Context, b images.Build, progress images.Progr
 		workdir = b.Context
 	}
 	args := []string{"build", "--file", b.File, "--tag", b.Tag, "--iidfile", idFile}
+	if b.AuthFile != "" {
+		args = append(args, "--authfile", b.AuthFile)
+	}
 	for name, value := range b.Args {
 		args = append(args, "--build-arg", name+"="+value)
 	}

@@ -68,7 +68,7 @@ func (s *Store) pull(ctx context.Context, ref string, opts images.PullOptions, p
 	if err != nil {
 		return err
 	}
-	header, err := authHeader(opts.AuthFile)
+	header, err := authHeader(opts.AuthFile, parsed.Domain)
 	if err != nil {
 		return err
 	}
