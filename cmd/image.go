@@ -209,6 +209,10 @@ func (e *Env) ensureImage(ctx context.Context, choice images.Choice, o *fetchFla
 		return img, err
 	}
 	if p := strings.Split(o.platform, "/"); len(p) > 1 && (p[0] != img.OS || p[1] != img.Arch) {
+		if display.stage != "" { // it was fetched just now
+			return img, fail.New(fail.NotFound, "image %s: its registry has it for %s/%s, not for %s", choice.Reference, img.OS, img.Arch, o.platform).
+				Hint("another release or image may be there for %s", o.platform)
+		}
 		return img, fail.New(fail.NotFound, "image %s: the one that is here is for %s/%s, not for %s", choice.Reference, img.OS, img.Arch, o.platform).
 			Hint("--pull always fetches the other in its place")
 	}

@@ -201,7 +201,11 @@ func runImagePrune(ctx context.Context, env *Env, all bool, format string) error
 				return err
 			}
 		}
-		if err := env.ask(fmt.Sprintf("Remove these %d images?", len(unused))); err != nil {
+		question := fmt.Sprintf("Remove these %d images?", len(unused))
+		if len(unused) == 1 {
+			question = "Remove this image?"
+		}
+		if err := env.ask(question); err != nil {
 			return err
 		}
 		env.progress().Stage("removing images")

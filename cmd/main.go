@@ -46,11 +46,23 @@ func Main(args []string, in, out, errs *os.File) int {
 	err := root.ExecuteContext(ctx)
 	env.progress().Close()
 	if err != nil && ctx.Err() != nil {
-		err = fail.Wrap(fail.Canceled, err, "interrupted")
+		err = interrupted(err)
 	}
 	report(errs, err)
 	env.details(err)
 	return exitCode(err, env.session)
+}
+
+// interrupted says what was going on when the user, or a signal, ended it.
+func interrupted(err error) error {
+	what := strings.TrimSuffix(strings.TrimSuffix(err.Error(), context.Canceled.Error()), ": ")
+	if what == err.Error() {
+		return fail.Wrap(fail.Canceled, err, "interrupted")
+	}
+	if what != "" {
+		what = ": " + what
+	}
+	return fail.New(fail.Canceled, "interrupted%s", what) // the cause is that very word
 }
 
 // report prints an error and its hints, each on a line of its own.

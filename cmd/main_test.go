@@ -4,6 +4,7 @@ package cmd
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"testing"
@@ -46,6 +47,18 @@ func TestExitCode(t *testing.T) {
 				t.Errorf("exit code of a session %d, want %d", got, c.session)
 			}
 		})
+	}
+}
+
+func TestInterrupted(t *testing.T) {
+	for err, want := range map[error]string{
+		context.Canceled: "interrupted",
+		fail.Wrap(nil, context.Canceled, "image x: pull"): "interrupted: image x: pull",
+		fail.New(nil, "image x: broken"):                  "interrupted: image x: broken",
+	} {
+		if got := interrupted(err); got.Error() != want || exitCode(got, true) != exitInterrupt {
+			t.Errorf("%q, want %q", got, want)
+		}
 	}
 }
 

@@ -155,7 +155,7 @@ func (w *pullWatch) read(body io.Reader) error {
 			return err
 		}
 		if line.Error != "" {
-			failure = errors.New(escape.Text(line.Error))
+			failure = errors.New(escape.Text(strings.Join(strings.Fields(line.Error), " ")))
 		}
 		w.heard(line)
 	}
