@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"time"
 
@@ -88,7 +89,7 @@ func tie(cmd *exec.Cmd) (untie func()) {
 // buildLog passes on the lines of a build and keeps what explains a failure.
 type buildLog struct {
 	progress images.Progress
-	step     string   // the last "STEP N/M: …"
+	step     string   // the last "[N/M] STEP N/M: …"; without [N/M] where there is one stage
 	said     []string // podman's own error
 	tail     []string // last lines of the step
 }
@@ -110,7 +111,7 @@ func (l *buildLog) heard(line string) {
 	l.progress.Report(images.Event{Stage: images.StageBuild, Text: line})
 	text, failed := strings.CutPrefix(line, "Error: ")
 	switch {
-	case strings.HasPrefix(line, "STEP "):
+	case isStep(line):
 		l.step, l.said, l.tail = line, nil, nil
 	case strings.HasPrefix(line, `time="`): // podman's log
 	case failed:
@@ -129,17 +130,50 @@ func (l *buildLog) heard(line string) {
 // step's own, that also began with Error.
 const maxSaid = 10
 
+// isStep tells the line that begins a step: "STEP N/M: …", behind "[N/M] " where
+// there are several stages.
+func isStep(line string) bool {
+	if stage, rest, found := strings.Cut(line, "] "); found && strings.HasPrefix(stage, "[") {
+		line = rest
+	}
+	return strings.HasPrefix(line, "STEP ")
+}
+
+// from is the image that the step begins with, if it begins with one.
+func (l *buildLog) from() (ref string, ok bool) {
+	_, instruction, _ := strings.Cut(l.step, ": ")
+	words := strings.Fields(instruction)
+	if len(words) == 0 || words[0] != "FROM" {
+		return "", false
+	}
+	i := slices.IndexFunc(words[1:], func(w string) bool { return !strings.HasPrefix(w, "--") })
+	if i < 0 {
+		return "", false
+	}
+	return words[1+i], true
+}
+
 func (l *buildLog) failure(b images.Build, err error) error {
 	if len(l.said) > 0 {
 		err = errors.New(escape.Text(strings.Join(l.said, " ")))
 	}
+	if ref, ok := l.from(); ok {
+		err = images.PullFailure(ref, err)
+		if r, perr := images.ParseRef(ref); perr == nil && r.Local() && errors.Is(err, images.ErrUnreachable) {
+			err = fail.New(fail.NotFound, "image %s: it is not in the local store", escape.Text(ref)).Hint("tbx image list shows what is here")
+		}
+		return fail.Wrap(nil, err, "image %s: build of %s", b.Tag, escape.Text(b.File))
+	}
 	e := fail.Wrap(nil, err, "image %s: build of %s", b.Tag, escape.Text(b.File))
 	if l.step != "" {
-		e.Msg += ": " + escape.Text(strings.TrimPrefix(l.step, "STEP "))
+		e.Msg += ": " + escape.Text(strings.Replace(l.step, "STEP ", "", 1))
 	}
 	for _, line := range l.tail {
 		e.Hint("the step said: %s", escape.Text(line))
 	}
 	images.NameFullDisk(e, l.tail...)
-	return e.Hint("steps before it are kept, so that the next build goes on from there")
+	if l.step != "" {
+		e.Hint("steps before it are kept, so that the next build goes on from there")
+	}
+	return e
 }
