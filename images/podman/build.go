@@ -91,6 +91,7 @@ type buildLog struct {
 	progress images.Progress
 	step     string   // the last "[N/M] STEP N/M: …"; without [N/M] where there is one stage
 	said     []string // podman's own error
+	log      []string // its log, which may tell more
 	tail     []string // last lines of the step
 }
 
@@ -112,8 +113,9 @@ func (l *buildLog) heard(line string) {
 	text, failed := strings.CutPrefix(line, "Error: ")
 	switch {
 	case isStep(line):
-		l.step, l.said, l.tail = line, nil, nil
-	case strings.HasPrefix(line, `time="`): // podman's log
+		l.step, l.said, l.log, l.tail = line, nil, nil, nil
+	case strings.HasPrefix(line, `time="`):
+		l.log = append(l.log, line)
 	case failed:
 		l.tail = append(l.tail, l.said...) // that was the step's, then
 		l.said = []string{text}
@@ -123,7 +125,7 @@ func (l *buildLog) heard(line string) {
 		l.tail = append(append(l.tail, l.said...), line)
 		l.said = nil
 	}
-	l.tail = l.tail[max(0, len(l.tail)-3):]
+	l.tail, l.log = l.tail[max(0, len(l.tail)-3):], l.log[max(0, len(l.log)-3):]
 }
 
 // maxSaid is how many lines an error of podman's has at most. What is longer is a
@@ -171,7 +173,7 @@ func (l *buildLog) failure(b images.Build, err error) error {
 	for _, line := range l.tail {
 		e.Hint("the step said: %s", escape.Text(line))
 	}
-	images.NameFullDisk(e, l.tail...)
+	images.NameFullDisk(e, append(l.log, l.tail...)...)
 	if l.step != "" {
 		e.Hint("steps before it are kept, so that the next build goes on from there")
 	}

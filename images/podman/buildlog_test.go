@@ -45,6 +45,8 @@ func TestBuildLogOfOtherFailures(t *testing.T) {
 			"image t: build of /f: image r.org/x:1: pull: registry not reachable: pinging container registry r.org: no such host", fail.Unable, "check the network"},
 		{[]string{"STEP 1/1: FROM localhost/x", "Error: pinging container registry localhost: connection refused"},
 			"image t: build of /f: image localhost/x: it is not in the local store", fail.NotFound, "tbx image list"},
+		{[]string{"STEP 1/2: RUN x", "I/O error", `time="…" level=error msg="no space left on device"`, "Error: exit status 1"},
+			"image t: build of /f: 1/2: RUN x: disk full: exit status 1", fail.Unable, "the step said: I/O error"},
 		{[]string{"Error: no FROM statement found"}, "image t: build of /f: no FROM statement found", nil, ""},
 	} {
 		var log buildLog
