@@ -77,7 +77,7 @@ func (e *Env) chooseToolbox(ctx context.Context, m *toolbox.Manager, offer bool)
 // offerFirst offers to make the host's default toolbox.
 func (e *Env) offerFirst(ctx context.Context, m *toolbox.Manager) (toolbox.Name, error) {
 	o := &createOptions{offered: true}
-	choice, err := e.imageChoice(images.Request{})
+	choice, err := e.imageChoice(ctx, images.Request{})
 	if err != nil {
 		return "", err
 	}

@@ -75,8 +75,9 @@ func (e *Env) completeRun(cmd *cobra.Command, args []string, word string) ([]str
 	return out, cobra.ShellCompDirectiveDefault
 }
 
-// completeImages offers the images that are here.
-func (e *Env) completeImages(cmd *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+// completeImages offers the images that are here, by the short names that podman
+// understands too where no full name begins like the word.
+func (e *Env) completeImages(cmd *cobra.Command, args []string, word string) ([]string, cobra.ShellCompDirective) {
 	if len(args) > 0 && strings.Contains(cmd.Use, "IMAGE") && !strings.Contains(cmd.Use, "IMAGE...") {
 		return nil, cobra.ShellCompDirectiveNoFileComp
 	}
@@ -89,8 +90,23 @@ func (e *Env) completeImages(cmd *cobra.Command, args []string, _ string) ([]str
 	if err != nil {
 		return nil, cobra.ShellCompDirectiveNoFileComp
 	}
-	names = slices.DeleteFunc(names, func(n string) bool { return escape.Text(n) != n })
-	return names, cobra.ShellCompDirectiveNoFileComp
+	names = slices.DeleteFunc(names, func(n string) bool { return escape.Text(n) != n || slices.Contains(args, n) })
+	if slices.ContainsFunc(names, func(n string) bool { return strings.HasPrefix(n, word) }) {
+		return names, cobra.ShellCompDirectiveNoFileComp
+	}
+	var short []string
+	for _, n := range names {
+		for rest := n; ; {
+			var found bool
+			if _, rest, found = strings.Cut(rest, "/"); !found {
+				break
+			}
+			if strings.HasPrefix(rest, word) {
+				short = append(short, rest)
+			}
+		}
+	}
+	return short, cobra.ShellCompDirectiveNoFileComp
 }
 
 // completeDistros offers the distributions of the catalogue.
@@ -104,6 +120,23 @@ func (e *Env) completeDistros(*cobra.Command, []string, string) ([]string, cobra
 		out = append(out, d.Name)
 	}
 	return out, cobra.ShellCompDirectiveNoFileComp
+}
+
+// completeReleases offers the releases that the catalogue knows of the distribution
+// on the line, or else of the host's own.
+func (e *Env) completeReleases(cmd *cobra.Command, _ []string, _ string) ([]string, cobra.ShellCompDirective) {
+	cat, host, err := e.Catalogue()
+	if err != nil {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	name := cmd.Flag("distro").Value.String()
+	if name == "" {
+		name = host.ID
+	}
+	if d := cat.Find(name); d != nil {
+		return d.Known(), cobra.ShellCompDirectiveNoFileComp
+	}
+	return nil, cobra.ShellCompDirectiveNoFileComp
 }
 
 // completeBootstraps offers the distributions that can be made without a registry.

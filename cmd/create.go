@@ -4,6 +4,7 @@ package cmd
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"runtime"
@@ -102,7 +103,8 @@ tbx inspect shows what it can reach.`,
 	formatFlag(cmd, &o.format)
 	cmd.RegisterFlagCompletionFunc("image", env.completeImages)
 	cmd.RegisterFlagCompletionFunc("distro", env.completeDistros)
-	noCompletion(cmd, "release", "toolbox", "hostname", "volume", "env", "memory", "shm-size")
+	cmd.RegisterFlagCompletionFunc("release", env.completeReleases)
+	noCompletion(cmd, "toolbox", "hostname", "volume", "env", "memory", "shm-size")
 	return cmd
 }
 
@@ -151,7 +153,7 @@ func runCreate(ctx context.Context, env *Env, o *createOptions) error {
 // imageChoice says which image r means. What the user asked for wins over the
 // configuration, and a distribution on the command line over an image in the
 // configuration.
-func (e *Env) imageChoice(r images.Request) (images.Choice, error) {
+func (e *Env) imageChoice(ctx context.Context, r images.Request) (images.Choice, error) {
 	if r == (images.Request{}) {
 		c, err := e.Config()
 		if err != nil {
@@ -162,16 +164,40 @@ func (e *Env) imageChoice(r images.Request) (images.Choice, error) {
 			r.Distro, r.Release = "", ""
 		}
 	}
+	var err error
+	if r.Image, err = e.wholeID(ctx, r.Image); err != nil {
+		return images.Choice{}, err
+	}
 	return e.resolve(r)
 }
 
+// wholeID gives the ID of the image that is here whose ID begins with ref, unless
+// one has that name. Else it gives ref.
+func (e *Env) wholeID(ctx context.Context, ref string) (string, error) {
+	if !images.MaybeID(ref) {
+		return ref, nil
+	}
+	store, err := e.Images(ctx)
+	if err != nil {
+		return "", err
+	}
+	if _, err := store.Inspect(ctx, ref+":latest"); !errors.Is(err, fail.NotFound) {
+		return ref, err
+	}
+	img, err := store.Inspect(ctx, ref)
+	if errors.Is(err, fail.NotFound) {
+		return ref, nil
+	}
+	return img.ID, err
+}
+
 // source is what o makes the toolbox from: an image, or what builds one.
-func (e *Env) source(o *createOptions) (images.Choice, *images.Build, error) {
+func (e *Env) source(ctx context.Context, o *createOptions) (images.Choice, *images.Build, error) {
 	if err := o.check(); err != nil {
 		return images.Choice{}, nil, err
 	}
 	if o.containerfile == "" {
-		choice, err := e.imageChoice(images.Request{Distro: o.distro, Release: o.release, Image: o.image})
+		choice, err := e.imageChoice(ctx, images.Request{Distro: o.distro, Release: o.release, Image: o.image})
 		return choice, nil, err
 	}
 	if o.image != "" || o.distro != "" || o.release != "" {
@@ -180,7 +206,12 @@ func (e *Env) source(o *createOptions) (images.Choice, *images.Build, error) {
 	if o.platform != "" {
 		return images.Choice{}, nil, fail.New(fail.Usage, "--containerfile builds for this machine; --platform goes without it")
 	}
+	if o.pull != string(images.PullMissing) {
+		return images.Choice{}, nil, fail.New(fail.Usage, "--containerfile builds when the file or what it copies has changed; --pull goes without it").
+			Hint("a newer image to build from is fetched with: tbx image pull IMAGE")
+	}
 	b, err := images.NewBuild(o.containerfile, "", nil)
+	b.AuthFile = o.authfile
 	if err != nil {
 		return images.Choice{}, nil, err
 	}
@@ -216,7 +247,7 @@ func (e *Env) request(o *createOptions, choice images.Choice) (toolbox.CreateOpt
 
 // create makes a toolbox, fetching its image where it must.
 func (e *Env) create(ctx context.Context, m *toolbox.Manager, o *createOptions) (toolbox.Name, error) {
-	choice, build, err := e.source(o)
+	choice, build, err := e.source(ctx, o)
 	if err != nil {
 		return "", err
 	}
@@ -239,7 +270,7 @@ func (e *Env) create(ctx context.Context, m *toolbox.Manager, o *createOptions) 
 	if err != nil {
 		return "", err
 	}
-	r.ImageID = img.ID
+	r.ImageID, r.ImageEnv = img.ID, img.Env
 	if choice.Local != "" && slices.Contains(img.Names, choice.Local) && !slices.Contains(img.Names, choice.Reference) {
 		r.Image = choice.Local // it was made here, not downloaded
 	}
@@ -275,7 +306,7 @@ func checkArch(ref, arch string) error {
 
 // planCreate is create --dry-run.
 func (e *Env) planCreate(ctx context.Context, m *toolbox.Manager, o *createOptions) error {
-	choice, _, err := e.source(o)
+	choice, _, err := e.source(ctx, o)
 	if err != nil {
 		return err
 	}

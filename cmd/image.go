@@ -21,6 +21,7 @@ import (
 	"github.com/tbx-project/tbx/internal/escape"
 	"github.com/tbx-project/tbx/internal/fail"
 	"github.com/tbx-project/tbx/internal/nearest"
+	"github.com/tbx-project/tbx/toolbox"
 )
 
 func newImage(env *Env) *cobra.Command {
@@ -208,6 +209,10 @@ func (e *Env) ensureImage(ctx context.Context, choice images.Choice, o *fetchFla
 		return img, err
 	}
 	if p := strings.Split(o.platform, "/"); len(p) > 1 && (p[0] != img.OS || p[1] != img.Arch) {
+		if display.stage != "" { // it was fetched just now
+			return img, fail.New(fail.NotFound, "image %s: its registry has it for %s/%s, not for %s", choice.Reference, img.OS, img.Arch, o.platform).
+				Hint("another release or image may be there for %s", o.platform)
+		}
 		return img, fail.New(fail.NotFound, "image %s: the one that is here is for %s/%s, not for %s", choice.Reference, img.OS, img.Arch, o.platform).
 			Hint("--pull always fetches the other in its place")
 	}
@@ -217,9 +222,26 @@ func (e *Env) ensureImage(ctx context.Context, choice images.Choice, o *fetchFla
 
 // warnOf says what an image brings along that a toolbox does not take over.
 func (e *Env) warnOf(img images.Image) {
-	for _, s := range img.Suspicious() {
+	for _, s := range suspicious(img) {
 		e.progress().Warn("the image brings along "+s+", which is left out", "look at it before you trust it: tbx image inspect "+img.ID[:12]+"; a variable can be set all the same: tbx create --env NAME=VALUE")
 	}
+}
+
+// suspicious lists what an image brings along that would act on toolboxes or on
+// tbx if it were taken over, as NAME=VALUE of its environment and label NAME.
+func suspicious(img images.Image) []string {
+	out := []string{}
+	for _, kv := range img.Env {
+		if name, _, _ := strings.Cut(kv, "="); toolbox.ActsOnPrograms(name) {
+			out = append(out, kv)
+		}
+	}
+	for _, label := range sortedKeys(img.Labels) {
+		if strings.HasPrefix(label, "io.tbx.") {
+			out = append(out, "label "+label)
+		}
+	}
+	return out
 }
 
 func (e *Env) askImage(q images.Question, agreed bool) (bool, error) {

@@ -16,6 +16,7 @@ import (
 
 type imageBuildOptions struct {
 	path, tag  string
+	authfile   string
 	args       []string
 	unsignedOK bool
 	format     string
@@ -56,6 +57,7 @@ content. Without a name it is named by that content.`,
 	f := cmd.Flags()
 	f.StringVarP(&o.tag, "tag", "t", "", "the image's `NAME`")
 	f.StringArrayVar(&o.args, "build-arg", nil, "value of an ARG in the Containerfile, `NAME=VALUE`; may be repeated")
+	f.StringVar(&o.authfile, "authfile", "", "`FILE` with the registry's credentials, instead of those of podman login")
 	f.BoolVar(&o.unsignedOK, "unsigned-ok", false, "build it even if signatures are required: nobody signs what is built here")
 	formatFlag(cmd, &o.format)
 	cmd.RegisterFlagCompletionFunc("tag", env.completeImages)
@@ -79,6 +81,7 @@ func runImageBuild(ctx context.Context, env *Env, o *imageBuildOptions) error {
 	if err != nil {
 		return err
 	}
+	b.AuthFile = o.authfile
 	img, err := env.ensureBuilt(ctx, b, o.unsignedOK)
 	if err != nil {
 		return err

@@ -76,7 +76,7 @@ func runImageInspect(ctx context.Context, env *Env, ref, format string) error {
 	}
 	i := imageInspection{
 		imageRow: env.rowOfImage(img, users[img.ID]), OS: img.OS, Arch: img.Arch, User: img.User, Environment: orEmpty(img.Env),
-		Command: orEmpty(img.Cmd), Entrypoint: orEmpty(img.Entrypoint), Labels: img.Labels, Suspicious: orEmpty(img.Suspicious()),
+		Command: orEmpty(img.Cmd), Entrypoint: orEmpty(img.Entrypoint), Labels: img.Labels, Suspicious: suspicious(img),
 	}
 	if i.Labels == nil {
 		i.Labels = map[string]string{}

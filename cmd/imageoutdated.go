@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"text/tabwriter"
 	"time"
 
@@ -56,6 +57,8 @@ type staleness struct {
 	Containerfile string     `json:"containerfile,omitempty"`
 	Checked       *time.Time `json:"checked,omitempty"`
 	Error         string     `json:"error,omitempty"`
+
+	state, how string // of a build that is outdated
 }
 
 func runImageOutdated(ctx context.Context, env *Env, o *imageOutdatedOptions) error {
@@ -108,6 +111,12 @@ func runImageOutdated(ctx context.Context, env *Env, o *imageOutdatedOptions) er
 // changedBuilds tells of the images that tbx built whether their Containerfile is
 // still the same.
 func (e *Env) changedBuilds(list []images.Image) ([]staleness, error) {
+	names := map[string]bool{}
+	for _, img := range list {
+		for _, n := range img.Names {
+			names[n] = true
+		}
+	}
 	var rows []staleness
 	for _, img := range list {
 		rec, ok, err := e.records().Load(img.ID)
@@ -117,15 +126,31 @@ func (e *Env) changedBuilds(list []images.Image) ([]staleness, error) {
 		if !ok || rec.Build == nil {
 			continue
 		}
-		changed, err := rec.Build.Changed()
+		changed, now, err := rec.Build.Changed()
 		row := staleness{Reference: rec.Reference, Image: img.ID, Outdated: changed && err == nil, Containerfile: rec.Build.Containerfile}
 		if err != nil {
 			row.Error = err.Error()
 			e.progress().Warn(err.Error(), "")
 		}
+		row.state, row.how = "Containerfile changed", rebuild(rec)
+		if rec.NamedByContent() && names[now.Tag] {
+			row.state, row.how = "replaced by "+now.Tag, "tbx image rm "+shellQuote(rec.Reference)
+		}
 		rows = append(rows, row)
 	}
 	return rows, nil
+}
+
+// rebuild is how to build an image of tbx's once more.
+func rebuild(rec images.Record) string {
+	words := []string{"tbx image build"}
+	if !rec.NamedByContent() {
+		words = append(words, "-t "+shellQuote(rec.Reference))
+	}
+	for _, k := range sortedKeys(rec.Build.Args) {
+		words = append(words, "--build-arg "+shellQuote(k+"="+rec.Build.Args[k]))
+	}
+	return strings.Join(append(words, shellQuote(rec.Build.Containerfile)), " ")
 }
 
 func printStaleness(env *Env, rows []staleness, o *imageOutdatedOptions) error {
@@ -158,7 +183,7 @@ func printStaleness(env *Env, rows []staleness, o *imageOutdatedOptions) error {
 		state, how := "up to date", "-"
 		switch {
 		case r.Containerfile != "" && r.Outdated:
-			state, how = "Containerfile changed", "tbx image build -t "+shellQuote(r.Reference)+" "+shellQuote(r.Containerfile)
+			state, how = r.state, r.how
 		case r.Outdated:
 			state, how = "newer image", "tbx image pull "+shellQuote(r.Reference)
 		case r.Error != "" && r.Checked == nil:

@@ -55,7 +55,7 @@ mirror is offered.`,
 	cmd.Flags().BoolVar(&o.unprepared, "no-prepare", false, "leave the preparation, and its disk use, to the first toolbox of the image")
 	formatFlag(cmd, &o.format)
 	cmd.RegisterFlagCompletionFunc("distro", env.completeDistros)
-	noCompletion(cmd, "release")
+	cmd.RegisterFlagCompletionFunc("release", env.completeReleases)
 	return cmd
 }
 
@@ -66,7 +66,7 @@ func runImagePull(ctx context.Context, env *Env, o *imagePullOptions) error {
 	if err := o.check(); err != nil {
 		return err
 	}
-	choice, err := env.imageChoice(images.Request{Distro: o.distro, Release: o.release, Image: o.image})
+	choice, err := env.imageChoice(ctx, images.Request{Distro: o.distro, Release: o.release, Image: o.image})
 	if err != nil {
 		return err
 	}

@@ -72,7 +72,7 @@ func (e *Env) removeImage(ctx context.Context, store *imagestore.Store, ref stri
 		return err
 	}
 	id := strings.TrimPrefix(ref, "sha256:")
-	whole := len(img.Names) <= 1 || len(id) >= 12 && strings.HasPrefix(img.ID, id)
+	whole := len(img.Names) <= 1 || strings.HasPrefix(img.ID, id)
 	used := whole && len(users[img.ID]) > 0
 	row := e.rowOfImage(img, users[img.ID])
 	switch {
@@ -201,7 +201,11 @@ func runImagePrune(ctx context.Context, env *Env, all bool, format string) error
 				return err
 			}
 		}
-		if err := env.ask(fmt.Sprintf("Remove these %d images?", len(unused))); err != nil {
+		question := fmt.Sprintf("Remove these %d images?", len(unused))
+		if len(unused) == 1 {
+			question = "Remove this image?"
+		}
+		if err := env.ask(question); err != nil {
 			return err
 		}
 		env.progress().Stage("removing images")

@@ -47,11 +47,23 @@ func Main(args []string, in, out, errs *os.File) int {
 	err := root.ExecuteContext(ctx)
 	env.progress().Close()
 	if err != nil && ctx.Err() != nil && !errors.Is(err, fail.Canceled) {
-		err = fail.Wrap(fail.Canceled, err, "interrupted")
+		err = interrupted(err)
 	}
 	report(errs, err)
 	env.details(err)
 	return exitCode(err, env.session)
+}
+
+// interrupted says what was going on when the user, or a signal, ended it.
+func interrupted(err error) error {
+	what := strings.TrimSuffix(strings.TrimSuffix(err.Error(), context.Canceled.Error()), ": ")
+	if what == err.Error() {
+		return fail.Wrap(fail.Canceled, err, "interrupted")
+	}
+	if what != "" {
+		what = ": " + what
+	}
+	return fail.New(fail.Canceled, "interrupted%s", what) // the cause is that very word
 }
 
 // report prints an error and its hints, each on a line of its own.
@@ -60,20 +72,35 @@ func report(w io.Writer, err error) {
 	if err == nil || errors.As(err, &exit) && exit.Err == nil {
 		return
 	}
-	if all, ok := err.(several); ok {
-		for _, one := range all {
-			report(w, one)
-		}
-		return
-	}
-	fmt.Fprintf(w, "tbx: %s\n", clean(err.Error()))
 	seen := map[string]bool{}
-	for _, h := range fail.Hints(err) {
-		if !seen[h] {
-			fmt.Fprintf(w, "tbx: hint: %s\n", clean(h))
-			seen[h] = true
+	for _, one := range apart(err) {
+		fmt.Fprintf(w, "tbx: %s\n", clean(one.Error()))
+		for _, h := range fail.Hints(one) {
+			if !seen[h] {
+				fmt.Fprintf(w, "tbx: hint: %s\n", clean(h))
+				seen[h] = true
+			}
 		}
 	}
+}
+
+// apart takes apart what errors.Join put together, such as the failures of
+// several things that one command was about.
+func apart(err error) []error {
+	joined, several := err.(interface{ Unwrap() []error })
+	if _, own := err.(*fail.Error); own || !several {
+		return []error{err} // with its own hints
+	}
+	var out []error
+	text := make([]string, 0, 2)
+	for _, one := range joined.Unwrap() {
+		text = append(text, one.Error())
+		out = append(out, apart(one)...)
+	}
+	if strings.Join(text, "\n") != err.Error() {
+		return []error{err} // it says more than they do
+	}
+	return out
 }
 
 // clean makes a message safe for a terminal. Messages may hold several lines.

@@ -4,6 +4,7 @@ package cmd
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"testing"
@@ -30,7 +31,7 @@ func TestExitCode(t *testing.T) {
 		{"canceled", fail.New(fail.Canceled, "x"), 130, 130},
 		{"interrupted, whatever came of it", fail.Wrap(fail.Canceled, fail.New(fail.NotFound, "x"), "interrupted"), 130, 130},
 		{"wrapped", fmt.Errorf("a: %w", fmt.Errorf("b: %w", fail.New(fail.Exists, "x"))), 4, 125},
-		{"several at once", together([]error{fail.New(nil, "x"), fail.New(fail.NotFound, "y")}), 3, 125},
+		{"several at once", errors.Join(fail.New(nil, "x"), fail.New(fail.NotFound, "y")), 3, 125},
 		{"the command's own 0", own(0, nil), 0, 0},
 		{"the command's own", own(42, nil), 42, 42},
 		{"the command's own, like one of tbx's", own(3, nil), 3, 3},
@@ -49,6 +50,18 @@ func TestExitCode(t *testing.T) {
 	}
 }
 
+func TestInterrupted(t *testing.T) {
+	for err, want := range map[error]string{
+		context.Canceled: "interrupted",
+		fail.Wrap(nil, context.Canceled, "image x: pull"): "interrupted: image x: pull",
+		fail.New(nil, "image x: broken"):                  "interrupted: image x: broken",
+	} {
+		if got := interrupted(err); got.Error() != want || exitCode(got, true) != exitInterrupt {
+			t.Errorf("%q, want %q", got, want)
+		}
+	}
+}
+
 func TestReport(t *testing.T) {
 	for _, c := range []struct {
 		name string
@@ -59,9 +72,8 @@ func TestReport(t *testing.T) {
 		{"the command's own affair", &toolbox.ExitError{Code: 3}, ""},
 		{"a code of tbx's", &toolbox.ExitError{Code: 127, Err: errors.New("no x")}, "tbx: no x\n"},
 		{"cause and hints, each hint once", fail.Wrap(nil, fail.New(nil, "b").Hint("h").Hint("i"), "a").Hint("h"), "tbx: a: b\ntbx: hint: h\ntbx: hint: i\n"},
-		{"several, each with its hints", together([]error{fail.New(nil, "a").Hint("h"), fail.New(nil, "b").Hint("h")}), "tbx: a\ntbx: hint: h\ntbx: b\ntbx: hint: h\n"},
-		{"one of several", together([]error{fail.New(nil, "a")}), "tbx: a\n"},
-		{"none of several", together(nil), ""},
+		{"several failures, each with its hints", errors.Join(fail.New(nil, "a").Hint("h"), errors.Join(fail.New(nil, "b").Hint("h").Hint("i"))), "tbx: a\ntbx: hint: h\ntbx: b\ntbx: hint: i\n"},
+		{"the hint over several", fail.Wrap(nil, errors.Join(errors.New("a"), errors.New("b")), "").Hint("h"), "tbx: a\nb\ntbx: hint: h\n"},
 		{"what a terminal would act on", fail.New(nil, "a\x1b[2J\u202e\n\x00b").Hint("\x07"), "tbx: a\\x1b[2J\\u202e\n\\x00b\ntbx: hint: \\a\n"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -57,7 +57,7 @@ it can do what you can.`,
 	flags := root.PersistentFlags()
 	flags.SortFlags = false
 	flags.BoolVarP(&env.Yes, "yes", "y", false, "answer every question with yes")
-	flags.BoolVar(&env.Quiet, "quiet", false, "show no progress")
+	flags.BoolVarP(&env.Quiet, "quiet", "q", false, "show no progress")
 	flags.CountVarP(&verbose, "verbose", "v", "say what is done; twice: also what podman does")
 	flags.StringVar(&level, "log-level", "", "log messages of this `LEVEL` and above: trace, debug, info, warn, error")
 	root.RegisterFlagCompletionFunc("log-level", cobra.FixedCompletions([]string{"trace", "debug", "info", "warn", "error"}, cobra.ShellCompDirectiveNoFileComp))

@@ -19,23 +19,5 @@ func forEach[T any](e *Env, things []T, do func(T) error) error {
 			}
 		}
 	}
-	return together(failed)
-}
-
-// several are the errors of a command that was to do something to each of several
-// things, and went on.
-type several []error
-
-func (s several) Error() string   { return errors.Join(s...).Error() }
-func (s several) Unwrap() []error { return s }
-
-// together returns nil for no error, and a single one as it is.
-func together(failed []error) error {
-	switch len(failed) {
-	case 0:
-		return nil
-	case 1:
-		return failed[0]
-	}
-	return several(failed)
+	return errors.Join(failed...)
 }

@@ -111,7 +111,7 @@ func Bootstrap(ctx context.Context, store Store, ch Choice, opts BootstrapOption
 	if err := run.record(opts.StateDir, img); err != nil {
 		return Image{}, fmt.Errorf("bootstrap %s: record what was done: %w", ch.Local, err)
 	}
-	return img, prepare(ctx, store, img, progress)
+	return img, prepare(ctx, store, opts.StateDir, img, progress)
 }
 
 // scratch makes a directory for one bootstrap and removes those of dead ones. The

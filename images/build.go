@@ -18,6 +18,9 @@ import (
 	"github.com/tbx-project/tbx/internal/fail"
 )
 
+// builtHere is how the names of images begin that are named by their content.
+const builtHere = "localhost/tbx/build/"
+
 // Build is what to build. NewBuild fills it in.
 type Build struct {
 	File    string            // absolute path of the Containerfile
@@ -25,6 +28,8 @@ type Build struct {
 	Tag     string            // name of the image
 	Args    map[string]string // values of ARG; the hash knows them
 	Hash    string            // of all of these but Tag
+	// AuthFile is a containers-auth.json(5) for the images that it begins with.
+	AuthFile string
 }
 
 // NewBuild reads what path names: a Containerfile, or a directory that holds one
@@ -57,7 +62,7 @@ func NewBuild(path, tag string, args map[string]string) (Build, error) {
 		return Build{}, fmt.Errorf("containerfile %s: its directory: %w", escape.Text(b.File), err)
 	}
 	if b.Tag == "" {
-		b.Tag = "localhost/tbx/build/" + slug(filepath.Base(filepath.Dir(b.File))) + ":" + b.Hash[:12]
+		b.Tag = builtHere + slug(filepath.Base(filepath.Dir(b.File))) + ":" + b.Hash[:12]
 	}
 	ref, err := ParseRef(b.Tag)
 	if err == nil && (ref.ID != "" || ref.Digest != "") {
@@ -149,15 +154,20 @@ func EnsureBuilt(ctx context.Context, store Store, b Build, stateDir string, pro
 	if err := records.Save(record); err != nil {
 		return Image{}, fmt.Errorf("image %s: record its origin: %w", b.Tag, err)
 	}
-	return img, prepare(ctx, store, img, progress)
+	return img, prepare(ctx, store, stateDir, img, progress)
 }
 
 // Changed tells whether a Containerfile or its directory is no longer what the
-// image was built from. One that is gone cannot have changed it.
-func (r BuildRecord) Changed() (bool, error) {
+// image was built from, and gives the build of what it is now, named by its
+// content. One that is gone cannot have changed it.
+func (r BuildRecord) Changed() (bool, Build, error) {
 	b, err := NewBuild(r.Containerfile, "", r.Args)
 	if errors.Is(err, fail.NotFound) {
-		return false, nil
+		return false, Build{}, nil
 	}
-	return b.Hash != r.Hash, err
+	return b.Hash != r.Hash, b, err
 }
+
+// NamedByContent tells whether the image was built and named by its content, so
+// that the next build does not take the name from it.
+func (r Record) NamedByContent() bool { return strings.HasPrefix(r.Reference, builtHere) }

@@ -97,11 +97,11 @@ func TestEnsureBuiltBuildsOnce(t *testing.T) {
 	if err != nil || rec.Origin != images.OriginBuild {
 		t.Fatalf("%+v, %v", rec, err)
 	}
-	if changed, err := rec.Build.Changed(); changed || err != nil {
+	if changed, _, err := rec.Build.Changed(); changed || err != nil {
 		t.Errorf("changed %t, %v", changed, err)
 	}
 	write(t, file, "FROM y\n", 0o644)
-	if changed, err := rec.Build.Changed(); !changed || err != nil {
+	if changed, _, err := rec.Build.Changed(); !changed || err != nil {
 		t.Errorf("changed %t, %v", changed, err)
 	}
 	ensure()
@@ -111,7 +111,7 @@ func TestEnsureBuiltBuildsOnce(t *testing.T) {
 	if err := os.Remove(file); err != nil {
 		t.Fatal(err)
 	}
-	if changed, err := rec.Build.Changed(); changed || err != nil {
+	if changed, _, err := rec.Build.Changed(); changed || err != nil {
 		t.Errorf("gone: changed %t, %v", changed, err)
 	}
 }

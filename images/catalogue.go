@@ -76,7 +76,12 @@ func LoadCatalogue(overrides ...Override) (*Catalogue, error) {
 	}
 	cat := &Catalogue{fallback: fallback}
 	for _, name := range slices.Sorted(maps.Keys(distros)) {
-		cat.Distros = append(cat.Distros, distros[name])
+		d := distros[name]
+		d.Aliases, d.OSIDs = append([]string{}, d.Aliases...), append([]string{}, d.OSIDs...) // no null in JSON
+		if d.Names == nil {
+			d.Names = map[string]string{}
+		}
+		cat.Distros = append(cat.Distros, d)
 	}
 	if _, known := distros[fallback]; !known {
 		return nil, fail.New(fail.Usage, "catalogue: the default distribution %s is not in it", escape.Quote(fallback))
@@ -243,6 +248,15 @@ func (d *Distro) release(s string) (string, error) {
 			Hint("a release of %s looks like %s", d.Title, d.Example)
 	}
 	return s, nil
+}
+
+// Known lists, sorted, the releases that the catalogue has words for; others of the
+// right form may well exist.
+func (d *Distro) Known() []string {
+	out := append(slices.Collect(maps.Keys(d.Bootstrap.Suites)), d.Default, d.Example)
+	out = slices.DeleteFunc(append(out, slices.Collect(maps.Values(d.Names))...), func(s string) bool { return !d.releases.MatchString(s) })
+	slices.Sort(out)
+	return slices.Compact(out)
 }
 
 // hostRelease is the release of the host, which is d, or "" where the host

@@ -4,10 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"path/filepath"
 	"strings"
 
 	"github.com/tbx-project/tbx/internal/escape"
 	"github.com/tbx-project/tbx/internal/fail"
+	"github.com/tbx-project/tbx/internal/flock"
 )
 
 // PullPolicy says when to ask the registry.
@@ -155,7 +157,7 @@ func (o EnsureOptions) pull(ctx context.Context, store Store, ref string) (Image
 	if err != nil {
 		return Image{}, err
 	}
-	return img, o.Pull.prepare(ctx, store, img, o.Progress)
+	return img, o.Pull.prepare(ctx, store, o.Bootstrap.StateDir, img, o.Progress)
 }
 
 // vouched refuses an image that came here unverified.
@@ -188,20 +190,26 @@ func Pull(ctx context.Context, store Store, stateDir, ref string, opts PullOptio
 			return Image{}, fmt.Errorf("image %s: record its origin: %w", escape.Text(ref), err)
 		}
 	}
-	return img, opts.prepare(ctx, store, img, progress)
+	return img, opts.prepare(ctx, store, stateDir, img, progress)
 }
 
-func (o PullOptions) prepare(ctx context.Context, store Store, img Image, progress Progress) error {
+func (o PullOptions) prepare(ctx context.Context, store Store, stateDir string, img Image, progress Progress) error {
 	if o.Unprepared {
 		return nil
 	}
-	return prepare(ctx, store, img, progress)
+	return prepare(ctx, store, stateDir, img, progress)
 }
 
 // prepare prepares img where there is room. That must be known before: podman 4.3
 // says nothing of a disk that fills up while it maps layers, and toolboxes of the
-// image would miss files.
-func prepare(ctx context.Context, store Store, img Image, progress Progress) error {
+// image would miss files. One tbx at a time: the second would take the first
+// one's container for what a tbx that was killed left behind.
+func prepare(ctx context.Context, store Store, stateDir string, img Image, progress Progress) error {
+	lock, err := flock.Wait(ctx, filepath.Join(stateDir, "prepare.lock"))
+	if err != nil {
+		return err
+	}
+	defer lock.Close()
 	cost, err := store.PrepareCost(ctx, img)
 	if err == nil && cost > 0 {
 		var free int64

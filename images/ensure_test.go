@@ -8,7 +8,10 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/tbx-project/tbx/images"
 	"github.com/tbx-project/tbx/internal/fail"
@@ -206,5 +209,46 @@ func write(t *testing.T, path, text string, mode os.FileMode) {
 	t.Helper()
 	if err := os.WriteFile(path, []byte(text), mode); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// preparing is a store that tells when two prepare an image at once.
+type preparing struct {
+	memory
+	inside atomic.Int32
+	second chan struct{}
+}
+
+func (p *preparing) Pull(context.Context, string, images.PullOptions, images.Progress) (images.Image, error) {
+	return images.Image{ID: hex64}, nil
+}
+
+func (p *preparing) Prepare(context.Context, string) error {
+	if p.inside.Add(1) > 1 {
+		close(p.second)
+		return errors.New("somebody prepares it already")
+	}
+	defer p.inside.Add(-1)
+	select {
+	case <-p.second:
+	case <-time.After(200 * time.Millisecond): // for the other to come
+	}
+	return nil
+}
+
+// Two pulls of one image at once. podman would refuse the second preparation,
+// and without its container the first would fail.
+func TestTwoPullsPrepareOneByOne(t *testing.T) {
+	store, dir := &preparing{second: make(chan struct{})}, t.TempDir()
+	var failed [2]error
+	var wait sync.WaitGroup
+	for i := range failed {
+		wait.Go(func() {
+			_, failed[i] = images.Pull(context.Background(), store, dir, "r.org/a:1", images.PullOptions{}, nil)
+		})
+	}
+	wait.Wait()
+	if err := errors.Join(failed[:]...); err != nil {
+		t.Error(err)
 	}
 }

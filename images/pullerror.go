@@ -20,7 +20,7 @@ func PullFailure(ref string, err error) error {
 		return e
 	}
 	if !errors.Is(err, reason) {
-		e.Cause = &PullError{Reason: reason, Text: err.Error()}
+		e.Cause = &PullError{Reason: reason, Text: strings.Join(strings.Fields(err.Error()), " ")}
 	}
 	registry := "the registry"
 	if r, perr := ParseRef(ref); perr == nil && r.Domain != "" {
@@ -54,6 +54,17 @@ func PullFailure(ref string, err error) error {
 		e.Hint(makeRoom)
 	case ErrPolicy:
 		e.Hint("see containers-policy.json(5) for who must have signed it")
+	case ErrSettings:
+		e.Kind = fail.Unable
+		if r, perr := ParseRef(ref); perr == nil && r.Short() {
+			library := ""
+			if !strings.Contains(r.Path, "/") {
+				library = "library/"
+			}
+			e.Hint("name its registry too, such as docker.io/%s%s; ~/.config/containers/registries.conf says where short names are looked for", library, ref)
+			break
+		}
+		e.Hint("change that file: containers-registries.conf(5), containers-auth.json(5) and containers-policy.json(5) describe it")
 	}
 	return e
 }
@@ -100,7 +111,7 @@ func (e *PullError) Unwrap() error { return e.Reason }
 // pullReason finds the reason of a pull's failure, or nil.
 func pullReason(err error) error {
 	for _, reason := range []error{ErrUnreachable, ErrStalled, ErrServer, ErrDenied, ErrThrottled, ErrNoManifest, ErrNoPlatform,
-		ErrTLS, ErrCorrupt, ErrDiskFull, ErrPolicy} {
+		ErrTLS, ErrCorrupt, ErrDiskFull, ErrPolicy, ErrSettings} {
 		if errors.Is(err, reason) {
 			return reason
 		}
@@ -112,6 +123,8 @@ func pullReason(err error) error {
 	}{
 		// First what would also match a later, more general line.
 		{ErrDiskFull, []string{"no space left on device", "disk quota exceeded"}},
+		{ErrSettings, []string{"did not resolve to an alias", "short-name resolution enforced", "loading registries configuration", " is blocked in ",
+			"invalid policy in", "reading json file"}},
 		{ErrPolicy, []string{"a signature was required", "source image rejected", "running image docker://", "is rejected by policy", "no policy.json file"}},
 		{ErrThrottled, []string{"toomanyrequests", "too many requests"}},
 		{ErrNoPlatform, []string{"no image found in manifest list", "no image found in image index"}},

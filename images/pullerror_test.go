@@ -25,8 +25,14 @@ func TestPullFailure(t *testing.T) {
 		`error parsing HTTP 403 response body: no error details found in HTTP response body: "{\"errors\":[]}\n"`:                                                images.ErrDenied,
 		`error parsing HTTP 429 response body: no error details found in HTTP response body: ""`:                                                                 images.ErrThrottled,
 		`EOF`: images.ErrServer,
-		`received unexpected HTTP status: 503 Service Unavailable`: images.ErrServer,
-		`something nobody has seen in geoffrey's image`:            nil,
+		`short-name "x:1" did not resolve to an alias and no unqualified-search registries are defined in "/home/u/.config/containers/registries.conf"`:                   images.ErrSettings,
+		`short-name resolution enforced but cannot prompt without a TTY`:                                                                                                  images.ErrSettings,
+		`loading registries configuration "/home/u/.config/containers/registries.conf": toml: line 1: expected '.' or '='`:                                                images.ErrSettings,
+		`initializing source docker://r.org/a:1: registry r.org is blocked in /home/u/.config/containers/registries.conf or /home/u/.config/containers/registries.conf.d`: images.ErrSettings,
+		`invalid policy in "/home/u/.config/containers/policy.json": unexpected end of JSON input`:                                                                        images.ErrSettings,
+		`getting username and password: 1 error occurred: * reading JSON file "/home/u/.config/containers/auth.json": unmarshaling JSON at "auth.json": unexpected end`:   images.ErrSettings,
+		`received unexpected HTTP status: 503 Service Unavailable`:                                                                                                        images.ErrServer,
+		`something nobody has seen in geoffrey's image`:                                                                                                                   nil,
 	} {
 		err := images.PullFailure("r.org/a:1", errors.New(text))
 		if !strings.HasPrefix(err.Error(), "image r.org/a:1: pull: ") || !strings.HasSuffix(err.Error(), text) {
@@ -35,6 +41,12 @@ func TestPullFailure(t *testing.T) {
 		var got *images.PullError
 		if errors.As(err, &got); want == nil && got != nil || want != nil && (!errors.Is(err, want) || len(fail.Hints(err)) == 0) {
 			t.Errorf("%s:\ngot %v, want %v, hints %q", text, err, want, fail.Hints(err))
+		}
+	}
+	for ref, want := range map[string]string{"x:1": "docker.io/library/x:1;", "team/x": "docker.io/team/x;", "r.org/x": "change that file"} {
+		err := images.PullFailure(ref, errors.New("short-name resolution enforced\n\tbut"))
+		if hints := fail.Hints(err); len(hints) != 1 || !strings.Contains(hints[0], want) || strings.Contains(err.Error(), "\n") {
+			t.Errorf("%v, hints %q", err, hints)
 		}
 	}
 	// A failure that is known already is not read again.

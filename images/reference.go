@@ -72,6 +72,10 @@ func ParseRef(s string) (Ref, error) {
 	return r, nil
 }
 
+// MaybeID tells whether s could be the beginning of an image's ID, as podman images
+// prints it. It could be a short name as well.
+func MaybeID(s string) bool { return s != "" && len(s) < 64 && all(s, isLowerHex) }
+
 // String is the reference as it was given.
 func (r Ref) String() string {
 	if r.ID != "" {

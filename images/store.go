@@ -128,4 +128,5 @@ var (
 	ErrCorrupt     = errors.New("registry sent something else than it promised") // digest mismatch
 	ErrDiskFull    = errors.New("disk full")
 	ErrPolicy      = errors.New("signature policy refuses the image")
+	ErrSettings    = errors.New("podman's own settings are in the way") // registries.conf and its neighbours
 )

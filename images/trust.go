@@ -6,10 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"maps"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 
 	"github.com/tbx-project/tbx/internal/atomicfile"
@@ -260,7 +258,7 @@ func pullSigned(ctx context.Context, store Store, trust Trust, stateDir string, 
 		return Image{}, Key{}, err
 	}
 	if !ok {
-		return Image{}, Key{}, fail.Wrap(fail.Unable, ErrPolicy, "image %s: signatures are required, and no key is trusted for it", ref).
+		return Image{}, Key{}, fail.Wrap(fail.Unable, ErrPolicy, "image %s: no key is trusted for its registry", ref).
 			Hint("tbx image trust add %s KEYFILE", ref.Name())
 	}
 	text, err := policy(key, ref)
@@ -294,22 +292,4 @@ func (r Records) Vouched(img Image) (by string, ok bool, err error) {
 		return rec.Bootstrap.Keyring, true, nil
 	}
 	return rec.Signer, rec.Signer != "", nil
-}
-
-// Suspicious lists what an image brings along that would act on toolboxes or on
-// tbx if it were taken over, as NAME=VALUE of its environment and label NAME:
-// loader variables, and variables and labels that look like tbx's own.
-func (i Image) Suspicious() []string {
-	var out []string
-	for _, e := range i.Env {
-		if strings.HasPrefix(e, "LD_") || strings.HasPrefix(e, "TBX_") {
-			out = append(out, e)
-		}
-	}
-	for _, label := range slices.Sorted(maps.Keys(i.Labels)) {
-		if strings.HasPrefix(label, "io.tbx.") {
-			out = append(out, "label "+label)
-		}
-	}
-	return out
 }

@@ -161,10 +161,3 @@ func TestS9_PolicyOfAVerifiedPull(t *testing.T) {
 		t.Errorf("%v, did %q", err, store.calls)
 	}
 }
-
-func TestS2_Suspicious(t *testing.T) {
-	img := images.Image{Env: []string{"PATH=/bin", "LD_PRELOAD=/x.so", "TBX_TOKEN=x"}, Labels: map[string]string{"io.tbx.spec": "1", "io.tbx.id": "x", "a": "b"}}
-	if got := img.Suspicious(); !slices.Equal(got, []string{"LD_PRELOAD=/x.so", "TBX_TOKEN=x", "label io.tbx.id", "label io.tbx.spec"}) {
-		t.Errorf("%q", got)
-	}
-}

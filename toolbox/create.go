@@ -21,8 +21,9 @@ import (
 // CreateOptions is what a user asks of a new toolbox.
 type CreateOptions struct {
 	Name     Name
-	Image    string // reference, to be recorded
-	ImageID  string // podman's id of it
+	Image    string   // reference, to be recorded
+	ImageID  string   // podman's id of it
+	ImageEnv []string // its environment
 	Hostname string
 	Home     string
 	Volumes  []string
@@ -50,7 +51,11 @@ func (m *Manager) Plan(o CreateOptions) (*Spec, *Plan, error) {
 	}
 	tree := !s.Isolated && m.canShowHost(m.BoxFile)
 	p, err := NewPlan(o.Name, s, m.Host, boxDir(m.Host), box, tree, m.mountedBridge(s))
-	return s, p, err
+	if err != nil {
+		return nil, nil, err
+	}
+	p.ImageEnv = o.ImageEnv
+	return s, p, nil
 }
 
 // Check refuses what Plan would refuse of the options, and looks at nothing that

@@ -11,26 +11,26 @@ import (
 // systemPath is where the programs of every distribution are.
 var systemPath = []string{"/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"}
 
-// ImageEnv says what becomes of an image's environment: the names that a toolbox
+// OverImageEnv says what becomes of the image's environment: the names that a toolbox
 // does not have from it, and its PATH. All else stays. Who wants one of them says
 // so with create --env.
-func (p *Plan) ImageEnv(env []string) (unset []string, path string) {
+func (p *Plan) OverImageEnv() (unset []string, path string) {
 	dirs := systemPath
-	for _, kv := range env {
+	for _, kv := range p.ImageEnv {
 		name, value, _ := strings.Cut(kv, "=")
 		switch {
 		case name == "PATH":
 			dirs = p.imagePath(value)
-		case actsOnPrograms(name):
+		case ActsOnPrograms(name):
 			unset = append(unset, name)
 		}
 	}
 	return unset, strings.Join(dirs, ":")
 }
 
-// actsOnPrograms says whether a variable acts on programs that do not ask for it,
+// ActsOnPrograms says whether a variable acts on programs that do not ask for it,
 // or is one by which tbx's own parts talk to each other.
-func actsOnPrograms(name string) bool {
+func ActsOnPrograms(name string) bool {
 	for _, prefix := range []string{"LD_", "TBX_", "MALLOC_", "BASH_FUNC_"} {
 		if strings.HasPrefix(name, prefix) {
 			return true

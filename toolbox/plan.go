@@ -49,6 +49,7 @@ type Plan struct {
 	Hostname string            `json:"hostname,omitempty"` // empty: the host's UTS namespace
 	Mounts   []Mount           `json:"mounts"`
 	Env      []string          `json:"env"`
+	ImageEnv []string          `json:"-"` // what the image says; see OverImageEnv
 	Labels   map[string]string `json:"labels"`
 	Devices  []string          `json:"devices,omitempty"` // paths and CDI names
 	Groups   bool              `json:"keep_groups"`

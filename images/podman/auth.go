@@ -12,8 +12,9 @@ import (
 
 // authHeader hands the credentials of a containers-auth.json(5) file to the
 // service, which reads only its own. Without a file podman uses what podman
-// login wrote.
-func authHeader(path string) (http.Header, error) {
+// login wrote. Only the entry of the domain that is asked must have its secret in
+// the file: others may be a helper program's.
+func authHeader(path, domain string) (http.Header, error) {
 	if path == "" {
 		return nil, nil
 	}
@@ -34,10 +35,12 @@ func authHeader(path string) (http.Header, error) {
 	}
 	config := map[string]credentials{}
 	for registry, entry := range file.Auths {
-		// An entry may be empty: then a helper program holds the secret.
 		plain, err := base64.StdEncoding.DecodeString(entry.Auth)
 		user, password, found := strings.Cut(strings.TrimRight(string(plain), "\x00"), ":")
 		if err != nil || !found {
+			if host, _, _ := strings.Cut(registry, "/"); host != domain {
+				continue
+			}
 			return nil, fail.New(fail.Usage, "authfile %s: the entry of %s holds no user and password", path, registry).
 				Hint("podman login --authfile %s %s writes one", path, registry)
 		}

@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"time"
 
@@ -37,6 +38,9 @@ func (s *Store) Build(ctx context.Context, b images.Build, progress images.Progr
 		workdir = b.Context
 	}
 	args := []string{"build", "--file", b.File, "--tag", b.Tag, "--iidfile", idFile}
+	if b.AuthFile != "" {
+		args = append(args, "--authfile", b.AuthFile)
+	}
 	for name, value := range b.Args {
 		args = append(args, "--build-arg", name+"="+value)
 	}
@@ -85,8 +89,9 @@ func tie(cmd *exec.Cmd) (untie func()) {
 // buildLog passes on the lines of a build and keeps what explains a failure.
 type buildLog struct {
 	progress images.Progress
-	step     string   // the last "STEP N/M: …"
-	said     string   // podman's own error
+	step     string   // the last "[N/M] STEP N/M: …"; without [N/M] where there is one stage
+	said     []string // podman's own error
+	log      []string // its log, which may tell more
 	tail     []string // last lines of the step
 }
 
@@ -105,30 +110,72 @@ func (l *buildLog) read(output io.Reader) {
 
 func (l *buildLog) heard(line string) {
 	l.progress.Report(images.Event{Stage: images.StageBuild, Text: line})
-	if text, ok := strings.CutPrefix(line, "Error: "); ok {
-		l.said = text
-		return
+	text, failed := strings.CutPrefix(line, "Error: ")
+	switch {
+	case isStep(line):
+		l.step, l.said, l.log, l.tail = line, nil, nil, nil
+	case strings.HasPrefix(line, `time="`):
+		l.log = append(l.log, line)
+	case failed:
+		l.tail = append(l.tail, l.said...) // that was the step's, then
+		l.said = []string{text}
+	case len(l.said) > 0 && len(l.said) < maxSaid:
+		l.said = append(l.said, strings.TrimSpace(line))
+	default:
+		l.tail = append(append(l.tail, l.said...), line)
+		l.said = nil
 	}
-	if strings.HasPrefix(line, "STEP ") {
-		l.step, l.tail = line, nil
-		return
+	l.tail, l.log = l.tail[max(0, len(l.tail)-3):], l.log[max(0, len(l.log)-3):]
+}
+
+// maxSaid is how many lines an error of podman's has at most. What is longer is a
+// step's own, that also began with Error.
+const maxSaid = 10
+
+// isStep tells the line that begins a step: "STEP N/M: …", behind "[N/M] " where
+// there are several stages.
+func isStep(line string) bool {
+	if stage, rest, found := strings.Cut(line, "] "); found && strings.HasPrefix(stage, "[") {
+		line = rest
 	}
-	if l.tail = append(l.tail, line); len(l.tail) > 3 {
-		l.tail = l.tail[1:]
+	return strings.HasPrefix(line, "STEP ")
+}
+
+// from is the image that the step begins with, if it begins with one.
+func (l *buildLog) from() (ref string, ok bool) {
+	_, instruction, _ := strings.Cut(l.step, ": ")
+	words := strings.Fields(instruction)
+	if len(words) == 0 || words[0] != "FROM" {
+		return "", false
 	}
+	i := slices.IndexFunc(words[1:], func(w string) bool { return !strings.HasPrefix(w, "--") })
+	if i < 0 {
+		return "", false
+	}
+	return words[1+i], true
 }
 
 func (l *buildLog) failure(b images.Build, err error) error {
-	if l.said != "" {
-		err = errors.New(escape.Text(l.said))
+	if len(l.said) > 0 {
+		err = errors.New(escape.Text(strings.Join(l.said, " ")))
+	}
+	if ref, ok := l.from(); ok {
+		err = images.PullFailure(ref, err)
+		if r, perr := images.ParseRef(ref); perr == nil && r.Local() && errors.Is(err, images.ErrUnreachable) {
+			err = fail.New(fail.NotFound, "image %s: it is not in the local store", escape.Text(ref)).Hint("tbx image list shows what is here")
+		}
+		return fail.Wrap(nil, err, "image %s: build of %s", b.Tag, escape.Text(b.File))
 	}
 	e := fail.Wrap(nil, err, "image %s: build of %s", b.Tag, escape.Text(b.File))
 	if l.step != "" {
-		e.Msg += ": " + escape.Text(strings.TrimPrefix(l.step, "STEP "))
+		e.Msg += ": " + escape.Text(strings.Replace(l.step, "STEP ", "", 1))
 	}
 	for _, line := range l.tail {
 		e.Hint("the step said: %s", escape.Text(line))
 	}
-	images.NameFullDisk(e, l.tail...)
-	return e.Hint("steps before it are kept, so that the next build goes on from there")
+	images.NameFullDisk(e, append(l.log, l.tail...)...)
+	if l.step != "" {
+		e.Hint("steps before it are kept, so that the next build goes on from there")
+	}
+	return e
 }

@@ -68,7 +68,7 @@ func (s *Store) pull(ctx context.Context, ref string, opts images.PullOptions, p
 	if err != nil {
 		return err
 	}
-	header, err := authHeader(opts.AuthFile)
+	header, err := authHeader(opts.AuthFile, parsed.Domain)
 	if err != nil {
 		return err
 	}
@@ -155,7 +155,7 @@ func (w *pullWatch) read(body io.Reader) error {
 			return err
 		}
 		if line.Error != "" {
-			failure = errors.New(escape.Text(line.Error))
+			failure = errors.New(escape.Text(strings.Join(strings.Fields(line.Error), " ")))
 		}
 		w.heard(line)
 	}

@@ -144,13 +144,7 @@ func (e *Engine) Create(ctx context.Context, p *toolbox.Plan) (string, error) {
 	conn, cancel := e.unbounded(ctx)
 	defer cancel()
 	s := specOf(p)
-	img, err := images.GetImage(conn, p.Image, nil)
-	if err != nil {
-		return "", convert(err)
-	}
-	if img.Config != nil {
-		overImage(s, p, img.Config.Env)
-	}
+	overImage(s, p)
 	if p.Isolated {
 		profile, err := writeSeccomp(e.dir)
 		if err != nil {

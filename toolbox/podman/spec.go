@@ -63,10 +63,10 @@ func specOf(p *toolbox.Plan) *specgen.SpecGenerator {
 	return s
 }
 
-// overImage keeps of an image's environment what toolbox.Plan.ImageEnv says.
-func overImage(s *specgen.SpecGenerator, p *toolbox.Plan, imageEnv []string) {
+// overImage keeps of the image's environment what the plan says.
+func overImage(s *specgen.SpecGenerator, p *toolbox.Plan) {
 	var path string
-	s.UnsetEnv, path = p.ImageEnv(imageEnv)
+	s.UnsetEnv, path = p.OverImageEnv()
 	if _, asked := s.Env["PATH"]; !asked {
 		s.Env["PATH"] = path
 	}
