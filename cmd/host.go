@@ -74,6 +74,9 @@ func hostConfig(env *Env, o *hostOptions) (osupdate.Config, error) {
 			return cfg, err
 		}
 	}
+	if o.os != "" && o.sysroot == "" {
+		return cfg, fail.New(fail.Usage, "--os names a stateroot of what --sysroot names; the running host knows its own")
+	}
 	if o.sysroot != "" {
 		dir, err := filepath.Abs(o.sysroot)
 		if err != nil {

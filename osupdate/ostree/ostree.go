@@ -16,6 +16,7 @@ import (
 	"strings"
 
 	"github.com/tbx-project/tbx/internal/atomicfile"
+	"github.com/tbx-project/tbx/internal/escape"
 	"github.com/tbx-project/tbx/internal/fail"
 	"github.com/tbx-project/tbx/osupdate"
 )
@@ -119,7 +120,27 @@ func (b *Backend) State(ctx context.Context) (*osupdate.State, error) {
 		}
 	}
 	s.Arrange()
-	return s, nil
+	return s, b.hasStateroot(s)
+}
+
+// hasStateroot refuses a stateroot that the caller named and that has no system.
+func (b *Backend) hasStateroot(s *osupdate.State) error {
+	if b.os == "" {
+		return nil
+	}
+	var there []string
+	for _, d := range s.Deployments {
+		if d.Stateroot == b.os {
+			return nil
+		}
+		there = append(there, d.Stateroot)
+	}
+	slices.Sort(there)
+	err := fail.New(osupdate.ErrNotFound, "%s has no system of the stateroot %s", b.sysroot, escape.Quote(b.os))
+	if there = slices.Compact(there); len(there) > 0 {
+		return err.Hint("there are: %s", strings.Join(there, ", "))
+	}
+	return err
 }
 
 // textOnly says whether this very ostree was found to have no --json before: to
