@@ -398,6 +398,17 @@ func interruptTTY(t *testing.T, b *Bridge) {
 	if ws := cmd.ProcessState.Sys().(syscall.WaitStatus); !ws.Signaled() || ws.Signal() != syscall.SIGQUIT {
 		t.Errorf("Ctrl-\\: %v", cmd.ProcessState)
 	}
+	// A script around it ends too, as it would around any command.
+	sleep := b.Client("sleep", "1000")
+	script := exec.Command("sh", "-c", quoted(sleep.Args)+"; echo went on")
+	script.Env, script.Dir = sleep.Env, b.Shared
+	tty = startTTY(t, script)
+	awaitRaw(t, tty)
+	tty.Write([]byte{3})
+	if out, _ := io.ReadAll(tty); strings.Contains(string(out), "went on") {
+		t.Errorf("after Ctrl-C the script goes on: %q", out)
+	}
+	script.Wait()
 }
 
 // stopAndContinue plays an interactive shell in the toolbox.
@@ -434,7 +445,7 @@ func stopAndContinue(t *testing.T, b *Bridge) {
 	})
 	io.WriteString(tty, "fg\n")
 	awaitRaw(t, tty)
-	io.WriteString(tty, "again\n")
+	io.WriteString(tty, "again\r") // its terminal is not that of the line editor, which was in use when it began
 	expect(t, tty, "read again")
 	expect(t, tty, "PROMPT> ")
 	io.WriteString(tty, "exit\n")

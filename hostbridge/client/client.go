@@ -36,8 +36,9 @@ type Request struct {
 
 // Result is how it ended.
 type Result struct {
-	Code   int // exit code; 125 the bridge failed, 126 denied or not executable, 127 not found
-	Signal int // if not 0, the command died of it
+	Code   int  // exit code; 125 the bridge failed, 126 denied or not executable, 127 not found
+	Signal int  // if not 0, the command died of it
+	job    bool // which was typed, so that it is for this process's whole job
 
 	Message, Hint string // for the user, if the bridge did not run the command to its end
 }
@@ -201,7 +202,7 @@ func (r Result) Report() {
 func (r Result) Exit() {
 	if r.Signal != 0 {
 		unix.Setrlimit(unix.RLIMIT_CORE, &unix.Rlimit{})
-		dieOf(syscall.Signal(r.Signal))
+		dieOf(syscall.Signal(r.Signal), r.job)
 		os.Exit(128 + r.Signal)
 	}
 	os.Exit(r.Code)
