@@ -30,6 +30,8 @@ func Run(t *testing.T, make func(t testing.TB) *Bridge) {
 		{"B2_ArgumentsAreBytes", argumentBytes},
 		{"B11_GibibytePipe", bulkPipe},
 		{"NotFound", notFound},
+		{"Usage", usage},
+		{"ManyArguments", manyArguments},
 		{"B15_Environment", environment},
 		{"Directory", directory},
 		{"SignalForwarded", signalForwarded},
@@ -178,6 +180,33 @@ func notFound(t *testing.T, b *Bridge) {
 		t.Fatal(err)
 	}
 	b.Refused(t, 127, file+".i")
+}
+
+// usage is what is wrong about a call before the host is asked.
+func usage(t *testing.T, b *Bridge) {
+	for _, args := range [][]string{
+		{}, {"--"}, {"--cwd"}, {"--cwd", "", "true"}, {"--cwd=", "true"}, {"--cwd", "here", "true"}, {"--cwd=.", "true"},
+		{"--env", "", "true"}, {"--env", "NAME=value", "true"}, {"--verb"}, {"--no-such-option\x1b[2J", "true"},
+	} {
+		if msg := b.Refused(t, 2, args...); !strings.Contains(msg, "usage: tbx host-exec") || strings.Contains(msg, "\x1b") {
+			t.Errorf("%q: %q", args, msg)
+		}
+	}
+	if msg := b.Refused(t, 127, "no\x1b[2Jsuch"); !strings.Contains(msg, `no\x1b[2Jsuch`) {
+		t.Errorf("a name with an escape: %q", msg)
+	}
+	b.Refused(t, 125, "--verb", "open-file", "")
+}
+
+// As many as xargs makes of short words.
+func manyArguments(t *testing.T, b *Bridge) {
+	args := []string{"sh", "-c", "echo $#", "sh"}
+	for range 60000 {
+		args = append(args, "x")
+	}
+	if got := b.Output(t, args...); got != "60000\n" {
+		t.Errorf("of 60000 there were %q", got)
+	}
 }
 
 // B15: what a toolbox may not set is dropped.

@@ -30,7 +30,8 @@ type Config struct {
 	ReadOnly []string // of those and of volumes, what nobody inside may change
 	Writable []string // and what may be changed, which may be below
 
-	Bridge string // directory of the bridge to the host, as seen here; empty: none
+	Bridge   string // directory of the bridge to the host, as seen here; empty: none
+	HostExec bool   // tbx can be called by root too, whose PATH has no host commands
 
 	Files []File // small files to put in place
 }
