@@ -222,7 +222,7 @@ func (a *agent) serveBox(ctx context.Context, id string, begun bool) (*served, e
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if s := a.boxes[id]; s != nil && s.box.Pid == box.Pid {
+	if s := a.boxes[id]; s != nil && s.box.Pid == box.Pid && s.whole(dir) {
 		s.rename(box.Name)
 		return s, nil
 	} else if s != nil {
@@ -277,6 +277,13 @@ func (a *agent) serveBox(ctx context.Context, id string, begun bool) (*served, e
 		a.drop(s)
 	}()
 	return s, nil
+}
+
+// whole says that the toolbox can reach the socket. It may have removed it, with
+// all else in directories that it shares.
+func (s *served) whole(dir string) bool {
+	token, err := readToken(dir)
+	return err == nil && sameToken(token, s.token) && unix.Access(filepath.Join(dir, "sock"), unix.F_OK) == nil
 }
 
 // waitEnd returns when the process has ended. It costs a thread and no wake-ups.

@@ -13,6 +13,7 @@ import (
 
 	"github.com/tbx-project/tbx/hostbridge"
 	"github.com/tbx-project/tbx/hostbridge/bridgetest"
+	"github.com/tbx-project/tbx/hostbridge/session"
 	"github.com/tbx-project/tbx/hostbridge/wire"
 )
 
@@ -278,6 +279,32 @@ func TestB7_WhatLiesWhereTheSocketShallBe(t *testing.T) {
 	os.Symlink(boxDir(b.Local)+"x", boxDir(b.Local))
 	if err := b.Local.Ensure(bridgetest.BoxID, nil); err == nil || !strings.Contains(err.Error(), "not a private directory") {
 		t.Errorf("a link for the toolbox's directory: %v", err)
+	}
+}
+
+// What a toolbox has removed of its own, the next tbx enter makes again.
+func TestB7_RemovedByTheToolbox(t *testing.T) {
+	b := bridgetest.Local(t, nil)
+	dir := boxDir(b.Local)
+	for name, remove := range map[string]func() error{
+		"directory": func() error { return os.RemoveAll(dir) },
+		"socket":    func() error { return os.Remove(dir + "/sock") },
+		"token":     func() error { return os.Remove(dir + "/token") },
+		"another token": func() error {
+			os.Remove(dir + "/token")
+			return os.WriteFile(dir+"/token", make([]byte, 32), 0o400)
+		},
+	} {
+		if err := remove(); err != nil {
+			t.Fatal(err)
+		}
+		if name != "another token" && session.Served(b.Local.Config.Dir(), dir) {
+			t.Errorf("%s removed: tbx enter believes that it is there", name)
+		}
+		if err := b.Local.Ensure(bridgetest.BoxID, b.Local.Config.Env); err != nil {
+			t.Errorf("%s removed: %v", name, err)
+		}
+		works(t, b)
 	}
 }
 
