@@ -76,7 +76,7 @@ type agent struct {
 type served struct {
 	box      Box
 	token    []byte
-	listener *net.UnixListener
+	listener *listener
 	running  chan struct{} // a slot for each running command
 	long     chan struct{} // a slot for each long request that is being read
 	rate     bucket
@@ -127,6 +127,10 @@ func Serve(ctx context.Context, o Options) error {
 	}
 	defer ctl.Close()
 	defer context.AfterFunc(ctx, func() { ctl.Close() })()
+	go func() { // nobody could reach this agent, nor start another
+		ctl.awaitRemoval(ctx.Done())
+		cancel()
+	}()
 	a.idle = time.AfterFunc(o.Linger, cancel)
 	a.refill = time.AfterFunc(0, a.prepareKeeper)
 	defer a.refill.Stop()
@@ -174,23 +178,6 @@ func harden() {
 	unix.Setrlimit(unix.RLIMIT_CORE, &unix.Rlimit{})
 	unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0)
 	debug.SetGCPercent(50)
-}
-
-// listen makes a socket, replacing what an agent that died has left. The
-// directory is ours alone, so nobody else could have put something there.
-func listen(path, network string, mode uint32) (*net.UnixListener, error) {
-	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
-		return nil, fail.Wrap(fail.Unable, err, "socket %s", path)
-	}
-	l, err := net.ListenUnix(network, &net.UnixAddr{Name: path, Net: network})
-	if err != nil {
-		return nil, fail.Wrap(fail.Unable, err, "socket %s", path)
-	}
-	if err := unix.Chmod(path, mode); err != nil {
-		l.Close()
-		return nil, fail.Wrap(fail.Unable, err, "socket %s", path)
-	}
-	return l, nil
 }
 
 // resume serves again the toolboxes that an agent before this one served.
@@ -283,7 +270,7 @@ func (a *agent) serveBox(ctx context.Context, id string, begun bool) (*served, e
 // all else in directories that it shares.
 func (s *served) whole(dir string) bool {
 	token, err := readToken(dir)
-	return err == nil && sameToken(token, s.token) && unix.Access(filepath.Join(dir, "sock"), unix.F_OK) == nil
+	return err == nil && sameToken(token, s.token) && s.listener.there()
 }
 
 // waitEnd returns when the process has ended. It costs a thread and no wake-ups.

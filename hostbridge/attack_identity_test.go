@@ -1,6 +1,7 @@
 package hostbridge_test
 
 import (
+	"io"
 	"net"
 	"os"
 	"os/exec"
@@ -305,6 +306,35 @@ func TestB7_RemovedByTheToolbox(t *testing.T) {
 			t.Errorf("%s removed: %v", name, err)
 		}
 		works(t, b)
+	}
+}
+
+// An agent that nobody can reach makes room for the next: what a toolbox can remove
+// it can also have removed by the end of a login.
+func TestB7_AgentsDirectoryRemoved(t *testing.T) {
+	b := bridgetest.Local(t, nil)
+	for _, gone := range []string{"agent/ctl", "agent", ""} {
+		old := b.Local.AgentPid
+		running := b.Client("sh", "-c", "read x; echo $x")
+		in, _ := running.StdinPipe()
+		out, _ := running.StdoutPipe()
+		if err := running.Start(); err != nil {
+			t.Fatal(err)
+		}
+		bridgetest.Eventually(t, "the command runs", func() bool {
+			st, err := hostbridge.AskStatus(b.Local.Config.Dir())
+			return err == nil && st.Running > 0
+		})
+		if err := os.RemoveAll(filepath.Join(b.Local.Config.Dir(), gone)); err != nil {
+			t.Fatal(err)
+		}
+		b.Local.StartAgent()
+		bridgetest.Eventually(t, "the agent has ended", func() bool { return bridgetest.Gone(old) })
+		works(t, b)
+		io.WriteString(in, "survived\n")
+		if got, _ := io.ReadAll(out); string(got) != "survived\n" || running.Wait() != nil {
+			t.Errorf("%q removed: a running command gave %q, %v", gone, got, running.ProcessState)
+		}
 	}
 }
 
