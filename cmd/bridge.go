@@ -131,6 +131,14 @@ func serveBridge(ctx context.Context, env *Env) error {
 		return err
 	}
 	h := m.Host
+	left := make(chan error, 1)
+	go func() { // else the session, and with it all toolboxes, would outlive the logout
+		if !h.Systemd {
+			left <- nil
+			return
+		}
+		left <- join.LeaveSession(h.RuntimeDir, "tbx-agent")
+	}()
 	box, err := m.InstallBox()
 	if err != nil {
 		return err
@@ -145,6 +153,9 @@ func serveBridge(ctx context.Context, env *Env) error {
 	c, err := env.Config()
 	if err != nil {
 		return err
+	}
+	if err := <-left; err != nil { // before keepers are started, which would stay
+		fmt.Fprintf(env.Err, "the agent stays in the session that it was started in: %v\n", err)
 	}
 	err = hostbridge.Serve(ctx, hostbridge.Options{
 		Dir:    bridgeDir(h),

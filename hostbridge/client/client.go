@@ -109,7 +109,9 @@ func connect(dir string) (sock int, token []byte, err error) {
 	if err != nil {
 		return -1, nil, err
 	}
-	if err = unix.Connect(sock, &unix.SockaddrUnix{Name: dir + "/sock"}); err == nil {
+	if err = unix.Connect(sock, &unix.SockaddrUnix{Name: dir + "/sock"}); err != nil {
+		err = errors.New(dir + "/sock: " + err.Error())
+	} else {
 		var cred *unix.Ucred
 		cred, err = unix.GetsockoptUcred(sock, unix.SOL_SOCKET, unix.SO_PEERCRED)
 		if err == nil && cred.Uid != st.Uid {
