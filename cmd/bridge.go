@@ -131,13 +131,15 @@ func serveBridge(ctx context.Context, env *Env) error {
 		return err
 	}
 	h := m.Host
-	left := make(chan error, 1)
+	settled := make(chan struct{})
 	go func() { // else the session, and with it all toolboxes, would outlive the logout
+		defer close(settled)
 		if !h.Systemd {
-			left <- nil
 			return
 		}
-		left <- join.LeaveSession(h.RuntimeDir, "tbx-agent")
+		if err := join.LeaveSession(h.RuntimeDir, "tbx-agent"); err != nil {
+			fmt.Fprintf(env.Err, "the agent stays in the session that it was started in: %v\n", err)
+		}
 	}()
 	box, err := m.InstallBox()
 	if err != nil {
@@ -154,13 +156,10 @@ func serveBridge(ctx context.Context, env *Env) error {
 	if err != nil {
 		return err
 	}
-	if err := <-left; err != nil { // before keepers are started, which would stay
-		fmt.Fprintf(env.Err, "the agent stays in the session that it was started in: %v\n", err)
-	}
 	err = hostbridge.Serve(ctx, hostbridge.Options{
 		Dir:    bridgeDir(h),
 		Lookup: lookupBox(h),
-		Keeper: []string{box, "keep"},
+		Keeper: []string{box, "keep"}, Settled: settled,
 		Policy: policyDirs(h),
 		Audit:  &hostbridge.AuditLog{Path: auditFile(h), Journal: "/run/systemd/journal/socket", NoArgs: !c.Bridge.LogArguments, Now: time.Now},
 		Askers: []hostbridge.Asker{hostbridge.Desktop{Path: hostbridge.SystemPath}},

@@ -22,19 +22,20 @@ import (
 	"github.com/tbx-project/tbx/internal/flock"
 )
 
-// Options are what an agent is made of. All but Askers, Tbx and Log is needed.
+// Options are what an agent is made of. All but Settled, Askers, Tbx and Log is needed.
 type Options struct {
-	Dir    string     // the bridge's directory, $XDG_RUNTIME_DIR/tbx/bridge-KEY
-	Lookup Lookup     //
-	Keeper []string   // command line of a keeper: tbx-box keep
-	Policy PolicyDirs //
-	Audit  *AuditLog  //
-	Askers []Asker    // tried in turn, after an attached `tbx agent --prompt`
-	Tbx    string     // tbx on the host, for verbs
-	Path   string     // SystemPath
-	Home   string     // the user's home directory
-	Log    io.Writer  // messages for whoever runs the agent by hand
-	Ready  func()     // called once requests are taken
+	Dir     string          // the bridge's directory, $XDG_RUNTIME_DIR/tbx/bridge-KEY
+	Lookup  Lookup          //
+	Keeper  []string        // command line of a keeper: tbx-box keep
+	Settled <-chan struct{} // closed when the agent is in the cgroup in which keepers shall start; nil: it is
+	Policy  PolicyDirs      //
+	Audit   *AuditLog       //
+	Askers  []Asker         // tried in turn, after an attached `tbx agent --prompt`
+	Tbx     string          // tbx on the host, for verbs
+	Path    string          // SystemPath
+	Home    string          // the user's home directory
+	Log     io.Writer       // messages for whoever runs the agent by hand
+	Ready   func()          // called once requests are taken
 
 	// Linger is how long the agent stays after the last toolbox has stopped,
 	// and after its start with none.
