@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/sys/unix"
 
 	"github.com/tbx-project/tbx/hostbridge"
 	"github.com/tbx-project/tbx/internal/escape"
@@ -75,8 +76,10 @@ notifications, and where there is no desktop the answer is no.`,
 	return cmd
 }
 
-// answer puts a question of the bridge; its texts are safe to print.
+// answer puts a question of the bridge; its texts are safe to print. What was typed
+// before it was shown is no answer to it.
 func (e *Env) answer(q hostbridge.Question) bool {
+	unix.IoctlSetInt(int(e.In.Fd()), unix.TCFLSH, unix.TCIFLUSH)
 	fmt.Fprintf(e.Err, "\nToolbox %s asks to run this on the host (%s):\n\n    %s\n\nAllow it %s? [y/N] ", q.Box, q.Rule, q.What, q.HowLong())
 	put := time.Now()
 	yes := e.saysYes()

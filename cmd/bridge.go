@@ -131,6 +131,16 @@ func serveBridge(ctx context.Context, env *Env) error {
 		return err
 	}
 	h := m.Host
+	settled := make(chan struct{})
+	go func() { // else the session, and with it all toolboxes, would outlive the logout
+		defer close(settled)
+		if !h.Systemd {
+			return
+		}
+		if err := join.LeaveSession(h.RuntimeDir, "tbx-agent"); err != nil {
+			fmt.Fprintf(env.Err, "the agent stays in the session that it was started in: %v\n", err)
+		}
+	}()
 	box, err := m.InstallBox()
 	if err != nil {
 		return err
@@ -149,7 +159,7 @@ func serveBridge(ctx context.Context, env *Env) error {
 	err = hostbridge.Serve(ctx, hostbridge.Options{
 		Dir:    bridgeDir(h),
 		Lookup: lookupBox(h),
-		Keeper: []string{box, "keep"},
+		Keeper: []string{box, "keep"}, Settled: settled,
 		Policy: policyDirs(h),
 		Audit:  &hostbridge.AuditLog{Path: auditFile(h), Journal: "/run/systemd/journal/socket", NoArgs: !c.Bridge.LogArguments, Now: time.Now},
 		Askers: []hostbridge.Asker{hostbridge.Desktop{Path: hostbridge.SystemPath}},

@@ -190,13 +190,28 @@ func (o *policyTarget) parse(cmd *cobra.Command, args []string) error {
 		return fail.New(fail.Usage, "%s wants a toolbox and a command", cmd.CommandPath()).Hint("usage: %s", cmd.UseLine())
 	}
 	o.box, o.argv = args[0], args[1:]
-	if o.verb || o.box == "@any" || o.box == "@integrated" || o.box == "@isolated" {
+	if o.box == "@any" || o.box == "@integrated" || o.box == "@isolated" {
 		return nil
 	}
 	if _, err := toolbox.ParseName(o.box); err != nil {
 		return fail.Wrap(fail.Usage, err, "%s", cmd.CommandPath()).Hint("for several there are: @any, @integrated, @isolated")
 	}
 	return nil
+}
+
+// decide says what the policy says now, to an isolated toolbox if it is one.
+func (o *policyTarget) decide(env *Env) (hostbridge.Decision, error) {
+	m, err := env.Manager()
+	if err != nil {
+		return hostbridge.Decision{}, err
+	}
+	isolated := o.isolated || o.box == "@isolated"
+	if name, err := toolbox.ParseName(o.box); err == nil && !isolated {
+		if isolated, err = m.Isolated(name); err != nil {
+			return hostbridge.Decision{}, err
+		}
+	}
+	return policyDirs(m.Host).Test(o.box, isolated, o.verb, o.argv)
 }
 
 // policyVerdict is the output of policy test; docs/schema/policy-test.json.
@@ -213,18 +228,14 @@ func newPolicyTest(env *Env) *cobra.Command {
 		Use:   "test [flags] TOOLBOX -- COMMAND [ARG...]",
 		Short: "Say what the policy says of a command",
 		Long: `Say whether a toolbox may run a command on the host, and which rule decides,
-without running it. The exit code is 0 for allow, 1 for deny and 6 for ask.`,
+without running it: to an isolated one, if it was created so. The exit code is 0 for allow, 1 for deny and 6 for ask.`,
 		Example: "  tbx policy test build -- podman ps\n  tbx policy test --verb build -- open-url https://example.org",
 		Args:    o.parse,
 		RunE: func(*cobra.Command, []string) error {
 			if err := checkFormat(format); err != nil {
 				return err
 			}
-			h, err := env.Host()
-			if err != nil {
-				return err
-			}
-			d, err := policyDirs(h).Test(o.box, o.isolated, o.verb, o.argv)
+			d, err := o.decide(env)
 			if err != nil {
 				return err
 			}
@@ -254,18 +265,18 @@ without running it. The exit code is 0 for allow, 1 for deny and 6 for ask.`,
 		ValidArgsFunction: env.completeToolboxes,
 	}
 	cmd.Flags().BoolVar(&o.verb, "verb", false, "COMMAND is a verb of the bridge")
-	cmd.Flags().BoolVar(&o.isolated, "isolated", false, "as for an isolated toolbox")
+	cmd.Flags().BoolVar(&o.isolated, "isolated", false, "as for an isolated toolbox, also of one that there is not yet")
 	formatFlag(cmd, &format)
 	return cmd
 }
 
 // notInForce warns where a rule that was just written does not decide: the
 // administrator's come first, and so do files of the user's whose names do.
-func (e *Env) notInForce(dirs hostbridge.PolicyDirs, r hostbridge.Rule, o *policyTarget) error {
+func (e *Env) notInForce(r hostbridge.Rule, o *policyTarget) error {
 	if o.argv[0] == "*" || o.argv[0] == "@privileged" { // which stand for many
 		return nil
 	}
-	d, err := dirs.Test(o.box, o.box == "@isolated", o.verb, o.argv)
+	d, err := o.decide(e)
 	switch {
 	case errors.Is(err, fail.NotFound):
 		e.progress().Warn(fmt.Sprintf("the rule is for what is not there now: %v", err), "")
@@ -314,7 +325,7 @@ The administrator's rules come first all the same.`,
 				return err
 			}
 			fmt.Fprintf(env.Err, "tbx: rule written to %s\n", escape.Text(file))
-			return env.notInForce(policyDirs(h), r, o)
+			return env.notInForce(r, o)
 		},
 		ValidArgsFunction: env.completeToolboxes,
 	}

@@ -22,19 +22,20 @@ import (
 	"github.com/tbx-project/tbx/internal/flock"
 )
 
-// Options are what an agent is made of. All but Askers, Tbx and Log is needed.
+// Options are what an agent is made of. All but Settled, Askers, Tbx and Log is needed.
 type Options struct {
-	Dir    string     // the bridge's directory, $XDG_RUNTIME_DIR/tbx/bridge-KEY
-	Lookup Lookup     //
-	Keeper []string   // command line of a keeper: tbx-box keep
-	Policy PolicyDirs //
-	Audit  *AuditLog  //
-	Askers []Asker    // tried in turn, after an attached `tbx agent --prompt`
-	Tbx    string     // tbx on the host, for verbs
-	Path   string     // SystemPath
-	Home   string     // the user's home directory
-	Log    io.Writer  // messages for whoever runs the agent by hand
-	Ready  func()     // called once requests are taken
+	Dir     string          // the bridge's directory, $XDG_RUNTIME_DIR/tbx/bridge-KEY
+	Lookup  Lookup          //
+	Keeper  []string        // command line of a keeper: tbx-box keep
+	Settled <-chan struct{} // closed when the agent is in the cgroup in which keepers shall start; nil: it is
+	Policy  PolicyDirs      //
+	Audit   *AuditLog       //
+	Askers  []Asker         // tried in turn, after an attached `tbx agent --prompt`
+	Tbx     string          // tbx on the host, for verbs
+	Path    string          // SystemPath
+	Home    string          // the user's home directory
+	Log     io.Writer       // messages for whoever runs the agent by hand
+	Ready   func()          // called once requests are taken
 
 	// Linger is how long the agent stays after the last toolbox has stopped,
 	// and after its start with none.
@@ -76,7 +77,7 @@ type agent struct {
 type served struct {
 	box      Box
 	token    []byte
-	listener *net.UnixListener
+	listener *listener
 	running  chan struct{} // a slot for each running command
 	long     chan struct{} // a slot for each long request that is being read
 	rate     bucket
@@ -127,6 +128,10 @@ func Serve(ctx context.Context, o Options) error {
 	}
 	defer ctl.Close()
 	defer context.AfterFunc(ctx, func() { ctl.Close() })()
+	go func() { // nobody could reach this agent, nor start another
+		ctl.awaitRemoval(ctx.Done())
+		cancel()
+	}()
 	a.idle = time.AfterFunc(o.Linger, cancel)
 	a.refill = time.AfterFunc(0, a.prepareKeeper)
 	defer a.refill.Stop()
@@ -176,23 +181,6 @@ func harden() {
 	debug.SetGCPercent(50)
 }
 
-// listen makes a socket, replacing what an agent that died has left. The
-// directory is ours alone, so nobody else could have put something there.
-func listen(path, network string, mode uint32) (*net.UnixListener, error) {
-	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
-		return nil, fail.Wrap(fail.Unable, err, "socket %s", path)
-	}
-	l, err := net.ListenUnix(network, &net.UnixAddr{Name: path, Net: network})
-	if err != nil {
-		return nil, fail.Wrap(fail.Unable, err, "socket %s", path)
-	}
-	if err := unix.Chmod(path, mode); err != nil {
-		l.Close()
-		return nil, fail.Wrap(fail.Unable, err, "socket %s", path)
-	}
-	return l, nil
-}
-
 // resume serves again the toolboxes that an agent before this one served.
 func (a *agent) resume(ctx context.Context) {
 	entries, _ := os.ReadDir(filepath.Join(a.Dir, "box"))
@@ -222,7 +210,7 @@ func (a *agent) serveBox(ctx context.Context, id string, begun bool) (*served, e
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if s := a.boxes[id]; s != nil && s.box.Pid == box.Pid {
+	if s := a.boxes[id]; s != nil && s.box.Pid == box.Pid && s.whole(dir) {
 		s.rename(box.Name)
 		return s, nil
 	} else if s != nil {
@@ -277,6 +265,13 @@ func (a *agent) serveBox(ctx context.Context, id string, begun bool) (*served, e
 		a.drop(s)
 	}()
 	return s, nil
+}
+
+// whole says that the toolbox can reach the socket. It may have removed it, with
+// all else in directories that it shares.
+func (s *served) whole(dir string) bool {
+	token, err := readToken(dir)
+	return err == nil && sameToken(token, s.token) && s.listener.there()
 }
 
 // waitEnd returns when the process has ended. It costs a thread and no wake-ups.

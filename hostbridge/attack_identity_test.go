@@ -1,6 +1,7 @@
 package hostbridge_test
 
 import (
+	"io"
 	"net"
 	"os"
 	"os/exec"
@@ -13,6 +14,7 @@ import (
 
 	"github.com/tbx-project/tbx/hostbridge"
 	"github.com/tbx-project/tbx/hostbridge/bridgetest"
+	"github.com/tbx-project/tbx/hostbridge/session"
 	"github.com/tbx-project/tbx/hostbridge/wire"
 )
 
@@ -278,6 +280,61 @@ func TestB7_WhatLiesWhereTheSocketShallBe(t *testing.T) {
 	os.Symlink(boxDir(b.Local)+"x", boxDir(b.Local))
 	if err := b.Local.Ensure(bridgetest.BoxID, nil); err == nil || !strings.Contains(err.Error(), "not a private directory") {
 		t.Errorf("a link for the toolbox's directory: %v", err)
+	}
+}
+
+// What a toolbox has removed of its own, the next tbx enter makes again.
+func TestB7_RemovedByTheToolbox(t *testing.T) {
+	b := bridgetest.Local(t, nil)
+	dir := boxDir(b.Local)
+	for name, remove := range map[string]func() error{
+		"directory": func() error { return os.RemoveAll(dir) },
+		"socket":    func() error { return os.Remove(dir + "/sock") },
+		"token":     func() error { return os.Remove(dir + "/token") },
+		"another token": func() error {
+			os.Remove(dir + "/token")
+			return os.WriteFile(dir+"/token", make([]byte, 32), 0o400)
+		},
+	} {
+		if err := remove(); err != nil {
+			t.Fatal(err)
+		}
+		if name != "another token" && session.Served(b.Local.Config.Dir(), dir) {
+			t.Errorf("%s removed: tbx enter believes that it is there", name)
+		}
+		if err := b.Local.Ensure(bridgetest.BoxID, b.Local.Config.Env); err != nil {
+			t.Errorf("%s removed: %v", name, err)
+		}
+		works(t, b)
+	}
+}
+
+// An agent that nobody can reach makes room for the next: what a toolbox can remove
+// it can also have removed by the end of a login.
+func TestB7_AgentsDirectoryRemoved(t *testing.T) {
+	b := bridgetest.Local(t, nil)
+	for _, gone := range []string{"agent/ctl", "agent", ""} {
+		old := b.Local.AgentPid
+		running := b.Client("sh", "-c", "read x; echo $x")
+		in, _ := running.StdinPipe()
+		out, _ := running.StdoutPipe()
+		if err := running.Start(); err != nil {
+			t.Fatal(err)
+		}
+		bridgetest.Eventually(t, "the command runs", func() bool {
+			st, err := hostbridge.AskStatus(b.Local.Config.Dir())
+			return err == nil && st.Running > 0
+		})
+		if err := os.RemoveAll(filepath.Join(b.Local.Config.Dir(), gone)); err != nil {
+			t.Fatal(err)
+		}
+		b.Local.StartAgent()
+		bridgetest.Eventually(t, "the agent has ended", func() bool { return bridgetest.Gone(old) })
+		works(t, b)
+		io.WriteString(in, "survived\n")
+		if got, _ := io.ReadAll(out); string(got) != "survived\n" || running.Wait() != nil {
+			t.Errorf("%q removed: a running command gave %q, %v", gone, got, running.ProcessState)
+		}
 	}
 }
 

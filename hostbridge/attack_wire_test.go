@@ -122,7 +122,7 @@ func TestB2_ArgumentsBeyondTheKernelsLimit(t *testing.T) {
 	b.Refused(t, 2, "-")
 	b.Refused(t, 125, "--", "-x")
 	b.Refused(t, 125, "--", "")
-	if msg := b.Refused(t, 125, append([]string{"true"}, make([]string, wire.MaxArgs)...)...); !strings.Contains(msg, "larger than the protocol allows") {
+	if msg := b.Refused(t, 126, append([]string{"true"}, make([]string, wire.MaxArgs)...)...); !strings.Contains(msg, "more arguments than can be sent") {
 		t.Errorf("too many arguments: %s", msg)
 	}
 	works(t, b)

@@ -252,7 +252,7 @@ func ReadAudit(ctx context.Context, path string, f AuditFilter, follow bool, eac
 	var watch *os.File
 	if follow { // before the first look, so that nothing comes between
 		var err error
-		if watch, err = watchDir(filepath.Dir(path)); err != nil {
+		if watch, err = watchDir(filepath.Dir(path), unix.IN_MODIFY|unix.IN_CREATE|unix.IN_MOVED_TO); err != nil {
 			return err
 		}
 		defer watch.Close()
@@ -324,8 +324,9 @@ func readLines(r io.Reader, f AuditFilter, each func(Record) error) (int64, erro
 	}
 }
 
-// watchDir gives a file that can be read when something in dir changes.
-func watchDir(dir string) (*os.File, error) {
+// watchDir gives a file that can be read when something in dir changes, of what
+// inotify(7) calls events.
+func watchDir(dir string, events uint32) (*os.File, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, err
 	}
@@ -333,7 +334,7 @@ func watchDir(dir string) (*os.File, error) {
 	if err != nil {
 		return nil, err
 	}
-	if _, err := unix.InotifyAddWatch(fd, dir, unix.IN_MODIFY|unix.IN_CREATE|unix.IN_MOVED_TO); err != nil {
+	if _, err := unix.InotifyAddWatch(fd, dir, events); err != nil {
 		unix.Close(fd)
 		return nil, err
 	}

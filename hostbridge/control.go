@@ -52,7 +52,7 @@ func (a *agent) session(name string) session.Session {
 	return session.New(os.Environ(), 0o022)
 }
 
-func (a *agent) serveControl(ctx context.Context, l *net.UnixListener) {
+func (a *agent) serveControl(ctx context.Context, l *listener) {
 	for {
 		conn, err := l.AcceptUnix()
 		if err != nil {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"net"
 	"os"
+	"path/filepath"
 	"testing"
 	"time"
 
@@ -85,5 +86,26 @@ func TestPromptStays(t *testing.T) {
 	}
 	if yes, err := p.Ask(t.Context(), Question{Seq: 3}); yes || err == nil {
 		t.Errorf("nonsense: %t, %v", yes, err)
+	}
+}
+
+// An agent that ends late leaves the socket of the next one.
+func TestB7_SocketOfTheNextAgent(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "sock")
+	first, err := listen(path, "unix", 0o600)
+	if err != nil {
+		t.Fatal(err)
+	}
+	second, err := listen(path, "unix", 0o600)
+	if err != nil {
+		t.Fatal(err)
+	}
+	first.Close()
+	if _, err := os.Lstat(path); err != nil {
+		t.Errorf("the second socket went with the first: %v", err)
+	}
+	second.Close()
+	if _, err := os.Lstat(path); err == nil {
+		t.Error("a socket is left")
 	}
 }

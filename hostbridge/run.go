@@ -24,9 +24,12 @@ type keeperProc struct {
 // startKeeper starts a keeper that waits for its job. It is the leader of a
 // session of its own, and outlives the agent.
 //
-// program is an open descriptor of argv[0], so that a keeper starts also when the
-// file was removed since, by an update of tbx.
-func startKeeper(program int, argv []string) (*keeperProc, error) {
+// It is started by an open descriptor, so that it starts also when the file was removed
+// since, by an update of tbx.
+func (a *agent) startKeeper() (*keeperProc, error) {
+	if a.Settled != nil {
+		<-a.Settled
+	}
 	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return nil, err
@@ -48,7 +51,7 @@ func startKeeper(program int, argv []string) (*keeperProc, error) {
 	for len(files) < keeper.ControlFd {
 		files = append(files, null)
 	}
-	proc, err := os.StartProcess("/proc/self/fd/"+strconv.Itoa(program), argv, &os.ProcAttr{
+	proc, err := os.StartProcess("/proc/self/fd/"+strconv.Itoa(a.program), a.Keeper, &os.ProcAttr{
 		Dir:   "/",
 		Env:   []string{},
 		Files: append(files, its),
@@ -94,7 +97,7 @@ func (a *agent) prepareKeeper() {
 	if len(a.spare) > 0 {
 		return
 	}
-	k, err := startKeeper(a.program, a.Keeper)
+	k, err := a.startKeeper()
 	if err != nil {
 		a.logf("cannot start %s: %v", a.Keeper[0], err)
 		return
@@ -116,7 +119,7 @@ func (a *agent) takeKeeper(box string) (*keeperProc, error) {
 		go k.dismiss()
 	default:
 	}
-	k, err := startKeeper(a.program, a.Keeper)
+	k, err := a.startKeeper()
 	if err == nil {
 		k.box = box
 	}

@@ -38,6 +38,7 @@ func (m *Manager) initConfig(b *Box) boxinit.Config {
 		NoDevices:  !s.Has(Devices),
 		NoSudo:     s.Isolated,
 		Shares:     s.shareDirs(),
+		HostExec:   s.Has(Bridge),
 		Files:      m.Files,
 	}
 	cfg.ReadOnly, cfg.Writable = s.sharedPlaces()

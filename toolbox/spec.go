@@ -131,6 +131,16 @@ func removeSpec(configDir string, name Name) error {
 	return fail.Wrap(nil, err, "the specification of toolbox %s cannot be removed", name).Hint("make %s writable, then: tbx rm %s", filepath.Join(configDir, "toolboxes"), name)
 }
 
+// Isolated says whether the toolbox of that name was made to be. One that there is
+// not is none.
+func (m *Manager) Isolated(name Name) (bool, error) {
+	s, err := loadSpec(m.Host.Dirs.Config, name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	return err == nil && s.Isolated, err
+}
+
 // specNames lists the names for which a specification is kept.
 func specNames(configDir string) []Name {
 	files, _ := filepath.Glob(filepath.Join(configDir, "toolboxes", "*.toml"))

@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/tbx-project/tbx/hostbridge/client"
 	"github.com/tbx-project/tbx/hostbridge/keeper"
@@ -63,6 +64,17 @@ func run(args []string) int {
 	return 0
 }
 
+// help is what tbx says of itself in a toolbox that has no other tbx.
+const help = `In a toolbox, tbx passes on to the host:
+
+  tbx host-exec COMMAND   run a command there; see: tbx host-exec --help
+  tbx list                list the toolboxes
+  tbx host status         show the host's system
+  tbx host upgrade        upgrade it; the owner is asked on the host
+
+Everything else is for the host itself; leave the toolbox with: exit
+`
+
 // shim is tbx-box under the name of a host command. It does not return. tbx
 // itself knows some commands inside a toolbox; the others are for the host.
 func shim(name string, args []string) {
@@ -70,7 +82,11 @@ func shim(name string, args []string) {
 		if len(args) > 1 && args[1] == "host-exec" {
 			client.HostExec(args[2:])
 		}
-		if !client.Translate(name, args[1:]).Verb {
+		switch {
+		case len(args) == 1, len(args) == 2 && slices.Contains([]string{"help", "--help", "-h"}, args[1]):
+			fmt.Print(help)
+			os.Exit(0)
+		case !client.Translate(name, args[1:]).Verb:
 			fmt.Fprintln(os.Stderr, "tbx: in a toolbox there are: host-exec, list, host status, host upgrade")
 			fmt.Fprintln(os.Stderr, "tbx: hint: everything else is for the host; leave the toolbox with: exit")
 			os.Exit(2)

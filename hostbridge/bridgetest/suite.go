@@ -30,6 +30,8 @@ func Run(t *testing.T, make func(t testing.TB) *Bridge) {
 		{"B2_ArgumentsAreBytes", argumentBytes},
 		{"B11_GibibytePipe", bulkPipe},
 		{"NotFound", notFound},
+		{"Usage", usage},
+		{"ManyArguments", manyArguments},
 		{"B15_Environment", environment},
 		{"Directory", directory},
 		{"SignalForwarded", signalForwarded},
@@ -178,6 +180,33 @@ func notFound(t *testing.T, b *Bridge) {
 		t.Fatal(err)
 	}
 	b.Refused(t, 127, file+".i")
+}
+
+// usage is what is wrong about a call before the host is asked.
+func usage(t *testing.T, b *Bridge) {
+	for _, args := range [][]string{
+		{}, {"--"}, {"--cwd"}, {"--cwd", "", "true"}, {"--cwd=", "true"}, {"--cwd", "here", "true"}, {"--cwd=.", "true"},
+		{"--env", "", "true"}, {"--env", "NAME=value", "true"}, {"--verb"}, {"--no-such-option\x1b[2J", "true"},
+	} {
+		if msg := b.Refused(t, 2, args...); !strings.Contains(msg, "usage: tbx host-exec") || strings.Contains(msg, "\x1b") {
+			t.Errorf("%q: %q", args, msg)
+		}
+	}
+	if msg := b.Refused(t, 127, "no\x1b[2Jsuch"); !strings.Contains(msg, `no\x1b[2Jsuch`) {
+		t.Errorf("a name with an escape: %q", msg)
+	}
+	b.Refused(t, 125, "--verb", "open-file", "")
+}
+
+// As many as xargs makes of short words.
+func manyArguments(t *testing.T, b *Bridge) {
+	args := []string{"sh", "-c", "echo $#", "sh"}
+	for range 60000 {
+		args = append(args, "x")
+	}
+	if got := b.Output(t, args...); got != "60000\n" {
+		t.Errorf("of 60000 there were %q", got)
+	}
 }
 
 // B15: what a toolbox may not set is dropped.
@@ -398,6 +427,17 @@ func interruptTTY(t *testing.T, b *Bridge) {
 	if ws := cmd.ProcessState.Sys().(syscall.WaitStatus); !ws.Signaled() || ws.Signal() != syscall.SIGQUIT {
 		t.Errorf("Ctrl-\\: %v", cmd.ProcessState)
 	}
+	// A script around it ends too, as it would around any command.
+	sleep := b.Client("sleep", "1000")
+	script := exec.Command("sh", "-c", quoted(sleep.Args)+"; echo went on")
+	script.Env, script.Dir = sleep.Env, b.Shared
+	tty = startTTY(t, script)
+	awaitRaw(t, tty)
+	tty.Write([]byte{3})
+	if out, _ := io.ReadAll(tty); strings.Contains(string(out), "went on") {
+		t.Errorf("after Ctrl-C the script goes on: %q", out)
+	}
+	script.Wait()
 }
 
 // stopAndContinue plays an interactive shell in the toolbox.
@@ -434,7 +474,7 @@ func stopAndContinue(t *testing.T, b *Bridge) {
 	})
 	io.WriteString(tty, "fg\n")
 	awaitRaw(t, tty)
-	io.WriteString(tty, "again\n")
+	io.WriteString(tty, "again\r") // its terminal is not that of the line editor, which was in use when it began
 	expect(t, tty, "read again")
 	expect(t, tty, "PROMPT> ")
 	io.WriteString(tty, "exit\n")

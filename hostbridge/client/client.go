@@ -18,6 +18,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/tbx-project/tbx/hostbridge/wire"
+	"github.com/tbx-project/tbx/internal/escape"
 )
 
 // DefaultDir is where a toolbox has its bridge directory, or a link to it.
@@ -36,8 +37,9 @@ type Request struct {
 
 // Result is how it ended.
 type Result struct {
-	Code   int // exit code; 125 the bridge failed, 126 denied or not executable, 127 not found
-	Signal int // if not 0, the command died of it
+	Code   int  // exit code; 125 the bridge failed, 126 denied or not executable, 127 not found
+	Signal int  // if not 0, the command died of it
+	job    bool // which was typed, so that it is for this process's whole job
 
 	Message, Hint string // for the user, if the bridge did not run the command to its end
 }
@@ -62,8 +64,11 @@ func Run(req Request) Result {
 	l := &loop{sock: sock, master: -1}
 	l.term.detect()
 	frames, fds, err := l.request(req, token)
-	if err != nil {
-		return failed(err.Error(), "")
+	switch {
+	case errors.Is(err, wire.ErrTooLarge):
+		return Result{Code: 126, Message: "the command has more arguments than can be sent to the host", Hint: "at most " + strconv.Itoa(wire.MaxArgs) + ", of 4 MiB together"}
+	case err != nil:
+		return failed(strings.TrimPrefix(err.Error(), "wire: "), "")
 	}
 	for _, f := range frames {
 		if err = wire.Send(sock, f); err != nil { // it may have been refused already: the answer says why
@@ -91,7 +96,7 @@ func connect(dir string) (sock int, token []byte, err error) {
 	}
 	var st unix.Stat_t
 	if err := unix.Lstat(dir, &st); err != nil {
-		return -1, nil, err
+		return -1, nil, errors.New(dir + ": " + err.Error())
 	}
 	if st.Mode&unix.S_IFMT != unix.S_IFDIR || st.Mode&0o022 != 0 {
 		return -1, nil, errors.New(dir + ": not a directory that only its owner can write")
@@ -104,7 +109,9 @@ func connect(dir string) (sock int, token []byte, err error) {
 	if err != nil {
 		return -1, nil, err
 	}
-	if err = unix.Connect(sock, &unix.SockaddrUnix{Name: dir + "/sock"}); err == nil {
+	if err = unix.Connect(sock, &unix.SockaddrUnix{Name: dir + "/sock"}); err != nil {
+		err = errors.New(dir + "/sock: " + err.Error())
+	} else {
 		var cred *unix.Ucred
 		cred, err = unix.GetsockoptUcred(sock, unix.SOL_SOCKET, unix.SO_PEERCRED)
 		if err == nil && cred.Uid != st.Uid {
@@ -186,13 +193,14 @@ func environ(extra []string) []string {
 	return out
 }
 
-// Report writes the message and the hint of a result to standard error.
+// Report writes the message and the hint of a result to standard error. They may
+// hold names as somebody gave them.
 func (r Result) Report() {
 	if r.Message != "" {
-		os.Stderr.WriteString("tbx: " + r.Message + "\n")
+		os.Stderr.WriteString("tbx: " + escape.Text(r.Message) + "\n")
 	}
 	if r.Hint != "" {
-		os.Stderr.WriteString("tbx: hint: " + r.Hint + "\n")
+		os.Stderr.WriteString("tbx: hint: " + escape.Text(r.Hint) + "\n")
 	}
 }
 
@@ -201,7 +209,7 @@ func (r Result) Report() {
 func (r Result) Exit() {
 	if r.Signal != 0 {
 		unix.Setrlimit(unix.RLIMIT_CORE, &unix.Rlimit{})
-		dieOf(syscall.Signal(r.Signal))
+		dieOf(syscall.Signal(r.Signal), r.job)
 		os.Exit(128 + r.Signal)
 	}
 	os.Exit(r.Code)

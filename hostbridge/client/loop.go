@@ -135,6 +135,7 @@ func (l *loop) readInput() {
 	n, err := unix.Read(l.term.fd, buf)
 	if n > 0 {
 		l.input = buf[:n]
+		l.term.noteKeys(l.input)
 	} else if err != unix.EAGAIN && err != unix.EINTR {
 		l.fg = false // hung up: the signal follows
 	}
@@ -192,7 +193,8 @@ func (l *loop) onFrame(buf []byte) {
 		case err != nil:
 			l.finish(failed("the host reported an end that cannot be read", ""))
 		case e.Signaled:
-			l.finish(Result{Signal: int(e.Code)})
+			sig := syscall.Signal(e.Code)
+			l.finish(Result{Signal: int(e.Code), job: sig == l.term.key && sig != 0})
 		default:
 			l.finish(Result{Code: int(e.Code)})
 		}
@@ -305,6 +307,7 @@ func (l *loop) setForeground(on bool) {
 	l.fg, l.resuming = on, true
 	var flags uint16
 	if on {
+		l.term.adopt(l.master)
 		l.term.setRaw()
 		flags = wire.FlagForeground
 	} else {
@@ -328,10 +331,13 @@ func setDefault(sig syscall.Signal) (was sigaction) {
 	return was
 }
 
-// dieOf kills this process by a signal.
-func dieOf(sig syscall.Signal) {
+// dieOf kills this process by a signal, or its whole job.
+func dieOf(sig syscall.Signal, job bool) {
 	setDefault(sig)
 	unix.PthreadSigmask(unix.SIG_SETMASK, &unix.Sigset_t{}, nil)
+	if job {
+		unix.Kill(0, sig)
+	}
 	unix.Kill(unix.Getpid(), sig)
 	unix.Nanosleep(&unix.Timespec{Nsec: 50e6}, nil)
 }

@@ -31,9 +31,15 @@ func HostExec(args []string) {
 			value, args = args[0], args[1:]
 		}
 		switch {
-		case name == "--cwd" && value != "":
+		case name == "--cwd":
+			if !filepath.IsAbs(value) {
+				refuseUsage("--cwd wants the absolute path of a directory of the host")
+			}
 			req.HostCwd = value
-		case name == "--env" && value != "":
+		case name == "--env":
+			if value == "" || strings.Contains(value, "=") {
+				refuseUsage("--env wants the name of a variable, whose value is the one that it has here")
+			}
 			req.Env = append(req.Env, value)
 		case opt == "--detach":
 			req.Detach = true
@@ -54,12 +60,13 @@ func HostExec(args []string) {
 }
 
 func refuseUsage(why string) {
-	os.Stderr.WriteString("tbx: host-exec: " + why + "\n" + usage)
+	Result{Message: "host-exec: " + why}.Report()
+	os.Stderr.WriteString(usage)
 	os.Exit(2)
 }
 
 func finish(req Request) {
-	if req.Verb && req.Argv[0] == "open-file" && len(req.Argv) == 2 {
+	if req.Verb && req.Argv[0] == "open-file" && len(req.Argv) == 2 && req.Argv[1] != "" {
 		if path, err := filepath.Abs(req.Argv[1]); err == nil {
 			req.Argv[1], req.File = path, path
 		}
@@ -80,7 +87,7 @@ func Shim(argv []string) {
 	}
 	if _, err := os.Stat(dir); err != nil {
 		execNext(name, argv)
-		os.Stderr.WriteString("tbx: " + name + ": not found here, and there is no bridge to a host\n")
+		Result{Message: name + ": not found here, and there is no bridge to a host"}.Report()
 		os.Exit(127)
 	}
 	req := Translate(name, argv[1:])
@@ -122,7 +129,7 @@ func Translate(name string, args []string) Request {
 		return verb(append([]string{"notify"}, args...)...)
 	case name == "tbx":
 		line := strings.Join(args, " ")
-		for words, v := range map[string]string{"list": "toolbox-list", "host status": "host-status", "host upgrade": "host-upgrade"} {
+		for words, v := range map[string]string{"list": "toolbox-list", "ls": "toolbox-list", "host status": "host-status", "host upgrade": "host-upgrade"} {
 			if line == words {
 				return verb(v)
 			}

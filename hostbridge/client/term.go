@@ -2,6 +2,7 @@ package client
 
 import (
 	"encoding/binary"
+	"syscall"
 
 	"golang.org/x/sys/unix"
 
@@ -13,9 +14,11 @@ type term struct {
 	fd    int           // -1 if there is none
 	out   int           // descriptor to write to
 	mask  uint16        // wire.FlagTTY* bits
-	saved *unix.Termios // its settings at the start
+	saved *unix.Termios // its settings when this process got it
+	lent  bool          // they were read in the background, and may be those of a shell that edits a line
 	size  unix.Winsize
 	raw   bool
+	key   syscall.Signal // that was last asked for by a key, SIGINT or SIGQUIT
 }
 
 func (t *term) detect() {
@@ -36,6 +39,21 @@ func (t *term) detect() {
 	}
 	if t.fd >= 0 {
 		t.readSize()
+		t.lent = !t.foreground()
+	}
+}
+
+// adopt reads the settings anew, when this process is given the terminal. The
+// command's terminal gets them if it has had those of somebody else; what the
+// command itself has set stays.
+func (t *term) adopt(master int) {
+	tio, err := unix.IoctlGetTermios(t.fd, unix.TCGETS)
+	if err != nil || t.raw {
+		return
+	}
+	t.saved = tio
+	if t.lent && unix.IoctlSetTermios(master, unix.TCSETS, tio) == nil {
+		t.lent = false
 	}
 }
 
@@ -72,6 +90,19 @@ func (t *term) bytes() []byte {
 	}
 	b = append(b, t.saved.Line)
 	return append(b, t.saved.Cc[:wire.TermiosSize-17]...)
+}
+
+// noteKeys looks for the keys that end a job. The terminal on the host sends their
+// signal to the command alone; a script that has called it would not learn of it.
+func (t *term) noteKeys(typed []byte) {
+	for _, c := range typed {
+		switch c {
+		case t.saved.Cc[unix.VINTR]:
+			t.key = syscall.SIGINT
+		case t.saved.Cc[unix.VQUIT]:
+			t.key = syscall.SIGQUIT
+		}
+	}
 }
 
 // setRaw passes every byte through, for the terminal on the host to interpret.

@@ -140,10 +140,10 @@ func read(path string) (Session, error) {
 }
 
 // Served says whether an agent serves the toolbox whose socket is in boxDir, as
-// far as can be seen without asking it: it holds its lock, and the socket is
-// there. The agent takes the socket away when the toolbox ends.
+// far as can be seen without asking it: it holds its lock, and socket and token
+// are there. The agent takes the socket away when the toolbox ends.
 func Served(bridge, boxDir string) bool {
-	if unix.Access(filepath.Join(boxDir, "sock"), unix.F_OK) != nil {
+	if unix.Access(filepath.Join(boxDir, "sock"), unix.F_OK) != nil || unix.Access(filepath.Join(boxDir, "token"), unix.F_OK) != nil {
 		return false
 	}
 	fd, err := unix.Open(filepath.Join(bridge, "agent", "lock"), unix.O_RDONLY|unix.O_CLOEXEC, 0)

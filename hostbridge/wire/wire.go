@@ -25,7 +25,7 @@ const (
 	HeaderSize = 8
 	MaxBody    = 64 << 10 // bytes of body in one packet; a packet of 212 KB would exceed the default net.core.wmem_default
 	MaxStart   = 4 << 20  // bytes of body of one request over all its frames: execve(2) takes little more
-	MaxArgs    = 4096     // arguments
+	MaxArgs    = 64 << 10 // arguments: as many as xargs makes of single characters
 	MaxEnv     = 32       // variables
 	MaxValue   = 4096     // bytes of one variable, name and = included
 	MaxPath    = 4096     // bytes of the working directory, PATH_MAX

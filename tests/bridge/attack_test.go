@@ -94,6 +94,11 @@ func TestAttacks(t *testing.T) {
 	t.Run("B22_SudoInside", func(t *testing.T) {
 		isUser(t, in(nil, "sudo", client, "host-exec", "id", "-un"))
 	})
+	t.Run("B22_RootCallsTbxByName", func(t *testing.T) {
+		isUser(t, in([]string{"--root"}, "tbx", "host-exec", "id", "-un"))
+		isUser(t, in(nil, "sudo", "tbx", "host-exec", "id", "-un"))
+		isUser(t, in(nil, "sudo", "-i", "tbx", "host-exec", "--cwd", "/", "id", "-un"))
+	})
 	t.Run("B22_SetuidCopy", func(t *testing.T) {
 		make := in([]string{"--root"}, "sh", "-c", "cp "+client+" /usr/local/bin/id && chmod 4755 /usr/local/bin/id")
 		if out, err := make.CombinedOutput(); err != nil {

@@ -4,10 +4,12 @@
 package bridge_test
 
 import (
+	"encoding/json"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -44,6 +46,27 @@ func TestHostStatusFromInside(t *testing.T) {
 	want, wantCode := answer(exec.Command(tbx(), "host", "status"))
 	if got != want || code != wantCode || want == "" {
 		t.Errorf("inside: %d %q, on the host: %d %q", code, got, wantCode, want)
+	}
+}
+
+// The agent leaves the session of the tbx that started it to end with the logout.
+func TestAgentLeavesTheSession(t *testing.T) {
+	realBox(t, "busybox")
+	out, err := exec.Command(tbx(), "agent", "--format", "json").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var agent struct{ Pid int }
+	if err := json.Unmarshal(out, &agent); err != nil {
+		t.Fatal(err)
+	}
+	cgroup, err := os.ReadFile("/proc/" + strconv.Itoa(agent.Pid) + "/cgroup")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = os.Stat(filepath.Join(os.Getenv("XDG_RUNTIME_DIR"), "systemd/private"))
+	if left := strings.Contains(string(cgroup), "/tbx-agent-"); left != (err == nil) {
+		t.Errorf("with systemd %v, the agent is in %s", err == nil, cgroup)
 	}
 }
 

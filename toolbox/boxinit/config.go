@@ -31,7 +31,8 @@ type Config struct {
 	Writable []string // and what may be changed, which may be below
 	SealOnly bool     // make that read-only and do nothing else
 
-	Bridge string // directory of the bridge to the host, as seen here; empty: none
+	Bridge   string // directory of the bridge to the host, as seen here; empty: none
+	HostExec bool   // tbx can be called by root too, whose PATH has no host commands
 
 	Files []File // small files to put in place
 }

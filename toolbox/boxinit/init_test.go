@@ -262,6 +262,34 @@ func TestLinks(t *testing.T) {
 	}
 }
 
+func TestTbxForRoot(t *testing.T) {
+	cfg := jane()
+	cfg.HostExec = true
+	const link = "/usr/local/bin/tbx"
+	for _, c := range []struct {
+		files map[string]string
+		want  string
+	}{
+		{nil, BoxDir + "/shims/tbx"},
+		{map[string]string{"/usr/bin/tbx": "a package's"}, ""},
+		{map[string]string{link: "the user's"}, ""},
+		{map[string]string{link: "-> /elsewhere"}, "/elsewhere"},
+	} {
+		root := tree(t, c.files)
+		for range 2 {
+			set(t, root, cfg)
+			if got, _ := os.Readlink(root + link); got != c.want {
+				t.Errorf("with %v it points to %q, want %q", c.files, got, c.want)
+			}
+		}
+	}
+	root := tree(t, nil)
+	set(t, root, jane())
+	if _, err := os.Lstat(root + link); err == nil {
+		t.Error("there is one without the bridge")
+	}
+}
+
 func TestHome(t *testing.T) {
 	cfg := jane()
 	root := tree(t, nil)

@@ -38,6 +38,11 @@ func (b *box) linkHostPaths() error {
 			failed = append(failed, err)
 		}
 	}
+	if b.cfg.HostExec {
+		if err := b.linkTbx(); err != nil {
+			failed = append(failed, err)
+		}
+	}
 	if !b.cfg.HostFiles {
 		return errors.Join(failed...)
 	}
@@ -53,6 +58,18 @@ func (b *box) linkHostPaths() error {
 		}
 	}
 	return errors.Join(failed...)
+}
+
+// linkTbx puts tbx where root, sudo and login shells look too, unless the toolbox
+// has a tbx. The other host commands are not for root: the scripts of packages call
+// systemctl if there is one, and mean the toolbox.
+func (b *box) linkTbx() error {
+	for _, dir := range []string{"/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"} {
+		if _, err := os.Lstat(b.root + dir + "/tbx"); err == nil {
+			return nil
+		}
+	}
+	return b.link("/usr/local/bin/tbx", BoxDir+"/shims/tbx")
 }
 
 // zoneinfo is where tzset(3) has its time zones.

@@ -34,21 +34,50 @@ func (t *Target) Attach(runtimeDir string, pid int) error {
 		}
 		return nil
 	}
-	manager := filepath.Join(runtimeDir, "systemd/private")
-	if err := callOnce(manager, attachTimeout, &dbus.Message{
+	if err := callManager(runtimeDir, "AttachProcessesToUnit", unit, below, []uint32{uint32(pid)}); err != nil {
+		return fmt.Errorf("%w: its cgroup cannot be joined by the user's service manager: %w", ErrStale, err)
+	}
+	return nil
+}
+
+// LeaveSession moves this process out of the login session that it was started in,
+// into a scope NAME-PID of the user's service manager, and returns when it is there.
+// A session lasts as long as any process of it, and with it all services of the user.
+func LeaveSession(runtimeDir, name string) error {
+	type property struct {
+		Name  string
+		Value dbus.Variant
+	}
+	type unit struct {
+		Name       string
+		Properties []property
+	}
+	scope := name + "-" + strconv.Itoa(os.Getpid()) + ".scope"
+	pids := []property{{"PIDs", dbus.MakeVariant([]uint32{uint32(os.Getpid())})}}
+	if err := callManager(runtimeDir, "StartTransientUnit", scope, "fail", pids, []unit{}); err != nil {
+		return err
+	}
+	for end := time.Now().Add(attachTimeout); time.Now().Before(end); time.Sleep(time.Millisecond) {
+		if now, err := os.ReadFile("/proc/self/cgroup"); err != nil || strings.Contains(string(now), scope) {
+			return err
+		}
+	}
+	return fmt.Errorf("the user's service manager has not started %s", scope)
+}
+
+// callManager calls a method of the user's service manager.
+func callManager(runtimeDir, method string, args ...any) error {
+	return callOnce(filepath.Join(runtimeDir, "systemd/private"), attachTimeout, &dbus.Message{
 		Type: dbus.TypeMethodCall,
 		Headers: map[dbus.HeaderField]dbus.Variant{
 			dbus.FieldDestination: dbus.MakeVariant("org.freedesktop.systemd1"),
 			dbus.FieldPath:        dbus.MakeVariant(dbus.ObjectPath("/org/freedesktop/systemd1")),
 			dbus.FieldInterface:   dbus.MakeVariant("org.freedesktop.systemd1.Manager"),
-			dbus.FieldMember:      dbus.MakeVariant("AttachProcessesToUnit"),
-			dbus.FieldSignature:   dbus.MakeVariant(dbus.SignatureOf(unit, below, []uint32{})),
+			dbus.FieldMember:      dbus.MakeVariant(method),
+			dbus.FieldSignature:   dbus.MakeVariant(dbus.SignatureOf(args...)),
 		},
-		Body: []any{unit, below, []uint32{uint32(pid)}},
-	}); err != nil {
-		return fmt.Errorf("%w: its cgroup cannot be joined by the user's service manager: %w", ErrStale, err)
-	}
-	return nil
+		Body: args,
+	})
 }
 
 // splitUnit finds the scope in a cgroup path such as
