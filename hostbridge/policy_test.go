@@ -236,7 +236,7 @@ func TestI8_PolicyFilesOfOthers(t *testing.T) {
 
 func TestPrependDecides(t *testing.T) {
 	d := PolicyDirs{User: filepath.Join(t.TempDir(), "p")}
-	for _, a := range []Action{Deny, Allow} {
+	for _, a := range []Action{Deny, Allow, Allow} { // the last is there
 		if _, err := d.Prepend(Rule{Box: "web", Exec: "env", Args: []string{"a\"\n\x1b", "\u202e"}, Action: a}); err != nil {
 			t.Fatal(err)
 		}
@@ -246,7 +246,7 @@ func TestPrependDecides(t *testing.T) {
 		t.Fatal(err)
 	}
 	got := p.Decide(Query{Box: "web", Program: program("env"), Args: []string{"a\"\n\x1b", "\u202e"}})
-	if got.Rule != &p.Rules[0] || got.Action != Allow || p.Rules[1].Action != Deny {
+	if got.Rule != &p.Rules[0] || got.Action != Allow || p.Rules[1].Action != Deny || p.Rules[2].Action == Allow {
 		t.Errorf("%s by %s", got.Action, got.Where())
 	}
 	if _, err := d.Prepend(Rule{Box: "web", Exec: "a/b", Action: Allow}); err == nil {

@@ -286,9 +286,11 @@ func (d PolicyDirs) Prepend(r Rule) (string, error) {
 	if err := enc.Encode(map[string][]Rule{"rule": {r}}); err != nil {
 		return "", err
 	}
-	if text.WriteByte('\n'); len(old) > 0 {
-		text.Write(old)
+	text.WriteByte('\n')
+	if bytes.HasPrefix(old, text.Bytes()) {
+		return file, nil // it is the first already
 	}
+	text.Write(old)
 	if _, err := ParsePolicy(file, text.Bytes()); err != nil {
 		return "", err
 	}
