@@ -12,6 +12,7 @@ import (
 	"github.com/tbx-project/tbx/hostbridge/session"
 	"github.com/tbx-project/tbx/internal/fail"
 	"github.com/tbx-project/tbx/internal/flock"
+	"github.com/tbx-project/tbx/internal/hostprog"
 )
 
 // EnsureOptions say what Ensure needs.
@@ -84,13 +85,16 @@ func startAgent(ctx context.Context, o EnsureOptions) error {
 		return fail.Wrap(fail.Unable, err, "log of the agent")
 	}
 	defer log.Close()
-	proc, err := os.StartProcess(o.Agent[0], o.Agent, &os.ProcAttr{
-		Dir:   "/",
-		Env:   o.Env,
-		Files: []*os.File{null, null, log, its},
-		Sys:   &unix.SysProcAttr{Setsid: true},
-	})
-	if err != nil {
+	var proc *os.Process
+	if err := hostprog.WithoutInherited(func() (err error) {
+		proc, err = os.StartProcess(o.Agent[0], o.Agent, &os.ProcAttr{
+			Dir:   "/",
+			Env:   o.Env,
+			Files: []*os.File{null, null, log, its},
+			Sys:   &unix.SysProcAttr{Setsid: true},
+		})
+		return err
+	}); err != nil {
 		return fail.Wrap(fail.Unable, err, "cannot start the agent")
 	}
 	its.Close()

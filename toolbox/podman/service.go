@@ -193,7 +193,7 @@ func launch(ctx context.Context, program, path, pause string) error {
 	cmd.Env = hostprog.PodmanEnv(os.Environ())
 	cmd.Dir = "/"
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
-	if err := cmd.Start(); err != nil {
+	if err := hostprog.WithoutInherited(cmd.Start); err != nil {
 		return fmt.Errorf("podman cannot be started: %w", err)
 	}
 	return cmd.Process.Release()

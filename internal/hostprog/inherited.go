@@ -1,0 +1,29 @@
+package hostprog
+
+import (
+	"os"
+	"strconv"
+
+	"golang.org/x/sys/unix"
+)
+
+// WithoutInherited calls start, which starts a process that outlives this one, and
+// keeps from that process what this one was given besides the standard streams.
+// With a lock's descriptor, the next run of a script would wait for a process that
+// the script knows nothing of, and with a pipe's, its reader. They stay open here,
+// for the command that this process becomes. Nothing else may be started meanwhile.
+func WithoutInherited(start func() error) error {
+	open, _ := os.ReadDir("/proc/self/fd") // without it they are passed on
+	for _, e := range open {
+		fd, err := strconv.Atoi(e.Name())
+		if err != nil || fd <= 2 {
+			continue
+		}
+		// Go's own all have the flag.
+		if flags, err := unix.FcntlInt(uintptr(fd), unix.F_GETFD, 0); err == nil && flags&unix.FD_CLOEXEC == 0 {
+			unix.CloseOnExec(fd)
+			defer unix.FcntlInt(uintptr(fd), unix.F_SETFD, flags)
+		}
+	}
+	return start()
+}
