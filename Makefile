@@ -42,15 +42,15 @@ unit: ## tests that need no podman, root or network
 system: build ## tests with real podman, as an ordinary user, in the lab
 	tests/lab/system
 
-# The tests of images wait for registries, mirrors and disks: they run beside the others, as other users of the lab.
+# These wait for registries, mirrors and disks: they run beside the others, as other users of the lab.
 systemimages: build
-	TBX_LAB_USER=tbxlab-images tests/lab/system tests/images
+	TBX_LAB_USER=tbxlab-images tests/lab/system tests/images osupdate/ostree
 
 systempodman: build
 	TBX_LAB_USER=tbxlab-podman tests/lab/system images/podman
 
 systemrest: build
-	tests/lab/system $$(tests/lab/system --list | grep -vxE 'tests/images|images/podman')
+	tests/lab/system $$(tests/lab/system --list | grep -vxE 'tests/images|osupdate/ostree|images/podman')
 	$(MAKE) --no-print-directory systembox
 	if [ "$$(id -u)" = 0 ]; then $(MAKE) --no-print-directory systemroot; fi
 
