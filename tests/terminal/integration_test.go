@@ -335,7 +335,7 @@ func TestBareEnvironment(t *testing.T) {
 	remove(name)
 	t.Cleanup(func() { remove(name) })
 	call("create", "--image", image, "--home", home, name)
-	if got := call("run", name, "--", "sh", "-c", "sudo -n id -u"); got != "0\n" {
+	if got := call("--quiet", "run", name, "--", "sh", "-c", "sudo -n id -u"); got != "0\n" {
 		t.Errorf("in a new toolbox: %q", got)
 	}
 }
