@@ -211,10 +211,10 @@ func (e *Env) source(ctx context.Context, o *createOptions) (images.Choice, *ima
 			Hint("a newer image to build from is fetched with: tbx image pull IMAGE")
 	}
 	b, err := images.NewBuild(o.containerfile, "", nil)
-	b.AuthFile = o.authfile
 	if err != nil {
 		return images.Choice{}, nil, err
 	}
+	b.AuthFile = o.authfile
 	ref, err := images.ParseRef(b.Tag)
 	return images.Choice{Reference: b.Tag, ToolboxName: ref.Base()}, &b, err
 }

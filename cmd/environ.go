@@ -4,9 +4,11 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 
 	"github.com/tbx-project/tbx/internal/escape"
 	"github.com/tbx-project/tbx/internal/xdg"
+	"github.com/tbx-project/tbx/toolbox/boxinit"
 )
 
 // settleEnvironment puts right, for this process and all that it starts, what the
@@ -14,7 +16,7 @@ import (
 // another user, and at boot or from cron there may be nothing at all.
 func settleEnvironment(errs io.Writer) {
 	if os.Getenv("PATH") == "" {
-		os.Setenv("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin")
+		os.Setenv("PATH", strings.Join(boxinit.SystemPath, ":"))
 	}
 	asked := os.Getenv("XDG_RUNTIME_DIR")
 	why := xdg.RuntimeProblem(os.Getuid(), asked)

@@ -196,7 +196,7 @@ func (m *Manager) mustNotExist(ctx context.Context, e Engine, name Name) error {
 		return existsError(name)
 	case err != nil && !errors.Is(err, fail.NotFound):
 		return err
-	case !m.leftover(name):
+	case !m.hasSpec(name):
 		return nil
 	}
 	all, err := e.List(ctx)

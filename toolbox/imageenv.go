@@ -5,17 +5,15 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/tbx-project/tbx/toolbox/boxinit"
 	"github.com/tbx-project/tbx/toolbox/join"
 )
-
-// systemPath is where the programs of every distribution are.
-var systemPath = []string{"/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"}
 
 // OverImageEnv says what becomes of the image's environment: the names that a toolbox
 // does not have from it, and its PATH. All else stays. Who wants one of them says
 // so with create --env.
 func (p *Plan) OverImageEnv() (unset []string, path string) {
-	dirs := systemPath
+	dirs := boxinit.SystemPath
 	for _, kv := range p.ImageEnv {
 		name, value, _ := strings.Cut(kv, "=")
 		switch {
@@ -47,7 +45,7 @@ func (p *Plan) imagePath(value string) []string {
 	for _, m := range p.Mounts {
 		foreign = append(foreign, m.Target)
 	}
-	out := slices.Clone(systemPath)
+	out := slices.Clone(boxinit.SystemPath)
 	for _, dir := range filepath.SplitList(value) {
 		dir = filepath.Clean(dir)
 		below := func(f string) bool { return join.Below(dir, f) }

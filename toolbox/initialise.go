@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/tbx-project/tbx/internal/fail"
@@ -236,7 +237,7 @@ func firstLine(s string) string {
 
 // rootEnv is the environment of the initialiser: nothing of the caller's.
 func rootEnv() []string {
-	return []string{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root", "LANG=C.UTF-8"}
+	return []string{"PATH=" + strings.Join(boxinit.SystemPath, ":"), "HOME=/root", "LANG=C.UTF-8"}
 }
 
 // startLog is the log of a toolbox's last start, which tbx logs shows. One that

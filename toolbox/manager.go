@@ -219,9 +219,9 @@ func (m *Manager) List(ctx context.Context) ([]*Box, error) {
 	return out, nil
 }
 
-// leftover says whether a specification is kept under name; without a container it
+// hasSpec says whether a specification is kept under name; without a container it
 // is what a create that was killed leaves.
-func (m *Manager) leftover(name Name) bool {
+func (m *Manager) hasSpec(name Name) bool {
 	_, err := loadSpec(m.Host.Dirs.Config, name)
 	return !errors.Is(err, fs.ErrNotExist)
 }

@@ -144,7 +144,7 @@ func (p *Prepared) session() (*join.Session, error) {
 			Hint("look at it with: tbx run %s -- ls -ld %s", r.Name, args[0])}
 	case err != nil:
 		e := fail.New(fail.NotFound, "command %s is not in toolbox %s", args[0], r.Name)
-		if name, err := ParseName(args[0]); err == nil && p.manager.leftover(name) {
+		if name, err := ParseName(args[0]); err == nil && p.manager.hasSpec(name) {
 			e.Hint("to run something in toolbox %s: tbx run %s -- COMMAND", name, name)
 		}
 		return nil, &ExitError{ExitNotFound, e}

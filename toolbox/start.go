@@ -114,7 +114,10 @@ func (m *Manager) run(ctx context.Context, e Engine, b *Box) (*Box, error) {
 // the runtime would say of a path and no more.
 func (m *Manager) checkShared(b *Box) error {
 	for _, mt := range b.Mounts {
-		if _, err := os.Stat(mt.Source); !filepath.IsAbs(mt.Source) || !errors.Is(err, fs.ErrNotExist) {
+		if !filepath.IsAbs(mt.Source) {
+			continue // the name of a volume
+		}
+		if _, err := os.Stat(mt.Source); !errors.Is(err, fs.ErrNotExist) {
 			continue
 		}
 		err := fail.New(nil, "toolbox %s cannot be started: it shares %s with the host, which is not there", b.Name, mt.Source)
@@ -179,9 +182,9 @@ func (m *Manager) initialise(ctx context.Context, e Engine, b *Box) (*join.Recor
 		// but one step, before there is anybody in it: runtimes newer than crun 1.8
 		// mount what the host has below a read-only directory too, as it is there.
 		if len(cfg.ReadOnly) > 0 {
-			init.config.SealOnly = true
-			init.byJoining(ctx, r, joinErr, nil) // or else the next finds them, and says why not
-			init.config.SealOnly = false
+			seal := init
+			seal.config.SealOnly = true
+			seal.byJoining(ctx, r, joinErr, nil) // or else the next finds them, and says why not
 		}
 		summary, err = init.byEngine(ctx, e, b.ID, r.Box)
 	} else {

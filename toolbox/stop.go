@@ -103,7 +103,7 @@ func (m *Manager) Remove(ctx context.Context, name Name, force bool) error {
 		return err
 	}
 	b, err := m.Find(ctx, name)
-	if errors.Is(err, fail.NotFound) && m.leftover(name) { // of a create that was killed
+	if errors.Is(err, fail.NotFound) && m.hasSpec(name) { // of a create that was killed
 		if s, err := loadSpec(m.Host.Dirs.Config, name); err == nil && s.Isolated {
 			if err := m.removeHome(ctx, e, s.ID); err != nil {
 				return err
@@ -195,7 +195,7 @@ func sorted(a, b Name) []Name {
 func (m *Manager) Removable(ctx context.Context, name Name, force bool) error {
 	b, err := m.Find(ctx, name)
 	switch {
-	case errors.Is(err, fail.NotFound) && m.leftover(name):
+	case errors.Is(err, fail.NotFound) && m.hasSpec(name):
 		return nil
 	case errors.Is(err, fail.NotFound):
 		// A create that was killed may not have come as far as the specification.

@@ -69,6 +69,9 @@ type Summary struct {
 	Watch bool   `json:"watch,omitempty"` // the first process must be told, by SIGHUP, to keep the hosts file up to date
 }
 
+// SystemPath is where the programs of every distribution are, in the order of PATH.
+var SystemPath = []string{"/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"}
+
 // Fixed places inside a toolbox.
 const (
 	HostView = "/run/host"        // the host's file system

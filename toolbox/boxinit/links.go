@@ -64,7 +64,7 @@ func (b *box) linkHostPaths() error {
 // has a tbx. The other host commands are not for root: the scripts of packages call
 // systemctl if there is one, and mean the toolbox.
 func (b *box) linkTbx() error {
-	for _, dir := range []string{"/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"} {
+	for _, dir := range SystemPath {
 		if _, err := os.Lstat(b.root + dir + "/tbx"); err == nil {
 			return nil
 		}
