@@ -25,12 +25,13 @@ type place struct {
 	env []string
 }
 
-func newPlace(t *testing.T) *place {
+func newPlace(t *testing.T, env ...string) *place {
 	dir, err := os.MkdirTemp("", "systest-kill")
 	if err != nil {
 		t.Fatal(err)
 	}
 	p := &place{t: t, dir: dir, env: append(passed(), "XDG_DATA_HOME="+dir+"/data", "XDG_CONFIG_HOME="+dir+"/config", "XDG_STATE_HOME="+dir+"/state", "STORAGE_DRIVER=overlay")}
+	p.env = append(p.env, env...)
 	t.Cleanup(func() {
 		p.run(0, "podman", "unshare", "sh", "-c", `umount -l "$0"/data/containers/storage/overlay; rm -rf "$0"`, dir)
 	})

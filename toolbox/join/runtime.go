@@ -67,6 +67,27 @@ func (s RuntimeState) read() (runtimeStatus, error) {
 	return st, nil
 }
 
+// Containers lists the containers whose state a runtime left in runtimeDir: the
+// first process of each that runs, and the ids of those that have ended.
+func Containers(runtimeDir string) (running map[string]int, ended []string) {
+	running = map[string]int{}
+	for _, runtime := range []string{"crun", "runc"} {
+		dirs, _ := os.ReadDir(filepath.Join(runtimeDir, runtime)) // not there: it has started none
+		for _, dir := range dirs {
+			s, err := FindState(runtime, runtimeDir, dir.Name())
+			if err != nil {
+				continue
+			}
+			if st, err := s.read(); err == nil && s.Alive(st.pid) {
+				running[dir.Name()] = st.pid
+			} else {
+				ended = append(ended, dir.Name())
+			}
+		}
+	}
+	return running, ended
+}
+
 // HasCgroup says whether the runtime gave the container a cgroup of its own.
 func (s RuntimeState) HasCgroup() (bool, error) {
 	st, err := s.read()

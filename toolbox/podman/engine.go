@@ -32,7 +32,7 @@ const Bindings = true
 // Engine is podman of the calling user.
 type Engine struct {
 	conn  context.Context // carries the connection, as the bindings have it
-	exits string          // where conmon leaves exit codes
+	exits string          // exitsDir
 	dir   string          // tbx's runtime directory
 }
 
@@ -54,7 +54,7 @@ func Connect(ctx context.Context, dir string) (*Engine, error) {
 		return nil, err
 	}
 	c.Client = reviving(dir)
-	return &Engine{conn, filepath.Join(filepath.Dir(dir), "libpod/tmp/exits"), dir}, nil
+	return &Engine{conn, exitsDir(filepath.Dir(dir)), dir}, nil
 }
 
 // Client returns the HTTP client of the connection, for package images/podman.
@@ -210,10 +210,19 @@ func (e *Engine) Bury(ctx context.Context, id string) error {
 		return nil
 	}
 	if gone(d.State.ConmonPid) && gone(d.State.Pid) {
-		const killed = "137"
-		if err := os.WriteFile(filepath.Join(e.exits, d.ID), []byte(killed), 0o600); err != nil {
-			return fmt.Errorf("podman cannot be told that the container ended: %w", err)
-		}
+		return writeExit(e.exits, d.ID)
+	}
+	return nil
+}
+
+// exitsDir is where conmon leaves exit codes.
+func exitsDir(runtime string) string { return filepath.Join(runtime, "libpod/tmp/exits") }
+
+// writeExit tells podman that a container was killed, as its monitor does.
+func writeExit(dir, id string) error {
+	const killed = "137"
+	if err := os.WriteFile(filepath.Join(dir, id), []byte(killed), 0o600); err != nil {
+		return fmt.Errorf("podman cannot be told that the container ended: %w", err)
 	}
 	return nil
 }

@@ -67,18 +67,21 @@ func service(ctx context.Context, dir string) (string, error) {
 			}
 		}
 		err := answers(ctx, program, path)
-		if err == nil {
-			break
-		}
-		if !found || !again || dials(path) {
+		switch {
+		case err == nil:
+			if _, err := os.Stat(pauseFile(path)); err != nil {
+				copyFile(pause, pauseFile(path))
+			}
+			return "unix://" + path, nil
+		case again && strings.Contains(err.Error(), stranded):
+			if err := mend(ctx, path, program); err != nil {
+				return "", err
+			}
+		case again && found && !dials(path): // it ended between the two looks, having been idle for long enough
+		default:
 			return "", err
 		}
-		// It ended between the two looks, having been idle for long enough.
 	}
-	if _, err := os.Stat(pauseFile(path)); err != nil {
-		copyFile(pause, pauseFile(path))
-	}
-	return "unix://" + path, nil
 }
 
 // serves says whether a service answers on the socket that lives in the same
@@ -223,6 +226,10 @@ func answers(ctx context.Context, program, path string) error {
 		return fmt.Errorf("waiting for podman (%s): %w", program, context.Cause(ctx))
 	case err != nil:
 		said := lastLine(logFile(path))
+		for i := 0; said == "" && i < 100 && !errors.Is(err, syscall.ECONNREFUSED); i++ {
+			time.Sleep(10 * time.Millisecond) // a podman that ends closes the socket before it says why
+			said = lastLine(logFile(path))
+		}
 		e := fail.New(fail.Unable, "podman (%s) does not answer", program)
 		if said != "" {
 			e.Cause = errors.New(said)
