@@ -268,7 +268,11 @@ func (p *Prepared) byPodman(s *join.Session) error {
 			args = append(args, "--env", kv)
 		}
 	}
-	args = append(append(args, r.ID), s.Args...)
+	args = append(args, r.ID)
+	if size, err := unix.IoctlGetWinsize(0, unix.TIOCGWINSZ); o.Terminal && r.Box != "" && err == nil && size.Row > 0 {
+		args = append(args, r.Box, "terminal")
+	}
+	args = append(args, s.Args...)
 	return fmt.Errorf("podman: %w", syscall.Exec(podman, args, hostprog.PodmanEnv(p.host.Env)))
 }
 

@@ -2,7 +2,7 @@
 // and static, so that it runs in an image of any libc or of none.
 //
 // It is called with what it shall be: pause (the first process), init (the
-// initialiser), exec (the last step into a session), tree (a view of the host's
+// initialiser), exec and terminal (the last step into a session), tree (a view of the host's
 // file system, taken on the host), session or farewell (the companion of an
 // interactive session, on the host), host-exec (the bridge's client), keep (the companion of
 // a host command, on the host). Called by another name, it is a shim: the host's
@@ -45,6 +45,8 @@ func run(args []string) int {
 		err = stage.SendHostTree()
 	case "exec":
 		return stage.Exec(args[2:])
+	case "terminal":
+		return stage.Terminal(args[2:])
 	case "host-exec":
 		client.HostExec(args[2:])
 	case "keep":

@@ -218,20 +218,33 @@ func TestX1IsolatedTerminal(t *testing.T) {
 	name := prefix + "x1-terminal"
 	tbx(t, "create", "--isolated", "--image", image("debian"), name)
 	t.Cleanup(func() { tbx(t, "rm", "--force", name) })
-	for _, flags := range [][]string{nil, {"--pty"}} {
-		cmd := exec.Command("tbx", append(append([]string{"run"}, flags...), name, "--", "sh", "-c", "tty; stty size; exit 3")...)
+	onTerminal := func(args ...string) (string, int) {
+		t.Helper()
+		cmd := exec.Command("tbx", append([]string{"run"}, args...)...)
 		cmd.Env = append(passed(), "TERM=xterm")
 		f, err := pty.StartWithSize(cmd, &pty.Winsize{Rows: 33, Cols: 77})
 		if err != nil {
 			t.Fatal(err)
 		}
+		defer f.Close()
 		var out bytes.Buffer
 		io.Copy(&out, f) // EIO at the end
-		f.Close()
-		var exit *exec.ExitError
-		if err := cmd.Wait(); !errors.As(err, &exit) || exit.ExitCode() != 3 || !strings.Contains(out.String(), "/dev/pts/0\r\n") || !strings.Contains(out.String(), "33 77") {
-			t.Errorf("%q: %v\n%s", flags, err, &out)
+		cmd.Wait()
+		return out.String(), cmd.ProcessState.ExitCode()
+	}
+	for _, flags := range [][]string{nil, {"--pty"}} {
+		out, code := onTerminal(append(flags, name, "--", "sh", "-c", "tty; stty size; exit 3")...)
+		if code != 3 || !strings.Contains(out, "/dev/pts/0\r\n") || !strings.Contains(out, "33 77") {
+			t.Errorf("%q: %d\n%s", flags, code, out)
 		}
+	}
+	for range 10 { // podman itself tells the size when the command runs
+		if out, code := onTerminal(name, "--", "stty", "size"); code != 0 || !strings.Contains(out, "33 77") {
+			t.Errorf("size at the start: %d\n%s", code, out)
+		}
+	}
+	if out, code := onTerminal(name, "--", "nonesuch"); code != 127 || !strings.Contains(out, "tbx: command nonesuch is not in toolbox "+name) {
+		t.Errorf("no such command: %d\n%s", code, out)
 	}
 }
 

@@ -10,6 +10,9 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // Exec is the last step into a session whose environment must not reach
@@ -38,11 +41,34 @@ func Exec(args []string) int {
 			os.Setenv("PATH", v)
 		}
 	}
-	path, err := exec.LookPath(args[1])
-	if err == nil || errors.Is(err, exec.ErrDot) {
-		err = syscall.Exec(path, args[1:], env)
+	return become(args[1:], env)
+}
+
+// Terminal is the last step into a session that podman exec opens on a terminal of
+// the toolbox's: podman tells the terminal its size when the command already runs,
+// which so may have found one of no rows and columns. args are the command. It
+// returns only on failure, with 126 or 127.
+func Terminal(args []string) int {
+	if len(args) == 0 {
+		return 125
 	}
-	fmt.Fprintf(os.Stderr, "tbx: %s cannot be run: %v\n", args[1], err)
+	for range 200 {
+		size, err := unix.IoctlGetWinsize(0, unix.TIOCGWINSZ)
+		if err != nil || size.Row > 0 || size.Col > 0 {
+			break
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+	return become(args, os.Environ())
+}
+
+// become looks for a command in PATH and becomes it.
+func become(args, env []string) int {
+	path, err := exec.LookPath(args[0])
+	if err == nil || errors.Is(err, exec.ErrDot) {
+		err = syscall.Exec(path, args, env)
+	}
+	fmt.Fprintf(os.Stderr, "tbx: %s cannot be run: %v\n", args[0], err)
 	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, exec.ErrNotFound) {
 		return 127
 	}
