@@ -13,7 +13,7 @@ PREFIX ?= $(HOME)/.local
 YES ?=
 
 .DEFAULT_GOAL := build
-.PHONY: build test unit system systemimages systempodman systemrest systemroot systembox lint bench try install uninstall help clean
+.PHONY: build test unit roots system systemimages systempodman systemrest systemroot systembox lint bench try install uninstall help clean
 
 # The same command twice: tbx, which only enters running toolboxes and hands everything else to tbx-podman, which is all
 # of it, with podman's bindings (ARCHITECTURE.md, "Three programs").
@@ -29,7 +29,8 @@ try: ## set up what rootless podman needs, make a Debian toolbox and run a comma
 
 test: ## set up what the tests need and run them all
 	tests/lab/setup --for test $(YES)
-	$(MAKE) --no-print-directory build lint unit
+	$(MAKE) --no-print-directory build
+	$(MAKE) --no-print-directory -j2 lint unit roots
 	tests/lab/user -u tbxlab-images true
 	tests/lab/user -u tbxlab-podman true
 	$(MAKE) --no-print-directory -j3 systemimages systempodman systemrest
@@ -38,6 +39,11 @@ unit: ## tests that need no podman, root or network
 	$(GO) vet -tags '$(TAGS)' ./...
 	$(GO) vet -tags front ./cmd ./cmd/tbx
 	$(GO) test -vet=off -tags '$(TAGS)' -shuffle=on ./...
+
+# What the lab's tests start from comes from a mirror and a disk: it is made while the processors run other tests.
+roots:
+	tests/lab/image >/dev/null
+	tests/lab/systembox build bookworm
 
 system: build ## tests with real podman, as an ordinary user, in the lab
 	tests/lab/system

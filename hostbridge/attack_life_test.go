@@ -153,6 +153,7 @@ func TestB12_SignalsReachTheOwnCommandOnly(t *testing.T) {
 
 // 64 descriptors, of which the agent's own leave few.
 func TestB21_FewDescriptors(t *testing.T) {
+	t.Parallel() // it waits
 	b := bridgetest.Local(t, func(c *bridgetest.Config) { c.Nofile = 64 })
 	for range 200 {
 		dial(t, b.Local)

@@ -341,6 +341,7 @@ func TestB5_SilentConnectionsDoNotKeepOthersOut(t *testing.T) {
 // A request has five seconds, however slowly its parts come; so has who sends
 // no descriptors.
 func TestB5_SlowParts(t *testing.T) {
+	t.Parallel() // it waits
 	b := bridgetest.Local(t, nil)
 	slow, silent, half := dial(t, b.Local), dial(t, b.Local), dial(t, b.Local)
 	send(t, half, start(t, b.Local, "true"))
