@@ -89,7 +89,7 @@ func runImageInspect(ctx context.Context, env *Env, ref, format string) error {
 	} else if ok {
 		i.Date, i.Bootstrap, i.Build = &rec.Date, rec.Bootstrap, rec.Build
 	}
-	if by, ok, err := env.records().Vouched(img); err != nil {
+	if by, ok, err := env.trust().Vouched(env.records(), img); err != nil {
 		return err
 	} else if ok {
 		i.VouchedBy = by

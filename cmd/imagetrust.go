@@ -138,7 +138,9 @@ func newTrustRemove(env *Env) *cobra.Command {
 		Use:     "remove SCOPE",
 		Aliases: []string{"rm"},
 		Short:   "Trust the key of a scope no longer",
-		Long:    "Remove your key of a scope. Images that are here stay. It asks first.",
+		Long: `Remove your key of a scope. The images that it has signed stay, and nothing vouches
+for them any more: where signatures are required, no new toolbox is made of them.
+It asks first.`,
 		Example: "  tbx image trust remove quay.io/toolbx",
 		Args:    exactly(1, "a scope"),
 		RunE: func(cmd *cobra.Command, args []string) error {

@@ -165,7 +165,7 @@ func (o EnsureOptions) vouched(img Image) error {
 	if o.Trust == nil || o.UnsignedOK {
 		return nil
 	}
-	_, ok, err := RecordsIn(o.Bootstrap.StateDir).Vouched(img)
+	_, ok, err := o.Trust.Vouched(RecordsIn(o.Bootstrap.StateDir), img)
 	if err != nil {
 		return fmt.Errorf("image %s: its record: %w", img.name(), err)
 	}

@@ -92,16 +92,15 @@ func (r Records) Forget(id string) error {
 	return err
 }
 
-// lastSigner is who signed the newest other image that was fetched as ref; ""
-// when there was none.
-func (r Records) lastSigner(ref, but string) string {
+// lastSigner is who signed what was fetched last as ref; "" when nothing was.
+func (r Records) lastSigner(ref Ref) string {
 	all, err := r.All()
 	if err != nil {
 		return ""
 	}
 	var last Record
 	for _, rec := range all {
-		if rec.Reference == ref && rec.Image != but && rec.Signer != "" && rec.Date.After(last.Date) {
+		if of, err := ParseRef(rec.Reference); err == nil && of.Tagged() == ref.Tagged() && rec.Signer != "" && !rec.Date.Before(last.Date) {
 			last = rec
 		}
 	}

@@ -99,6 +99,14 @@ func (r Ref) Name() string {
 	return r.Domain + "/" + r.Path
 }
 
+// Tagged is the reference with the tag that one without tag and digest means.
+func (r Ref) Tagged() Ref {
+	if r.ID == "" && r.Tag == "" && r.Digest == "" {
+		r.Tag = "latest"
+	}
+	return r
+}
+
 // Base is the last part of the name, e.g. "fedora-toolbox".
 func (r Ref) Base() string { return r.Path[strings.LastIndexByte(r.Path, '/')+1:] }
 

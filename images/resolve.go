@@ -92,9 +92,7 @@ func (c *Catalogue) resolveImage(image string) (Choice, error) {
 	if ref.ID != "" {
 		return Choice{Reference: ref.ID, ToolboxName: "toolbox-" + ref.ID[:12]}, nil
 	}
-	if ref.Tag == "" && ref.Digest == "" {
-		ref.Tag = "latest"
-	}
+	ref = ref.Tagged()
 	if d := c.ofImage(ref); d != nil { // the same image has the same name however it was asked for
 		return d.choice(d.tagRelease(ref.Tag))
 	}

@@ -189,9 +189,7 @@ func VerifiedPull(ctx context.Context, store Store, registry Registry, trust Tru
 	if err != nil {
 		return Image{}, err
 	}
-	if parsed.Tag == "" && parsed.Digest == "" {
-		parsed.Tag = "latest"
-	}
+	parsed = parsed.Tagged()
 	digest := parsed.Digest
 	if digest == "" {
 		if digest, err = registry.Digest(ctx, ref); err != nil {
@@ -208,7 +206,7 @@ func VerifiedPull(ctx context.Context, store Store, registry Registry, trust Tru
 		}
 	}
 	records := RecordsIn(stateDir)
-	if before := records.lastSigner(ref, img.ID); before != "" && before != key.ID {
+	if before := records.lastSigner(parsed); before != "" && before != key.ID {
 		progress.Report(Event{Stage: StageWarning, Text: fmt.Sprintf("image %s: it was signed by %s before and is signed by %s now", ref, before, key.ID)})
 	}
 	return img, records.Save(Record{Image: img.ID, Reference: ref, Origin: OriginPull, Digest: digest, Signer: key.ID})
@@ -236,9 +234,7 @@ func Verify(ctx context.Context, store Store, trust Trust, stateDir, ref string,
 	if parsed.Local() || parsed.Short() || rec.Digest == "" {
 		return Key{}, fail.Wrap(nil, ErrPolicy, "image %s: it did not come from a registry, so that there is no signature to check", img.name())
 	}
-	if parsed.Tag == "" && parsed.Digest == "" {
-		parsed.Tag = "latest"
-	}
+	parsed = parsed.Tagged()
 	checked, key, err := pullSigned(ctx, store, trust, stateDir, parsed, rec.Digest, PullOptions{}, progress)
 	if err != nil {
 		return Key{}, err
@@ -257,7 +253,11 @@ func pullSigned(ctx context.Context, store Store, trust Trust, stateDir string, 
 	if err != nil {
 		return Image{}, Key{}, err
 	}
-	if !ok {
+	switch {
+	case ref.Short():
+		return Image{}, Key{}, fail.Wrap(fail.Unable, ErrPolicy, "image %s: its name does not say of which registry it is, and keys are trusted for registries", ref).
+			Hint("name that too, such as docker.io/library/%s", ref)
+	case !ok:
 		return Image{}, Key{}, fail.Wrap(fail.Unable, ErrPolicy, "image %s: no key is trusted for its registry", ref).
 			Hint("tbx image trust add %s KEYFILE", ref.Name())
 	}
@@ -281,15 +281,23 @@ func pullSigned(ctx context.Context, store Store, trust Trust, stateDir string, 
 	return img, key, err
 }
 
-// Vouched tells whether something is known to have been verified when the image
-// came here: a signature, or those of the mirror that it was made from.
-func (r Records) Vouched(img Image) (by string, ok bool, err error) {
-	rec, ok, err := r.Load(img.ID)
+// Vouched tells who verified the image when it came here, if that counts still: a
+// key that is the one of the image's scope today, or the keyring of the mirror that
+// it was made from. A key that was removed vouches for nothing any more.
+func (t Trust) Vouched(records Records, img Image) (by string, ok bool, err error) {
+	rec, ok, err := records.Load(img.ID)
 	switch {
 	case err != nil || !ok:
 		return "", false, err
 	case rec.Origin == OriginBootstrap:
 		return rec.Bootstrap.Keyring, true, nil
+	case rec.Signer == "":
+		return "", false, nil
 	}
-	return rec.Signer, rec.Signer != "", nil
+	ref, err := ParseRef(rec.Reference)
+	if err != nil {
+		return "", false, err
+	}
+	key, ok, err := t.For(ref)
+	return rec.Signer, ok && key.ID == rec.Signer, err
 }

@@ -150,9 +150,24 @@ func TestS9_SignedByGPG(t *testing.T) {
 	if err := x.trust.Remove(x.r.host + "/team"); err != nil {
 		t.Fatal(err)
 	}
+	vouched := func(when string, want bool) {
+		t.Helper()
+		if _, err := x.ensure(ref, images.PullMissing); (err == nil) != want || err != nil && !errors.Is(err, images.ErrPolicy) {
+			t.Errorf("an image that is here, %s: %v", when, err)
+		}
+	}
+	vouched("when its key was removed", false)
+	if _, err := x.trust.Add(x.r.host+"/team", alice); err != nil {
+		t.Fatal(err)
+	}
+	vouched("when its key is trusted again", true)
+	if err := x.trust.Remove(x.r.host + "/team"); err != nil {
+		t.Fatal(err)
+	}
 	if _, err := x.trust.Add(x.r.host+"/team", mallory); err != nil {
 		t.Fatal(err)
 	}
+	vouched("when another key took the place of its own", false)
 	x.image("five", "mallory@example.org")
 	if _, err := x.ensure(ref, images.PullAlways); err != nil {
 		t.Fatal(err)
@@ -214,7 +229,7 @@ func TestS9_SignedBySigstore(t *testing.T) {
 		}
 		return
 	}
-	first, ok, err := images.RecordsIn(x.path("state")).Vouched(img)
+	first, ok, err := x.trust.Vouched(images.RecordsIn(x.path("state")), img)
 	if !ok || err != nil || !strings.HasPrefix(first, "SHA256:") {
 		t.Errorf("vouched by %q, %v", first, err)
 	}
@@ -253,7 +268,7 @@ func TestS9_SignedBySigstore(t *testing.T) {
 	if img, err = x.ensure(ref, images.PullAlways); err != nil {
 		t.Fatalf("signed by podman: %v %q", err, fail.Hints(err))
 	}
-	if by, ok, err := images.RecordsIn(x.path("state")).Vouched(img); !ok || err != nil || by != own.ID || by == first {
+	if by, ok, err := x.trust.Vouched(images.RecordsIn(x.path("state")), img); !ok || err != nil || by != own.ID || by == first {
 		t.Errorf("vouched by %q, %v", by, err)
 	}
 	if !x.seen.has(func(e images.Event) bool { return e.Stage == images.StageWarning && strings.Contains(e.Text, own.ID) }) {
