@@ -26,6 +26,11 @@ func TestStranded(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { os.RemoveAll(runtime) })
+	for _, name := range []string{"bus", "systemd"} { // of whom crun wants a cgroup, where there are any
+		if err := os.Symlink(filepath.Join(os.Getenv("XDG_RUNTIME_DIR"), name), filepath.Join(runtime, name)); err != nil {
+			t.Fatal(err)
+		}
+	}
 	p := newPlace(t, "XDG_RUNTIME_DIR="+runtime)
 	t.Cleanup(func() { p.end(runtime, true) })
 	const name = prefix + "stranded"
