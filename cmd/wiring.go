@@ -25,7 +25,7 @@ func (e *Env) podman(ctx context.Context) (*podman.Engine, error) {
 	e.signals.catch()
 	e.progress().Stage("waiting for podman")
 	defer e.progress().Stage("")
-	e.engine, err = podman.Connect(ctx, h.TbxRuntime())
+	e.engine, err = podman.Connect(ctx, h.TbxRuntime(), e.progress().Warn)
 	return e.engine, err
 }
 

@@ -39,9 +39,9 @@ type Engine struct {
 var _ toolbox.Engine = (*Engine)(nil)
 
 // Connect returns an Engine, starting podman's service where none runs. dir is
-// tbx's runtime directory, which it makes.
-func Connect(ctx context.Context, dir string) (*Engine, error) {
-	uri, err := service(ctx, dir)
+// tbx's runtime directory, which it makes. warn says what had to be done for it.
+func Connect(ctx context.Context, dir string, warn func(text, hint string)) (*Engine, error) {
+	uri, err := service(ctx, dir, warn)
 	if err != nil {
 		return nil, err
 	}
@@ -53,7 +53,7 @@ func Connect(ctx context.Context, dir string) (*Engine, error) {
 	if err != nil {
 		return nil, err
 	}
-	c.Client = reviving(dir)
+	c.Client = reviving(dir, warn)
 	return &Engine{conn, exitsDir(filepath.Dir(dir)), dir}, nil
 }
 

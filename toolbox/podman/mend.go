@@ -22,11 +22,12 @@ import (
 // command until somebody calls podman system migrate.
 const stranded = "invalid internal status, try resetting the pause process"
 
-// mend calls podman system migrate for a stranded podman: all of the user's
-// processes were ended, as by kill -9 -1 or with a job, and the runtime directory
-// stayed. What still runs podman could not stop any more, from the new user namespace
-// that it gets: then nothing is done, and the user is told.
-func mend(ctx context.Context, socket, program string) error {
+// mend calls podman system migrate for a stranded podman, and says so: all of the
+// user's processes were ended, as by kill -9 -1 or with a job, and the runtime
+// directory stayed. It is called only where no container runs that it would stop.
+// What still runs podman could not even stop any more, from the new user namespace
+// that it gets: then nothing is done, and the user is told what to do.
+func mend(ctx context.Context, socket, program string, warn func(text, hint string)) error {
 	lock, err := flock.Wait(ctx, socket+".lock")
 	if err != nil {
 		return err
@@ -59,5 +60,6 @@ func mend(ctx context.Context, socket, program string) error {
 		return fail.Wrap(fail.Unable, fmt.Errorf("%w: %s", err, strings.TrimSpace(string(out))), "podman (%s) cannot find its own processes, and podman system migrate failed", program).
 			Hint("log out and in again, or restart the machine")
 	}
+	warn("somebody had ended all processes of your containers and podman's own; podman system migrate has put podman's records right", "")
 	return nil
 }

@@ -48,7 +48,7 @@ var storageVars = []string{
 //
 // podman.socket of systemd is not used: what HOME or CONTAINERS_STORAGE_CONF say
 // to the caller's podman, they do not say to a service that systemd started.
-func service(ctx context.Context, dir string) (string, error) {
+func service(ctx context.Context, dir string, warn func(text, hint string)) (string, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return "", fail.Wrap(fail.Unable, err, "the runtime directory of tbx cannot be made").Hint("log in anew, or set XDG_RUNTIME_DIR to a directory of yours")
 	}
@@ -74,7 +74,7 @@ func service(ctx context.Context, dir string) (string, error) {
 			}
 			return "unix://" + path, nil
 		case again && strings.Contains(err.Error(), stranded):
-			if err := mend(ctx, path, program); err != nil {
+			if err := mend(ctx, path, program, warn); err != nil {
 				return "", err
 			}
 		case again && found && !dials(path): // it ended between the two looks, having been idle for long enough
@@ -109,7 +109,7 @@ func copyFile(from, to string) {
 // reviving returns a client that starts the service anew when it has ended
 // meanwhile: it does when nothing was asked for a while, as while a user thinks
 // about a question of tbx's.
-func reviving(dir string) *http.Client {
+func reviving(dir string, warn func(text, hint string)) *http.Client {
 	return &http.Client{Transport: &http.Transport{
 		DisableCompression: true,
 		DisableKeepAlives:  true, // a kept connection may be one to a service that has ended
@@ -119,7 +119,7 @@ func reviving(dir string) *http.Client {
 			if err == nil || ctx.Err() != nil {
 				return c, err
 			}
-			if _, err := service(ctx, dir); err != nil {
+			if _, err := service(ctx, dir, warn); err != nil {
 				return nil, err
 			}
 			return new(net.Dialer).DialContext(ctx, "unix", path)

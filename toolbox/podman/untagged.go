@@ -19,7 +19,9 @@ type Engine struct{ toolbox.Engine }
 // Connect hands the whole call over to the program that has the bindings, with
 // the same arguments; on success it does not return. The caller must not have
 // asked the user anything yet.
-func Connect(context.Context, string) (*Engine, error) { return nil, programs.Become(programs.Whole) }
+func Connect(context.Context, string, func(text, hint string)) (*Engine, error) {
+	return nil, programs.Become(programs.Whole)
+}
 
 // Client is for package images/podman.
 func (e *Engine) Client() *http.Client { return nil }
