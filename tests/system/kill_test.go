@@ -33,7 +33,10 @@ func newPlace(t *testing.T, env ...string) *place {
 	p := &place{t: t, dir: dir, env: append(passed(), "XDG_DATA_HOME="+dir+"/data", "XDG_CONFIG_HOME="+dir+"/config", "XDG_STATE_HOME="+dir+"/state", "STORAGE_DRIVER=overlay")}
 	p.env = append(p.env, env...)
 	t.Cleanup(func() {
-		p.run(0, "podman", "unshare", "sh", "-c", `umount -l "$0"/data/containers/storage/overlay; rm -rf "$0"`, dir)
+		// By the user's own storage: of this one, podman would make parts anew when it ends.
+		if out, err := exec.Command("podman", "unshare", "sh", "-c", `umount -l "$0"/data/containers/storage/overlay; rm -rf "$0"`, dir).CombinedOutput(); err != nil {
+			t.Errorf("%v\n%s", err, out)
+		}
 	})
 	p.run(0, "podman", "import", "--quiet", filepath.Join(os.Getenv("TBX_IMAGES"), "busybox.tar"), image("busybox"))
 	return p
