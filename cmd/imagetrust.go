@@ -67,7 +67,7 @@ func runTrustAdd(env *Env, scope, path string) error {
 	if path != "-" {
 		f, err := os.Open(path)
 		if err != nil {
-			return fail.Wrap(fail.NotFound, err, "key for %s", escape.Text(scope))
+			return fail.Wrap(fail.NotFound, err, "key for %s", escape.Text(scope)).Hint(images.KeyHint)
 		}
 		defer f.Close()
 		in = f

@@ -51,6 +51,9 @@ func runImageVerify(ctx context.Context, env *Env, args []string, format string)
 	}
 	done := []verification{}
 	failed := forEach(env, args, func(ref string) error {
+		if _, err := env.findImage(ctx, store, ref); err != nil {
+			return err
+		}
 		key, err := images.Verify(ctx, store, env.trust(), env.host.Dirs.State, ref, env.newFetchDisplay().event)
 		if err == nil {
 			done = append(done, verification{ref, key})

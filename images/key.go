@@ -22,6 +22,9 @@ const (
 	KeySigstore KeyKind = "sigstore" // cosign, beside the image in the registry
 )
 
+// KeyHint says where a file with a public key comes from.
+const KeyHint = "gpg --armor --export NAME writes the OpenPGP key of NAME; of a sigstore key pair it is the .pub file"
+
 // ReadKey tells a public key's kind and its ID: the OpenPGP fingerprint in
 // capitals, as gpg shows it, or SHA256: and the hash of the PEM key's DER.
 func ReadKey(data []byte) (KeyKind, string, error) {

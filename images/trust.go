@@ -39,7 +39,7 @@ func (t Trust) Add(scope string, data []byte) (Key, error) {
 	}
 	kind, id, err := ReadKey(data)
 	if err != nil {
-		return Key{}, fail.Wrap(fail.Usage, err, "key for %s", scope)
+		return Key{}, fail.Wrap(fail.Usage, err, "key for %s", scope).Hint(KeyHint)
 	}
 	if old, ok, err := readKeyIn(t.Dir, scope); err != nil {
 		return Key{}, err
