@@ -87,6 +87,11 @@ func (m *memory) Tag(_ context.Context, id, ref string) error {
 	return nil
 }
 
+func (m *memory) Untag(_ context.Context, _, ref string) error {
+	m.calls = append(m.calls, "untag "+ref)
+	return nil
+}
+
 func (m *memory) Free(context.Context) (int64, error) { return m.free, nil }
 
 func (m *memory) PrepareCost(context.Context, images.Image) (int64, error) { return m.cost, nil }

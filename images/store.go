@@ -49,6 +49,9 @@ type Store interface {
 	Remove(ctx context.Context, ref string) error
 	// Tag gives the image another name.
 	Tag(ctx context.Context, id, ref string) error
+	// Untag takes the name ref, which may be one with a digest, from the image,
+	// which stays also without a name.
+	Untag(ctx context.Context, id, ref string) error
 	// Free is how many bytes the store's disk has left for this user.
 	Free(ctx context.Context) (int64, error)
 	// PrepareCost is how many bytes more Prepare takes on disk: 0 where the

@@ -190,18 +190,25 @@ func VerifiedPull(ctx context.Context, store Store, registry Registry, trust Tru
 		return Image{}, err
 	}
 	parsed = parsed.Tagged()
+	key, err := trust.signerOf(parsed)
+	if err != nil {
+		return Image{}, err
+	}
 	digest := parsed.Digest
 	if digest == "" {
 		if digest, err = registry.Digest(ctx, ref); err != nil {
 			return Image{}, err
 		}
 	}
-	img, key, err := pullSigned(ctx, store, trust, stateDir, parsed, digest, opts, progress)
+	img, err := pullSigned(ctx, store, key, stateDir, parsed, digest, opts, progress)
 	if err != nil {
 		return Image{}, err
 	}
 	if parsed.Tag != "" {
 		if err := store.Tag(ctx, img.ID, parsed.Name()+":"+parsed.Tag); err != nil {
+			return Image{}, err
+		}
+		if err := store.Untag(ctx, img.ID, parsed.Name()+"@"+digest); err != nil {
 			return Image{}, err
 		}
 	}
@@ -235,7 +242,14 @@ func Verify(ctx context.Context, store Store, trust Trust, stateDir, ref string,
 		return Key{}, fail.Wrap(nil, ErrPolicy, "image %s: it did not come from a registry, so that there is no signature to check", img.name())
 	}
 	parsed = parsed.Tagged()
-	checked, key, err := pullSigned(ctx, store, trust, stateDir, parsed, rec.Digest, PullOptions{}, progress)
+	key, err := trust.signerOf(parsed)
+	if err != nil {
+		return Key{}, err
+	}
+	checked, err := pullSigned(ctx, store, key, stateDir, parsed, rec.Digest, PullOptions{}, progress)
+	if err == nil && parsed.Tag != "" {
+		err = store.Untag(ctx, checked.ID, parsed.Name()+"@"+rec.Digest)
+	}
 	if err != nil {
 		return Key{}, err
 	}
@@ -246,39 +260,48 @@ func Verify(ctx context.Context, store Store, trust Trust, stateDir, ref string,
 	return key, records.Save(rec)
 }
 
-// pullSigned pulls ref's repository at digest with a policy that demands the
-// signature of the key of its scope, for ref's tag.
-func pullSigned(ctx context.Context, store Store, trust Trust, stateDir string, ref Ref, digest string, opts PullOptions, progress Progress) (Image, Key, error) {
-	key, ok, err := trust.For(ref)
-	if err != nil {
-		return Image{}, Key{}, err
-	}
+// signerOf is the key that must have signed ref.
+func (t Trust) signerOf(ref Ref) (Key, error) {
+	key, ok, err := t.For(ref)
 	switch {
+	case err != nil:
+		return Key{}, err
 	case ref.Short():
-		return Image{}, Key{}, fail.Wrap(fail.Unable, ErrPolicy, "image %s: its name does not say of which registry it is, and keys are trusted for registries", ref).
+		return Key{}, fail.Wrap(fail.Unable, ErrPolicy, "image %s: its name does not say of which registry it is, and keys are trusted for registries", ref).
 			Hint("name that too, such as docker.io/library/%s", ref)
 	case !ok:
-		return Image{}, Key{}, fail.Wrap(fail.Unable, ErrPolicy, "image %s: no key is trusted for its registry", ref).
+		return Key{}, fail.Wrap(fail.Unable, ErrPolicy, "image %s: no key is trusted for its registry", ref).
 			Hint("tbx image trust add %s KEYFILE", ref.Name())
 	}
+	return key, nil
+}
+
+// pullSigned pulls ref's repository at digest with a policy that demands the
+// signature of key, for ref's tag. podman gives the image a name with the digest.
+func pullSigned(ctx context.Context, store Store, key Key, stateDir string, ref Ref, digest string, opts PullOptions, progress Progress) (Image, error) {
 	text, err := policy(key, ref)
 	if err != nil {
-		return Image{}, Key{}, err
+		return Image{}, err
 	}
 	dir, err := os.MkdirTemp(stateDir, "policy-")
 	if err != nil {
-		return Image{}, Key{}, err
+		return Image{}, err
 	}
 	defer os.RemoveAll(dir)
 	opts.SignaturePolicy = filepath.Join(dir, "policy.json")
 	if err := os.WriteFile(opts.SignaturePolicy, text, 0o600); err != nil {
-		return Image{}, Key{}, err
+		return Image{}, err
 	}
 	img, err := store.Pull(ctx, ref.Name()+"@"+digest, opts, progress)
-	if err != nil && key.Kind == KeySigstore && errors.Is(err, ErrPolicy) {
-		err = fail.Wrap(fail.Unable, err, "").Hint("if the image is signed: some podman cannot check sigstore signatures, Debian 12's among them")
+	var refused *PullError
+	if errors.As(err, &refused) && refused.Reason == ErrPolicy {
+		e := fail.Wrap(fail.Unable, refused, "image %s: pull", ref).Hint("the key that is trusted for %s must have signed it: %s", key.Scope, key.ID)
+		if key.Kind == KeySigstore {
+			e.Hint("if it has: some podman cannot check sigstore signatures, Debian 12's among them")
+		}
+		err = e
 	}
-	return img, key, err
+	return img, err
 }
 
 // Vouched tells who verified the image when it came here, if that counts still: a

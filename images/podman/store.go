@@ -1,6 +1,6 @@
 // Package podman implements images.Store over the REST service of podman 4.3
-// and later, and with the podman command for the two things that the service
-// cannot do: a pull under another signature policy, and a build.
+// and later, and with the podman command for what the service cannot do: a pull
+// under another signature policy, taking away a name with a digest, and a build.
 //
 // Of the bindings it takes only the error model, and declares the few fields
 // that it reads: their images package drops the bytes of a pull, and it and
@@ -20,6 +20,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/containers/podman/v4/pkg/errorhandling"
@@ -28,6 +29,7 @@ import (
 	"github.com/tbx-project/tbx/images"
 	"github.com/tbx-project/tbx/internal/escape"
 	"github.com/tbx-project/tbx/internal/fail"
+	"github.com/tbx-project/tbx/internal/hostprog"
 )
 
 // Store talks to one podman service. Its methods may be called concurrently.
@@ -207,6 +209,15 @@ func (s *Store) Tag(ctx context.Context, id, ref string) error {
 	query := url.Values{"repo": {parsed.Name()}, "tag": {parsed.Tag}}
 	if err := s.exchange(ctx, http.MethodPost, libpod+"/images/"+url.PathEscape(id)+"/tag", query, nil, nil); err != nil {
 		return fmt.Errorf("image %s: tag %s: %w", escape.Text(id), ref, err)
+	}
+	return nil
+}
+
+// Untag implements images.Store by the podman command: the service knows no names
+// with a digest.
+func (s *Store) Untag(ctx context.Context, id, ref string) error {
+	if out, err := hostprog.Podman(ctx, "untag", id, ref).CombinedOutput(); err != nil {
+		return fmt.Errorf("image %s: untag %s: %w: %s", escape.Text(id), ref, err, escape.Text(strings.TrimSpace(string(out))))
 	}
 	return nil
 }

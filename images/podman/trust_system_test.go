@@ -111,6 +111,10 @@ func TestS9_SignedByGPG(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	list, err := x.store.List(context.Background())
+	if err != nil || len(list) != 1 || len(list[0].Names) != 1 || list[0].Names[0] != ref {
+		t.Errorf("images: %+v, %v, want one of the name that was asked for", list, err)
+	}
 	rec, ok, err := records.Load(img.ID)
 	if err != nil || !ok || rec.Signer != key.ID || rec.Digest != img.Digest() || rec.Reference != ref {
 		t.Errorf("record %+v, %v", rec, err)
