@@ -269,6 +269,7 @@ func (p *Prepared) byPodman(s *join.Session) error {
 		}
 	}
 	args = append(args, r.ID)
+	// One that has a size itself: stage.Terminal waits for it.
 	if size, err := unix.IoctlGetWinsize(0, unix.TIOCGWINSZ); o.Terminal && r.Box != "" && err == nil && size.Row > 0 {
 		args = append(args, r.Box, "terminal")
 	}
