@@ -95,7 +95,10 @@ func (e *Env) removeImage(ctx context.Context, store *imagestore.Store, ref stri
 	}
 	e.progress().Stage("removing image " + ref)
 	if whole {
-		_, err = images.Prune(ctx, store, []images.Image{img}) // with all its names
+		_, err = images.Prune(ctx, store, []images.Image{img})                   // with all its names
+		if left, lerr := store.Inspect(ctx, img.ID); err == nil && lerr == nil { // a name with a digest, which podman tells only in lists
+			_, err = images.Prune(ctx, store, []images.Image{left})
+		}
 	} else {
 		err = images.Remove(ctx, store, ref)
 	}
