@@ -25,16 +25,22 @@ const (
 // KeyHint says where a file with a public key comes from.
 const KeyHint = "gpg --armor --export NAME writes the OpenPGP key of NAME; of a sigstore key pair it is the .pub file"
 
+// With two keys in a file, "signed by this key" would mean "by either".
+var errSeveral = errors.New("it holds several keys; put each into a file of its own")
+
 // ReadKey tells a public key's kind and its ID: the OpenPGP fingerprint in
 // capitals, as gpg shows it, or SHA256: and the hash of the PEM key's DER.
 func ReadKey(data []byte) (KeyKind, string, error) {
-	if block, _ := pem.Decode(data); block != nil {
+	if block, rest := pem.Decode(data); block != nil {
 		switch {
 		case strings.Contains(block.Type, "PRIVATE"):
 			return "", "", errors.New("it is a private key; give the public one, and keep this one to yourself")
 		case block.Type == "PUBLIC KEY":
 			if _, err := x509.ParsePKIXPublicKey(block.Bytes); err != nil {
 				return "", "", err
+			}
+			if bytes.Contains(rest, []byte("-----BEGIN")) {
+				return "", "", errSeveral
 			}
 			sum := sha256.Sum256(block.Bytes)
 			return KeySigstore, "SHA256:" + hex.EncodeToString(sum[:]), nil
@@ -59,9 +65,12 @@ func dearmor(data []byte) ([]byte, error) {
 	}
 	text = strings.ReplaceAll(text, "\r\n", "\n")
 	_, body, found := strings.Cut(text, "\n\n") // the headers end with an empty line
-	body, _, ended := strings.Cut(body, "\n-----END")
+	body, rest, ended := strings.Cut(body, "\n-----END")
 	if !found || !ended {
 		return nil, errors.New("its armor is broken")
+	}
+	if strings.Contains(rest, "-----BEGIN") { // gpg would read on, and believe the next one too
+		return nil, errSeveral
 	}
 	var b strings.Builder
 	for line := range strings.SplitSeq(body, "\n") {
@@ -73,7 +82,7 @@ func dearmor(data []byte) ([]byte, error) {
 }
 
 // fingerprint gives that of the one primary key among the packets (RFC 4880
-// sections 4.2 and 12.2). With two, "signed by this key" would mean "by either".
+// sections 4.2 and 12.2).
 func fingerprint(packets []byte) (string, error) {
 	errFormat := errors.New("it is neither an OpenPGP nor a PEM public key")
 	id := ""
@@ -88,7 +97,7 @@ func fingerprint(packets []byte) (string, error) {
 			return "", errors.New("it is a private key; give the public one, and keep this one to yourself")
 		case 6: // public key
 			if id != "" {
-				return "", errors.New("it holds several keys; put each into a file of its own")
+				return "", errSeveral
 			}
 			if len(body) == 0 || body[0] != 4 || len(body) > 0xffff {
 				return "", errors.New("its OpenPGP key is not of version 4")

@@ -3,6 +3,7 @@ package images
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -50,6 +51,10 @@ func (r Records) Load(id string) (Record, bool, error) {
 	}
 	if err == nil {
 		err = json.Unmarshal(data, &rec)
+	}
+	// A record that was copied or cut must not vouch for what it is not of.
+	if err == nil && (rec.Image != id || rec.Origin == OriginBootstrap && rec.Bootstrap == nil) {
+		err = fmt.Errorf("%s: it is not a record of this image", filepath.Join(r.dir, id+".json"))
 	}
 	return rec, err == nil, err
 }

@@ -1,6 +1,11 @@
 package images
 
-import "testing"
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
 
 // The signer of before is found under the same name, however it was written, and
 // also when the same image was signed anew.
@@ -27,6 +32,27 @@ func TestLastSigner(t *testing.T) {
 		}
 		if got := records.lastSigner(parsed); got != want {
 			t.Errorf("%s: signed by %q before, want %q", ref, got, want)
+		}
+	}
+}
+
+// What vouches for one image does not vouch for another under whose name it was
+// copied, nor does a record from which the reason was cut.
+func TestS10_RecordOfAnotherImage(t *testing.T) {
+	for _, data := range []string{
+		`{"image": "a", "origin": "bootstrap", "bootstrap": {"keyring": "/k.gpg"}}`,
+		`{"image": "b", "origin": "bootstrap"}`,
+		`{}`,
+	} {
+		records := RecordsIn(t.TempDir())
+		if err := os.MkdirAll(records.dir, 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(records.dir, "b.json"), []byte(data), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if by, ok, err := (Trust{}).Vouched(records, Image{ID: "b"}); ok || err == nil || !strings.Contains(err.Error(), "not a record of this image") {
+			t.Errorf("%s: vouched for by %q, %v, %v", data, by, ok, err)
 		}
 	}
 }

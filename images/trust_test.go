@@ -39,6 +39,11 @@ func TestReadKey(t *testing.T) {
 		t.Errorf("%s %s %v", kind, id, err)
 	}
 	armored := string(testdata(t, "key.asc"))
+	for _, data := range []string{armored + armored, strings.ReplaceAll(armored+armored, "\n", "\r\n"), pemKey + pemKey} {
+		if _, _, err := images.ReadKey([]byte(data)); err == nil || !strings.Contains(err.Error(), "several keys") {
+			t.Errorf("two keys one behind the other: %v", err)
+		}
+	}
 	for what, data := range map[string]string{
 		"several keys":  string(testdata(t, "two.gpg")),
 		"private key":   "\x95\x00\x01\x04", // an OpenPGP packet of tag 5
