@@ -86,6 +86,9 @@ func TestB19_LogCannotBeMade(t *testing.T) {
 			}
 		}
 	}
+	for range 4 { // between two places a late line may have been written, with the number of those lost before
+		works(t, b)
+	}
 	os.RemoveAll(dir)
 	if _, err := os.Lstat(filepath.Join(b.Shared, "victim")); err == nil {
 		t.Error("the log went through a link")
