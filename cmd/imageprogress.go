@@ -57,6 +57,10 @@ func (d *fetchDisplay) at(now time.Time, ev images.Event) {
 		p.Warn(ev.Text, "")
 		return
 	}
+	if ev.Stage == images.StageDownload && ev.Text != "" && d.stage == images.StageUnpack && slices.ContainsFunc(d.layers, func(l images.Event) bool { return l.Layer == ev.Layer }) {
+		d.ended(ev) // podman unpacks already, and is not shown as going back
+		return
+	}
 	text := stageText[ev.Stage]
 	if ev.Stage != d.stage {
 		d.stage, d.lastLine = ev.Stage, now
@@ -95,9 +99,9 @@ func (d *fetchDisplay) download(now time.Time, ev images.Event) {
 	i := slices.IndexFunc(d.layers, func(l images.Event) bool { return l.Layer == ev.Layer })
 	if i < 0 {
 		i = len(d.layers)
-		d.layers = append(d.layers, images.Event{})
+		d.layers = append(d.layers, images.Event{Layer: ev.Layer})
 	}
-	ended := ev.Text != "" && d.layers[i].Text == ""
+	d.ended(ev)
 	d.layers[i] = ev
 	done, total := int64(0), int64(0)
 	for _, l := range d.layers {
@@ -112,17 +116,24 @@ func (d *fetchDisplay) download(now time.Time, ev images.Event) {
 		d.env.progress().Update(text, d.lines()...)
 		return
 	}
-	if ended {
-		bytes := ""
-		if ev.Total > 0 {
-			bytes = size(ev.Total) + ", "
-		}
-		d.env.progress().Line("tbx: layer " + ev.Layer + ": " + bytes + strings.ToLower(ev.Text))
-	}
 	if now.Sub(d.lastLine) >= plainEvery {
 		d.lastLine = now
 		d.env.progress().Line("tbx: " + text)
 	}
+}
+
+// ended writes the line of a layer that is complete, once, where there is no terminal.
+func (d *fetchDisplay) ended(ev images.Event) {
+	i := slices.IndexFunc(d.layers, func(l images.Event) bool { return l.Layer == ev.Layer })
+	if d.terminal || ev.Text == "" || d.layers[i].Text != "" {
+		return
+	}
+	d.layers[i] = ev
+	bytes := ""
+	if ev.Total > 0 {
+		bytes = size(ev.Total) + ", "
+	}
+	d.env.progress().Line("tbx: layer " + ev.Layer + ": " + bytes + strings.ToLower(ev.Text))
 }
 
 // sum writes how much there is, how fast it comes and how long it will take.

@@ -31,6 +31,8 @@ func TestDownloadElsewhereThanOnATerminal(t *testing.T) {
 	at(13, "aaa", "Download complete", 10e6, 10e6)
 	at(14, "ccc", "Already exists", 0, 0)
 	at(30, "bbb", "", 20e6, 20e6)
+	d.at(now.Add(31*time.Second), images.Event{Stage: images.StageUnpack})
+	at(32, "bbb", "Download complete", 20e6, 20e6) // while the last ones are unpacked
 	d.env.progress().Close()
 	got, err := os.ReadFile(file.Name())
 	if err != nil {
@@ -39,7 +41,8 @@ func TestDownloadElsewhereThanOnATerminal(t *testing.T) {
 	want := "tbx: downloading the image: 12.0 MB of 40.0 MB, 2.0 MB/s, 14s left\n" +
 		"tbx: layer aaa: 10.0 MB, download complete\n" +
 		"tbx: layer ccc: already exists\n" +
-		"tbx: downloading the image: 30.0 MB of 40.0 MB, 562.5 kB/s, 18s left\n"
+		"tbx: downloading the image: 30.0 MB of 40.0 MB, 562.5 kB/s, 18s left\n" +
+		"tbx: layer bbb: 20.0 MB, download complete\n"
 	if string(got) != want {
 		t.Errorf("got\n%swant\n%s", got, want)
 	}

@@ -103,6 +103,12 @@ func Ensure(ctx context.Context, store Store, ch Choice, opts EnsureOptions) (Im
 		}
 	}
 	img, err := opts.pull(ctx, store, ch.Reference)
+	if errors.Is(err, ErrStalled) && ctx.Err() == nil && opts.Registry != nil {
+		// podman waits in silence for as long as a 429 tells it to.
+		if _, said := opts.Registry.Digest(ctx, ch.Reference); errors.Is(said, ErrThrottled) {
+			err = said
+		}
+	}
 	switch {
 	case err == nil:
 		return img, nil

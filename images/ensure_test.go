@@ -257,3 +257,28 @@ func TestTwoPullsPrepareOneByOne(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// throttled is a registry that asks everybody to slow down.
+type throttled struct{}
+
+func (throttled) Digest(_ context.Context, ref string) (string, error) {
+	return "", images.PullFailure(ref, images.ErrThrottled)
+}
+
+func (throttled) Size(_ context.Context, ref, _ string) (int64, error) {
+	return 0, images.PullFailure(ref, images.ErrThrottled)
+}
+
+// podman is silent while it waits as a 429 told it to, which looks like a stall.
+func TestEnsureThrottled(t *testing.T) {
+	store := &memory{names: map[string]string{}, pullErr: images.ErrStalled}
+	_, err := images.Ensure(context.Background(), store, images.Choice{Reference: "registry.example.org/x:1"}, images.EnsureOptions{
+		Ask:       func(images.Question) (bool, error) { return true, nil },
+		Registry:  throttled{},
+		Bootstrap: images.BootstrapOptions{StateDir: t.TempDir()},
+		Progress:  func(images.Event) {},
+	})
+	if !errors.Is(err, images.ErrThrottled) || len(fail.Hints(err)) != 1 || !strings.Contains(fail.Hints(err)[0], "wait, or log in") {
+		t.Errorf("%v, hints %q", err, fail.Hints(err))
+	}
+}

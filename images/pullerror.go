@@ -32,6 +32,9 @@ func PullFailure(ref string, err error) error {
 		e.Hint("check the network, the proxy settings and the mirrors in registries.conf, then try again")
 	case ErrStalled, ErrServer, ErrCorrupt:
 		e.Hint("try again: layers that are complete are not downloaded a second time")
+	case ErrNoRegistry:
+		e.Kind = fail.Unable
+		e.Hint("check the name; a login page of the network, or a proxy, may stand in front of %s", registry)
 	case ErrThrottled:
 		e.Hint("wait, or log in with podman login %s for a larger allowance", registry)
 	case ErrDenied:
@@ -111,7 +114,7 @@ func (e *PullError) Unwrap() error { return e.Reason }
 // pullReason finds the reason of a pull's failure, or nil.
 func pullReason(err error) error {
 	for _, reason := range []error{ErrUnreachable, ErrStalled, ErrServer, ErrDenied, ErrThrottled, ErrNoManifest, ErrNoPlatform,
-		ErrTLS, ErrCorrupt, ErrDiskFull, ErrPolicy, ErrSettings} {
+		ErrTLS, ErrCorrupt, ErrDiskFull, ErrNoRegistry, ErrPolicy, ErrSettings} {
 		if errors.Is(err, reason) {
 			return reason
 		}
@@ -132,6 +135,7 @@ func pullReason(err error) error {
 		{ErrDenied, []string{"unauthorized", "access to the resource is denied", "denied:", "401 (unauthorized)", "403 (forbidden)", "invalid username/password", "authentication required"}},
 		{ErrTLS, []string{"x509:", "tls:", "server gave http response to https client", "certificate"}},
 		{ErrCorrupt, []string{"does not match", "did not match", "digest invalid", "digest verification", "invalid checksum", "digest mismatch"}},
+		{ErrNoRegistry, []string{"invalid character '<' looking for beginning of value", "stopped after 10 redirects"}},
 		{ErrUnreachable, []string{"no such host", "connection refused", "network is unreachable", "no route to host", "dial tcp", "i/o timeout",
 			"temporary failure in name resolution", "proxyconnect", "server misbehaving"}},
 		{ErrCorrupt, []string{"exceeded maximum allowed size"}}, // a manifest

@@ -24,6 +24,8 @@ func TestPullFailure(t *testing.T) {
 		`choosing image instance: no image found in manifest list for architecture riscv64, variant "", OS linux`:                                                images.ErrNoPlatform,
 		`error parsing HTTP 403 response body: no error details found in HTTP response body: "{\"errors\":[]}\n"`:                                                images.ErrDenied,
 		`error parsing HTTP 429 response body: no error details found in HTTP response body: ""`:                                                                 images.ErrThrottled,
+		`initializing image from source docker://r.org/a:1: invalid character '<' looking for beginning of value`:                                                images.ErrNoRegistry,
+		`initializing source docker://r.org/a:1: reading manifest 1 in r.org/a: Get "/v2/a/manifests/1": stopped after 10 redirects`:                             images.ErrNoRegistry,
 		`EOF`: images.ErrServer,
 		`short-name "x:1" did not resolve to an alias and no unqualified-search registries are defined in "/home/u/.config/containers/registries.conf"`:                   images.ErrSettings,
 		`short-name resolution enforced but cannot prompt without a TTY`:                                                                                                  images.ErrSettings,

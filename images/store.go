@@ -130,6 +130,7 @@ var (
 	ErrTLS         = errors.New("registry's certificate not trusted")
 	ErrCorrupt     = errors.New("registry sent something else than it promised") // digest mismatch
 	ErrDiskFull    = errors.New("disk full")
+	ErrNoRegistry  = errors.New("what answered is no registry") // a login page, a redirect to itself
 	ErrPolicy      = errors.New("signature policy refuses the image")
 	ErrSettings    = errors.New("podman's own settings are in the way") // registries.conf and its neighbours
 )

@@ -141,6 +141,7 @@ type pullWatch struct {
 type pulledLayer struct {
 	done, total int64
 	rest        bool // complete, or as good as: what is missing takes no half second
+	ended       bool // podman said so
 }
 
 func (w *pullWatch) read(body io.Reader) error {
@@ -225,9 +226,10 @@ func (w *pullWatch) heard(line pullLine) {
 		w.layers[line.ID] = layer
 	}
 	event.Done, event.Total = layer.done, layer.total
-	if !w.unpacking || !layer.rest {
+	if !w.unpacking || !layer.rest || event.Text != "" && !layer.ended { // the end of a layer is told also when it was foreseen
 		w.progress.Report(event)
 	}
+	layer.ended = event.Text != ""
 
 	for _, l := range w.layers {
 		if !l.rest {
