@@ -49,7 +49,7 @@ func (r *Record) Open(dir string) (*Target, error) {
 		return nil, err
 	}
 	if status.hasCgroup {
-		if t.cgroup, err = cgroupOf(r.PID); err == nil && t.frozen() {
+		if t.cgroup, err = cgroupOf(r.PID); err == nil && frozen("/sys/fs/cgroup", t.cgroup) {
 			err = ErrPaused
 		}
 	}
@@ -137,9 +137,20 @@ func cgroupOf(pid int) (string, error) {
 	return "", fmt.Errorf("%w: no cgroup2 path", ErrStale)
 }
 
-func (t *Target) frozen() bool {
-	data, err := os.ReadFile(filepath.Join("/sys/fs/cgroup", t.cgroup, "cgroup.events"))
-	return err == nil && strings.Contains(string(data), "frozen 1")
+// frozen says whether a cgroup below root is frozen, or being frozen: "frozen" in its
+// cgroup.events waits for the last process that does not stand still yet, and one
+// that waits for a dead disk never does, while what joins the cgroup stands still at
+// once and for good (kernel, admin-guide/cgroup-v2.rst).
+func frozen(root, cgroup string) bool {
+	if data, err := os.ReadFile(filepath.Join(root, cgroup, "cgroup.events")); err == nil && strings.Contains(string(data), "frozen 1") {
+		return true
+	}
+	for ; cgroup != "/" && cgroup != "."; cgroup = filepath.Dir(cgroup) { // the root has no such file
+		if data, err := os.ReadFile(filepath.Join(root, cgroup, "cgroup.freeze")); err == nil && strings.HasPrefix(string(data), "1") {
+			return true
+		}
+	}
+	return false
 }
 
 // NamespaceID returns the inode of a namespace of a process, such as "mnt".
