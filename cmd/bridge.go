@@ -137,7 +137,7 @@ func serveBridge(ctx context.Context, env *Env) error {
 		if !h.Systemd {
 			return
 		}
-		if err := join.LeaveSession(h.RuntimeDir, "tbx-agent"); err != nil {
+		if err := join.OwnScope(h.RuntimeDir, "tbx-agent"); err != nil {
 			fmt.Fprintf(env.Err, "the agent stays in the session that it was started in: %v\n", err)
 		}
 	}()

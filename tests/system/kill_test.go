@@ -5,6 +5,7 @@ package system_test
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -65,7 +66,9 @@ func (p *place) try(args ...string) (out string, code int) {
 		p.t.Fatal(err)
 	}
 	if exit != nil {
-		code = exit.ExitCode()
+		if code = exit.ExitCode(); code < 0 {
+			data = fmt.Appendf(data, "(%v)\n", exit)
+		}
 	}
 	return string(data), code
 }

@@ -52,6 +52,9 @@ func TestVim(t *testing.T) {
 		return strings.HasPrefix(c.visible(), "hello from inside\n~")
 	})
 	c.send(":wq\r")
+	await(t, func() string { return "vim does not end:\n" + c.visible() }, func() bool {
+		return strings.HasSuffix(strings.TrimSpace(c.visible()), "$") // until then vim reads what is typed
+	})
 	if got := ask(t, c, "vim", "$?"); got != "0" {
 		t.Errorf("exit code of vim: %s", got)
 	}

@@ -40,10 +40,23 @@ func (t *Target) Attach(runtimeDir string, pid int) error {
 	return nil
 }
 
-// LeaveSession moves this process out of the login session that it was started in,
-// into a scope NAME-PID of the user's service manager, and returns when it is there.
-// A session lasts as long as any process of it, and with it all services of the user.
-func LeaveSession(runtimeDir, name string) error {
+// leave takes this process out of the toolbox's cgroup, where it is for nothing when
+// the toolbox has ended: podman's next start of it kills what it finds there. from is
+// the cgroup that the process was in before.
+func (t *Target) leave(runtimeDir, from string) error {
+	switch unit, _ := splitUnit(t.cgroup); {
+	case t.cgroup == "":
+		return nil
+	case unit != "":
+		return OwnScope(runtimeDir, "tbx")
+	}
+	return os.WriteFile(filepath.Join("/sys/fs/cgroup", from, "cgroup.procs"), []byte(strconv.Itoa(os.Getpid())), 0)
+}
+
+// OwnScope moves this process into a scope NAME-PID of the user's service manager,
+// and returns when it is there: out of the login session, which lasts as long as any
+// process of it, and with it all services of the user.
+func OwnScope(runtimeDir, name string) error {
 	type property struct {
 		Name  string
 		Value dbus.Variant

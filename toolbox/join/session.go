@@ -91,10 +91,14 @@ func (t *Target) Exec(s *Session, runtimeDir string) error {
 	if err != nil {
 		return err
 	}
+	from, _ := cgroupOf(os.Getpid()) // used only where it is known
 	if err := t.Attach(runtimeDir, os.Getpid()); err != nil {
 		return err
 	}
 	if !t.Alive() { // it was stopped meanwhile
+		if err := t.leave(runtimeDir, from); err != nil {
+			return fmt.Errorf("the toolbox was stopped while it was being entered, and its cgroup cannot be left: %w", err)
+		}
 		return fmt.Errorf("%w: its first process is gone", ErrStale)
 	}
 	err = syscall.Exec(nsenter, args, s.Env)
