@@ -18,6 +18,7 @@ import (
 
 	"github.com/tbx-project/tbx/hostbridge/keeper"
 	"github.com/tbx-project/tbx/hostbridge/wire"
+	"github.com/tbx-project/tbx/internal/eintr"
 	"github.com/tbx-project/tbx/internal/fail"
 	"github.com/tbx-project/tbx/internal/flock"
 )
@@ -158,7 +159,7 @@ func Serve(ctx context.Context, o Options) error {
 // openProgram opens a program to be started by its descriptor, which is above
 // those that the program gets.
 func openProgram(path string) (int, error) {
-	fd, err := unix.Open(path, unix.O_PATH|unix.O_CLOEXEC, 0)
+	fd, err := eintr.Open(path, unix.O_PATH|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return -1, fail.Wrap(fail.Unable, err, "program %s", path)
 	}
@@ -276,13 +277,8 @@ func (s *served) whole(dir string) bool {
 
 // waitEnd returns when the process has ended. It costs a thread and no wake-ups.
 func waitEnd(pidfd int) {
-	for {
-		n, err := unix.Poll([]unix.PollFd{{Fd: int32(pidfd), Events: unix.POLLIN}}, -1)
-		if n > 0 || err != nil && err != unix.EINTR {
-			unix.Close(pidfd)
-			return
-		}
-	}
+	eintr.Await([]unix.PollFd{{Fd: int32(pidfd), Events: unix.POLLIN}})
+	unix.Close(pidfd)
 }
 
 func (a *agent) drop(s *served) {

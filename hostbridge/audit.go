@@ -17,6 +17,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/tbx-project/tbx/internal/eintr"
 	"github.com/tbx-project/tbx/internal/escape"
 )
 
@@ -184,7 +185,7 @@ func endsInsideLine(path string) bool {
 // rotate renames under a lock and looks again, because another process may have
 // done it.
 func (l *AuditLog) rotate() error {
-	if err := unix.Flock(int(l.file.Fd()), unix.LOCK_EX); err != nil {
+	if err := eintr.Flock(int(l.file.Fd()), unix.LOCK_EX); err != nil {
 		return err
 	}
 	old := l.file

@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/tbx-project/tbx/hostbridge/session"
+	"github.com/tbx-project/tbx/internal/eintr"
 	"github.com/tbx-project/tbx/internal/fail"
 )
 
@@ -185,12 +186,7 @@ func waitHangup(conn *net.UnixConn) {
 		return
 	}
 	defer unix.Close(fd)
-	for {
-		n, err := unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLRDHUP}}, -1)
-		if n > 0 || err != nil && err != unix.EINTR {
-			return
-		}
-	}
+	eintr.Await([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLRDHUP}})
 }
 
 // Ask puts the question to the latest terminal that is attached.

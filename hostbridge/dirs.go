@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/tbx-project/tbx/internal/atomicfile"
+	"github.com/tbx-project/tbx/internal/eintr"
 	"github.com/tbx-project/tbx/internal/fail"
 	"github.com/tbx-project/tbx/internal/pattern"
 )
@@ -69,13 +70,13 @@ func privateDir(dir string) error {
 
 // readToken reads a toolbox's token, which may be new since the last time.
 func readToken(box string) ([]byte, error) {
-	fd, err := unix.Open(filepath.Join(box, "token"), unix.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
+	fd, err := eintr.Open(filepath.Join(box, "token"), unix.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return nil, err
 	}
 	defer unix.Close(fd)
 	b := make([]byte, tokenSize+1)
-	n, err := unix.Read(fd, b)
+	n, err := eintr.Get(func() (int, error) { return unix.Read(fd, b) })
 	if err == nil && n != tokenSize {
 		err = errors.New("token of a wrong length")
 	}

@@ -11,6 +11,8 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/tbx-project/tbx/internal/eintr"
 )
 
 // Box is what the agent is told of a toolbox.
@@ -45,8 +47,8 @@ func (p peer) close() { unix.Close(p.pidfd) }
 // alive says whether the process that connected is still there. If it is, what
 // was read of /proc/PID before was read of it and of no successor with its id.
 func (p peer) alive() bool {
-	n, err := unix.Poll([]unix.PollFd{{Fd: int32(p.pidfd), Events: unix.POLLIN}}, 0)
-	return err == nil && n == 0
+	ended, err := eintr.Ended(p.pidfd)
+	return err == nil && !ended
 }
 
 // identify finds out who is at the other end of a connection and whether that

@@ -17,6 +17,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/tbx-project/tbx/internal/atomicfile"
+	"github.com/tbx-project/tbx/internal/eintr"
 	"github.com/tbx-project/tbx/internal/escape"
 	"github.com/tbx-project/tbx/internal/fail"
 )
@@ -96,7 +97,7 @@ func loadDir(dir string, uid int) ([]Rule, error) {
 }
 
 func checkOwner(name string, uid, kind int) error {
-	fd, err := unix.Open(name, unix.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_CLOEXEC|kind, 0)
+	fd, err := eintr.Open(name, unix.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_CLOEXEC|kind, 0)
 	if err != nil {
 		return err
 	}
@@ -124,7 +125,7 @@ func checkFd(fd, uid int) error {
 
 // readPolicyFile never follows a symlink and never blocks on a FIFO.
 func readPolicyFile(name string, uid int) ([]byte, error) {
-	fd, err := unix.Open(name, unix.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
+	fd, err := eintr.Open(name, unix.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
 	if err == unix.ELOOP {
 		return nil, errors.New("it is a symbolic link")
 	}

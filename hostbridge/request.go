@@ -11,6 +11,7 @@ import (
 
 	"github.com/tbx-project/tbx/hostbridge/session"
 	"github.com/tbx-project/tbx/hostbridge/wire"
+	"github.com/tbx-project/tbx/internal/eintr"
 	"github.com/tbx-project/tbx/internal/escape"
 	"github.com/tbx-project/tbx/internal/fail"
 )
@@ -119,7 +120,7 @@ func awaitReadable(conn *net.UnixConn) error {
 		return err
 	}
 	return raw.Read(func(fd uintptr) bool {
-		n, err := unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, 0)
+		n, err := eintr.Ready([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}})
 		return n != 0 || err != nil
 	})
 }

@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/tbx-project/tbx/internal/atomicfile"
+	"github.com/tbx-project/tbx/internal/eintr"
 	"github.com/tbx-project/tbx/internal/fail"
 	"github.com/tbx-project/tbx/internal/flock"
 )
@@ -76,7 +77,7 @@ func FileLock(path string) *Holder {
 	}
 	defer f.Close()
 	l := unix.Flock_t{Type: unix.F_WRLCK, Whence: 0}
-	if err := unix.FcntlFlock(f.Fd(), unix.F_OFD_GETLK, &l); err != nil || l.Type == unix.F_UNLCK {
+	if err := eintr.Do(func() error { return unix.FcntlFlock(f.Fd(), unix.F_OFD_GETLK, &l) }); err != nil || l.Type == unix.F_UNLCK {
 		return nil
 	}
 	h := &Holder{What: "a lock on " + path, PID: max(int(l.Pid), 0)}

@@ -18,6 +18,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/tbx-project/tbx/hostbridge/wire"
+	"github.com/tbx-project/tbx/internal/eintr"
 	"github.com/tbx-project/tbx/internal/escape"
 )
 
@@ -109,7 +110,7 @@ func connect(dir string) (sock int, token []byte, err error) {
 	if err != nil {
 		return -1, nil, err
 	}
-	if err = unix.Connect(sock, &unix.SockaddrUnix{Name: dir + "/sock"}); err != nil {
+	if err = eintr.Connect(sock, dir+"/sock"); err != nil {
 		err = errors.New(dir + "/sock: " + err.Error())
 	} else {
 		var cred *unix.Ucred
@@ -140,11 +141,11 @@ func (l *loop) request(req Request, token []byte) ([]wire.Frame, []int, error) {
 	if len(s.Session) > wire.MaxSession {
 		s.Session = ""
 	}
-	cwd, err := unix.Open(".", unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	cwd, err := eintr.Open(".", unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return nil, nil, errors.New("the current directory cannot be opened: " + err.Error())
 	}
-	null, err := unix.Open("/dev/null", unix.O_RDWR|unix.O_CLOEXEC, 0)
+	null, err := eintr.Open("/dev/null", unix.O_RDWR|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return nil, nil, errors.New("/dev/null: " + err.Error())
 	}
@@ -166,7 +167,7 @@ func (l *loop) request(req Request, token []byte) ([]wire.Frame, []int, error) {
 		s.Flags |= wire.FlagDetach
 	}
 	if req.File != "" {
-		file, err := unix.Open(req.File, unix.O_PATH|unix.O_CLOEXEC, 0)
+		file, err := eintr.Open(req.File, unix.O_PATH|unix.O_CLOEXEC, 0)
 		if err != nil {
 			return nil, nil, errors.New(req.File + ": " + err.Error())
 		}

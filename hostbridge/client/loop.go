@@ -9,6 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/tbx-project/tbx/hostbridge/wire"
+	"github.com/tbx-project/tbx/internal/eintr"
 )
 
 // loop carries what happens here to the host and back, in one thread around
@@ -75,11 +76,11 @@ func (l *loop) run() Result {
 				fds[3] = unix.PollFd{Fd: int32(l.term.fd), Events: unix.POLLIN}
 			}
 		}
-		wait := -1
+		poll := eintr.Await
 		if l.end != nil {
-			wait = 0
+			poll = eintr.Ready
 		}
-		if _, err := unix.Poll(fds, wait); err != nil && err != unix.EINTR {
+		if _, err := poll(fds); err != nil {
 			return failed("poll: "+err.Error(), "")
 		}
 		if fds[2].Revents&unix.POLLOUT != 0 {
@@ -119,7 +120,7 @@ func (l *loop) copyOutput(buf []byte) bool {
 		n, err := unix.Write(l.term.out, b)
 		switch {
 		case err == unix.EAGAIN: // somebody has made the terminal non-blocking
-			unix.Poll([]unix.PollFd{{Fd: int32(l.term.out), Events: unix.POLLOUT}}, -1)
+			eintr.Await([]unix.PollFd{{Fd: int32(l.term.out), Events: unix.POLLOUT}})
 		case err == unix.EINTR:
 		case err != nil:
 			return false

@@ -24,6 +24,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/tbx-project/tbx/hostbridge/wire"
+	"github.com/tbx-project/tbx/internal/eintr"
 )
 
 // ControlFd is the descriptor on which the agent hands over the job.
@@ -163,7 +164,7 @@ func (k *keeper) start(job *wire.Job) *wire.Failure {
 	if tty := job.TTY & wire.TTYMask; tty != 0 {
 		var err error
 		if job.TTY&wire.NoPty != 0 {
-			k.slave, err = unix.Open("/dev/null", unix.O_RDWR|unix.O_CLOEXEC, 0)
+			k.slave, err = eintr.Open("/dev/null", unix.O_RDWR|unix.O_CLOEXEC, 0)
 		} else {
 			master, k.slave, err = openPty(job)
 		}
@@ -230,7 +231,7 @@ func takeStdio(stdio, received []int) error {
 // letGo gives up this process's share of the command's descriptors, so that the
 // other ends of pipes see what the command does with them.
 func letGo() {
-	null, err := unix.Open("/dev/null", unix.O_RDWR|unix.O_CLOEXEC, 0)
+	null, err := eintr.Open("/dev/null", unix.O_RDWR|unix.O_CLOEXEC, 0)
 	if err != nil {
 		os.Exit(0) // rather than to keep a pipe open; the command gets a hang-up
 	}

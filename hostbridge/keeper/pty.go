@@ -7,6 +7,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/tbx-project/tbx/hostbridge/wire"
+	"github.com/tbx-project/tbx/internal/eintr"
 )
 
 // openPty makes a terminal on the host, of the size and with the settings of
@@ -15,7 +16,7 @@ import (
 // none of a toolbox ever becomes a controlling terminal here: that would open
 // the way for TIOCSTI.
 func openPty(job *wire.Job) (master, slave int, err error) {
-	master, err = unix.Open("/dev/ptmx", unix.O_RDWR|unix.O_NOCTTY|unix.O_CLOEXEC, 0)
+	master, err = eintr.Open("/dev/ptmx", unix.O_RDWR|unix.O_NOCTTY|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return -1, -1, err
 	}
@@ -79,7 +80,7 @@ func substitute(stdio []int, tty uint16, with int) []int {
 // command's. The passed descriptor is only compared with, never entered: it
 // may lie in a file system that exists in the toolbox alone (CVE-2024-21626).
 func enterDirectory(job *wire.Job, passed int) *wire.Failure {
-	fd, err := unix.Open(job.Cwd, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	fd, err := eintr.Open(job.Cwd, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 	if err == nil {
 		defer unix.Close(fd)
 		if job.AnyCwd || same(fd, passed) {
@@ -106,7 +107,7 @@ func enterDirectory(job *wire.Job, passed int) *wire.Failure {
 // samePath opens path on the host and returns its name without symlinks if it
 // is the file or directory that the toolbox opened.
 func samePath(path string, passed int) (string, *wire.Failure) {
-	fd, err := unix.Open(path, unix.O_PATH|unix.O_CLOEXEC, 0)
+	fd, err := eintr.Open(path, unix.O_PATH|unix.O_CLOEXEC, 0)
 	if err == nil {
 		defer unix.Close(fd)
 	}

@@ -22,6 +22,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/tbx-project/tbx/internal/atomicfile"
+	"github.com/tbx-project/tbx/internal/eintr"
 )
 
 // Session is the host's side of one or many entries that look alike.
@@ -146,10 +147,10 @@ func Served(bridge, boxDir string) bool {
 	if unix.Access(filepath.Join(boxDir, "sock"), unix.F_OK) != nil || unix.Access(filepath.Join(boxDir, "token"), unix.F_OK) != nil {
 		return false
 	}
-	fd, err := unix.Open(filepath.Join(bridge, "agent", "lock"), unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	fd, err := eintr.Open(filepath.Join(bridge, "agent", "lock"), unix.O_RDONLY|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return false
 	}
 	defer unix.Close(fd)
-	return unix.Flock(fd, unix.LOCK_SH|unix.LOCK_NB) == unix.EWOULDBLOCK
+	return eintr.Flock(fd, unix.LOCK_SH|unix.LOCK_NB) == unix.EWOULDBLOCK
 }

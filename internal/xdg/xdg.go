@@ -14,6 +14,8 @@ import (
 	"unicode"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/tbx-project/tbx/internal/eintr"
 )
 
 // Dirs are the base directories of one user, absolute, with "tbx" appended.
@@ -85,7 +87,7 @@ func OwnRuntime(dir string) bool { return strings.HasPrefix(dir, "/tmp/tbx-runti
 // checkDir says why dir is not a directory of the user's, and no link to one, in
 // which others have none of the rights.
 func checkDir(dir string, uid int, rights uint32) error {
-	fd, err := unix.Open(dir, unix.O_PATH|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+	fd, err := eintr.Open(dir, unix.O_PATH|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
 	switch {
 	case errors.Is(err, unix.ENOTDIR):
 		return errors.New("it is a file or a link, and no directory")

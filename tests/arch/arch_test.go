@@ -3,10 +3,15 @@
 package arch_test
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"io"
+	"io/fs"
+	"os"
 	"os/exec"
+	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -108,13 +113,40 @@ func TestWhatTbxBoxIsMadeOf(t *testing.T) {
 	for _, dep := range p.Deps {
 		first, _, _ := strings.Cut(dep, "/")
 		ours := strings.HasPrefix(dep, module+"toolbox/boxinit") || strings.HasPrefix(dep, module+"toolbox/stage") ||
-			strings.HasPrefix(dep, module+"hostbridge/wire") || strings.HasPrefix(dep, module+"hostbridge/client") || strings.HasPrefix(dep, module+"hostbridge/keeper") || dep == module+"internal/escape"
+			strings.HasPrefix(dep, module+"hostbridge/wire") || strings.HasPrefix(dep, module+"hostbridge/client") || strings.HasPrefix(dep, module+"hostbridge/keeper") || dep == module+"internal/escape" || dep == module+"internal/eintr"
 		if strings.Contains(first, ".") && !ours && !strings.HasPrefix(dep, "golang.org/x/sys/") {
 			t.Errorf("tbx-box contains %s", dep)
 		}
 	}
 	if slices.Contains(p.Deps, "net/http") {
 		t.Error("tbx-box contains net/http")
+	}
+}
+
+// System calls that a signal interrupts are made by internal/eintr, which repeats
+// them. The helpers inside toolboxes may not import it and have loops of their own.
+func TestB24_InterruptedCallsAreRepeated(t *testing.T) {
+	raw := regexp.MustCompile(`\b(unix|syscall)\.(Poll|Ppoll|Select|Open|Openat|Connect|Flock|FcntlFlock)\(`)
+	looked := 0
+	err := filepath.WalkDir("../..", func(path string, d fs.DirEntry, err error) error {
+		rel, _ := filepath.Rel("../..", path)
+		if err != nil || d.IsDir() && (rel == "tests" || rel == ".git" || rel == "internal/eintr" || rel == "hostbridge/bridgetest" || rel == "toolbox/stage" || rel == "toolbox/boxinit") {
+			return cmp.Or(err, fs.SkipDir)
+		}
+		if filepath.Ext(path) != ".go" || strings.HasSuffix(path, "_test.go") {
+			return nil
+		}
+		looked++
+		text, err := os.ReadFile(path)
+		for i, line := range strings.Split(string(text), "\n") {
+			if raw.MatchString(line) && !strings.Contains(line, "eintr.") {
+				t.Errorf("%s:%d: %s", rel, i+1, strings.TrimSpace(line))
+			}
+		}
+		return err
+	})
+	if err != nil || looked < 100 {
+		t.Fatalf("%d files, %v", looked, err)
 	}
 }
 

@@ -12,6 +12,8 @@ import (
 
 	"github.com/godbus/dbus/v5"
 	"golang.org/x/sys/unix"
+
+	"github.com/tbx-project/tbx/internal/eintr"
 )
 
 // callOnce makes one method call on the D-Bus server that listens at socket, and
@@ -33,7 +35,7 @@ func callOnce(socket string, timeout time.Duration, call *dbus.Message) error {
 			return err
 		}
 	}
-	if err := unix.Connect(fd, &unix.SockaddrUnix{Name: socket}); err != nil {
+	if err := eintr.Connect(fd, socket); err != nil {
 		return err
 	}
 	const serial = 1

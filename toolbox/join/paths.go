@@ -90,7 +90,7 @@ func (t *Target) Readable(path string) bool {
 // open opens path inside the toolbox, with its root as the root of every link
 // (openat2(2), RESOLVE_IN_ROOT).
 func (t *Target) open(path string, flags int) (fd int, err error) {
-	for err = unix.EAGAIN; err == unix.EAGAIN; { // a link with .. while something is renamed anywhere, openat2(2)
+	for err = unix.EAGAIN; err == unix.EAGAIN || err == unix.EINTR; { // a link with .. while something is renamed anywhere, openat2(2)
 		fd, err = unix.Openat2(t.root, path, &unix.OpenHow{Flags: uint64(flags), Resolve: unix.RESOLVE_IN_ROOT | unix.RESOLVE_NO_MAGICLINKS})
 	}
 	return fd, err

@@ -9,6 +9,8 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/tbx-project/tbx/internal/eintr"
 )
 
 // ErrPaused says that the toolbox is frozen by podman pause.
@@ -77,7 +79,7 @@ func (r *Record) OpenUnrecorded() (*Target, error) {
 		t.Close()
 		return nil, fmt.Errorf("%w: its first process is gone", ErrStale)
 	}
-	if t.root, err = unix.Open(fmt.Sprintf("/proc/%d/root", r.PID), unix.O_PATH|unix.O_CLOEXEC, 0); err != nil {
+	if t.root, err = eintr.Open(fmt.Sprintf("/proc/%d/root", r.PID), unix.O_PATH|unix.O_CLOEXEC, 0); err != nil {
 		t.Close()
 		return nil, fmt.Errorf("%w: its root cannot be opened: %w", ErrStale, err)
 	}
@@ -90,8 +92,8 @@ func (t *Target) Alive() bool {
 	if _, err := NamespaceID(strconv.Itoa(t.Record.PID), "mnt"); err != nil {
 		return false
 	}
-	n, err := unix.Poll([]unix.PollFd{{Fd: int32(t.pidfd), Events: unix.POLLIN}}, 0) // readable: it ended, pidfd_open(2)
-	return err == nil && n == 0
+	ended, err := eintr.Ended(t.pidfd)
+	return err == nil && !ended
 }
 
 // Close releases the descriptors of t.

@@ -19,5 +19,9 @@ func SendHostTree() error {
 	if err != nil {
 		return fmt.Errorf("open_tree: %w", err)
 	}
-	return unix.Sendmsg(TreeSocket, []byte{0}, unix.UnixRights(fd), nil, 0)
+	for {
+		if err := unix.Sendmsg(TreeSocket, []byte{0}, unix.UnixRights(fd), nil, 0); err != unix.EINTR {
+			return err
+		}
+	}
 }
