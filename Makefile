@@ -4,7 +4,7 @@ SHELL := /bin/bash
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo 0.1.0)
 # podman's bindings, without the C libraries that a server needs.
 TAGS := remote exclude_graphdriver_btrfs exclude_graphdriver_devicemapper containers_image_openpgp
-LDFLAGS := -s -w -X github.com/tbx-project/tbx/cmd.Version=$(VERSION)
+LDFLAGS := -s -w -X github.com/tbx-project/tbx/cmd/root.Version=$(VERSION)
 export CGO_ENABLED := 0
 # For programs and tests alike, or all that they import is compiled twice.
 export GOFLAGS := $(strip $(GOFLAGS) -trimpath)
@@ -15,11 +15,9 @@ YES ?=
 .DEFAULT_GOAL := build
 .PHONY: build test unit roots system systemimages systempodman systemrest systemroot systembox lint bench try install uninstall help clean
 
-# The same command twice: tbx, which only enters running toolboxes and hands everything else to tbx-podman, which is all
-# of it, with podman's bindings (ARCHITECTURE.md, "Three programs").
-build: ## build bin/tbx, bin/tbx-podman and bin/tbx-box
-	$(GO) build -tags front -ldflags '$(LDFLAGS)' -o bin/tbx ./cmd/tbx
-	$(GO) build -tags '$(TAGS)' -ldflags '$(LDFLAGS)' -o bin/tbx-podman ./cmd/tbx
+build: ## build bin/tbx, bin/tbx-podman and bin/tbx-box (ARCHITECTURE.md, "Three programs")
+	$(GO) build -ldflags '$(LDFLAGS)' -o bin/tbx ./cmd/tbx
+	$(GO) build -tags '$(TAGS)' -ldflags '$(LDFLAGS)' -o bin/tbx-podman ./cmd/tbx-podman
 	$(GO) build -ldflags '-s -w' -o bin/tbx-box ./cmd/tbx-box
 
 try: ## set up what rootless podman needs, make a Debian toolbox and run a command in it
@@ -37,7 +35,6 @@ test: ## set up what the tests need and run them all
 
 unit: ## tests that need no podman, root or network
 	$(GO) vet -tags '$(TAGS)' ./...
-	$(GO) vet -tags front ./cmd ./cmd/tbx
 	$(GO) test -vet=off -tags '$(TAGS)' -shuffle=on ./...
 
 # What the lab's tests start from comes from a mirror and a disk: it is made while the processors run other tests.

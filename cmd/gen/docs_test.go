@@ -10,14 +10,14 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/tbx-project/tbx/cmd"
+	"github.com/tbx-project/tbx/cmd/full"
 )
 
 // root is the top of the source tree, from here.
 const root = "../.."
 
 func TestEveryCommandHasItsManualPage(t *testing.T) {
-	want := pages(cmd.Root())
+	want := pages(full.Root())
 	have, err := filepath.Glob(root + "/docs/man/*")
 	if err != nil {
 		t.Fatal(err)
@@ -41,7 +41,7 @@ func TestEveryCommandHasItsManualPage(t *testing.T) {
 // pflag shows the Go type of a flag's value unless a word of its usage stands in
 // back quotes.
 func TestValuesOfFlagsHaveNames(t *testing.T) {
-	for name, text := range pages(cmd.Root()) {
+	for name, text := range pages(full.Root()) {
 		for _, kind := range []string{"string", "int", "stringArray", "duration"} {
 			if strings.Contains(text, `\fI`+kind+`\fR`) {
 				t.Errorf("%s: a value is called %s", name, kind)
@@ -123,7 +123,7 @@ func TestPrintedCommandsExist(t *testing.T) {
 		lines = append(lines, inline.FindAllStringSubmatch(fence.ReplaceAllString(text, ""), -1)...)
 		for _, l := range lines {
 			calls++
-			if problem := checkCall(cmd.Root(), l[1]); problem != "" {
+			if problem := checkCall(full.Root(), l[1]); problem != "" {
 				t.Errorf("%s: %s: %s", path, l[1], problem)
 			}
 		}
@@ -144,7 +144,7 @@ func TestCheckCallFindsMistakes(t *testing.T) {
 		"tbx create [--image REF] NAME":     true,
 		"tbx rm --force=true NAME... # why": true,
 	} {
-		if got := checkCall(cmd.Root(), call) == ""; got != ok {
+		if got := checkCall(full.Root(), call) == ""; got != ok {
 			t.Errorf("%q: right is %v, want %v", call, got, ok)
 		}
 	}

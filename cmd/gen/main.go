@@ -12,7 +12,7 @@ import (
 	"os"
 	"path/filepath"
 
-	"github.com/tbx-project/tbx/cmd"
+	"github.com/tbx-project/tbx/cmd/full"
 )
 
 //go:generate go run . ../..
@@ -44,7 +44,7 @@ func run(args []string) error {
 	if err := os.MkdirAll(man, 0o755); err != nil {
 		return err
 	}
-	for name, text := range pages(cmd.Root()) {
+	for name, text := range pages(full.Root()) {
 		if err := os.WriteFile(filepath.Join(man, name), []byte(text), 0o644); err != nil {
 			return err
 		}

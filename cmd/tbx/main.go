@@ -1,12 +1,54 @@
-// Command tbx manages toolboxes and the host's operating system; see package cmd.
+// Command tbx is what users call. It is small, so that a running toolbox is entered at
+// once: run, enter, the host's status and the bridge's agent. For all else, and
+// whenever a toolbox cannot be entered straight away, it becomes tbx-podman, which has
+// every command. That happens before anybody was asked anything, with the same
+// arguments.
 package main
 
 import (
+	"context"
 	"os"
+	"slices"
 
-	"github.com/tbx-project/tbx/cmd"
+	"github.com/spf13/cobra"
+
+	"github.com/tbx-project/tbx/cmd/bridge"
+	"github.com/tbx-project/tbx/cmd/cli"
+	"github.com/tbx-project/tbx/cmd/host"
+	"github.com/tbx-project/tbx/cmd/root"
+	"github.com/tbx-project/tbx/cmd/session"
+	"github.com/tbx-project/tbx/internal/programs"
+	"github.com/tbx-project/tbx/toolbox"
 )
 
 func main() {
-	os.Exit(cmd.Main(os.Args, os.Stdin, os.Stdout, os.Stderr))
+	os.Exit(root.Main(root.Program{Commands: commands, Dispatch: dispatch}, os.Args, os.Stdin, os.Stdout, os.Stderr))
+}
+
+func commands(env *cli.Env) []*cobra.Command {
+	env.Engine = func(context.Context) (toolbox.Engine, error) { return nil, becomeFull() }
+	return []*cobra.Command{session.NewEnter(env, chooser{}), session.NewRun(env, chooser{}), host.New(env, host.StatusOnly)}
+}
+
+// dispatch is the agent, or hands over a call that is for none of the commands here.
+func dispatch(ctx context.Context, env *cli.Env, tree *cobra.Command, args []string) (done bool, err error) {
+	if slices.Equal(args[1:], cli.AgentServe) {
+		return true, bridge.Serve(ctx, env)
+	}
+	if c, _, err := tree.Find(args[1:]); err == nil && !c.HasSubCommands() {
+		return false, nil
+	}
+	return true, becomeFull()
+}
+
+// becomeFull replaces this process by tbx-podman. On success it does not return.
+func becomeFull() error { return programs.Become(programs.Full) }
+
+// chooser is a session.Chooser: choosing takes the catalogue or podman.
+type chooser struct{}
+
+func (chooser) DistroToolbox(string, string) (toolbox.Name, error) { return "", becomeFull() }
+
+func (chooser) ChooseToolbox(context.Context, *toolbox.Manager, bool) (toolbox.Name, error) {
+	return "", becomeFull()
 }

@@ -13,7 +13,7 @@ import (
 
 const (
 	front = "tbx"        // what users call
-	Whole = "tbx-podman" // every command, with podman's bindings
+	Full  = "tbx-podman" // every command, with podman's bindings
 	Box   = "tbx-box"    // the program inside
 )
 

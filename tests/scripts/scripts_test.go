@@ -17,7 +17,8 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 	"golang.org/x/sys/unix"
 
-	"github.com/tbx-project/tbx/cmd"
+	"github.com/tbx-project/tbx/cmd/full"
+	"github.com/tbx-project/tbx/cmd/root"
 	"github.com/tbx-project/tbx/tests/scriptcmd"
 	"github.com/tbx-project/tbx/toolbox/podman"
 )
@@ -29,7 +30,7 @@ func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){
 		"tbx": func() {
 			drop()
-			os.Exit(cmd.Main(os.Args, os.Stdin, os.Stdout, os.Stderr))
+			os.Exit(root.Main(full.Program(), os.Args, os.Stdin, os.Stdout, os.Stderr))
 		},
 		"podman-fake": func() {
 			if err := fakePodman(os.Args[1:]); err != nil {
@@ -60,7 +61,7 @@ func TestScripts(t *testing.T) {
 	bin := strings.Split(os.Getenv("PATH"), ":")[0] // testscript's, where tbx is
 	programs := [][]string{{"-o", filepath.Join(bin, "tbx-box"), "../../cmd/tbx-box"}}
 	if !podman.Bindings { // tbx, which is this test, hands over to tbx-podman
-		programs = append(programs, []string{"-tags", podman.Tags, "-o", filepath.Join(bin, "tbx-podman"), "../../cmd/tbx"})
+		programs = append(programs, []string{"-tags", podman.Tags, "-o", filepath.Join(bin, "tbx-podman"), "../../cmd/tbx-podman"})
 	}
 	for _, args := range programs {
 		build := exec.Command("go", append([]string{"build"}, args...)...)

@@ -20,7 +20,7 @@ type Engine struct{ toolbox.Engine }
 // the same arguments; on success it does not return. The caller must not have
 // asked the user anything yet.
 func Connect(context.Context, string, func(text, hint string)) (*Engine, error) {
-	return nil, programs.Become(programs.Whole)
+	return nil, programs.Become(programs.Full)
 }
 
 // Client is for package images/podman.

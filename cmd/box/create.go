@@ -1,0 +1,336 @@
+package box
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"runtime"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/tbx-project/tbx/cmd/cli"
+	"github.com/tbx-project/tbx/cmd/fetch"
+	"github.com/tbx-project/tbx/images"
+	"github.com/tbx-project/tbx/internal/fail"
+	"github.com/tbx-project/tbx/toolbox"
+)
+
+type createOptions struct {
+	name, container        string
+	image, distro, release string
+	containerfile          string
+	fetch.Flags
+	home, hostname string
+	volumes, env   []string
+	isolated       bool
+	noNetwork, gpu bool
+	share          []string
+	memory, shm    string
+	without        map[string]*bool
+	dryRun         bool
+	offered        bool // the user said yes to making a toolbox from this image already
+	format         string
+}
+
+// NewCreate returns `tbx create`.
+func NewCreate(env *fetch.Env) *cobra.Command {
+	o := &createOptions{without: map[string]*bool{}}
+	cmd := &cobra.Command{
+		Use:   "create [flags] [NAME]",
+		Short: "Make a toolbox",
+		Long: `Make a toolbox from an image, which is fetched if it is not there.
+
+Without an image or a distribution it is the host's own distribution. Without a
+name the toolbox is called after its image, such as debian-toolbox-12.
+
+With --containerfile the image is built from that file, and again when the file or
+what it copies has changed.
+
+What runs in a toolbox runs as you: it can change your home, talk to your session
+and start programs on the host. It is no boundary, with any of the --no-… options.
+With --isolated it is one: the toolbox has a home of its own, which is removed with
+it, a network of its own, and of the host only the directories that --share names
+and what your policy lets it ask for (tbx policy show). There is no sudo in it:
+its root is tbx run --root. What you share is changed for the host too, so look at
+what came out of it before you run it there; what you share as DIRECTORY:ro is only
+read. --share ~:ro is the directories of your home, but the hidden ones and bin.
+tbx inspect shows what it can reach.`,
+		Example: `  tbx create
+  tbx create --distro fedora --release 42 build
+  tbx create --image docker.io/library/alpine:3.20 --no-x11 tiny
+  tbx create --containerfile ./Containerfile project
+  tbx create --isolated --share ~/src/project cell
+  tbx create --isolated --share ~:ro --no-network --memory 4g reader
+  tbx create --home ~/boxes/work --volume /srv/data:/srv/data:ro work`,
+		Args: cli.AtMostOne,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 1 {
+				o.name = args[0]
+				if o.name == "" {
+					return fail.New(fail.Usage, "the toolbox's name is empty").Hint("leave it away to have one made up")
+				}
+			}
+			if err := o.integrationsAsked(cmd); err != nil {
+				return err
+			}
+			return runCreate(cmd.Context(), env, o)
+		},
+		ValidArgsFunction: cobra.NoFileCompletions,
+	}
+	f := cmd.Flags()
+	f.StringVarP(&o.image, "image", "i", "", "make it from this `IMAGE`")
+	f.StringVarP(&o.distro, "distro", "d", "", "make it from this `DISTRIBUTION`'s image")
+	f.StringVarP(&o.release, "release", "r", "", "`RELEASE` of the distribution")
+	f.StringVar(&o.containerfile, "containerfile", "", "make it from the image that this `FILE`, or the one in this directory, builds")
+	f.StringVarP(&o.container, "toolbox", "c", "", "the toolbox's `NAME` (also --container); the same as the argument")
+	f.StringVar(&o.home, "home", "", "use this `DIRECTORY` of the host as the home, instead of yours")
+	f.StringVar(&o.hostname, "hostname", "", "a host `NAME` of its own, instead of the host's")
+	f.StringArrayVar(&o.volumes, "volume", nil, "also mount `SOURCE:TARGET[:OPTIONS]`; may be repeated")
+	f.StringArrayVar(&o.env, "env", nil, "set `NAME=VALUE` in every session; may be repeated")
+	f.BoolVar(&o.isolated, "isolated", false, "make it a boundary: nothing of the host but what --share names")
+	f.StringArrayVar(&o.share, "share", nil, "let an isolated toolbox read and change this `DIRECTORY[:ro]` of the host, or with :ro only read it; may be repeated")
+	f.BoolVar(&o.noNetwork, "no-network", false, "give an isolated toolbox no network at all")
+	f.BoolVar(&o.gpu, "gpu", false, "give an isolated toolbox the host's GPUs")
+	f.StringVar(&o.memory, "memory", "", "let an isolated toolbox take up to `SIZE` of memory, such as 4g; 0: all; three quarters if you do not say")
+	f.StringVar(&o.shm, "shm-size", "", "`SIZE` of an isolated toolbox's /dev/shm; 64m if you do not say")
+	o.Flags.Add(cmd, images.PullMissing)
+	for _, i := range toolbox.Integrations() {
+		o.without[i.Key] = f.Bool("no-"+i.Key, false, "do not share "+i.What)
+	}
+	f.BoolVar(&o.dryRun, "dry-run", false, "print what podman would be asked, and why, and do nothing")
+	cli.FormatFlag(cmd, &o.format)
+	cmd.RegisterFlagCompletionFunc("image", env.CompleteImages)
+	cmd.RegisterFlagCompletionFunc("distro", env.CompleteDistros)
+	cmd.RegisterFlagCompletionFunc("release", env.CompleteReleases)
+	cli.NoCompletion(cmd, "toolbox", "hostname", "volume", "env", "memory", "shm-size")
+	return cmd
+}
+
+// integrationsAsked refuses --no-KEY=false beside --isolated: that toolbox has
+// none of what is shared by integrations.
+func (o *createOptions) integrationsAsked(cmd *cobra.Command) error {
+	for _, i := range toolbox.Integrations() {
+		if o.isolated && cmd.Flags().Changed("no-"+i.Key) && !*o.without[i.Key] {
+			return fail.New(fail.Usage, "--no-%s=false and --isolated exclude each other: an isolated toolbox does not share %s", i.Key, i.What).
+				Hint("to work on a directory of the host in it: --share DIRECTORY")
+		}
+	}
+	return nil
+}
+
+func runCreate(ctx context.Context, env *fetch.Env, o *createOptions) error {
+	if err := cli.CheckFormat(o.format); err != nil {
+		return err
+	}
+	m, err := env.Manager()
+	if err != nil {
+		return err
+	}
+	if o.dryRun {
+		return planCreate(ctx, env, m, o)
+	}
+	name, err := create(ctx, env, m, o)
+	if err != nil {
+		return err
+	}
+	env.Progress().Close()
+	if o.format == "json" {
+		b, err := m.Find(ctx, name)
+		if err != nil {
+			return err
+		}
+		return cli.PrintJSON(env.Out, rowOf(env, b))
+	}
+	fmt.Fprintf(env.Out, "Created toolbox: %s\nEnter it with: tbx enter %s\n", name, name)
+	if o.isolated {
+		fmt.Fprintf(env.Out, "It is isolated and has no sudo. Be its root with: tbx enter --root %s\nSee what it can reach with: tbx inspect %s\n", name, name)
+	}
+	return nil
+}
+
+// source is what o makes the toolbox from: an image, or what builds one.
+func source(ctx context.Context, e *fetch.Env, o *createOptions) (images.Choice, *images.Build, error) {
+	if err := o.Check(); err != nil {
+		return images.Choice{}, nil, err
+	}
+	if o.containerfile == "" {
+		choice, err := e.ImageChoice(ctx, images.Request{Distro: o.distro, Release: o.release, Image: o.image})
+		return choice, nil, err
+	}
+	if o.image != "" || o.distro != "" || o.release != "" {
+		return images.Choice{}, nil, fail.New(fail.Usage, "--containerfile says what the image is; --image, --distro and --release go without it")
+	}
+	if o.Platform != "" {
+		return images.Choice{}, nil, fail.New(fail.Usage, "--containerfile builds for this machine; --platform goes without it")
+	}
+	if o.Pull != string(images.PullMissing) {
+		return images.Choice{}, nil, fail.New(fail.Usage, "--containerfile builds when the file or what it copies has changed; --pull goes without it").
+			Hint("a newer image to build from is fetched with: tbx image pull IMAGE")
+	}
+	b, err := images.NewBuild(o.containerfile, "", nil)
+	if err != nil {
+		return images.Choice{}, nil, err
+	}
+	b.AuthFile = o.AuthFile
+	ref, err := images.ParseRef(b.Tag)
+	return images.Choice{Reference: b.Tag, ToolboxName: ref.Base()}, &b, err
+}
+
+// request checks o and turns it into what the manager takes, all but the image.
+func request(e *fetch.Env, o *createOptions, choice images.Choice) (toolbox.CreateOptions, error) {
+	if o.name != "" && o.container != "" && o.name != o.container {
+		return toolbox.CreateOptions{}, fail.New(fail.Usage, "two names are given: %s and %s", o.name, o.container)
+	}
+	name := o.name
+	if name == "" {
+		name = o.container
+	}
+	if name == "" {
+		name = choice.ToolboxName
+	}
+	r := toolbox.CreateOptions{Image: choice.Reference, Hostname: o.hostname, Home: o.home, Volumes: o.volumes, Env: o.env,
+		Isolated: o.isolated, Share: o.share, NoNetwork: o.noNetwork, GPU: o.gpu, Memory: o.memory, ShmSize: o.shm}
+	var err error
+	if r.Name, err = toolbox.ParseName(name); err != nil {
+		return r, err
+	}
+	for _, i := range toolbox.Integrations() {
+		if off := o.without[i.Key]; off != nil && *off {
+			r.Without = append(r.Without, i.Key)
+		}
+	}
+	return r, nil
+}
+
+// create makes a toolbox, fetching its image where it must.
+func create(ctx context.Context, e *fetch.Env, m *toolbox.Manager, o *createOptions) (toolbox.Name, error) {
+	choice, build, err := source(ctx, e, o)
+	if err != nil {
+		return "", err
+	}
+	r, err := request(e, o, choice)
+	if err != nil {
+		return "", err
+	}
+	if err := m.Check(r); err != nil { // before an image is downloaded for what cannot be
+		return "", err
+	}
+	if err := m.CheckFree(ctx, r.Name); err != nil {
+		return "", err
+	}
+	var img images.Image
+	if build != nil {
+		img, err = e.EnsureBuilt(ctx, *build, o.UnsignedOK)
+	} else {
+		img, err = e.Ensure(ctx, choice, &o.Flags, o.offered)
+	}
+	if err != nil {
+		return "", err
+	}
+	r.ImageID, r.ImageEnv = img.ID, img.Env
+	if choice.Local != "" && slices.Contains(img.Names, choice.Local) && !slices.Contains(img.Names, choice.Reference) {
+		r.Image = choice.Local // it was made here, not downloaded
+	}
+	if err := checkArch(choice.Reference, img.Arch); err != nil {
+		return "", err
+	}
+	if err := m.Create(ctx, r); err != nil {
+		return "", err
+	}
+	if !m.Host.Systemd {
+		e.Progress().Warn("there is no systemd user session here, so podman cannot end what runs in a toolbox",
+			"stop toolboxes with tbx stop or tbx rm, not with podman")
+	}
+	if !r.Isolated {
+		e.Progress().Line("tbx: a toolbox is no security boundary: what runs in it can do what you can; one made with --isolated is")
+	}
+	return r.Name, nil
+}
+
+// checkArch refuses an image whose programs this machine cannot run, unless the
+// kernel was told how, binfmt_misc.
+func checkArch(ref, arch string) error {
+	if arch == "" || arch == runtime.GOARCH {
+		return nil
+	}
+	qemu := map[string]string{"amd64": "x86_64", "arm64": "aarch64", "arm": "arm", "386": "i386", "ppc64le": "ppc64le", "s390x": "s390x", "riscv64": "riscv64"}[arch]
+	if _, err := os.Stat("/proc/sys/fs/binfmt_misc/qemu-" + qemu); qemu != "" && err == nil {
+		return nil
+	}
+	return fail.New(fail.Unable, "image %s is for %s, and this machine is %s", ref, arch, runtime.GOARCH).
+		Hint("choose an image for %s, or install qemu-user-static, which runs the others", runtime.GOARCH)
+}
+
+// planCreate is create --dry-run.
+func planCreate(ctx context.Context, e *fetch.Env, m *toolbox.Manager, o *createOptions) error {
+	choice, _, err := source(ctx, e, o)
+	if err != nil {
+		return err
+	}
+	r, err := request(e, o, choice)
+	if err != nil {
+		return err
+	}
+	r.ImageID = choice.Reference
+	_, p, err := m.Plan(r)
+	if err != nil {
+		return err
+	}
+	if o.format == "json" {
+		return cli.PrintJSON(e.Out, p)
+	}
+	fmt.Fprintf(e.Out, "podman create\n")
+	line := func(option, why string) {
+		if why != "" {
+			why = "  # " + why
+		}
+		fmt.Fprintf(e.Out, "  %s%s\n", option, why)
+	}
+	line("--name "+string(p.Name), "")
+	for _, f := range slices.Concat(p.OverImage(), p.Fixed()) {
+		line(f[0], f[1])
+	}
+	switch {
+	case p.Isolated:
+		line("--uts private --hostname "+p.Hostname, "it has its own")
+	case p.Hostname != "":
+		line("--uts private --hostname "+p.Hostname, "you asked for it")
+	default:
+		line("--uts host", "the host's name, which resolves and which your X11 cookies are for")
+	}
+	if p.Groups {
+		line("--group-add keep-groups", "devices that your groups may use")
+	}
+	for _, d := range p.Devices {
+		why := "the host describes it by CDI"
+		if strings.HasPrefix(d, "/") {
+			why = "a GPU, as you asked"
+		}
+		line("--device "+cli.ShellQuote(d), why)
+	}
+	for _, mt := range p.Mounts {
+		line("--mount "+cli.ShellQuote(mountOption(mt)), mt.Reason)
+	}
+	for _, kv := range p.Env {
+		line("--env "+cli.ShellQuote(kv), "")
+	}
+	for _, k := range cli.SortedKeys(p.Labels) {
+		line("--label "+cli.ShellQuote(k+"="+p.Labels[k]), "")
+	}
+	line(choice.Reference+" "+strings.Join(p.Command, " "), "")
+	return nil
+}
+
+func mountOption(m toolbox.Mount) string {
+	s := "type=" + m.Type
+	if m.Source != "" {
+		s += ",source=" + m.Source
+	}
+	s += ",destination=" + m.Target
+	for _, o := range m.Options {
+		s += "," + o
+	}
+	return s
+}

@@ -1,0 +1,146 @@
+package box
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"slices"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/tbx-project/tbx/cmd/cli"
+	"github.com/tbx-project/tbx/cmd/fetch"
+	"github.com/tbx-project/tbx/internal/escape"
+	"github.com/tbx-project/tbx/internal/fail"
+	"github.com/tbx-project/tbx/toolbox"
+)
+
+type listOptions struct {
+	names              bool
+	images, containers bool
+	format             string
+}
+
+// NewList returns `tbx list`; listImages is what --images does.
+func NewList(env *fetch.Env, listImages func(ctx context.Context, names bool, format string) error) *cobra.Command {
+	o := &listOptions{}
+	cmd := &cobra.Command{
+		Use:     "list [flags]",
+		Aliases: []string{"ls"},
+		Short:   "List the toolboxes",
+		Long: `List the toolboxes, also those that Toolbx made. --images lists the images
+instead, as tbx image list does; with --containers too, both.`,
+		Example:           "  tbx list\n  tbx list --images\n  tbx list --format json | jq '.[].name'",
+		Args:              cli.Exactly(0, "no arguments"),
+		RunE:              func(cmd *cobra.Command, args []string) error { return runList(cmd.Context(), env, o, listImages) },
+		ValidArgsFunction: cobra.NoFileCompletions,
+	}
+	f := cmd.Flags()
+	f.BoolVarP(&o.names, "names", "n", false, "print the names only")
+	f.BoolVarP(&o.images, "images", "i", false, "list the images instead, or with --containers too")
+	f.BoolVarP(&o.containers, "containers", "c", false, "list the toolboxes, which is what list does without this too")
+	cli.FormatFlag(cmd, &o.format)
+	return cmd
+}
+
+// row is one toolbox in the output of list; docs/schema/list.json.
+type row struct {
+	Name    string     `json:"name"`
+	ID      string     `json:"id"`
+	State   string     `json:"state"`
+	Image   string     `json:"image"`
+	ImageID string     `json:"image_id"`
+	Created time.Time  `json:"created"`
+	Started *time.Time `json:"started,omitempty"`
+	Manager string     `json:"manager"` // tbx, or toolbx for a toolbox that Toolbx made
+
+	Isolated bool `json:"isolated,omitempty"` // made with --isolated
+
+	ImageDigest string `json:"image_digest,omitempty"` // what tbx recorded when the image came
+	ImageSigner string `json:"image_signer,omitempty"`
+}
+
+func rowOf(e *fetch.Env, b *toolbox.Box) row {
+	r := row{
+		Name: string(b.Name), ID: b.ID, State: string(b.State), Image: b.Image, ImageID: b.ImageID, Created: b.Created.UTC(), Manager: "toolbx",
+	}
+	if !b.Started.IsZero() {
+		at := b.Started.UTC()
+		r.Started = &at
+	}
+	if b.Managed() {
+		r.Manager, r.Isolated = "tbx", b.Isolated()
+	}
+	from := e.OriginOf(b.ImageID)
+	r.ImageDigest, r.ImageSigner = from.Digest, from.Signer
+	return r
+}
+
+func runList(ctx context.Context, env *fetch.Env, o *listOptions, listImages func(context.Context, bool, string) error) error {
+	if err := cli.CheckFormat(o.format); err != nil {
+		return err
+	}
+	if o.images && o.containers && o.format == "json" {
+		return fail.New(fail.Usage, "--format json prints one array").Hint("give --images or --containers, not both")
+	}
+	if o.images {
+		if err := listImages(ctx, o.names, o.format); err != nil || !o.containers {
+			return err
+		}
+		if !o.names {
+			fmt.Fprintln(env.Out)
+		}
+	}
+	m, err := env.Manager()
+	if err != nil {
+		return err
+	}
+	all, err := m.List(ctx)
+	if err != nil {
+		return err
+	}
+	rows := make([]row, 0, len(all))
+	for _, b := range all {
+		rows = append(rows, rowOf(env, b))
+	}
+	env.Progress().Close()
+	switch {
+	case o.format == "json":
+		return cli.PrintJSON(env.Out, rows)
+	case o.names:
+		for _, r := range rows {
+			fmt.Fprintln(env.Out, escape.Text(r.Name))
+		}
+		return nil
+	case len(rows) == 0:
+		fmt.Fprintln(env.Err, "There is no toolbox yet. Make one with: tbx create")
+		return nil
+	}
+	return printRows(env.Out, rows, time.Now())
+}
+
+func printRows(w io.Writer, rows []row, now time.Time) error {
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	// Who has no isolated toolbox need not read that the others are not.
+	modes := slices.ContainsFunc(rows, func(r row) bool { return r.Isolated })
+	column := func(isolated bool) string {
+		switch {
+		case !modes:
+			return ""
+		case isolated:
+			return "isolated\t"
+		}
+		return "shared\t"
+	}
+	head := ""
+	if modes {
+		head = "MODE\t"
+	}
+	fmt.Fprintln(t, "NAME\tSTATE\t"+head+"IMAGE\tCREATED\tID")
+	for _, r := range rows {
+		fmt.Fprintf(t, "%s\t%s\t%s%s\t%s\t%.12s\n", escape.Text(r.Name), r.State, column(r.Isolated), escape.Text(r.Image), cli.Ago(now.Sub(r.Created)), r.ID)
+	}
+	return t.Flush()
+}

@@ -1,0 +1,35 @@
+package box
+
+import (
+	"github.com/spf13/cobra"
+
+	"github.com/tbx-project/tbx/cmd/cli"
+	"github.com/tbx-project/tbx/toolbox"
+)
+
+// NewLogs returns `tbx logs`.
+func NewLogs(env *cli.Env) *cobra.Command {
+	tail := -1
+	cmd := &cobra.Command{
+		Use:     "logs [flags] NAME",
+		Short:   "Show how a toolbox's last start went",
+		Long:    "Show the steps and warnings of a toolbox's last start, and what its first process wrote.",
+		Example: "  tbx logs build",
+		Args:    cli.Exactly(1, "the name of a toolbox"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			name, err := toolbox.ParseName(args[0])
+			if err != nil {
+				return err
+			}
+			m, err := env.Manager()
+			if err != nil {
+				return err
+			}
+			return m.Logs(cmd.Context(), name, tail, env.Out)
+		},
+		ValidArgsFunction: env.CompleteToolboxes,
+	}
+	cmd.Flags().IntVarP(&tail, "tail", "n", tail, "only the last `N` lines of what the first process wrote; -1: all")
+	cli.NoCompletion(cmd, "tail")
+	return cmd
+}

@@ -1,0 +1,185 @@
+package box
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/tbx-project/tbx/cmd/cli"
+	"github.com/tbx-project/tbx/internal/fail"
+	"github.com/tbx-project/tbx/toolbox"
+)
+
+// NewStart returns `tbx start`.
+func NewStart(env *cli.Env) *cobra.Command {
+	return &cobra.Command{
+		Use:     "start NAME...",
+		Short:   "Start toolboxes",
+		Long:    "Start toolboxes and set them up. enter and run do this by themselves.",
+		Example: "  tbx start build",
+		Args:    names,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return each(env, args, func(m *toolbox.Manager, name toolbox.Name) error {
+				_, err := m.Start(cmd.Context(), name)
+				return err
+			})
+		},
+		ValidArgsFunction: env.CompleteToolboxes,
+	}
+}
+
+// NewStop returns `tbx stop`.
+func NewStop(env *cli.Env) *cobra.Command {
+	var all bool
+	grace := 2
+	cmd := &cobra.Command{
+		Use:     "stop [flags] NAME...",
+		Short:   "Stop toolboxes",
+		Long:    "Stop toolboxes and everything that runs in them. Nothing in them is lost but what runs.",
+		Example: "  tbx stop build\n  tbx stop --all",
+		Args:    namesOr(&all),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if grace < 0 {
+				return fail.New(fail.Usage, "--time %d: it must not be negative", grace)
+			}
+			args, err := allIf(env, cmd, all, args)
+			if err != nil {
+				return err
+			}
+			return each(env, args, func(m *toolbox.Manager, name toolbox.Name) error {
+				_, err := m.Stop(cmd.Context(), name, time.Duration(grace)*time.Second)
+				return err
+			})
+		},
+		ValidArgsFunction: env.CompleteToolboxes,
+	}
+	cmd.Flags().BoolVarP(&all, "all", "a", false, "all toolboxes")
+	cmd.Flags().IntVarP(&grace, "time", "t", grace, "`SECONDS` to wait before what still runs is killed")
+	cli.NoCompletion(cmd, "time")
+	return cmd
+}
+
+// NewRemove returns `tbx rm`.
+func NewRemove(env *cli.Env) *cobra.Command {
+	var all, force bool
+	cmd := &cobra.Command{
+		Use:     "rm [flags] NAME...",
+		Aliases: []string{"remove"},
+		Short:   "Remove toolboxes",
+		Long: `Remove toolboxes with all that was installed in them. Your home and other
+directories of the host are untouched, also one given with create --home. The
+private home of an isolated toolbox goes with it.
+
+It asks first. --force does not ask, and removes a toolbox that is running.`,
+		Example: "  tbx rm build\n  tbx rm --force build test",
+		Args:    namesOr(&all),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			args, err := allIf(env, cmd, all, args)
+			if err != nil {
+				return err
+			}
+			return each(env, args, func(m *toolbox.Manager, name toolbox.Name) error {
+				if err := m.Removable(cmd.Context(), name, force); err != nil {
+					return err
+				}
+				if !force {
+					if err := env.Ask(removeQuestion(cmd.Context(), m, name)); err != nil {
+						return err
+					}
+				}
+				return m.Remove(cmd.Context(), name, force)
+			})
+		},
+		ValidArgsFunction: env.CompleteToolboxes,
+	}
+	cmd.Flags().BoolVarP(&all, "all", "a", false, "all toolboxes")
+	cmd.Flags().BoolVarP(&force, "force", "f", false, "do not ask, and remove even what is running")
+	return cmd
+}
+
+func removeQuestion(ctx context.Context, m *toolbox.Manager, name toolbox.Name) string {
+	q := fmt.Sprintf("Remove toolbox %s with everything that was installed in it", name)
+	if b, err := m.Find(ctx, name); err == nil && b.Isolated() {
+		q += ", and its private home with all files in it"
+	}
+	return q + "?"
+}
+
+// NewRename returns `tbx rename`.
+func NewRename(env *cli.Env) *cobra.Command {
+	return &cobra.Command{
+		Use:     "rename OLD NEW",
+		Short:   "Give a toolbox another name",
+		Long:    "Give a toolbox another name. It may be running; sessions that are open keep the old name in their prompt.",
+		Example: "  tbx rename debian-toolbox-12 work",
+		Args:    cli.Exactly(2, "the old name and the new one"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			m, err := env.Manager()
+			if err != nil {
+				return err
+			}
+			old, err := toolbox.ParseName(args[0])
+			if err != nil {
+				return err
+			}
+			name, err := toolbox.ParseName(args[1])
+			if err != nil {
+				return err
+			}
+			return m.Rename(cmd.Context(), old, name)
+		},
+		ValidArgsFunction: env.CompleteToolboxes,
+	}
+}
+
+func names(cmd *cobra.Command, args []string) error {
+	none := false
+	return namesOr(&none)(cmd, args)
+}
+
+// namesOr wants names, or --all without any.
+func namesOr(all *bool) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		switch {
+		case *all && len(args) > 0:
+			return fail.New(fail.Usage, "--all goes without names")
+		case !*all && len(args) == 0:
+			return fail.New(fail.Usage, "%s wants the name of a toolbox", cmd.CommandPath()).Hint("tbx list shows them")
+		}
+		return nil
+	}
+}
+
+func allIf(e *cli.Env, cmd *cobra.Command, all bool, args []string) ([]string, error) {
+	if !all {
+		return args, nil
+	}
+	m, err := e.Manager()
+	if err != nil {
+		return nil, err
+	}
+	boxes, err := m.List(cmd.Context())
+	for _, b := range boxes {
+		args = append(args, string(b.Name))
+	}
+	return args, err
+}
+
+// each does something to every toolbox named.
+func each(e *cli.Env, args []string, do func(*toolbox.Manager, toolbox.Name) error) error {
+	m, err := e.Manager()
+	if err != nil {
+		return err
+	}
+	parsed := make([]toolbox.Name, 0, len(args))
+	for _, a := range args {
+		name, err := toolbox.ParseName(a)
+		if err != nil {
+			return err // before anything was done
+		}
+		parsed = append(parsed, name)
+	}
+	return cli.ForEach(e, parsed, func(name toolbox.Name) error { return do(m, name) })
+}

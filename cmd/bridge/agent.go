@@ -1,0 +1,90 @@
+package bridge
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/sys/unix"
+
+	"github.com/tbx-project/tbx/cmd/cli"
+	"github.com/tbx-project/tbx/hostbridge"
+	"github.com/tbx-project/tbx/internal/escape"
+	"github.com/tbx-project/tbx/internal/fail"
+)
+
+// NewAgent returns `tbx agent`.
+func NewAgent(env *cli.Env) *cobra.Command {
+	var serve, prompt bool
+	var format string
+	cmd := &cobra.Command{
+		Use:   "agent [flags]",
+		Short: "See the bridge's agent, or answer its questions",
+		Long: `See the agent that runs host commands for toolboxes. It starts by itself with
+tbx enter and tbx run, and ends a minute after the last toolbox.
+
+With --prompt, the questions of toolboxes whose rules say "ask" are put here, in
+this terminal on the host, until Ctrl-C. Without one, they are put as desktop
+notifications, and where there is no desktop the answer is no.`,
+		Example:           "  tbx agent\n  tbx agent --prompt",
+		Args:              cli.Exactly(0, "no arguments"),
+		ValidArgsFunction: cobra.NoFileCompletions,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if serve {
+				return Serve(cmd.Context(), env)
+			}
+			if err := cli.CheckFormat(format); err != nil {
+				return err
+			}
+			h, err := env.Host()
+			if err != nil {
+				return err
+			}
+			if prompt {
+				if format == "json" {
+					return fail.New(fail.Usage, "--prompt asks people, and --format json is for programs")
+				}
+				if !cli.IsTerminal(env.In) || !cli.IsTerminal(env.Err) {
+					return fail.New(fail.NeedAnswer, "there is no terminal to ask on")
+				}
+				fmt.Fprintln(env.Err, "tbx: questions of toolboxes are put here; end with Ctrl-C")
+				return hostbridge.Prompt(cmd.Context(), cli.BridgeDir(h), func(q hostbridge.Question) bool { return answer(env, q) })
+			}
+			st, err := hostbridge.AskStatus(cli.BridgeDir(h))
+			if err != nil {
+				return err
+			}
+			if format == "json" {
+				if st.Boxes == nil {
+					st.Boxes = []string{}
+				}
+				return cli.PrintJSON(env.Out, st)
+			}
+			boxes := "none"
+			if len(st.Boxes) > 0 {
+				boxes = strings.Join(st.Boxes, " ")
+			}
+			fmt.Fprintf(env.Out, "process %d, %s of the host running, toolboxes: %s\n", st.Pid, cli.Plural(st.Running, "command"), escape.Text(boxes))
+			return nil
+		},
+	}
+	cmd.Flags().BoolVar(&prompt, "prompt", false, "put the questions of toolboxes in this terminal")
+	cli.FormatFlag(cmd, &format)
+	cmd.Flags().BoolVar(&serve, "serve", false, "")
+	cmd.Flags().MarkHidden("serve")
+	return cmd
+}
+
+// answer puts a question of the bridge; its texts are safe to print. What was typed
+// before it was shown is no answer to it.
+func answer(e *cli.Env, q hostbridge.Question) bool {
+	unix.IoctlSetInt(int(e.In.Fd()), unix.TCFLSH, unix.TCIFLUSH)
+	fmt.Fprintf(e.Err, "\nToolbox %s asks to run this on the host (%s):\n\n    %s\n\nAllow it %s? [y/N] ", q.Box, q.Rule, q.What, q.HowLong())
+	put := time.Now()
+	yes := e.SaysYes()
+	if q.TooLate(put) {
+		fmt.Fprintln(e.Err, "That was too late: the answer has been no.")
+	}
+	return yes
+}

@@ -1,0 +1,92 @@
+package bridge
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/tbx-project/tbx/cmd/cli"
+	"github.com/tbx-project/tbx/hostbridge"
+)
+
+// NewAudit returns `tbx audit`.
+func NewAudit(env *cli.Env) *cobra.Command {
+	var filter hostbridge.AuditFilter
+	var follow bool
+	var format string
+	cmd := &cobra.Command{
+		Use:   "audit [flags]",
+		Short: "Show what toolboxes have asked of the host",
+		Long: `Show what toolboxes have asked of the host, and what became of it. The log is
+~/.local/state/tbx/host-audit.jsonl; where there is systemd's journal, the same
+lines are in it, which a toolbox cannot change: journalctl SYSLOG_IDENTIFIER=tbx-agent`,
+		Example:           "  tbx audit --denied\n  tbx audit --follow --toolbox build --format json",
+		Args:              cli.Exactly(0, "no arguments"),
+		ValidArgsFunction: cobra.NoFileCompletions,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := cli.CheckFormat(format); err != nil {
+				return err
+			}
+			h, err := env.Host()
+			if err != nil {
+				return err
+			}
+			enc := json.NewEncoder(env.Out)
+			enc.SetEscapeHTML(false)
+			lines := 0
+			err = hostbridge.ReadAudit(cmd.Context(), cli.AuditFile(h), filter, follow, func(r hostbridge.Record) error {
+				lines++
+				if format == "json" {
+					return enc.Encode(r)
+				}
+				_, err := fmt.Fprintln(env.Out, auditLine(r))
+				return err
+			})
+			if err == nil && lines == 0 && !follow && format == "text" {
+				fmt.Fprintln(env.Err, "There is nothing of the kind in the log.")
+			}
+			return err
+		},
+	}
+	f := cmd.Flags()
+	f.BoolVarP(&follow, "follow", "f", false, "go on with what comes")
+	f.StringVarP(&filter.Box, "toolbox", "t", "", "only what toolbox `NAME` asked")
+	f.BoolVar(&filter.Denied, "denied", false, "only what was denied")
+	cli.FormatFlag(cmd, &format)
+	cmd.RegisterFlagCompletionFunc("toolbox", env.CompleteToolboxes)
+	return cmd
+}
+
+// auditLine is a record for people. Its texts were made safe when it was written.
+func auditLine(r hostbridge.Record) string {
+	out := r.Time.Local().Format(time.DateTime) + " " + r.Box + " "
+	if r.Event == "end" {
+		switch {
+		case r.Exit != nil:
+			out += fmt.Sprintf("#%d ended with %d", r.Of, *r.Exit)
+		case r.Signal != 0:
+			out += fmt.Sprintf("#%d died of signal %d", r.Of, r.Signal)
+		default:
+			out += fmt.Sprintf("#%d: %s", r.Of, r.Reason)
+		}
+		if r.Millis != nil {
+			out += fmt.Sprintf(" after %d ms", *r.Millis)
+		}
+		return out
+	}
+	out += fmt.Sprintf("#%d %s", r.Seq, r.Decision)
+	if r.Answer != "" {
+		out += " (" + r.Answer + ")"
+	}
+	out += ": " + strings.Join(r.Argv, " ")
+	if r.Rule != "" {
+		out += "  [" + r.Rule + "]"
+	}
+	if r.Reason != "" {
+		out += "  " + r.Reason
+	}
+	return out
+}

@@ -1,0 +1,334 @@
+package bridge
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+
+	"github.com/tbx-project/tbx/cmd/cli"
+	"github.com/tbx-project/tbx/hostbridge"
+	"github.com/tbx-project/tbx/internal/escape"
+	"github.com/tbx-project/tbx/internal/fail"
+	"github.com/tbx-project/tbx/toolbox"
+)
+
+// NewPolicy returns `tbx policy` with what is below it.
+func NewPolicy(env *cli.Env) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "policy",
+		Short: "See and change what toolboxes may do on the host",
+		Long: `See and change what toolboxes may do on the host by tbx host-exec and its kin.
+
+Rules are read from /etc/tbx/host-policy.d, which is the administrator's, then
+from ~/.config/tbx/host-policy.d, then come the built-in ones. The first rule
+that matches decides; where none does, the answer is no. docs/host-policy.md
+describes the files.
+
+A toolbox shares your home and your session: whatever the policy says, a program
+in it that means harm can run code as you on the host. The policy keeps accidents
+from happening and makes visible what is done.`,
+		Example: "  tbx policy show\n  tbx policy test build -- podman ps\n  tbx policy allow build -- rpm-ostree upgrade",
+		Args:    cli.UnknownCommand,
+		RunE:    func(cmd *cobra.Command, args []string) error { return cmd.Help() },
+	}
+	cmd.AddCommand(newPolicyShow(env), newPolicyCheck(env), newPolicyTest(env), newPolicyChange(env, hostbridge.Allow), newPolicyChange(env, hostbridge.Deny))
+	for _, c := range cmd.Commands() {
+		c.DisableFlagsInUseLine = true
+	}
+	return cmd
+}
+
+func newPolicyShow(env *cli.Env) *cobra.Command {
+	var format string
+	cmd := &cobra.Command{
+		Use:               "show [flags]",
+		Short:             "Print the rules in the order in which they are tried",
+		Long:              "Print the rules in the order in which they are tried, each with its file and line.",
+		Example:           "  tbx policy show",
+		Args:              cli.Exactly(0, "no arguments"),
+		ValidArgsFunction: cobra.NoFileCompletions,
+		RunE: func(*cobra.Command, []string) error {
+			if err := cli.CheckFormat(format); err != nil {
+				return err
+			}
+			p, err := policy(env)
+			if err != nil {
+				return err
+			}
+			if format == "json" {
+				return cli.PrintJSON(env.Out, ruleRows(p.Rules))
+			}
+			w := tabwriter.NewWriter(env.Out, 0, 0, 2, ' ', 0)
+			fmt.Fprintln(w, "ACTION\tTOOLBOX\tWHAT\tRULE")
+			for _, r := range p.Rules {
+				fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", r.Action, escape.Text(r.Box), ruleWhat(r), r.Where)
+			}
+			return w.Flush()
+		},
+	}
+	cli.FormatFlag(cmd, &format)
+	return cmd
+}
+
+// ruleRow is a rule in the output of policy show and check;
+// docs/schema/policy-show.json. Its keys are those of the policy's files.
+type ruleRow struct {
+	Rule       string              `json:"rule"` // file:line
+	Builtin    bool                `json:"builtin,omitempty"`
+	Everything bool                `json:"everything,omitempty"`
+	Box        string              `json:"box"`
+	Verb       string              `json:"verb,omitempty"`
+	Exec       string              `json:"exec,omitempty"`
+	Args       []string            `json:"args,omitempty"`
+	Action     hostbridge.Action   `json:"action"`
+	TTY        string              `json:"tty,omitempty"`
+	Remember   hostbridge.Remember `json:"remember,omitempty"`
+	Notify     bool                `json:"notify,omitempty"`
+	Env        []string            `json:"env,omitempty"`
+	Detach     bool                `json:"detach,omitempty"`
+	Cwd        string              `json:"cwd,omitempty"`
+}
+
+func ruleRows(rules []hostbridge.Rule) []ruleRow {
+	out := make([]ruleRow, 0, len(rules))
+	for _, r := range rules {
+		out = append(out, ruleRow{
+			Rule: r.Where, Builtin: r.Builtin(), Everything: r.MeansEverything(), Box: r.Box, Verb: r.Verb, Exec: r.Exec, Args: r.Args,
+			Action: r.Action, TTY: r.TTY, Remember: r.Remember, Notify: r.Notify, Env: r.Env, Detach: r.Detach, Cwd: r.Cwd,
+		})
+	}
+	return out
+}
+
+// policy reads the rules that count now.
+func policy(e *cli.Env) (*hostbridge.Policy, error) {
+	h, err := e.Host()
+	if err != nil {
+		return nil, err
+	}
+	return cli.PolicyDirs(h).Load()
+}
+
+// ruleWhat says in one line what a rule is about.
+func ruleWhat(r hostbridge.Rule) string {
+	what := escape.Text(r.Exec)
+	if r.Verb != "" {
+		what = "verb " + escape.Text(r.Verb)
+	}
+	for _, a := range r.Args {
+		what += " " + escape.Text(a)
+	}
+	if r.MeansEverything() {
+		what += "  (means everything)"
+	}
+	return what
+}
+
+func newPolicyCheck(env *cli.Env) *cobra.Command {
+	var format string
+	cmd := &cobra.Command{
+		Use:   "check [flags]",
+		Short: "Check the policy files",
+		Long: `Check the policy files: whether they can be read, and which rules of yours or the
+administrator's mean more than they say. A command that runs other commands or
+writes any file lets a toolbox do everything that you can do.`,
+		Example:           "  tbx policy check",
+		Args:              cli.Exactly(0, "no arguments"),
+		ValidArgsFunction: cobra.NoFileCompletions,
+		RunE: func(*cobra.Command, []string) error {
+			if err := cli.CheckFormat(format); err != nil {
+				return err
+			}
+			p, err := policy(env)
+			if err != nil {
+				return err
+			}
+			own := 0
+			var wide []hostbridge.Rule
+			for _, r := range p.Rules {
+				if r.Builtin() {
+					continue
+				}
+				own++
+				if r.MeansEverything() {
+					wide = append(wide, r)
+				}
+			}
+			if format == "json" {
+				return cli.PrintJSON(env.Out, policyCheck{own, ruleRows(wide)})
+			}
+			for _, r := range wide {
+				fmt.Fprintf(env.Out, "%s: allowing %s means allowing everything\n", r.Where, escape.Text(r.Exec))
+			}
+			fmt.Fprintf(env.Out, "%s besides the built-in ones, %d of which mean everything\n", cli.Plural(own, "rule"), len(wide))
+			return nil
+		},
+	}
+	cli.FormatFlag(cmd, &format)
+	return cmd
+}
+
+// policyCheck is the output of policy check; docs/schema/policy-check.json.
+type policyCheck struct {
+	Rules      int       `json:"rules"` // besides the built-in ones
+	Everything []ruleRow `json:"everything"`
+}
+
+type policyTarget struct {
+	verb     bool
+	isolated bool
+	box      string
+	argv     []string
+}
+
+// parse reads TOOLBOX -- COMMAND [ARG...].
+func (o *policyTarget) parse(cmd *cobra.Command, args []string) error {
+	if len(args) < 2 || cmd.ArgsLenAtDash() > 1 {
+		return fail.New(fail.Usage, "%s wants a toolbox and a command", cmd.CommandPath()).Hint("usage: %s", cmd.UseLine())
+	}
+	o.box, o.argv = args[0], args[1:]
+	if o.box == "@any" || o.box == "@integrated" || o.box == "@isolated" {
+		return nil
+	}
+	if _, err := toolbox.ParseName(o.box); err != nil {
+		return fail.Wrap(fail.Usage, err, "%s", cmd.CommandPath()).Hint("for several there are: @any, @integrated, @isolated")
+	}
+	return nil
+}
+
+// decide says what the policy says now, to an isolated toolbox if it is one.
+func (o *policyTarget) decide(env *cli.Env) (hostbridge.Decision, error) {
+	m, err := env.Manager()
+	if err != nil {
+		return hostbridge.Decision{}, err
+	}
+	isolated := o.isolated || o.box == "@isolated"
+	if name, err := toolbox.ParseName(o.box); err == nil && !isolated {
+		if isolated, err = m.Isolated(name); err != nil {
+			return hostbridge.Decision{}, err
+		}
+	}
+	return cli.PolicyDirs(m.Host).Test(o.box, isolated, o.verb, o.argv)
+}
+
+// policyVerdict is the output of policy test; docs/schema/policy-test.json.
+type policyVerdict struct {
+	Action     hostbridge.Action `json:"action"`
+	Rule       string            `json:"rule,omitempty"` // file:line; missing: no rule matches, which is a no
+	Everything bool              `json:"everything,omitempty"`
+}
+
+func newPolicyTest(env *cli.Env) *cobra.Command {
+	o := &policyTarget{}
+	var format string
+	cmd := &cobra.Command{
+		Use:   "test [flags] TOOLBOX -- COMMAND [ARG...]",
+		Short: "Say what the policy says of a command",
+		Long: `Say whether a toolbox may run a command on the host, and which rule decides,
+without running it: to an isolated one, if it was created so. The exit code is 0 for allow, 1 for deny and 6 for ask.`,
+		Example: "  tbx policy test build -- podman ps\n  tbx policy test --verb build -- open-url https://example.org",
+		Args:    o.parse,
+		RunE: func(*cobra.Command, []string) error {
+			if err := cli.CheckFormat(format); err != nil {
+				return err
+			}
+			d, err := o.decide(env)
+			if err != nil {
+				return err
+			}
+			v := policyVerdict{Action: d.Action}
+			if d.Rule != nil {
+				v.Rule, v.Everything = d.Where(), d.Rule.MeansEverything()
+			}
+			if format == "json" {
+				if err := cli.PrintJSON(env.Out, v); err != nil {
+					return err
+				}
+			} else {
+				note := ""
+				if v.Everything {
+					note = ", a rule that means everything"
+				}
+				fmt.Fprintf(env.Out, "%s: %s%s\n", d.Action, d.Where(), note)
+			}
+			switch d.Action {
+			case hostbridge.Deny:
+				return &toolbox.ExitError{Code: cli.ExitFailure}
+			case hostbridge.Ask:
+				return &toolbox.ExitError{Code: cli.ExitNeedAnswer}
+			}
+			return nil
+		},
+		ValidArgsFunction: env.CompleteToolboxes,
+	}
+	cmd.Flags().BoolVar(&o.verb, "verb", false, "COMMAND is a verb of the bridge")
+	cmd.Flags().BoolVar(&o.isolated, "isolated", false, "as for an isolated toolbox, also of one that there is not yet")
+	cli.FormatFlag(cmd, &format)
+	return cmd
+}
+
+// notInForce warns where a rule that was just written does not decide: the
+// administrator's come first, and so do files of the user's whose names do.
+func notInForce(e *cli.Env, r hostbridge.Rule, o *policyTarget) error {
+	if o.argv[0] == "*" || o.argv[0] == "@privileged" { // which stand for many
+		return nil
+	}
+	d, err := o.decide(e)
+	switch {
+	case errors.Is(err, fail.NotFound):
+		e.Progress().Warn(fmt.Sprintf("the rule is for what is not there now: %v", err), "")
+	case err != nil:
+		return err
+	case d.Action != r.Action && o.box != "@any": // which no toolbox is called
+		e.Progress().Warn(fmt.Sprintf("it does not decide now: %s says %s", escape.Text(d.Where()), d.Action), "see the order with: tbx policy show")
+	}
+	return nil
+}
+
+func newPolicyChange(env *cli.Env, action hostbridge.Action) *cobra.Command {
+	o := &policyTarget{}
+	name := string(action)
+	title := strings.ToUpper(name[:1]) + name[1:]
+	cmd := &cobra.Command{
+		Use:   name + " [flags] TOOLBOX -- COMMAND [ARG...]",
+		Short: title + " a command of the host to a toolbox",
+		Long: title + ` a command of the host to a toolbox, by a rule in front of your others. Without
+arguments the rule is for the command with any arguments; with some, for exactly
+these, where * is any one and a last ** any rest. TOOLBOX may be @any, @integrated
+or @isolated.
+
+The administrator's rules come first all the same.`,
+		Example: "  tbx policy " + name + " build -- rpm-ostree upgrade\n  tbx policy " + name + " --verb build -- clipboard paste",
+		Args:    o.parse,
+		RunE: func(*cobra.Command, []string) error {
+			h, err := env.Host()
+			if err != nil {
+				return err
+			}
+			r := hostbridge.Rule{Box: o.box, Exec: o.argv[0], Action: action}
+			if o.verb {
+				r.Verb, r.Exec = r.Exec, ""
+			}
+			if len(o.argv) > 1 {
+				r.Args = o.argv[1:]
+			}
+			if r.MeansEverything() {
+				if err := env.Ask(fmt.Sprintf("To allow %s means to allow everything to toolbox %s. Allow it?", r.Exec, o.box)); err != nil {
+					return err
+				}
+			}
+			file, err := cli.PolicyDirs(h).Prepend(r)
+			if err != nil {
+				return err
+			}
+			fmt.Fprintf(env.Err, "tbx: rule written to %s\n", escape.Text(file))
+			return notInForce(env, r, o)
+		},
+		ValidArgsFunction: env.CompleteToolboxes,
+	}
+	cmd.Flags().BoolVar(&o.verb, "verb", false, "COMMAND is a verb of the bridge")
+	return cmd
+}

@@ -1,0 +1,94 @@
+package bridge
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/tbx-project/tbx/cmd/cli"
+	"github.com/tbx-project/tbx/hostbridge"
+	"github.com/tbx-project/tbx/internal/fail"
+	"github.com/tbx-project/tbx/internal/flock"
+	"github.com/tbx-project/tbx/internal/programs"
+	"github.com/tbx-project/tbx/toolbox"
+	"github.com/tbx-project/tbx/toolbox/join"
+)
+
+// lookupBox finds a running toolbox among the records that tbx keeps.
+func lookupBox(h *toolbox.Host) hostbridge.Lookup {
+	return func(_ context.Context, id string) (hostbridge.Box, error) {
+		files, _ := filepath.Glob(filepath.Join(h.TbxRuntime(), "toolboxes", "*.json"))
+		for _, file := range files {
+			r, err := join.Load(h.TbxRuntime(), strings.TrimSuffix(filepath.Base(file), ".json"))
+			if err != nil || cli.BridgeID(r.Bridge) != id || slices.Contains(r.Without, toolbox.Bridge) {
+				continue
+			}
+			box := hostbridge.Box{ID: id, Name: r.Name, Isolated: r.Isolated}
+			for _, m := range r.Mounts {
+				box.Shares = append(box.Shares, hostbridge.Share{Host: m.Host, Box: m.Box})
+			}
+			if start, err := join.StartTime(r.PID); err == nil && start == r.StartTime {
+				box.Pid = r.PID
+			}
+			return box, nil
+		}
+		return hostbridge.Box{}, fail.New(fail.NotFound, "no running toolbox %s is on record", id)
+	}
+}
+
+// Serve is the agent. That there is one already is no error.
+func Serve(ctx context.Context, env *cli.Env) error {
+	env.CatchSignals()
+	m, err := env.Manager()
+	if err != nil {
+		return err
+	}
+	h := m.Host
+	settled := make(chan struct{})
+	go func() { // else the session, and with it all toolboxes, would outlive the logout
+		defer close(settled)
+		if !h.Systemd {
+			return
+		}
+		if err := join.OwnScope(h.RuntimeDir, "tbx-agent"); err != nil {
+			fmt.Fprintf(env.Err, "the agent stays in the session that it was started in: %v\n", err)
+		}
+	}()
+	box, err := m.InstallBox()
+	if err != nil {
+		return err
+	}
+	if err := (hostbridge.Shims{Dir: toolbox.HostShimDir(h), Box: box}).Refresh(); err != nil {
+		return err
+	}
+	self, err := programs.Front()
+	if err != nil {
+		return err
+	}
+	c, err := env.Config()
+	if err != nil {
+		return err
+	}
+	err = hostbridge.Serve(ctx, hostbridge.Options{
+		Dir:    cli.BridgeDir(h),
+		Lookup: lookupBox(h),
+		Keeper: []string{box, "keep"}, Settled: settled,
+		Policy: cli.PolicyDirs(h),
+		Audit:  &hostbridge.AuditLog{Path: cli.AuditFile(h), Journal: "/run/systemd/journal/socket", NoArgs: !c.Bridge.LogArguments, Now: time.Now},
+		Askers: []hostbridge.Asker{hostbridge.Desktop{Path: hostbridge.SystemPath}},
+		Tbx:    self,
+		Path:   hostbridge.SystemPath,
+		Home:   h.Home,
+		Log:    env.Err,
+		Ready:  hostbridge.SignalReady,
+		Linger: time.Minute,
+	})
+	if errors.Is(err, flock.ErrBusy) {
+		return nil
+	}
+	return err
+}

@@ -1,0 +1,31 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/sirupsen/logrus"
+
+	"github.com/tbx-project/tbx/osupdate"
+)
+
+// hostExit returns the exit code of a problem with the host, or 0.
+func hostExit(err error) int {
+	if p := osupdate.ProblemOf(err); p != nil {
+		return p.Exit
+	}
+	return 0
+}
+
+// Details shows with --verbose all that the host's updater said when it failed.
+func (e *Env) Details(err error) {
+	var te *osupdate.ToolError
+	if !e.Log.IsLevelEnabled(logrus.DebugLevel) || !errors.As(err, &te) {
+		return
+	}
+	fmt.Fprintf(e.Err, "tbx: %s said:\n", Clean(Quoted(te.Argv)))
+	for line := range strings.Lines(te.Text()) {
+		fmt.Fprintf(e.Err, "  %s\n", Clean(line))
+	}
+}

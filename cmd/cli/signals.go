@@ -1,0 +1,71 @@
+package cli
+
+import (
+	"context"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/tbx-project/tbx/internal/fail"
+)
+
+// signals lets Ctrl-C, TERM and HUP end what tbx waits for, so that it can clean
+// up after itself. Until CatchSignals is called they end tbx at once: while tbx is about
+// to become a command, a signal that is caught would be lost to both.
+type signals struct {
+	cancel  context.CancelFunc
+	done    <-chan struct{} // closed when one came
+	channel chan os.Signal
+}
+
+// CancelOnSignals says what a signal ends, once CatchSignals is called: it calls
+// cancel, which closes done.
+func (e *Env) CancelOnSignals(cancel context.CancelFunc, done <-chan struct{}) {
+	e.signals = signals{cancel: cancel, done: done}
+}
+
+// Interrupted says whether the user, or the end of his terminal, ended what tbx does.
+func (e *Env) Interrupted() bool {
+	select {
+	case <-e.signals.done:
+		return true
+	default:
+		return false
+	}
+}
+
+func errInterrupted() error { return fail.New(fail.Canceled, "interrupted") }
+
+// CatchSignals begins to turn signals into the end of the context. One that the caller
+// ignores, as nohup(1) does, stays ignored.
+func (e *Env) CatchSignals() {
+	s := &e.signals
+	if s.channel != nil {
+		return
+	}
+	var wanted []os.Signal
+	for _, sig := range []os.Signal{os.Interrupt, syscall.SIGTERM, syscall.SIGHUP} {
+		if !signal.Ignored(sig) {
+			wanted = append(wanted, sig)
+		}
+	}
+	if len(wanted) == 0 {
+		return // Notify without any would catch all
+	}
+	s.channel = make(chan os.Signal, 1)
+	signal.Notify(s.channel, wanted...)
+	go func(c chan os.Signal) {
+		if _, ok := <-c; ok {
+			s.cancel()
+		}
+	}(s.channel)
+}
+
+// ReleaseSignals gives the signals back. What arrived before is in the context's error.
+func (e *Env) ReleaseSignals() {
+	s := &e.signals
+	if s.channel != nil {
+		signal.Stop(s.channel)
+		s.channel = nil
+	}
+}

@@ -1,0 +1,63 @@
+// Package full assembles the whole of tbx: every command, with what those need that
+// ask podman. The program tbx-podman is made of it, and the documents are written
+// and checked from its tree.
+package full
+
+import (
+	"context"
+	"net/http"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"github.com/tbx-project/tbx/cmd/box"
+	"github.com/tbx-project/tbx/cmd/bridge"
+	"github.com/tbx-project/tbx/cmd/cli"
+	"github.com/tbx-project/tbx/cmd/fetch"
+	"github.com/tbx-project/tbx/cmd/host"
+	"github.com/tbx-project/tbx/cmd/image"
+	"github.com/tbx-project/tbx/cmd/root"
+	"github.com/tbx-project/tbx/cmd/session"
+	"github.com/tbx-project/tbx/osupdate/registry"
+)
+
+// Program returns the program of every command.
+func Program() root.Program { return root.Program{Commands: commands, Dispatch: dispatch} }
+
+// Root returns the commands as tbx has them, for what is generated from them.
+func Root() *cobra.Command {
+	return root.New(cli.NewEnv(os.Stdin, os.Stdout, os.Stderr, os.Environ()), commands)
+}
+
+// commands returns every command of tbx.
+func commands(env *cli.Env) []*cobra.Command {
+	e := fetch.New(env)
+	env.Newer = newerImage
+	chooser := e.Chooser(box.OfferFirst(e))
+	enter, run := session.NewEnter(env, chooser), session.NewRun(env, chooser)
+	enter.ValidArgsFunction, run.ValidArgsFunction = env.CompleteToolboxes, env.CompleteRun
+	for _, c := range []*cobra.Command{enter, run} {
+		c.RegisterFlagCompletionFunc("toolbox", env.CompleteToolboxes)
+		c.RegisterFlagCompletionFunc("distro", e.CompleteDistros)
+		cli.NoCompletion(c, "release", "env", "workdir", "preserve-fds")
+	}
+	return []*cobra.Command{
+		box.NewCreate(e), enter, run, box.NewList(e, image.List(e)), box.NewStart(env), box.NewStop(env), box.NewRemove(env), box.NewRename(env),
+		box.NewInspect(e), box.NewLogs(env), host.New(env, host.All), image.New(e), image.NewRemove(e, "rmi"),
+		bridge.NewHostExec(env), bridge.NewPolicy(env), bridge.NewShim(env), bridge.NewAudit(env), bridge.NewAgent(env), newCompletion(env),
+	}
+}
+
+// dispatch carries out root's side of an order for the host.
+func dispatch(ctx context.Context, env *cli.Env, _ *cobra.Command, args []string) (done bool, err error) {
+	if !host.IsOrder(args) {
+		return false, nil
+	}
+	env.CatchSignals()
+	return true, host.Order(ctx, args[1:], env)
+}
+
+// newerImage asks an image's registry.
+func newerImage(ctx context.Context, reference, digest string) (string, error) {
+	return registry.Newer(ctx, http.DefaultClient, reference, digest)
+}

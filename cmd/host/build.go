@@ -1,0 +1,160 @@
+package host
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/tbx-project/tbx/cmd/cli"
+	"github.com/tbx-project/tbx/internal/escape"
+	"github.com/tbx-project/tbx/internal/fail"
+	"github.com/tbx-project/tbx/osupdate"
+	"github.com/tbx-project/tbx/toolbox"
+)
+
+func hostBuild(env *cli.Env, o *hostOptions) *cobra.Command {
+	c := &changeOptions{}
+	cmd := &cobra.Command{
+		Use: "build [flags] DIR|CONTAINERFILE", Short: "Build the host's own system and boot it next",
+		Long: `Build an image from a Containerfile with podman, look for mistakes in it where it has
+bootc, and switch the host to it. On a plain OSTree host the image's files, or a
+directory that is a file system tree with a kernel, become a commit in the host's own
+repository, and that is deployed. What the Containerfile says is run as root, so that
+only root may.`,
+		Example: "  tbx host export-containerfile > my-host/Containerfile\n  sudo tbx host build my-host", Args: cli.Exactly(1, "a directory or a Containerfile"),
+		ValidArgsFunction: func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+			return nil, cobra.ShellCompDirectiveDefault
+		},
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := cli.CheckFormat(o.format); err != nil {
+				return err
+			}
+			h, err := openHost(env, o)
+			if err != nil {
+				return err
+			}
+			res, err := h.Build(cmd.Context(), args[0], c.dryRun)
+			if err != nil {
+				return err
+			}
+			return finishChange(cmd, env, o, c, h, res)
+		},
+	}
+	changeFlags(cmd, o, c)
+	return cmd
+}
+
+func hostExport(env *cli.Env, o *hostOptions) *cobra.Command {
+	return &cobra.Command{
+		Use: "export-containerfile [flags]", Short: "Write the host's changes as a Containerfile",
+		Long: `Write layered packages, overrides and kernel arguments of the running system as a
+Containerfile, from which tbx host build makes an image.`,
+		Example: "  tbx host export-containerfile > my-host/Containerfile", Args: cli.Exactly(0, "no arguments"), ValidArgsFunction: cobra.NoFileCompletions,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			h, err := openHost(env, o)
+			if err != nil {
+				explainDetection(env, h, err)
+				return err
+			}
+			text, err := h.Containerfile(cmd.Context())
+			if err != nil {
+				return err
+			}
+			_, err = fmt.Fprint(env.Out, text)
+			return err
+		},
+	}
+}
+
+// hostInstall offers the toolbox first: nothing on the host changes there.
+func hostInstall(env *cli.Env, o *hostOptions, some cobra.PositionalArgs) *cobra.Command {
+	c := &changeOptions{}
+	var onHost, inImage bool
+	cmd := &cobra.Command{
+		Use: "install [flags] PACKAGE...", Short: "Install packages, in a toolbox or on the host",
+		Long: `Install packages. In a toolbox nothing on the host changes, so that is offered
+first; then layering on the host's system, where its updater can. Where it cannot,
+and the host comes from an image, they are added to a Containerfile of your own,
+~/.config/tbx/host/Containerfile, from which tbx host build makes the next system.`,
+		Example: "  tbx host install htop\n  tbx host install --on-host kernel-modules-extra\n  tbx host install --in-image zsh", Args: some, ValidArgsFunction: cobra.NoFileCompletions,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			r := osupdate.Request{Verb: osupdate.Install, Packages: args}
+			if err := r.Validate(); err != nil {
+				return err
+			}
+			if onHost && inImage {
+				return fail.New(fail.Usage, "--on-host and --in-image are two places").Hint("choose one")
+			}
+			if inImage {
+				return addToImage(cmd, env, o, args)
+			}
+			if !onHost && !c.dryRun {
+				if done, err := offerToolbox(env, args); done || err != nil {
+					return err
+				}
+			}
+			err := runChange(cmd, env, o, c, r)
+			if osupdate.ProblemOf(err) == osupdate.ErrUnsupported && cli.IsTerminal(env.In) && cli.IsTerminal(env.Err) {
+				if h, _ := openHost(env, o); h == nil || !h.FromImage(cmd.Context()) {
+					return err
+				}
+				cli.Report(env.Err, err)
+				if err := env.Ask("Add " + strings.Join(args, " ") + " to a Containerfile of your own for this host?"); err != nil {
+					return err
+				}
+				return addToImage(cmd, env, o, args)
+			}
+			return err
+		},
+	}
+	cmd.Flags().BoolVar(&onHost, "on-host", false, "layer them on the host's system, without asking")
+	cmd.Flags().BoolVar(&inImage, "in-image", false, "add them to a Containerfile of your own for this host")
+	changeFlags(cmd, o, c)
+	return cmd
+}
+
+func offerToolbox(env *cli.Env, packages []string) (done bool, err error) {
+	names := strings.Join(packages, " ")
+	n, err := env.Pick("install "+names+" in a toolbox instead? nothing on the host changes", []string{"in a toolbox", "on the host"})
+	if errors.Is(err, fail.NeedAnswer) {
+		return false, fail.Wrap(fail.NeedAnswer, err, "install %s where", names).Hint("on the host: tbx host install --on-host %s", names).Hint("in a toolbox: tbx enter, and install it there")
+	}
+	if err != nil || n == 1 {
+		return false, err
+	}
+	fmt.Fprintf(env.Err, "Nothing was changed. In your toolbox (tbx enter) its own package manager installs %s.\n", escape.Text(names))
+	return true, nil
+}
+
+// addToImage writes packages into the caller's Containerfile for this host, which
+// begins as what the host is.
+func addToImage(cmd *cobra.Command, env *cli.Env, o *hostOptions, packages []string) error {
+	h, err := openHost(env, o)
+	if err != nil {
+		return err
+	}
+	dir := "/etc/tbx/host"
+	if os.Geteuid() != 0 {
+		user, err := toolbox.LookAtHost(env.Environ)
+		if err != nil {
+			return err
+		}
+		dir = filepath.Join(user.Dirs.Config, "host")
+	}
+	file := filepath.Join(dir, "Containerfile")
+	added, err := h.AddToContainerfile(cmd.Context(), file, packages)
+	if err != nil {
+		return err
+	}
+	if len(added) == 0 {
+		fmt.Fprintf(env.Out, "Unchanged: %s has them already\n", escape.Text(file))
+	} else {
+		fmt.Fprintf(env.Out, "Added %s to %s\n", escape.Text(strings.Join(added, " ")), escape.Text(file))
+	}
+	fmt.Fprintf(env.Err, "Build it and boot it next: sudo tbx host build %s\n", cli.ShellQuote(dir))
+	return nil
+}

@@ -1,0 +1,148 @@
+package host
+
+import (
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/tbx-project/tbx/cmd/cli"
+	"github.com/tbx-project/tbx/internal/config"
+	"github.com/tbx-project/tbx/internal/escape"
+	"github.com/tbx-project/tbx/internal/fail"
+	"github.com/tbx-project/tbx/internal/programs"
+	"github.com/tbx-project/tbx/osupdate"
+	"github.com/tbx-project/tbx/osupdate/asroot"
+	"github.com/tbx-project/tbx/osupdate/backends"
+	"github.com/tbx-project/tbx/toolbox"
+)
+
+// hostOptions are the flags that every command below `tbx host` has.
+type hostOptions struct {
+	sysroot string
+	os      string
+	elevate string
+	format  string
+}
+
+// Commands makes the commands below `tbx host`: All or StatusOnly.
+type Commands func(env *cli.Env, o *hostOptions) []*cobra.Command
+
+// All returns every command of the host.
+func All(env *cli.Env, o *hostOptions) []*cobra.Command {
+	return append(hostReaders(env, o), hostChangers(env, o)...)
+}
+
+// StatusOnly returns the one that asks nobody and changes nothing.
+func StatusOnly(env *cli.Env, o *hostOptions) []*cobra.Command {
+	return []*cobra.Command{hostStatus(env, o)}
+}
+
+// New returns `tbx host` with those commands below it.
+func New(env *cli.Env, commands Commands) *cobra.Command {
+	o := &hostOptions{}
+	cmd := &cobra.Command{
+		Use:   "host",
+		Short: "Update the host, and go back",
+		Long: `The host stays read-only; tbx host moves it to the next image and back. It finds
+out which updater the running system was booted by (ostree, rpm-ostree, bootc,
+systemd-sysupdate, ABRoot, transactional-update and others) and speaks to it.
+What is changed is planned first, and looked at again afterwards.`,
+		Example: "  tbx host status\n  tbx host upgrade --dry-run\n  tbx host rollback",
+		Args:    cli.UnknownCommand,
+		RunE:    func(cmd *cobra.Command, args []string) error { return cmd.Help() },
+	}
+	f := cmd.PersistentFlags()
+	f.StringVar(&o.sysroot, "sysroot", "", "manage the OSTree sysroot in `DIR` instead of the running host")
+	f.StringVar(&o.os, "os", "", "its stateroot `NAME`, where it has several")
+	f.StringVar(&o.elevate, "elevate", "", "become root by `METHOD`: auto, pkexec, run0, sudo or none (default: host.elevate of the configuration)")
+	cmd.RegisterFlagCompletionFunc("sysroot", func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+		return nil, cobra.ShellCompDirectiveFilterDirs
+	})
+	cmd.RegisterFlagCompletionFunc("os", cobra.NoFileCompletions)
+	cmd.RegisterFlagCompletionFunc("elevate", cobra.FixedCompletions(config.Elevations(), cobra.ShellCompDirectiveNoFileComp))
+	cmd.AddCommand(commands(env, o)...)
+	for _, c := range cmd.Commands() {
+		c.Flags().SortFlags = false
+		c.DisableFlagsInUseLine = true
+	}
+	return cmd
+}
+
+// openHost makes the configuration of an ordinary user's tbx, or of root's own.
+func openHost(env *cli.Env, o *hostOptions) (*osupdate.Host, error) {
+	env.CatchSignals()
+	cfg, err := hostConfig(env, o)
+	if err != nil {
+		return nil, err
+	}
+	return osupdate.Open(cfg)
+}
+
+func hostConfig(env *cli.Env, o *hostOptions) (osupdate.Config, error) {
+	cfg := backends.System(os.Getuid(), hostProgress(env), env.Newer)
+	if os.Geteuid() != 0 {
+		if err := asUser(env, o, &cfg); err != nil {
+			return cfg, err
+		}
+	}
+	if o.os != "" && o.sysroot == "" {
+		return cfg, fail.New(fail.Usage, "--os names a stateroot of what --sysroot names; the running host knows its own")
+	}
+	if o.sysroot != "" {
+		dir, err := filepath.Abs(o.sysroot)
+		if err != nil {
+			return cfg, err
+		}
+		cfg.Sysroot, cfg.OS, cfg.Superuser, cfg.Elevate = dir, o.os, true, nil
+	}
+	cfg.Output = env.Progress().Line
+	cfg.Trace = func(event string) { env.Log.Debug("host: " + event) }
+	cfg.Tools.Log = func(argv []string, code int, took time.Duration) {
+		env.Log.Debugf("host: %s ended with %d after %s", cli.Quoted(argv), code, took.Round(time.Millisecond))
+	}
+	return cfg, nil
+}
+
+// asUser replaces what only root may have. An ordinary user's tools are found by
+// PATH; what becomes root, and what root runs, never is.
+func asUser(env *cli.Env, o *hostOptions, cfg *osupdate.Config) error {
+	user, err := toolbox.LookAtHost(env.Environ)
+	if err != nil {
+		return err
+	}
+	dirs := user.Dirs
+	cfg.Superuser, cfg.HistoryIn = false, []string{cfg.StateDir}
+	cfg.StateDir, cfg.LockPath = filepath.Join(dirs.State, "host"), filepath.Join(user.TbxRuntime(), "host.lock")
+	cfg.NewBackend = backends.New(filepath.Join(dirs.Cache, "host"), env.Newer)
+	cfg.Tools.Env = env.Environ
+	cfg.Tools.Dirs = nil
+	for _, d := range filepath.SplitList(env.Getenv("PATH")) {
+		if filepath.IsAbs(d) {
+			cfg.Tools.Dirs = append(cfg.Tools.Dirs, d)
+		}
+	}
+	cfg.Tools.Dirs = append(cfg.Tools.Dirs, osupdate.SystemDirs()...)
+	if cli.IsTerminal(env.In) {
+		cfg.Tools.Stdin = env.In // rpm-ostree asks polkit's questions on it
+	}
+	method := o.elevate
+	if method == "" {
+		c, err := config.Load("/etc/tbx/config.toml", filepath.Join(dirs.Config, "config.toml"))
+		if err != nil {
+			return err
+		}
+		method = c.Host.Elevate
+	} else if !slices.Contains(config.Elevations(), method) {
+		return fail.New(fail.Usage, "--elevate %s: it must be one of %s", escape.Quote(method), strings.Join(config.Elevations(), ", "))
+	}
+	self, err := programs.Front() // the path that polkit's actions are for
+	if err != nil {
+		return err
+	}
+	cfg.Elevate = &asroot.Caller{Self: self, Method: asroot.Method(method), Dirs: osupdate.SystemDirs(), Stdin: env.In, Stderr: env.Err}
+	return nil
+}

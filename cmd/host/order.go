@@ -1,0 +1,40 @@
+package host
+
+import (
+	"context"
+	"os"
+	"strconv"
+	"strings"
+
+	"github.com/tbx-project/tbx/cmd/cli"
+	"github.com/tbx-project/tbx/internal/fail"
+	"github.com/tbx-project/tbx/osupdate"
+	"github.com/tbx-project/tbx/osupdate/asroot"
+	"github.com/tbx-project/tbx/osupdate/backends"
+)
+
+// Order carries out an order as root. It reads no configuration and nothing
+// of the environment but the caller's number, which only the history shows.
+func Order(ctx context.Context, args []string, env *cli.Env) error {
+	if os.Geteuid() != 0 {
+		return fail.New(fail.Usage, "%s is for tbx itself, as root", args[0]).Hint("the commands for the host: tbx host --help")
+	}
+	o, err := asroot.Parse(args)
+	if err != nil {
+		return err
+	}
+	user := 0
+	for _, name := range []string{"PKEXEC_UID", "SUDO_UID"} {
+		if n, err := strconv.Atoi(env.Getenv(name)); err == nil {
+			user = n
+		}
+	}
+	return asroot.Serve(ctx, o, func(progress func(osupdate.Progress)) (*osupdate.Host, error) {
+		return osupdate.Open(backends.System(user, progress, env.Newer))
+	}, env.Out)
+}
+
+// IsOrder says whether tbx was started as root's side of an order.
+func IsOrder(args []string) bool {
+	return len(args) > 1 && strings.HasPrefix(args[1], asroot.Prefix)
+}

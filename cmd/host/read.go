@@ -1,0 +1,222 @@
+package host
+
+import (
+	"fmt"
+	"io"
+	"os/user"
+	"strconv"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/tbx-project/tbx/cmd/cli"
+	"github.com/tbx-project/tbx/internal/escape"
+	"github.com/tbx-project/tbx/osupdate"
+	"github.com/tbx-project/tbx/toolbox"
+)
+
+// hostReaders are the commands that change nothing.
+func hostReaders(env *cli.Env, o *hostOptions) []*cobra.Command {
+	var check bool
+	checkCmd := reader(env, o, "check", "Look for an update", "Look whether there is an update of what the host follows. Nothing is downloaded\nthat boots, and nothing is changed.",
+		"  tbx host check\n  tbx host check --check || echo nothing new",
+		func(cmd *cobra.Command, h *osupdate.Host) error {
+			c, err := h.Check(cmd.Context())
+			if err != nil {
+				return err
+			}
+			if o.format == "json" {
+				err = cli.PrintJSON(env.Out, c)
+			} else {
+				printCheck(env, c)
+			}
+			if err == nil && check && c.Update == nil {
+				return &toolbox.ExitError{Code: osupdate.ExitUnchanged}
+			}
+			return err
+		})
+	checkCmd.Flags().BoolVar(&check, "check", false, "end with code 77 when there is no update")
+	history := reader(env, o, "history", "Show what tbx did to the host", "Show what tbx did to the host, the oldest first: what was asked, by whom, and what\ncame of it.", "  tbx host history",
+		func(cmd *cobra.Command, h *osupdate.Host) error {
+			entries, err := h.History()
+			if err != nil {
+				return err
+			}
+			if o.format == "json" {
+				return cli.PrintJSON(env.Out, append([]osupdate.Entry{}, entries...))
+			}
+			if len(entries) == 0 {
+				fmt.Fprintln(env.Err, "tbx has not changed this host yet")
+				return nil
+			}
+			return printHistory(env.Out, entries)
+		})
+	etc := reader(env, o, "etc-diff", "List what was changed in /etc", "List the files of /etc that differ from the system's own: M changed, A added, D deleted.", "  tbx host etc-diff",
+		func(cmd *cobra.Command, h *osupdate.Host) error {
+			lines, err := h.EtcDiff(cmd.Context())
+			if err != nil {
+				return err
+			}
+			if o.format == "json" {
+				return cli.PrintJSON(env.Out, append([]string{}, lines...))
+			}
+			for _, l := range lines {
+				fmt.Fprintln(env.Out, escape.Text(l))
+			}
+			return nil
+		})
+	return []*cobra.Command{hostStatus(env, o), checkCmd, history, hostDiff(env, o), etc, hostDoctor(env, o), hostExport(env, o)}
+}
+
+// printHistory prints a line for each operation: when, what, whose, and what came of it.
+func printHistory(w io.Writer, entries []osupdate.Entry) error {
+	ended := map[string]bool{}
+	for _, e := range entries {
+		ended[e.Op] = ended[e.Op] || e.Phase == "end"
+	}
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	for _, e := range entries {
+		outcome := e.Outcome
+		if e.Phase == "begin" {
+			if ended[e.Op] {
+				continue
+			}
+			outcome = "not finished"
+		}
+		asked := strings.Join(append([]string{string(e.Request.Verb)}, e.Request.Words()...), " ")
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\n", e.Time.Local().Format(time.DateTime), userName(e.User), escape.Text(asked), outcome, escape.Text(firstOf(e.Message, e.Intended)))
+	}
+	return t.Flush()
+}
+
+// userName is the user's name, or its number where it has none.
+func userName(uid int) string {
+	u, err := user.LookupId(strconv.Itoa(uid))
+	if err != nil {
+		return strconv.Itoa(uid)
+	}
+	return escape.Text(u.Username)
+}
+
+func hostDiff(env *cli.Env, o *hostOptions) *cobra.Command {
+	var from, to string
+	cmd := reader(env, o, "diff", "Show what two systems differ in", "Show which packages, or files, the running system and the next one differ in; or the\nprevious and the running one, when they are the same.",
+		"  tbx host diff\n  tbx host diff --from 1 --to 0",
+		func(cmd *cobra.Command, h *osupdate.Host) error {
+			d, err := h.Diff(cmd.Context(), from, to)
+			if err != nil {
+				return err
+			}
+			if o.format == "json" {
+				return cli.PrintJSON(env.Out, d)
+			}
+			if len(d.Removed)+len(d.Added)+len(d.Changed) == 0 {
+				fmt.Fprintf(env.Err, "%s and %s hold the same\n", escape.Text(d.From), escape.Text(d.To))
+			}
+			for _, part := range []struct {
+				mark  string
+				names []string
+			}{{"-", d.Removed}, {"+", d.Added}, {" ", d.Changed}} {
+				for _, n := range part.names {
+					fmt.Fprintf(env.Out, "%s %s\n", part.mark, escape.Text(n))
+				}
+			}
+			return nil
+		})
+	cmd.Flags().StringVar(&from, "from", "", "the older `SYSTEM`, by index, version or id")
+	cmd.Flags().StringVar(&to, "to", "", "the newer `SYSTEM`")
+	for _, f := range []string{"from", "to"} {
+		cmd.RegisterFlagCompletionFunc(f, deployments(env, o))
+	}
+	return cmd
+}
+
+func hostDoctor(env *cli.Env, o *hostOptions) *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "doctor [flags]", Short: "Look for what keeps the host from being updated", Long: "Look for what keeps, or would keep, this host from being updated, and say what to do.",
+		Example: "  tbx host doctor", Args: cli.Exactly(0, "no arguments"), ValidArgsFunction: cobra.NoFileCompletions,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := cli.CheckFormat(o.format); err != nil {
+				return err
+			}
+			h, openErr := openHost(env, o)
+			if h == nil {
+				return openErr
+			}
+			findings, worst := h.Doctor(cmd.Context(), openErr)
+			env.Progress().Close()
+			if o.format == "json" {
+				if err := cli.PrintJSON(env.Out, findings); err != nil {
+					return err
+				}
+				return worst
+			}
+			for _, f := range findings {
+				fmt.Fprintf(env.Out, "%-8s %-10s %s\n", f.Status, f.Name, escape.Text(f.Detail))
+				if f.Hint != "" {
+					fmt.Fprintf(env.Out, "%-8s %-10s %s\n", "", "", escape.Text(f.Hint))
+				}
+			}
+			if worst == nil {
+				return nil
+			}
+			env.Details(worst) // the error itself is one of the findings
+			return &toolbox.ExitError{Code: cli.ExitCode(worst, false)}
+		},
+	}
+	cli.FormatFlag(cmd, &o.format)
+	return cmd
+}
+
+func printCheck(env *cli.Env, c *osupdate.Checked) {
+	switch u := c.Update; {
+	case u == nil && c.Staged != "":
+		fmt.Fprintf(env.Out, "%s waits for the next boot\n", escape.Text(c.Staged))
+	case u == nil:
+		fmt.Fprintln(env.Out, "There is no update")
+	default:
+		text := "Update " + firstOf(u.Version, u.Checksum, "available")
+		if u.Bytes > 0 {
+			text += fmt.Sprintf(", %d MB", u.Bytes/1e6)
+		}
+		if u.Severity != "" {
+			text += ", security: " + u.Severity
+		}
+		fmt.Fprintln(env.Out, escape.Text(text))
+		if u.Packages != nil {
+			for _, p := range u.Packages.Changed {
+				fmt.Fprintln(env.Out, "  "+escape.Text(p))
+			}
+		}
+	}
+}
+
+func firstOf(words ...string) string {
+	for _, w := range words {
+		if w != "" {
+			return w
+		}
+	}
+	return ""
+}
+
+// deployments completes the indexes and versions of the host's systems.
+func deployments(env *cli.Env, o *hostOptions) cobra.CompletionFunc {
+	return func(cmd *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+		h, err := openHost(env, o)
+		if err != nil {
+			return nil, cobra.ShellCompDirectiveNoFileComp
+		}
+		st, err := h.Status(cmd.Context())
+		if err != nil {
+			return nil, cobra.ShellCompDirectiveNoFileComp
+		}
+		var out []string
+		for _, d := range st.State.Deployments {
+			out = append(out, fmt.Sprintf("%d\t%s", d.Index, d.Name()))
+		}
+		return out, cobra.ShellCompDirectiveNoFileComp
+	}
+}

@@ -1,0 +1,92 @@
+package image
+
+import (
+	"context"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/tbx-project/tbx/cmd/cli"
+	"github.com/tbx-project/tbx/cmd/fetch"
+	"github.com/tbx-project/tbx/images"
+	"github.com/tbx-project/tbx/internal/escape"
+	"github.com/tbx-project/tbx/internal/fail"
+)
+
+type imageBuildOptions struct {
+	path, tag  string
+	authfile   string
+	args       []string
+	unsignedOK bool
+	format     string
+}
+
+func newImageBuild(env *fetch.Env) *cobra.Command {
+	o := &imageBuildOptions{path: "."}
+	cmd := &cobra.Command{
+		Use:   "build [flags] [DIRECTORY|CONTAINERFILE]",
+		Short: "Build an image from a Containerfile",
+		Long: `Build an image from a Containerfile, or from the one in a directory, which is the
+current one when none is given. Its output is shown as it comes.
+
+The image is built only if there is none of that name that was built from the same
+content. Without a name it is named by that content.`,
+		Example: `  tbx image build
+  tbx image build images/containerfiles/debian -t localhost/debian-toolbox:13
+  tbx image build --build-arg BASE=docker.io/library/debian:12 -t mine .`,
+		Args: func(cmd *cobra.Command, args []string) error {
+			if len(args) > 1 {
+				return fail.New(fail.Usage, "%s takes one directory or Containerfile, not %d", cmd.CommandPath(), len(args)).Hint("usage: %s", cmd.UseLine())
+			}
+			return nil
+		},
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 1 {
+				if args[0] == "" {
+					return fail.New(fail.Usage, "the directory's name is empty").Hint("leave it away for the current one")
+				}
+				o.path = args[0]
+			}
+			return runImageBuild(cmd.Context(), env, o)
+		},
+		ValidArgsFunction: func(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+			if len(args) > 0 {
+				return nil, cobra.ShellCompDirectiveNoFileComp
+			}
+			return nil, cobra.ShellCompDirectiveDefault
+		},
+	}
+	f := cmd.Flags()
+	f.StringVarP(&o.tag, "tag", "t", "", "the image's `NAME`")
+	f.StringArrayVar(&o.args, "build-arg", nil, "value of an ARG in the Containerfile, `NAME=VALUE`; may be repeated")
+	f.StringVar(&o.authfile, "authfile", "", "`FILE` with the registry's credentials, instead of those of podman login")
+	f.BoolVar(&o.unsignedOK, "unsigned-ok", false, "build it even if signatures are required: nobody signs what is built here")
+	cli.FormatFlag(cmd, &o.format)
+	cmd.RegisterFlagCompletionFunc("tag", env.CompleteImages)
+	cli.NoCompletion(cmd, "build-arg")
+	return cmd
+}
+
+func runImageBuild(ctx context.Context, env *fetch.Env, o *imageBuildOptions) error {
+	if err := cli.CheckFormat(o.format); err != nil {
+		return err
+	}
+	args := map[string]string{}
+	for _, a := range o.args {
+		name, value, found := strings.Cut(a, "=")
+		if !found || name == "" {
+			return fail.New(fail.Usage, "--build-arg %s: it must be NAME=VALUE", escape.Quote(a))
+		}
+		args[name] = value
+	}
+	b, err := images.NewBuild(o.path, o.tag, args)
+	if err != nil {
+		return err
+	}
+	b.AuthFile = o.authfile
+	img, err := env.EnsureBuilt(ctx, b, o.unsignedOK)
+	if err != nil {
+		return err
+	}
+	return printImage(env, img, b.Tag, o.format)
+}

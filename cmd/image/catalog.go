@@ -1,0 +1,57 @@
+package image
+
+import (
+	"fmt"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+
+	"github.com/tbx-project/tbx/cmd/cli"
+	"github.com/tbx-project/tbx/cmd/fetch"
+)
+
+func newImageCatalog(env *fetch.Env) *cobra.Command {
+	var format string
+	cmd := &cobra.Command{
+		Use:     "catalog [flags]",
+		Aliases: []string{"catalogue"},
+		Short:   "List the distributions that tbx knows",
+		Long: `List the distributions that --distro takes, with the release that is taken where
+none is given. Contract is what an image has: a toolbox image comes with sudo,
+shells and manual pages, a plain one is the distribution's base image. tbx needs
+nothing of either. A bootstrap makes the image without a registry.
+
+The host's own distribution is marked with a star; its release is the host's.`,
+		Example:           "  tbx image catalog\n  tbx image catalog --format json | jq -r '.[].name'",
+		Args:              cli.Exactly(0, "no arguments"),
+		RunE:              func(cmd *cobra.Command, args []string) error { return runImageCatalog(env, format) },
+		ValidArgsFunction: cobra.NoFileCompletions,
+	}
+	cli.FormatFlag(cmd, &format)
+	return cmd
+}
+
+func runImageCatalog(env *fetch.Env, format string) error {
+	if err := cli.CheckFormat(format); err != nil {
+		return err
+	}
+	cat, host, err := env.Catalogue()
+	if err != nil {
+		return err
+	}
+	if format == "json" {
+		return cli.PrintJSON(env.Out, cat.Distros)
+	}
+	own := cat.Find(host.ID)
+	t := tabwriter.NewWriter(env.Out, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(t, "NAME\tOTHER NAMES\tRELEASE\tIMAGE\tPACKAGES\tCONTRACT\tBOOTSTRAP")
+	for _, d := range cat.Distros {
+		name := d.Name
+		if d == own {
+			name += " *"
+		}
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", name, cli.Dash(strings.Join(d.Aliases, ", ")), d.Default, d.Image, d.Packages, d.Contract, cli.Dash(strings.Join(d.Bootstrap.Tools, ", ")))
+	}
+	return t.Flush()
+}

@@ -1,0 +1,2 @@
+// Package image holds the commands below tbx image.
+package image

@@ -1,0 +1,123 @@
+package image
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/tbx-project/tbx/cmd/cli"
+	"github.com/tbx-project/tbx/cmd/fetch"
+	imagestore "github.com/tbx-project/tbx/images/podman"
+)
+
+type imageListOptions struct {
+	names, sizes bool
+	format       string
+}
+
+func newImageList(env *fetch.Env) *cobra.Command {
+	o := &imageListOptions{}
+	cmd := &cobra.Command{
+		Use:     "list [flags]",
+		Aliases: []string{"ls"},
+		Short:   "List the images that are here",
+		Long: `List podman's images, with what tbx recorded of them: how an image came here, who
+signed it, and which toolboxes and other containers are made from it. The size
+counts what images have in common in full; --sizes tells it apart, which takes
+podman longer.`,
+		Example:           "  tbx image list\n  tbx image list --sizes\n  tbx image list --format json | jq '.[] | select(.used_by == [])'",
+		Args:              cli.Exactly(0, "no arguments"),
+		RunE:              func(cmd *cobra.Command, args []string) error { return runImageList(cmd.Context(), env, o) },
+		ValidArgsFunction: cobra.NoFileCompletions,
+	}
+	cmd.Flags().BoolVarP(&o.names, "names", "n", false, "print the names only")
+	cmd.Flags().BoolVarP(&o.sizes, "sizes", "s", false, "also say what of the size is an image's own and what it shares with others")
+	cli.FormatFlag(cmd, &o.format)
+	return cmd
+}
+
+// List prints the images that are here, or their names only. It is also tbx list --images.
+func List(env *fetch.Env) func(ctx context.Context, names bool, format string) error {
+	return func(ctx context.Context, names bool, format string) error {
+		return runImageList(ctx, env, &imageListOptions{names: names, format: format})
+	}
+}
+
+func runImageList(ctx context.Context, env *fetch.Env, o *imageListOptions) error {
+	if err := cli.CheckFormat(o.format); err != nil {
+		return err
+	}
+	rows, err := imageRows(ctx, env, o.sizes)
+	if err != nil {
+		return err
+	}
+	env.Progress().Close()
+	switch {
+	case o.format == "json":
+		return cli.PrintJSON(env.Out, rows)
+	case o.names:
+		for _, r := range rows {
+			for _, n := range r.Names {
+				fmt.Fprintln(env.Out, n)
+			}
+		}
+		return nil
+	case len(rows) == 0:
+		fmt.Fprintln(env.Err, "There is no image here. Fetch one with: tbx image pull")
+		return nil
+	}
+	return printImageRows(env.Out, rows, o.sizes, time.Now())
+}
+
+// imageRows are all images, by name.
+func imageRows(ctx context.Context, e *fetch.Env, sizes bool) ([]imageRow, error) {
+	store, err := e.Images(ctx)
+	if err != nil {
+		return nil, err
+	}
+	list, err := store.List(ctx)
+	if err != nil {
+		return nil, err
+	}
+	users, err := store.Users(ctx)
+	if err != nil {
+		return nil, err
+	}
+	rows := make([]imageRow, 0, len(list))
+	for _, img := range list {
+		rows = append(rows, rowOfImage(e, img, users[img.ID]))
+	}
+	slices.SortFunc(rows, func(a, b imageRow) int { return strings.Compare(a.name(), b.name()) })
+	if !sizes {
+		return rows, nil
+	}
+	all := make([]*imageRow, len(rows))
+	for i := range rows {
+		all[i] = &rows[i]
+	}
+	return rows, measure(ctx, e, store, all)
+}
+
+// measure adds what of the images' size is their own. podman cannot say it while
+// there is a container whose image has no layer (4.3); then it is left out.
+func measure(ctx context.Context, e *fetch.Env, store *imagestore.Store, rows []*imageRow) error {
+	e.Progress().Stage("measuring the images")
+	defer e.Progress().Stage("")
+	shares, err := store.Shares(ctx)
+	if err != nil {
+		if ctx.Err() == nil {
+			e.Progress().Warn("podman does not say what images share: "+err.Error(), "")
+		}
+		return ctx.Err()
+	}
+	for _, r := range rows {
+		if s, ok := shares[r.ID]; ok {
+			r.Own, r.Common = &s.Own, &s.Common
+		}
+	}
+	return nil
+}

@@ -1,0 +1,74 @@
+package image
+
+import (
+	"context"
+	"fmt"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"github.com/tbx-project/tbx/cmd/cli"
+	"github.com/tbx-project/tbx/cmd/fetch"
+	"github.com/tbx-project/tbx/images"
+	"github.com/tbx-project/tbx/internal/escape"
+)
+
+func newImageVerify(env *fetch.Env) *cobra.Command {
+	var format string
+	cmd := &cobra.Command{
+		Use:   "verify [flags] IMAGE...",
+		Short: "Check the signature of images that are here",
+		Long: `Check once more, at its registry, that an image that is here was signed by the key
+that is trusted for it, and record who signed it. Its layers are not downloaded
+again. It fails where podman cannot check such signatures.`,
+		Example: "  tbx image verify registry.example.org/team/base:1",
+		Args:    imagesOr(nil),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return runImageVerify(cmd.Context(), env, args, format)
+		},
+		ValidArgsFunction: env.CompleteImages,
+	}
+	cli.FormatFlag(cmd, &format)
+	return cmd
+}
+
+// verification is one image in the output of verify; docs/schema/verify.json.
+type verification struct {
+	Image string     `json:"image"` // as it was named
+	Key   images.Key `json:"key"`
+}
+
+func runImageVerify(ctx context.Context, env *fetch.Env, args []string, format string) error {
+	if err := cli.CheckFormat(format); err != nil {
+		return err
+	}
+	store, err := env.Images(ctx)
+	if err != nil {
+		return err
+	}
+	if err := os.MkdirAll(env.Dirs().State, 0o700); err != nil {
+		return err
+	}
+	done := []verification{}
+	failed := cli.ForEach(env.Env, args, func(ref string) error {
+		if _, err := findImage(ctx, env, store, ref); err != nil {
+			return err
+		}
+		key, err := images.Verify(ctx, store, env.Trust(), env.Dirs().State, ref, env.NewDisplay().Event)
+		if err == nil {
+			done = append(done, verification{ref, key})
+		}
+		return err
+	})
+	env.Progress().Close()
+	if format == "json" {
+		if err := cli.PrintJSON(env.Out, done); err != nil {
+			return err
+		}
+		return failed
+	}
+	for _, v := range done {
+		fmt.Fprintf(env.Out, "%s: signed by %s\n", escape.Text(v.Image), v.Key.ID)
+	}
+	return failed
+}

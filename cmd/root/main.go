@@ -1,0 +1,64 @@
+package root
+
+import (
+	"context"
+	"errors"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"github.com/tbx-project/tbx/cmd/cli"
+	"github.com/tbx-project/tbx/hostbridge/client"
+	"github.com/tbx-project/tbx/internal/fail"
+)
+
+// Program is what tells tbx and tbx-podman apart.
+type Program struct {
+	// Commands makes the program's commands, and completes env with what they need.
+	Commands func(env *cli.Env) []*cobra.Command
+	// Dispatch carries out a call that is for no command; done says whether it was one.
+	Dispatch func(ctx context.Context, env *cli.Env, tree *cobra.Command, args []string) (done bool, err error)
+}
+
+// Main runs a program with its arguments, the program's name first, and returns
+// its exit code.
+func Main(p Program, args []string, in, out, errs *os.File) int {
+	callHost(args[1:])
+	cli.SettleEnvironment(errs)
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	env := cli.NewEnv(in, out, errs, os.Environ())
+	env.CancelOnSignals(cancel, ctx.Done())
+	root := New(env, p.Commands)
+	if done, err := p.Dispatch(ctx, env, root, args); done {
+		cli.Report(errs, err)
+		return cli.ExitCode(err, false)
+	}
+	root.SetArgs(args[1:])
+	root.SetIn(in)
+	root.SetOut(out)
+	root.SetErr(errs)
+	err := root.ExecuteContext(ctx)
+	env.Progress().Close()
+	if err != nil && ctx.Err() != nil && !errors.Is(err, fail.Canceled) {
+		err = cli.Interrupted(err)
+	}
+	cli.Report(errs, err)
+	env.Details(err)
+	return cli.ExitCode(err, env.Session)
+}
+
+// callHost takes over, inside a toolbox, for what is done on the host: host-exec,
+// and the commands of tbx that are verbs of the bridge. It returns for the rest,
+// and on a host.
+func callHost(args []string) {
+	if len(args) == 0 || cli.InsideOf("/") == "" {
+		return
+	}
+	if args[0] == "host-exec" {
+		client.HostExec(args[1:])
+	}
+	if client.Translate("tbx", args).Verb {
+		client.Shim(append([]string{"tbx"}, args...))
+	}
+}

@@ -1,0 +1,86 @@
+package root
+
+import (
+	"github.com/sirupsen/logrus"
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/tbx-project/tbx/cmd/cli"
+	"github.com/tbx-project/tbx/internal/fail"
+)
+
+// Version of tbx; set at build time.
+var Version = "0.1.0-dev"
+
+// New returns the command tbx with the commands that make adds to it.
+func New(env *cli.Env, commands func(*cli.Env) []*cobra.Command) *cobra.Command {
+	var verbose int
+	var level string
+	var podmanLog bool
+	root := &cobra.Command{
+		Use:   "tbx",
+		Short: "Toolboxes to work in, on a host that stays as it is",
+		Long: `tbx gives you toolboxes: containers of your own that share your home, display,
+sound, sockets and devices with the host. What is installed in one stays in it,
+and the host's own system stays as it is. A toolbox is no sandbox: what runs in
+it can do what you can.`,
+		Example: `  tbx enter                     a shell in your toolbox; offers to make one
+  tbx create --distro debian    another toolbox
+  tbx run make                  one command in it`,
+		Version:       Version,
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		Args:          cli.UnknownCommand,
+		RunE:          func(cmd *cobra.Command, args []string) error { return cmd.Help() },
+		PersistentPreRunE: func(cmd *cobra.Command, args []string) error {
+			if err := cli.NoneEmpty(cmd.Flags()); err != nil {
+				return err
+			}
+			switch {
+			case level != "":
+				l, err := logrus.ParseLevel(level)
+				if err != nil {
+					return fail.New(fail.Usage, "there is no log level %q", level).Hint("there are: trace, debug, info, warn, error, fatal, panic")
+				}
+				env.Log.SetLevel(l)
+			case verbose > 0:
+				env.Log.SetLevel(logrus.DebugLevel)
+			}
+			return nil
+		},
+		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: true},
+	}
+	root.SetVersionTemplate("tbx {{.Version}}\n")
+	root.SetFlagErrorFunc(cli.FlagError)
+	flags := root.PersistentFlags()
+	flags.SortFlags = false
+	flags.BoolVarP(&env.Yes, "yes", "y", false, "answer every question with yes")
+	flags.BoolVarP(&env.Quiet, "quiet", "q", false, "show no progress")
+	flags.CountVarP(&verbose, "verbose", "v", "say what is done; twice: also what podman does")
+	flags.StringVar(&level, "log-level", "", "log messages of this `LEVEL` and above: trace, debug, info, warn, error")
+	root.RegisterFlagCompletionFunc("log-level", cobra.FixedCompletions([]string{"trace", "debug", "info", "warn", "error"}, cobra.ShellCompDirectiveNoFileComp))
+	flags.BoolVar(&podmanLog, "log-podman", false, "accepted for Toolbx's sake; podman's messages are shown where they matter")
+	flags.MarkHidden("log-podman")
+	root.SetGlobalNormalizationFunc(func(_ *pflag.FlagSet, name string) pflag.NormalizedName {
+		switch name { // Toolbx's names
+		case "assumeyes":
+			name = "yes"
+		case "container":
+			name = "toolbox"
+		}
+		return pflag.NormalizedName(name)
+	})
+	root.AddCommand(commands(env)...)
+	asWritten(root)
+	return root
+}
+
+// asWritten shows the flags and the usage lines of all commands below c as their
+// code has them.
+func asWritten(c *cobra.Command) {
+	for _, sub := range c.Commands() {
+		sub.Flags().SortFlags = false
+		sub.DisableFlagsInUseLine = true
+		asWritten(sub)
+	}
+}

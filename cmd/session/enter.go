@@ -1,0 +1,192 @@
+package session
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"strconv"
+	"syscall"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/sys/unix"
+
+	"github.com/tbx-project/tbx/cmd/cli"
+	"github.com/tbx-project/tbx/internal/fail"
+	"github.com/tbx-project/tbx/internal/programs"
+	"github.com/tbx-project/tbx/toolbox"
+)
+
+type enterOptions struct {
+	selector
+	sessionFlags
+}
+
+// NewEnter returns `tbx enter`.
+func NewEnter(env *cli.Env, choose Chooser) *cobra.Command {
+	o := &enterOptions{}
+	cmd := &cobra.Command{
+		Use:   "enter [flags] [NAME]",
+		Short: "Open a shell in a toolbox",
+		Long: `Open your login shell in a toolbox, in the directory where you are.
+
+The toolbox is started if it does not run. Without a name it is the only
+toolbox, or the one of the configuration; with none, making one is offered.
+
+The exit code is the shell's own, and 125 when tbx fails.`,
+		Example: `  tbx enter
+  tbx enter build
+  tbx enter --root build`,
+		Args: func(cmd *cobra.Command, args []string) error {
+			if cmd.ArgsLenAtDash() >= 0 {
+				return fail.New(fail.Usage, "tbx enter opens a shell and takes no command").Hint("to run a command: tbx run NAME -- COMMAND")
+			}
+			return cli.AtMostOne(cmd, args)
+		},
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 1 {
+				if _, err := toolbox.ParseName(args[0]); err != nil {
+					return err
+				}
+				if o.toolbox != "" && o.toolbox != args[0] {
+					return fail.New(fail.Usage, "two toolboxes are named: %s and %s", args[0], o.toolbox)
+				}
+				o.toolbox = args[0]
+			}
+			return runSession(cmd.Context(), env, choose, &o.selector, &o.sessionFlags, nil)
+		},
+	}
+	o.selector.flags(cmd)
+	o.sessionFlags.flags(cmd)
+	cli.AsSession(env, cmd)
+	return cmd
+}
+
+// sessionFlags are what run and enter have in common.
+type sessionFlags struct {
+	env         []string
+	workdir     string
+	root        bool
+	noTTY       bool
+	pty         bool
+	preserveFDs int
+	bare        string // a call of tbx by itself, into this toolbox: what the terminal needs is done
+}
+
+func (s *sessionFlags) flags(cmd *cobra.Command) {
+	f := cmd.Flags()
+	f.StringArrayVarP(&s.env, "env", "e", nil, "set `NAME[=VALUE]`; without a value, pass the caller's; may be repeated")
+	f.StringVarP(&s.workdir, "workdir", "w", "", "begin in this `DIRECTORY` of the toolbox")
+	f.BoolVar(&s.root, "root", false, "be the toolbox's root")
+	f.BoolVarP(&s.noTTY, "no-tty", "T", false, "give the command no terminal, even if there is one")
+	f.BoolVar(&s.pty, "pty", false, "give the command a terminal of the toolbox's own, for programs that ask for its name")
+	f.IntVar(&s.preserveFDs, "preserve-fds", 0, "make sure that `N` descriptors from 3 on reach the command")
+	f.StringVar(&s.bare, "bare", "", "")
+	f.MarkHidden("bare")
+}
+
+// runSession becomes args in the toolbox, or the login shell.
+func runSession(ctx context.Context, env *cli.Env, choose Chooser, sel *selector, f *sessionFlags, args []string) error {
+	if f.pty && f.noTTY {
+		return fail.New(fail.Usage, "--pty and --no-tty exclude each other")
+	}
+	if f.preserveFDs < 0 {
+		return fail.New(fail.Usage, "--preserve-fds %d: it must not be negative", f.preserveFDs)
+	}
+	for _, kv := range f.env {
+		if kv == "" || kv[0] == '=' {
+			return fail.New(fail.Usage, "--env %q names no variable", kv).Hint("write --env NAME=VALUE, or --env NAME to pass yours")
+		}
+	}
+	m, err := env.Manager()
+	if err != nil {
+		return err
+	}
+	m.Make = sel.makes()
+	c, err := env.Config()
+	if err != nil {
+		return err
+	}
+	name := toolbox.Name(f.bare)
+	if name == "" {
+		name, err = sel.name(choose)
+	}
+	if err == nil && name == "" {
+		name, err = defaultToolbox(ctx, env, choose, m, args == nil)
+	}
+	if err != nil {
+		return err
+	}
+	terminal := cli.IsTerminal(env.In) && cli.IsTerminal(env.Out)
+	enters := args == nil && terminal
+	set := f.env
+	if c.Terminal.Title && terminal {
+		set = append([]string{"TBX_TITLE=1"}, set...)
+	}
+	s, err := m.Open(ctx, name, toolbox.SessionOptions{
+		Args: args, Set: set, Block: c.Environment.Block, WorkDir: f.workdir, Root: f.root, PreserveFDs: f.preserveFDs,
+		Terminal: terminal && !f.noTTY,
+		Warn:     func(text string) { env.Progress().Warn(text, "") },
+	})
+	if err != nil {
+		return err
+	}
+	env.Progress().Close()
+	env.ReleaseSignals()
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	switch {
+	case f.bare != "":
+		bridge(ctx, env, m, s, enters)
+		return s.Exec(ctx)
+	case f.noTTY && (cli.IsTerminal(env.In) || cli.IsTerminal(env.Out) || cli.IsTerminal(env.Err)):
+		return withoutTerminal(env, name)
+	case f.pty && cli.IsTerminal(env.In) && !s.Record.Isolated: // which has a terminal of its own anyway
+		return s.BehindPTY(selfCommand(env, name))
+	case enters && c.Terminal.Announce:
+		if err := announce(env, m.BoxFile, name); err != nil { // no reason to stay outside
+			env.Log.Debugf("the terminal is told nothing: %v", err)
+		}
+	}
+	bridge(ctx, env, m, s, enters)
+	return s.Exec(ctx)
+}
+
+// announce tells the terminal that a shell in a toolbox begins and, when it has
+// ended, that it did, by the extension 777 of VTE: a new tab then opens in the same
+// toolbox. The latter is for a companion, tbx-box, which is small: this process
+// becomes the shell. Where it leads the terminal's session the companion comes
+// before it instead, and the session is a call of tbx again.
+func announce(env *cli.Env, boxFile string, name toolbox.Name) error {
+	uid := strconv.Itoa(os.Getuid())
+	push := "\033]777;container;push;" + string(name) + ";toolbox;" + uid + "\033\\"
+	pop := "\033]777;container;pop;;;" + uid + "\033\\"
+	if leader, err := unix.Getsid(0); err == nil && leader == os.Getpid() {
+		self, err := programs.Front()
+		if err != nil {
+			return err
+		}
+		args := append([]string{"tbx-box", "session", push, pop, self}, again(os.Args[1:], name)...)
+		return fmt.Errorf("%s: %w", boxFile, syscall.Exec(boxFile, args, env.Environ))
+	}
+	pidfd, err := unix.PidfdOpen(os.Getpid(), 0)
+	if err != nil {
+		return err
+	}
+	self := os.NewFile(uintptr(pidfd), "pidfd")
+	defer self.Close()
+	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
+	if err != nil {
+		return err
+	}
+	defer null.Close()
+	companion, err := os.StartProcess(boxFile, []string{"tbx-box", "farewell", pop}, &os.ProcAttr{
+		Dir: "/", Env: []string{}, Files: []*os.File{null, env.Out, null, self}, Sys: &syscall.SysProcAttr{Setpgid: true},
+	})
+	if err != nil {
+		return fmt.Errorf("%s: %w", boxFile, err)
+	}
+	companion.Release()
+	_, err = env.Out.WriteString(push)
+	return err
+}

@@ -1,0 +1,70 @@
+package session
+
+import (
+	"github.com/spf13/cobra"
+
+	"github.com/tbx-project/tbx/cmd/cli"
+	"github.com/tbx-project/tbx/internal/fail"
+	"github.com/tbx-project/tbx/toolbox"
+)
+
+type runOptions struct {
+	selector
+	sessionFlags
+	command []string
+}
+
+// NewRun returns `tbx run`.
+func NewRun(env *cli.Env, choose Chooser) *cobra.Command {
+	o := &runOptions{}
+	cmd := &cobra.Command{
+		Use:   "run [flags] [NAME --] COMMAND [ARG...]",
+		Short: "Run a command in a toolbox",
+		Long: `Run one command in a toolbox, in the directory where you are.
+
+The first word after the flags is the command, unless the word right behind it
+is "--": then it is the toolbox's name, and the command follows. Nothing else
+makes a word a name, so no toolbox can be mistaken for a command or the other
+way round. A command whose own first argument is "--" is written behind a "--".
+
+  tbx run make -j4             make -j4 in the default toolbox
+  tbx run build -- make -j4    make -j4 in the toolbox build
+  tbx run -c build make -j4    the same, as in Toolbx
+  tbx run -- grep -- -x file   grep -- -x file in the default toolbox
+
+The exit code is the command's own, 128+N when signal N ended it, 127 when the
+toolbox has no such command, 126 when it cannot be run, 125 when tbx fails.`,
+		Example: `  tbx run uname -a
+  tbx run build -- make -j4
+  echo hello | tbx run --env LANG=C tr a-z A-Z`,
+		Args: func(cmd *cobra.Command, args []string) error { return o.parse(args, cmd.ArgsLenAtDash()) },
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return runSession(cmd.Context(), env, choose, &o.selector, &o.sessionFlags, o.command)
+		},
+	}
+	cmd.Flags().SetInterspersed(false) // flags behind the command are the command's
+	o.selector.flags(cmd)
+	o.sessionFlags.flags(cmd)
+	cli.AsSession(env, cmd)
+	return cmd
+}
+
+// parse splits the words behind the flags. dash is how many of them stood before
+// a "--" that the flag parser took away, which it does only in front; -1: none.
+func (o *runOptions) parse(args []string, dash int) error {
+	if dash < 0 && len(args) >= 2 && args[1] == "--" {
+		if _, err := toolbox.ParseName(args[0]); err != nil {
+			return err
+		}
+		if o.toolbox != "" && o.toolbox != args[0] {
+			return fail.New(fail.Usage, "two toolboxes are named: %s and %s", args[0], o.toolbox)
+		}
+		o.toolbox, args = args[0], args[2:]
+	}
+	if len(args) == 0 || args[0] == "" {
+		return fail.New(fail.Usage, "tbx run wants a command").Hint("usage: tbx run [flags] [NAME --] COMMAND [ARG...]").
+			Hint("for a shell: tbx enter")
+	}
+	o.command = args
+	return nil
+}

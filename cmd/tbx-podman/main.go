@@ -1,0 +1,14 @@
+// Command tbx-podman is all of tbx. The program tbx becomes it, with the same
+// arguments, for everything that it cannot do itself.
+package main
+
+import (
+	"os"
+
+	"github.com/tbx-project/tbx/cmd/full"
+	"github.com/tbx-project/tbx/cmd/root"
+)
+
+func main() {
+	os.Exit(root.Main(full.Program(), os.Args, os.Stdin, os.Stdout, os.Stderr))
+}
