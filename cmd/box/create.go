@@ -279,7 +279,10 @@ func planCreate(ctx context.Context, e *fetch.Env, m *toolbox.Manager, o *create
 		return err
 	}
 	if o.format == "json" {
-		return cli.PrintJSON(e.Out, p)
+		return cli.PrintJSON(e.Out, struct {
+			*toolbox.Plan
+			Options []toolbox.Option `json:"options"`
+		}{p, p.Options()})
 	}
 	fmt.Fprintf(e.Out, "podman create\n")
 	line := func(option, why string) {
@@ -289,20 +292,10 @@ func planCreate(ctx context.Context, e *fetch.Env, m *toolbox.Manager, o *create
 		fmt.Fprintf(e.Out, "  %s%s\n", option, why)
 	}
 	line("--name "+string(p.Name), "")
-	for _, f := range slices.Concat(p.OverImage(), p.Fixed()) {
-		line(f[0], f[1])
+	for _, o := range p.Options() {
+		line(optionText(o), o.Why)
 	}
-	switch {
-	case p.Isolated:
-		line("--uts private --hostname "+p.Hostname, "it has its own")
-	case p.Hostname != "":
-		line("--uts private --hostname "+p.Hostname, "you asked for it")
-	default:
-		line("--uts host", "the host's name, which resolves and which your X11 cookies are for")
-	}
-	if p.Groups {
-		line("--group-add keep-groups", "devices that your groups may use")
-	}
+	line("--unsetenv LD_…, TBX_…, BASH_ENV and the like", "what the image sets of those, which act on every program")
 	for _, d := range p.Devices {
 		why := "the host describes it by CDI"
 		if strings.HasPrefix(d, "/") {
@@ -321,6 +314,16 @@ func planCreate(ctx context.Context, e *fetch.Env, m *toolbox.Manager, o *create
 	}
 	line(choice.Reference+" "+strings.Join(p.Command, " "), "")
 	return nil
+}
+
+// optionText is an option as a shell takes it.
+func optionText(o toolbox.Option) string {
+	if o.Value != "" {
+		o.Value = cli.ShellQuote(o.Value)
+	} else if o.Flag == "entrypoint" {
+		return "--entrypoint ''"
+	}
+	return o.String()
 }
 
 func mountOption(m toolbox.Mount) string {
