@@ -68,50 +68,11 @@ func ProblemOf(err error) *Problem {
 
 // Unsupported says that the backend has no such verb, why, and what to use.
 func Unsupported(kind Kind, verb Verb, why string) error {
-	e := fail.New(ErrUnsupported, "%s cannot %s", kind, phrase(verb))
+	e := fail.New(ErrUnsupported, "%s cannot %s", kind, phrase(Capability(verb)))
 	if why != "" {
 		e.Hint("%s", why)
 	}
 	return e
-}
-
-// phrase says what a verb does, where its name alone does not.
-func phrase(v Verb) string {
-	switch v {
-	case Install:
-		return "install packages"
-	case Uninstall:
-		return "remove packages"
-	case OverrideReplace, OverrideRemove, OverrideReset:
-		return strings.TrimPrefix(string(v), "override-") + " packages of the base"
-	case Kargs:
-		return "change the kernel's arguments"
-	case Initramfs:
-		return "make an initramfs on this host"
-	case ApplyLive:
-		return "change the running system"
-	case Overlay:
-		return "make /usr writable"
-	case Cancel:
-		return "withdraw a change"
-	case Cleanup:
-		return "clean up"
-	case Switch:
-		return "follow something else"
-	case Rollback:
-		return "go back"
-	case Pin, Unpin:
-		return string(v) + " a system"
-	case Verb(CanDiff):
-		return "compare systems"
-	case Verb(CanEtcDiff):
-		return "compare /etc with its defaults"
-	case StatusVerb:
-		return "show its systems"
-	case CheckVerb:
-		return "look for an update"
-	}
-	return string(v)
 }
 
 // ToolError is the failure of an upstream program: the exact command and what it

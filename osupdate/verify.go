@@ -7,83 +7,134 @@ import (
 	"github.com/tbx-project/tbx/internal/fail"
 )
 
+// comparison is a request with the states before and after it.
+type comparison struct {
+	r             Request
+	before, after *State
+}
+
+func (c *comparison) wrong(format string, args ...any) error {
+	return fail.New(ErrUnverified, "%s: "+format, append([]any{c.r.Verb}, args...)...).
+		Hint("compare tbx host status with what you asked for, and see tbx host history")
+}
+
 // verify compares the state after a request with what was asked for. Exit codes
 // are not evidence: updaters end with 0 when they did nothing.
 func verify(r Request, before, after *State) error {
-	wrong := func(format string, args ...any) error {
-		return fail.New(ErrUnverified, "%s: "+format, append([]any{r.Verb}, args...)...).
-			Hint("compare tbx host status with what you asked for, and see tbx host history")
-	}
+	c := &comparison{r, before, after}
 	if len(after.Deployments) == 0 && len(before.Deployments) > 0 {
-		return wrong("the host has no bootable system any more")
+		return c.wrong("the host has no bootable system any more")
 	}
-	follows := r.Verb == Switch || r.Verb == BuildVerb
-	if !follows && before.Tracked != "" && after.Tracked != before.Tracked {
-		return wrong("the host now follows %q instead of %q", after.Tracked, before.Tracked)
+	if err := c.sameSource(); err != nil {
+		return err
 	}
-	if next := after.Next(); next != nil && !follows && before.Tracked != "" && next.Tracks != before.Next().Tracks && next.Tracks != before.Tracked {
-		if back, err := before.Back(r.Target); r.Verb != Rollback || err != nil || next.Tracks != back.Tracks {
-			return wrong("the system that boots next follows %q instead of %q", next.Tracks, before.Tracked)
+	if row := r.Verb.info(); row != nil && row.verify != nil {
+		return row.verify(c)
+	}
+	return nil
+}
+
+// sameSource: only switch and build change what the host follows; a rollback may
+// go to a system that followed something else.
+func (c *comparison) sameSource() error {
+	if c.r.Verb == Switch || c.r.Verb == BuildVerb || c.before.Tracked == "" {
+		return nil
+	}
+	was, next := c.before.Next(), c.after.Next()
+	moves := c.r.Verb == Rollback || c.r.Verb == Cancel || c.r.Verb == Cleanup
+	if moves { // what waited may have followed something else
+		if next == nil || slices.ContainsFunc(c.before.Deployments, func(d Deployment) bool { return d.Tracks == next.Tracks }) {
+			return nil
+		}
+		return c.wrong("the system that boots next follows %q, which no system did", next.Tracks)
+	}
+	if c.after.Tracked != c.before.Tracked {
+		return c.wrong("the host now follows %q instead of %q", c.after.Tracked, c.before.Tracked)
+	}
+	if next != nil && was != nil && next.Tracks != was.Tracks && next.Tracks != c.before.Tracked {
+		return c.wrong("the system that boots next follows %q instead of %q", next.Tracks, c.before.Tracked)
+	}
+	return nil
+}
+
+func verifyUpgrade(c *comparison) error { return nil }
+
+func verifyRollback(c *comparison) error {
+	want, err := c.before.Back(c.r.Target)
+	if err != nil {
+		return err
+	}
+	if next := c.after.Next(); next == nil || !next.Same(want) {
+		return c.wrong("%s does not boot next", want.Name())
+	}
+	return nil
+}
+
+func verifyPin(c *comparison) error {
+	d, err := c.before.Find(c.r.Target)
+	if err != nil {
+		return err
+	}
+	if now := c.after.byID(d.ID); now == nil || now.Pinned != (c.r.Verb == Pin) {
+		return c.wrong("deployment %s is not as asked for", d.Name())
+	}
+	return nil
+}
+
+func verifyFollows(c *comparison) error {
+	next := c.after.Next()
+	if next == nil || !strings.Contains(next.Tracks, c.r.Target) && (next.Image == nil || !strings.Contains(next.Image.Reference, c.r.Target)) {
+		return c.wrong("the system that boots next does not follow %s", c.r.Target)
+	}
+	return nil
+}
+
+func verifyPackages(c *comparison) error {
+	next := c.after.Next()
+	if next == nil || next.Changes == nil {
+		return nil // the backend does not tell
+	}
+	for _, p := range c.r.Packages {
+		has := slices.Contains(next.Changes.Layered, p) || slices.Contains(next.Changes.Inactive, p) || slices.Contains(next.Changes.Local, p)
+		if has != (c.r.Verb == Install) {
+			return c.wrong("package %s is not as asked for", p)
 		}
 	}
-	next := after.Next()
-	switch r.Verb {
-	case Rollback:
-		want, err := before.Back(r.Target)
-		if err != nil {
-			return err
+	return nil
+}
+
+func verifyOverrides(c *comparison) error { return nil }
+
+func verifyKargs(c *comparison) error {
+	next, was := c.after.Next(), c.before.Next()
+	if next == nil || next.Kargs == nil {
+		return nil
+	}
+	for _, k := range c.r.Append {
+		if !slices.Contains(next.Kargs, k) {
+			return c.wrong("the next boot's kernel arguments lack %s", k)
 		}
-		if next == nil || !next.Same(want) {
-			return wrong("%s does not boot next", want.Name())
+	}
+	for _, k := range c.r.Delete {
+		if slices.Contains(next.Kargs, k) {
+			return c.wrong("the next boot's kernel arguments still have %s", k)
 		}
-	case Pin, Unpin:
-		d, err := before.Find(r.Target)
-		if err != nil {
-			return err
+	}
+	if was == nil {
+		return nil
+	}
+	for _, k := range was.Kargs {
+		if !slices.Contains(next.Kargs, k) && !slices.Contains(c.r.Delete, k) {
+			return c.wrong("the next boot's kernel arguments lost %s", k)
 		}
-		now := after.byID(d.ID)
-		if now == nil || now.Pinned != (r.Verb == Pin) {
-			return wrong("deployment %s is not as asked for", d.Name())
-		}
-	case Switch, BuildVerb:
-		if next == nil || !strings.Contains(next.Tracks, r.Target) && (next.Image == nil || !strings.Contains(next.Image.Reference, r.Target)) {
-			return wrong("the system that boots next does not follow %s", r.Target)
-		}
-	case Install, Uninstall:
-		if next == nil || next.Changes == nil {
-			break // the backend does not tell
-		}
-		for _, p := range r.Packages {
-			has := slices.Contains(next.Changes.Layered, p) || slices.Contains(next.Changes.Inactive, p) || slices.Contains(next.Changes.Local, p)
-			if has != (r.Verb == Install) {
-				return wrong("package %s is not as asked for", p)
-			}
-		}
-	case Kargs:
-		if next == nil || next.Kargs == nil {
-			break
-		}
-		for _, k := range r.Append {
-			if !slices.Contains(next.Kargs, k) {
-				return wrong("the next boot's kernel arguments lack %s", k)
-			}
-		}
-		for _, k := range r.Delete {
-			if slices.Contains(next.Kargs, k) {
-				return wrong("the next boot's kernel arguments still have %s", k)
-			}
-		}
-		if was := before.Next(); was != nil {
-			for _, k := range was.Kargs {
-				if !slices.Contains(next.Kargs, k) && !slices.Contains(r.Delete, k) {
-					return wrong("the next boot's kernel arguments lost %s", k)
-				}
-			}
-		}
-	case Cancel, Cleanup:
-		if b := before.Booted(); b != nil && after.byID(b.ID) == nil {
-			return wrong("the running system %s is gone", b.Name())
-		}
+	}
+	return nil
+}
+
+// verifyKeepsRunning: what is cleaned up is never the running system.
+func verifyKeepsRunning(c *comparison) error {
+	if b := c.before.Booted(); b != nil && c.after.byID(b.ID) == nil {
+		return c.wrong("the running system %s is gone", b.Name())
 	}
 	return nil
 }

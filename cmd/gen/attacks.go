@@ -12,9 +12,9 @@ import (
 
 // testNames finds where a test's name begins with a number of docs/attacks.md:
 // functions, entries of suites and subtests.
-var testNames = regexp.MustCompile(`(?m)^func (Test([IFBSX]\d+)(?:_|[A-Z])\w*)\(|^\s*\{"(([IFBSX]\d+)_\w+)", \w+\},|\.Run\("(([IFBSX]\d+)[ _][^"]*)"`)
+var testNames = regexp.MustCompile(`(?m)^func (Test([BDFHISX]\d+)(?:_|[A-Z])\w*)\(|^\s*\{"(([BDFHISX]\d+)_\w+)", \w+\},|\.Run\("(([BDFHISX]\d+)[ _][^"]*)"`)
 
-var scriptName = regexp.MustCompile(`^([ifbsx]\d+)-.*\.txtar$`)
+var scriptName = regexp.MustCompile(`^([bdfhisx]\d+)-.*\.txtar$`)
 
 // attackTests lists the tests below root by the number in their names.
 func attackTests(root string) (map[string][]string, error) {
@@ -50,7 +50,7 @@ func attackTests(root string) (map[string][]string, error) {
 }
 
 // attackRow is a row of the table: number, case, what tbx does, tests.
-var attackRow = regexp.MustCompile(`(?m)^(\| ([IFBSX]\d+) \| .* \| (?:(as [IFBSX]\d+)|.*) \|) .*\|$`)
+var attackRow = regexp.MustCompile(`(?m)^(\| ([BDFHISX]\d+) \| .* \| (?:(as [BDFHISX]\d+)|.*) \|) .*\|$`)
 
 // attacks returns the text of docs/attacks.md with the tests that there are now, and
 // the numbers of its rows without one.

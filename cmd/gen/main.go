@@ -31,6 +31,9 @@ func run(args []string) error {
 	if err := writeAttacks(args[0]); err != nil {
 		return err
 	}
+	if err := writePolkit(args[0]); err != nil {
+		return err
+	}
 	man := filepath.Join(args[0], "docs/man")
 	old, err := filepath.Glob(filepath.Join(man, "*.1"))
 	if err != nil {

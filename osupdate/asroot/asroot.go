@@ -63,16 +63,6 @@ type wireError struct {
 	Tool    *osupdate.ToolError `json:"tool,omitempty"`
 }
 
-// Action is the last part of the polkit action that a request needs. To take the
-// newest of what the administrator chose is one thing, to choose a version, an
-// older one at that, another.
-func Action(r osupdate.Request) string {
-	if r.Verb == osupdate.Upgrade && (r.Target != "" || r.AllowDowngrade) {
-		return "upgrade-to"
-	}
-	return string(r.Verb)
-}
-
 // Argv is how root's side would be started.
 func (c *Caller) Argv(o osupdate.Order) ([]string, error) {
 	if err := o.Request.Validate(); err != nil {
@@ -97,7 +87,7 @@ func (c *Caller) Argv(o osupdate.Order) ([]string, error) {
 	before := map[Method][]string{Pkexec: {}, Run0: {"--pipe", "--"}, Sudo: {"--"}}
 	for _, m := range methods {
 		if path := find(string(m)); path != "" && before[m] != nil {
-			return slices.Concat([]string{path}, before[m], []string{c.Self, Prefix + Action(o.Request), string(data)}), nil
+			return slices.Concat([]string{path}, before[m], []string{c.Self, Prefix + osupdate.ActionOf(o.Request), string(data)}), nil
 		}
 	}
 	return nil, fail.New(osupdate.ErrPermission, "%s needs root, and none of pkexec, run0 and sudo may be used", o.Request.Verb).
@@ -126,7 +116,7 @@ func (c *Caller) Run(ctx context.Context, o osupdate.Order, progress func(osupda
 	if answer == nil && err == nil {
 		name := filepath.Base(argv[0])
 		return nil, fail.Wrap(osupdate.ErrPermission, errors.Join(waitErr, errors.New(strings.TrimSpace(said.String()))), "%s was not allowed to run tbx as root", name).
-			Hint("your password, or the administrator's policy for dev.tbx.host.%s, decides", Action(o.Request))
+			Hint("your password, or the administrator's policy for dev.tbx.host.%s, decides", osupdate.ActionOf(o.Request))
 	}
 	return answer, err
 }
@@ -176,8 +166,8 @@ func Parse(args []string) (osupdate.Order, error) {
 	if dec.More() {
 		return o, fail.New(fail.Usage, "more than one order")
 	}
-	if Prefix+Action(o.Request) != args[0] {
-		return o, fail.New(fail.Usage, "the order is for %q, the call for %q", Action(o.Request), strings.TrimPrefix(args[0], Prefix))
+	if Prefix+osupdate.ActionOf(o.Request) != args[0] {
+		return o, fail.New(fail.Usage, "the order is for %q, the call for %q", osupdate.ActionOf(o.Request), strings.TrimPrefix(args[0], Prefix))
 	}
 	return o, o.Request.Validate()
 }

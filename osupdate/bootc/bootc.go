@@ -14,6 +14,7 @@ import (
 	"github.com/tbx-project/tbx/internal/fail"
 	"github.com/tbx-project/tbx/internal/pattern"
 	"github.com/tbx-project/tbx/osupdate"
+	"github.com/tbx-project/tbx/osupdate/ostreefamily"
 )
 
 // Options say what the host is like.
@@ -191,7 +192,10 @@ func (b *Backend) Plan(ctx context.Context, s *osupdate.State, r osupdate.Reques
 	case osupdate.Switch:
 		b.switchTo(s, r, p)
 	case osupdate.Pin, osupdate.Unpin:
-		err = b.pin(s, r, p)
+		var admin []string
+		if admin, err = ostreefamily.Admin(b.tools, "pin"); err == nil {
+			err = ostreefamily.Pin(s, r, p, admin)
+		}
 	case osupdate.Kargs:
 		err = b.kargs(ctx, r, p)
 	case osupdate.Cancel:
@@ -318,24 +322,6 @@ func (b *Backend) switchTo(s *osupdate.State, r osupdate.Request, p *osupdate.Pl
 	b.step(p, "follow "+r.Target+" from now on, fetch it and boot it next", append(args, r.Target)...)
 }
 
-func (b *Backend) pin(s *osupdate.State, r osupdate.Request, p *osupdate.Plan) error {
-	d, err := s.Find(r.Target)
-	if err != nil {
-		return err
-	}
-	p.NeedsBoot = false
-	if d.Pinned == (r.Verb == osupdate.Pin) {
-		p.Unchanged = osupdate.PinnedAlready(d)
-		return nil
-	}
-	if d.Staged {
-		return fail.New(osupdate.ErrUnsupported, "%s is staged and cannot be pinned yet", d.Name()).Hint("reboot first: tbx host reboot")
-	}
-	st, err := osupdate.OSTreePin(b.tools, d, r.Verb == osupdate.Pin)
-	p.Steps = append(p.Steps, st)
-	return err
-}
-
 func (b *Backend) cancel(s *osupdate.State, p *osupdate.Plan) error {
 	p.Reversible = false
 	next := s.Next()
@@ -356,13 +342,13 @@ func (b *Backend) cancel(s *osupdate.State, p *osupdate.Plan) error {
 // EtcDiff asks ostree, or bootc on its own storage.
 func (b *Backend) EtcDiff(ctx context.Context, s *osupdate.State) ([]string, error) {
 	if !b.opt.Composefs && b.has("ostree") {
-		return osupdate.OSTreeEtcDiff(ctx, b.tools)
+		return ostreefamily.EtcDiff(ctx, b.tools)
 	}
 	out, _, err := b.tools.Run(ctx, osupdate.Call{Argv: []string{b.bootc, "config-diff"}})
 	if err != nil {
 		return nil, err
 	}
-	return osupdate.ParseEtcDiff(string(out)), nil
+	return ostreefamily.ParseEtcDiff(string(out)), nil
 }
 
 // Explain knows bootc's texts.

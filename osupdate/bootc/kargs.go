@@ -11,7 +11,7 @@ import (
 	"github.com/tbx-project/tbx/internal/fail"
 	"github.com/tbx-project/tbx/internal/pattern"
 	"github.com/tbx-project/tbx/osupdate"
-	"github.com/tbx-project/tbx/osupdate/rpmostree"
+	"github.com/tbx-project/tbx/osupdate/ostreefamily"
 )
 
 // kargsSource is whose kernel arguments bootc is told that ours are. bootc keeps
@@ -24,7 +24,7 @@ const kargsSource = "tbx"
 // bootc-loader-entries-set-options-for-source(8).
 func (b *Backend) kargs(ctx context.Context, r osupdate.Request, p *osupdate.Plan) error {
 	if rpm, err := b.tools.Path("rpm-ostree"); err == nil {
-		p.Steps = append(p.Steps, rpmostree.KargsStep(rpm, r))
+		p.Steps = append(p.Steps, ostreefamily.KargsStep(rpm, r))
 		return nil
 	}
 	const verb = "set-options-for-source"

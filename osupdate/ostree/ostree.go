@@ -19,6 +19,7 @@ import (
 	"github.com/tbx-project/tbx/internal/escape"
 	"github.com/tbx-project/tbx/internal/fail"
 	"github.com/tbx-project/tbx/osupdate"
+	"github.com/tbx-project/tbx/osupdate/ostreefamily"
 )
 
 // Backend is the plain ostree updater.
@@ -334,7 +335,7 @@ func (b *Backend) EtcDiff(ctx context.Context, s *osupdate.State) ([]string, err
 	if err != nil {
 		return nil, err
 	}
-	return osupdate.ParseEtcDiff(out), nil
+	return ostreefamily.ParseEtcDiff(out), nil
 }
 
 // Explain knows ostree's texts, recorded in testdata/errors.

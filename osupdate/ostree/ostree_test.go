@@ -10,6 +10,7 @@ import (
 	"github.com/tbx-project/tbx/internal/fail"
 	"github.com/tbx-project/tbx/osupdate"
 	"github.com/tbx-project/tbx/osupdate/ostree"
+	"github.com/tbx-project/tbx/osupdate/ostreefamily"
 	"github.com/tbx-project/tbx/osupdate/osupdatetest"
 )
 
@@ -53,7 +54,7 @@ func TestSessions(t *testing.T) {
 		if err != nil || len(list) != 2 || list[0].Version != "42.2" || list[1].Version != "42.1" || list[1].Pinned {
 			t.Errorf("%s: %+v, %v", file, list, err)
 		}
-		if diff := osupdate.ParseEtcDiff(section(file, "config-diff")); !reflect.DeepEqual(diff, []string{"A local.conf", "M app.conf"}) {
+		if diff := ostreefamily.ParseEtcDiff(section(file, "config-diff")); !reflect.DeepEqual(diff, []string{"A local.conf", "M app.conf"}) {
 			t.Errorf("%s: %q", file, diff)
 		}
 		_, pinned, _ := strings.Cut(section(file, "pin 1"), "is now pinned\n")

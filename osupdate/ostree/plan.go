@@ -9,6 +9,7 @@ import (
 
 	"github.com/tbx-project/tbx/internal/fail"
 	"github.com/tbx-project/tbx/osupdate"
+	"github.com/tbx-project/tbx/osupdate/ostreefamily"
 )
 
 // Plan maps every verb to `ostree admin`.
@@ -21,7 +22,7 @@ func (b *Backend) Plan(ctx context.Context, s *osupdate.State, r osupdate.Reques
 	case osupdate.Rollback:
 		err = b.rollback(ctx, s, r, p)
 	case osupdate.Pin, osupdate.Unpin:
-		err = b.pin(s, r, p)
+		err = ostreefamily.Pin(s, r, p, b.admin("pin"))
 	case osupdate.Switch:
 		err = b.switchTo(ctx, s, r, p)
 	case osupdate.Kargs:
@@ -132,26 +133,6 @@ func (b *Backend) rollback(ctx context.Context, s *osupdate.State, r osupdate.Re
 	}
 	args = append(args, "--retain", "--origin-file="+osupdate.OriginFile, d.Checksum)
 	b.step(p, "deploy "+d.Name()+" again and make it boot next, with today's /etc merged into it", "deploy", args...).Origin = origin
-	return nil
-}
-
-func (b *Backend) pin(s *osupdate.State, r osupdate.Request, p *osupdate.Plan) error {
-	d, err := s.Find(r.Target)
-	if err != nil {
-		return err
-	}
-	p.NeedsBoot = false
-	want := r.Verb == osupdate.Pin
-	switch {
-	case d.Pinned == want:
-		p.Unchanged = osupdate.PinnedAlready(d)
-	case d.Staged:
-		return fail.New(osupdate.ErrUnsupported, "%s is staged and cannot be pinned yet", d.Name()).Hint("reboot first: tbx host reboot")
-	case want:
-		b.step(p, "keep "+d.Name()+" until it is unpinned", "pin", strconv.Itoa(d.Index))
-	default:
-		b.step(p, "let "+d.Name()+" go when newer ones come", "pin", "-u", strconv.Itoa(d.Index))
-	}
 	return nil
 }
 

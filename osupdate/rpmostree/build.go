@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/tbx-project/tbx/osupdate"
+	"github.com/tbx-project/tbx/osupdate/ostreefamily"
 )
 
 var _ osupdate.Builder = (*Backend)(nil)
@@ -27,7 +28,7 @@ func (b *Backend) BuildPlan(ctx context.Context, s *osupdate.State, src string) 
 		b.step(p, "take off layered packages and overrides, which belong into the image now", "reset")
 	}
 	if next != nil && next.Tracks == localOrigin {
-		b.step(p, "boot the new "+osupdate.LocalImage+" next", "upgrade", "--unchanged-exit-77").OK = []int{unchanged}
+		b.step(p, "boot the new "+osupdate.LocalImage+" next", "upgrade", "--unchanged-exit-77").OK = []int{ostreefamily.Unchanged}
 		return p, nil
 	}
 	b.step(p, "follow "+osupdate.LocalImage+" from now on, and boot it next", "rebase", localOrigin)

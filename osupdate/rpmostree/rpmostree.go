@@ -12,6 +12,7 @@ import (
 
 	"github.com/tbx-project/tbx/internal/fail"
 	"github.com/tbx-project/tbx/osupdate"
+	"github.com/tbx-project/tbx/osupdate/ostreefamily"
 )
 
 // Backend is rpm-ostree.
@@ -116,10 +117,9 @@ func (b *Backend) Check(ctx context.Context, s *osupdate.State) (*osupdate.Updat
 }
 
 func (b *Backend) ownCheck(ctx context.Context) (*osupdate.Update, error) {
-	const none = 77
 	argv := []string{b.rpmostree, "upgrade", "--check"}
 	_, _, err := b.tools.Run(ctx, osupdate.Call{Argv: argv})
-	if te, ok := err.(*osupdate.ToolError); ok && te.Code == none {
+	if te, ok := err.(*osupdate.ToolError); ok && te.Code == ostreefamily.Unchanged {
 		return nil, nil
 	}
 	if err != nil {
@@ -200,7 +200,7 @@ func (b *Backend) Plan(ctx context.Context, s *osupdate.State, r osupdate.Reques
 			b.step(p, "take every overridden package from the base again", "override", "reset", "--all")
 		}
 	case osupdate.Kargs:
-		p.Steps = append(p.Steps, KargsStep(b.rpmostree, r))
+		p.Steps = append(p.Steps, ostreefamily.KargsStep(b.rpmostree, r))
 	case osupdate.Initramfs:
 		b.initramfs(next, r, p)
 	case osupdate.ApplyLive:
@@ -241,8 +241,6 @@ func (b *Backend) step(p *osupdate.Plan, effect string, args ...string) *osupdat
 	return &p.Steps[len(p.Steps)-1]
 }
 
-const unchanged = 77 // rpm-ostree's RPM_OSTREE_EXIT_UNCHANGED
-
 func (b *Backend) upgrade(s *osupdate.State, r osupdate.Request, p *osupdate.Plan) {
 	p.Network = true
 	if r.Target == "" {
@@ -253,7 +251,7 @@ func (b *Backend) upgrade(s *osupdate.State, r osupdate.Request, p *osupdate.Pla
 		if r.DownloadOnly {
 			args, effect, p.NeedsBoot = append(args, "--download-only"), "fetch the newest of "+s.Tracked+"; what boots next stays", false
 		}
-		b.step(p, effect, args...).OK = []int{unchanged}
+		b.step(p, effect, args...).OK = []int{ostreefamily.Unchanged}
 		return
 	}
 	if n := s.Next(); n.Version == r.Target || n.Checksum == r.Target || n.Image != nil && n.Image.Digest == r.Target {
@@ -295,24 +293,12 @@ func (b *Backend) rollback(s *osupdate.State, r osupdate.Request, p *osupdate.Pl
 }
 
 func (b *Backend) pin(s *osupdate.State, r osupdate.Request, p *osupdate.Plan) error {
-	d, err := s.Find(r.Target)
+	admin, err := ostreefamily.Admin(b.tools, "pin")
 	if err != nil {
 		return err
 	}
-	p.NeedsBoot, p.NeedsRoot = false, true
-	if d.Pinned == (r.Verb == osupdate.Pin) {
-		p.Unchanged = osupdate.PinnedAlready(d)
-		return nil
-	}
-	if d.Staged {
-		return fail.New(osupdate.ErrUnsupported, "%s is staged and cannot be pinned yet", d.Name()).Hint("reboot first: tbx host reboot")
-	}
-	step, err := osupdate.OSTreePin(b.tools, d, r.Verb == osupdate.Pin)
-	if err != nil {
-		return err
-	}
-	p.Steps = append(p.Steps, step)
-	return nil
+	p.NeedsRoot = true
+	return ostreefamily.Pin(s, r, p, admin)
 }
 
 func (b *Backend) packages(next *osupdate.Deployment, r osupdate.Request, p *osupdate.Plan) {
@@ -331,18 +317,6 @@ func (b *Backend) packages(next *osupdate.Deployment, r osupdate.Request, p *osu
 		return
 	}
 	b.step(p, "remove "+strings.Join(left, ", ")+" from the layers", append([]string{"uninstall", "--assumeyes"}, left...)...)
-}
-
-// KargsStep is what changes the kernel arguments by rpm-ostree, on hosts of bootc too.
-func KargsStep(program string, r osupdate.Request) osupdate.Step {
-	args := []string{program, "kargs", "--unchanged-exit-77"}
-	for _, k := range r.Append {
-		args = append(args, "--append-if-missing="+k)
-	}
-	for _, k := range r.Delete {
-		args = append(args, "--delete-if-present="+k)
-	}
-	return osupdate.Step{Argv: args, Effect: "change the kernel arguments of the next boot", Read: osupdate.Percent("kargs"), OK: []int{unchanged}}
 }
 
 func (b *Backend) initramfs(next *osupdate.Deployment, r osupdate.Request, p *osupdate.Plan) {
@@ -411,7 +385,7 @@ func parseDiff(text string) *osupdate.Diff {
 
 // EtcDiff asks ostree.
 func (b *Backend) EtcDiff(ctx context.Context, s *osupdate.State) ([]string, error) {
-	return osupdate.OSTreeEtcDiff(ctx, b.tools)
+	return ostreefamily.EtcDiff(ctx, b.tools)
 }
 
 // Explain knows rpm-ostree's texts.

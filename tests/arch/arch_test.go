@@ -76,8 +76,7 @@ var mayImport = map[string][]string{
 
 	// Backends do not know each other; backends knows them all.
 	"osupdate":          {"internal/..."},
-	"osupdate/...":      {"osupdate", "internal/..."},
-	"osupdate/bootc":    {"osupdate", "osupdate/rpmostree", "internal/..."}, // the steps of kernel arguments
+	"osupdate/...":      {"osupdate", "osupdate/ostreefamily", "internal/..."},
 	"osupdate/backends": {"osupdate", "osupdate/abroot", "osupdate/bootc", "osupdate/observe", "osupdate/ostree", "osupdate/rpmostree", "osupdate/sysupdate", "osupdate/transactional"},
 
 	// Commands do not know each other; full, and main of tbx, put them together.
@@ -90,7 +89,7 @@ var mayImport = map[string][]string{
 	"cmd/box":        {"cmd/cli", "cmd/fetch", "toolbox", "images", "hostbridge", "internal/..."},
 	"cmd/image":      {"cmd/cli", "cmd/fetch", "toolbox", "images", "images/podman", "internal/..."},
 	"cmd/full":       {"cmd/cli", "cmd/root", "cmd/session", "cmd/bridge", "cmd/host", "cmd/fetch", "cmd/box", "cmd/image", "osupdate/registry", "internal/..."},
-	"cmd/gen":        {"cmd/cli", "cmd/full", "osupdate"},
+	"cmd/gen":        {"cmd/cli", "cmd/full", "osupdate", "osupdate/asroot"},
 	"cmd/tbx":        {"cmd/cli", "cmd/root", "cmd/session", "cmd/bridge", "cmd/host", "toolbox", "internal/programs"},
 	"cmd/tbx-podman": {"cmd/full", "cmd/root"},
 	"cmd/tbx-box":    {"hostbridge/client", "hostbridge/keeper", "toolbox/boxinit", "toolbox/stage"},

@@ -1,0 +1,164 @@
+package osupdate
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/tbx-project/tbx/internal/fail"
+)
+
+// Plan says what r would do, and does nothing.
+func (h *Host) Plan(ctx context.Context, r Request) (*Plan, error) {
+	p, _, err := h.plan(ctx, r)
+	return p, err
+}
+
+func (h *Host) plan(ctx context.Context, r Request) (*Plan, *State, error) {
+	asked := r
+	if err := r.Validate(); err != nil {
+		return nil, nil, err
+	}
+	s, err := h.state(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	if h.det.Live {
+		return nil, nil, fail.New(ErrUnsupported, "this is a live medium: a change would be lost").Hint("install the system first")
+	}
+	if err := keepsWayBack(r, s); err != nil {
+		return nil, nil, err
+	}
+	var p *Plan
+	if r.Verb == Rollback && r.Target == "" && h.rolledBack(s) {
+		r.Target = s.Next().ID
+	}
+	if r.Verb == Reboot {
+		p, err = h.rebootPlan()
+	} else {
+		p, err = h.be.Plan(ctx, s, r)
+	}
+	if err != nil {
+		return nil, nil, h.explain(err)
+	}
+	p.Backend, p.Request, p.StateHash = h.be.Kind(), asked, s.Hash()
+	return p, s, nil
+}
+
+// rolledBack says whether what boots next is there because of a rollback of ours,
+// so that a second one does not toggle.
+func (h *Host) rolledBack(s *State) bool {
+	entries, err := h.History()
+	if err != nil || len(entries) == 0 || s.Next() == nil {
+		return false
+	}
+	e := entries[len(entries)-1]
+	return e.Request.Verb == Rollback && e.Request.Target == "" && e.Phase == "end" && e.Outcome == "done" &&
+		e.Boot == bootID(h.cfg.Root) && e.Content == s.Next().Content()
+}
+
+// rebootPlan asks logind, which asks polkit and honours inhibitors, systemctl(1).
+func (h *Host) rebootPlan() (*Plan, error) {
+	if h.cfg.Sysroot != "" {
+		return nil, fail.New(ErrUnsupported, "%s is not the running system: there is nothing to reboot", h.cfg.Sysroot).
+			Hint("leave --sysroot out to restart this machine")
+	}
+	systemctl, err := h.cfg.Tools.Path("systemctl")
+	if err != nil {
+		return nil, err
+	}
+	return &Plan{
+		Steps:   []Step{{Argv: []string{systemctl, "reboot", "--check-inhibitors=yes"}, Effect: "restart the machine, unless a program inhibits it"}},
+		Effects: []string{"the machine restarts; everything that runs on it ends"},
+	}, nil
+}
+
+// Do carries out r: plan, lock, compare, run, read again, verify, record. With
+// dryRun it only plans.
+func (h *Host) Do(ctx context.Context, r Request, dryRun bool) (*Result, error) {
+	p, before, err := h.plan(ctx, r)
+	if err == nil && (dryRun || p.Unchanged != "") {
+		return &Result{Plan: p, DryRun: dryRun, Unchanged: p.Unchanged, Before: before.Next(), After: before.Next(), Reboot: before.Reboot}, nil
+	}
+	if h.mayElevate(err) || err == nil && p.NeedsRoot && !h.cfg.Superuser {
+		if h.cfg.Elevate == nil {
+			return nil, fail.New(ErrPermission, "%s %s needs root", h.be.Kind(), r.Verb).Hint("run it with sudo")
+		}
+		h.trace("elevate %s", r.Verb)
+		a, err := h.cfg.Elevate.Run(ctx, Order{Request: r, DryRun: dryRun}, h.cfg.Progress)
+		if err != nil {
+			return nil, err
+		}
+		return a.Result, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	return h.apply(ctx, p, before)
+}
+
+func (h *Host) apply(ctx context.Context, p *Plan, before *State) (*Result, error) {
+	unlock, err := lock(ctx, h.cfg.LockPath, h.cfg.LockWait, p.Request.Verb)
+	if err != nil {
+		return nil, err
+	}
+	defer unlock()
+	h.trace("locked")
+	now, err := h.idle(ctx, p.Request.Verb)
+	if err != nil {
+		return nil, err
+	}
+	if now.Hash() != p.StateHash {
+		return nil, fail.New(ErrBusy, "the host changed since the plan for %s was made", p.Request.Verb).Hint("look at tbx host status and try again")
+	}
+	e := Entry{
+		Op: fmt.Sprintf("%d-%d", time.Now().UnixNano(), os.Getpid()), Phase: "begin", Time: time.Now().UTC(),
+		Boot: bootID(h.cfg.Root), User: h.cfg.User, Backend: p.Backend, Request: p.Request,
+	}
+	if cur := before.Current(); cur != nil {
+		e.From = cur.Name()
+	}
+	if err := record(h.cfg.StateDir, e); err != nil {
+		return nil, fail.Wrap(ErrPermission, err, "%s was not begun", p.Request.Verb)
+	}
+	h.trace("begun")
+	res, err := h.carryOut(ctx, p, before)
+	e.Phase, e.Time, e.Outcome = "end", time.Now().UTC(), "done"
+	switch {
+	case err != nil:
+		e.Outcome, e.Message = "failed", err.Error()
+		if k := ProblemOf(err); k != nil {
+			e.Problem = k.Name
+		}
+	case res.Unchanged != "":
+		e.Outcome, e.Message = "unchanged", res.Unchanged
+	case res.After != nil:
+		e.Intended, e.Content = res.After.Name(), res.After.Content()
+	}
+	if recErr := record(h.cfg.StateDir, e); recErr != nil && err == nil {
+		res.Warnings = append(res.Warnings, recErr.Error())
+	}
+	h.trace("recorded")
+	return res, err
+}
+
+// idle waits until nobody else works on the host, for at most LockWait. A cancel
+// is for a busy host, and does not wait.
+func (h *Host) idle(ctx context.Context, verb Verb) (*State, error) {
+	const poll = 500 * time.Millisecond
+	for deadline := time.Now().Add(h.cfg.LockWait); ; {
+		s, err := h.state(ctx)
+		if err != nil || s.Busy == nil || verb == Cancel {
+			return s, err
+		}
+		if !time.Now().Before(deadline) {
+			return nil, Busy(*s.Busy)
+		}
+		select {
+		case <-ctx.Done():
+			return nil, fail.Wrap(fail.Canceled, context.Cause(ctx), "waiting for %s", s.Busy.What)
+		case <-time.After(poll):
+		}
+	}
+}
