@@ -274,6 +274,12 @@ func (p *Prepared) byPodman(s *join.Session) error {
 		args = append(args, r.Box, "terminal")
 	}
 	args = append(args, s.Args...)
+	if r.Isolated {
+		if err := checkProcesses(cgroupRoot, r); err != nil {
+			return err
+		}
+		yieldMemory(r.PID)
+	}
 	return fmt.Errorf("podman: %w", syscall.Exec(podman, args, hostprog.PodmanEnv(p.host.Env)))
 }
 

@@ -196,7 +196,7 @@ func (m *Manager) initialise(ctx context.Context, e Engine, b *Box) (*join.Recor
 		}
 	}
 	if err != nil {
-		return nil, err
+		return nil, m.orSELinux(b, err)
 	}
 	r.Shell, r.HostFiles = summary.Shell, init.config.HostFiles
 	if summary.Watch {
