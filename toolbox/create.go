@@ -15,6 +15,8 @@ import (
 
 	"github.com/tbx-project/tbx/internal/escape"
 	"github.com/tbx-project/tbx/internal/fail"
+	"github.com/tbx-project/tbx/internal/flock"
+	"github.com/tbx-project/tbx/toolbox/boxinit"
 	"github.com/tbx-project/tbx/toolbox/join"
 )
 
@@ -55,6 +57,9 @@ func (m *Manager) Plan(o CreateOptions) (*Spec, *Plan, error) {
 		return nil, nil, err
 	}
 	p.ImageEnv = o.ImageEnv
+	if s.Isolated {
+		p.Command = append(p.Command, boxinit.Args(p.named(s))...)
+	}
 	return s, p, nil
 }
 
@@ -93,24 +98,11 @@ func (m *Manager) Create(ctx context.Context, o CreateOptions) error {
 	if err := m.mustNotExist(ctx, e, o.Name); err != nil {
 		return err
 	}
-	if _, err := installBox(m.Host, m.BoxFile); err != nil {
+	if _, err := installBox(boxDir(m.Host), m.BoxFile); err != nil {
 		return err
 	}
-	s, p, err := m.Plan(o)
+	s, p, killed, err := m.specify(ctx, o)
 	if err != nil {
-		return err
-	}
-	if err := m.makeHome(s); err != nil {
-		return err
-	}
-	if err := m.prepareIsolated(s); err != nil {
-		return err
-	}
-	if err := checkSources(p); err != nil {
-		return err
-	}
-	killed, _ := loadSpec(m.Host.Dirs.Config, o.Name) // of a create on which podman may still be at work
-	if err := saveSpec(m.Host.Dirs.Config, o.Name, s); err != nil {
 		return err
 	}
 	m.stage("creating toolbox %s from %s", o.Name, o.Image)
@@ -121,7 +113,7 @@ func (m *Manager) Create(ctx context.Context, o CreateOptions) error {
 		}
 	}
 	if err == nil {
-		if err = m.checkTablesOnce(ctx, e, id, p.Image, o.Image); err != nil {
+		if err = m.checkMade(ctx, e, id, p, s); err != nil {
 			err = errors.Join(err, e.Remove(ctx, id, true))
 		}
 	}
@@ -149,6 +141,48 @@ func (m *Manager) Create(ctx context.Context, o CreateOptions) error {
 		m.Progress.Warn(text, "where you want them, log in, and make the toolbox from there")
 	}
 	return nil
+}
+
+// specify plans a toolbox, prepares what podman will mount, and writes the
+// specification. killed is the one that was there, of a create on which podman may
+// still be at work.
+func (m *Manager) specify(ctx context.Context, o CreateOptions) (s *Spec, p *Plan, killed *Spec, err error) {
+	if o.Isolated { // what others share is looked at, and must not change meanwhile
+		lock, err := flock.Wait(ctx, filepath.Join(m.Host.TbxRuntime(), "locks", ".isolated"))
+		if err != nil {
+			return nil, nil, nil, fail.Wrap(nil, err, "toolbox %s cannot be created", o.Name)
+		}
+		defer lock.Close()
+	}
+	if s, p, err = m.Plan(o); err != nil {
+		return nil, nil, nil, err
+	}
+	if err = m.makeHome(s); err == nil {
+		err = m.prepareIsolated(s)
+	}
+	if err == nil {
+		err = checkSources(p)
+	}
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	killed, _ = loadSpec(m.Host.Dirs.Config, o.Name)
+	return s, p, killed, saveSpec(m.Host.Dirs.Config, o.Name, s)
+}
+
+// checkMade refuses a container that was made and must not be started: for what its
+// image has, or for what it shares of the podman that made it.
+func (m *Manager) checkMade(ctx context.Context, e Engine, id string, p *Plan, s *Spec) error {
+	if len(s.sharedSources()) > 0 {
+		c, err := e.Inspect(ctx, id)
+		if err == nil {
+			err = checkStorage(s, c)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return m.checkTablesOnce(ctx, e, id, p.Image, s.Image)
 }
 
 // halfMade says whether name is taken by what a podman that was killed left in
@@ -250,10 +284,8 @@ func (m *Manager) newSpec(o CreateOptions) (*Spec, error) {
 	for _, v := range o.Volumes {
 		v = expandHome(m.Host, v)
 		mt, err := ParseVolume(v)
-		if err == nil && o.Isolated && mt.Type == "bind" {
-			var real string
-			real, err = resolveShare(m.Host, mt.Source)
-			v = real + strings.TrimPrefix(v, strings.SplitN(v, ":", 2)[0])
+		if err == nil && o.Isolated {
+			v, err = isolatedVolume(m.Host, v, mt)
 		}
 		if err != nil {
 			return nil, err
@@ -276,7 +308,7 @@ func (m *Manager) newSpec(o CreateOptions) (*Spec, error) {
 				Hint("a variable can be set at entry: tbx run --env NAME=VALUE")
 		}
 	}
-	return s, nil
+	return s, m.checkOverlap(o.Name, s)
 }
 
 // checkHostname takes what hostname(7) allows.

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/containers/common/pkg/capabilities"
+	"github.com/containers/podman/v4/libpod/define"
 	"github.com/containers/podman/v4/pkg/bindings"
 	"github.com/containers/podman/v4/pkg/bindings/volumes"
 	"github.com/containers/podman/v4/pkg/specgen"
@@ -43,8 +44,14 @@ func isolate(s *specgen.SpecGenerator, p *toolbox.Plan, seccomp string, pasta bo
 		s.ResourceLimits.Memory = &specs.LinuxMemory{Limit: &p.Memory, Swap: &p.Memory}
 	}
 	s.ShmSize = &p.ShmSize
+	// What is inside can write to the first process's output: that is kept as a file of
+	// this size at most, and not in the user's journal.
+	s.LogConfiguration = &specgen.LogConfig{Driver: define.KubernetesLogging, Size: maxLog}
 	s.Rlimits = []specs.POSIXRlimit{{Type: "nofile", Soft: uint64(p.Nofile), Hard: uint64(p.Nofile)}}
 }
+
+// maxLog is in bytes.
+const maxLog = 1 << 20
 
 // dropped are all capabilities but those kept, one by one: with "all" dropped
 // and some added, podman gives the added ones to the user as ambient.
