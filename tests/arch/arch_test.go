@@ -79,15 +79,17 @@ var mayImport = map[string][]string{
 	"osupdate/...":      {"osupdate", "osupdate/ostreefamily", "internal/..."},
 	"osupdate/backends": {"osupdate", "osupdate/abroot", "osupdate/bootc", "osupdate/observe", "osupdate/ostree", "osupdate/rpmostree", "osupdate/sysupdate", "osupdate/transactional"},
 
+	"provision": {"toolbox", "images", "internal/..."},
+
 	// Commands do not know each other; full, and main of tbx, put them together.
 	"cmd/cli":        {"toolbox", "toolbox/boxinit", "hostbridge", "osupdate", "profile.d", "internal/..."},
 	"cmd/root":       {"cmd/cli", "hostbridge/client", "internal/..."},
 	"cmd/session":    {"cmd/cli", "toolbox", "toolbox/boxinit", "hostbridge", "hostbridge/session", "internal/..."},
 	"cmd/bridge":     {"cmd/cli", "toolbox", "toolbox/join", "hostbridge", "internal/..."},
 	"cmd/host":       {"cmd/cli", "toolbox", "osupdate", "osupdate/asroot", "osupdate/backends", "internal/..."},
-	"cmd/fetch":      {"cmd/cli", "toolbox", "toolbox/podman", "images/...", "internal/..."},
-	"cmd/box":        {"cmd/cli", "cmd/fetch", "toolbox", "images", "hostbridge", "internal/..."},
-	"cmd/image":      {"cmd/cli", "cmd/fetch", "toolbox", "images", "images/podman", "internal/..."},
+	"cmd/fetch":      {"cmd/cli", "provision", "toolbox", "toolbox/podman", "images/...", "internal/..."},
+	"cmd/box":        {"cmd/cli", "cmd/fetch", "provision", "toolbox", "images", "hostbridge", "internal/..."},
+	"cmd/image":      {"cmd/cli", "cmd/fetch", "provision", "toolbox", "images", "images/podman", "internal/..."},
 	"cmd/full":       {"cmd/cli", "cmd/root", "cmd/session", "cmd/bridge", "cmd/host", "cmd/fetch", "cmd/box", "cmd/image", "osupdate/registry", "internal/..."},
 	"cmd/gen":        {"cmd/cli", "cmd/full", "osupdate", "osupdate/asroot"},
 	"cmd/tbx":        {"cmd/cli", "cmd/root", "cmd/session", "cmd/bridge", "cmd/host", "toolbox", "internal/programs"},
