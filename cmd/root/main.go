@@ -10,6 +10,7 @@ import (
 	"github.com/tbx-project/tbx/cmd/cli"
 	"github.com/tbx-project/tbx/hostbridge/client"
 	"github.com/tbx-project/tbx/internal/fail"
+	"github.com/tbx-project/tbx/internal/inherited"
 )
 
 // Program is what tells tbx and tbx-podman apart.
@@ -23,6 +24,7 @@ type Program struct {
 // Main runs a program with its arguments, the program's name first, and returns
 // its exit code.
 func Main(p Program, args []string, in, out, errs *os.File) int {
+	inherited.Honor()
 	callHost(args[1:])
 	cli.SettleEnvironment(errs)
 	ctx, cancel := context.WithCancel(context.Background())

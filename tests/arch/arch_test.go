@@ -94,7 +94,7 @@ var mayImport = map[string][]string{
 	"cmd/gen":        {"cmd/cli", "cmd/full", "osupdate", "osupdate/asroot"},
 	"cmd/tbx":        {"cmd/cli", "cmd/root", "cmd/session", "cmd/bridge", "cmd/host", "toolbox", "internal/programs"},
 	"cmd/tbx-podman": {"cmd/full", "cmd/root"},
-	"cmd/tbx-box":    {"hostbridge/client", "hostbridge/keeper", "toolbox/boxinit", "toolbox/stage"},
+	"cmd/tbx-box":    {"hostbridge/client", "hostbridge/keeper", "internal/inherited", "toolbox/boxinit", "toolbox/stage"},
 
 	"tests/...": {"..."},
 }
@@ -180,7 +180,7 @@ func TestWhoMayImportWhat(t *testing.T) {
 // tbx-box is in every toolbox and in every session: the standard library and
 // x/sys, and nothing of tbx but its own roles and what makes their messages safe.
 func TestWhatTbxBoxIsMadeOf(t *testing.T) {
-	roles := []string{"toolbox/boxinit", "toolbox/stage", "hostbridge/wire", "hostbridge/client", "hostbridge/keeper", "internal/escape", "internal/eintr"}
+	roles := []string{"toolbox/boxinit", "toolbox/stage", "hostbridge/wire", "hostbridge/client", "hostbridge/keeper", "internal/escape", "internal/eintr", "internal/inherited"}
 	p := list(t, "../../cmd/tbx-box")[0]
 	for _, dep := range p.Deps {
 		first, _, _ := strings.Cut(dep, "/")

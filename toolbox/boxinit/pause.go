@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"os"
 	"os/signal"
+	"runtime"
 	"strconv"
 	"strings"
 	"syscall"
@@ -18,6 +19,7 @@ func Pause() {
 	if os.Getpid() == 1 { // of a pid namespace of its own, where orphans become its children
 		go reap()
 	}
+	defer runtime.KeepAlive(reserveTerminals())
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, unix.SIGTERM, unix.SIGINT, unix.SIGHUP)
 	following := false
