@@ -83,11 +83,14 @@ func (p *Plan) reach() []Access {
 	return append(out, Access{"the kernel", "it is the host's: a fault of the kernel is a way out"})
 }
 
-// options is Fixed for who reads it in a list.
+// options are the fixed ones for who reads them in a list.
 func (p *Plan) options() []Access {
 	var out []Access
-	for _, f := range p.Fixed() {
-		out = append(out, Access{f[0], f[1]})
+	for _, o := range p.fixed() {
+		if p.Isolated && o.Value == "0" {
+			continue // it holds nothing
+		}
+		out = append(out, Access{o.String(), o.Why})
 	}
 	return out
 }

@@ -162,7 +162,7 @@ func TestX7_BoxFiles(t *testing.T) {
 func TestRecordOfBefore(t *testing.T) {
 	dir := t.TempDir()
 	if err := errors.Join(os.Mkdir(filepath.Join(dir, "toolboxes"), 0o700),
-		os.WriteFile(filepath.Join(dir, "toolboxes/cell.json"), []byte(`{"Version":2,"Name":"cell","ID":"x","Isolated":true}`), 0o600)); err != nil {
+		os.WriteFile(filepath.Join(dir, "toolboxes/cell.json"), []byte(`{"Version":3,"Name":"cell","ID":"x","Isolated":true}`), 0o600)); err != nil {
 		t.Fatal(err)
 	}
 	if r, err := join.Load(dir, "cell"); !errors.Is(err, join.ErrStale) {

@@ -39,8 +39,8 @@ type Mount struct {
 	Integration string   `json:"integration,omitempty"` // key of the integration that wants it
 }
 
-// Plan is what podman is asked for: a Spec rendered for one host. What is the
-// same for every toolbox (namespaces, privileges) is not in it; see Fixed.
+// Plan is what podman is asked for: a Spec rendered for one host. Options are the
+// flags that follow from it.
 type Plan struct {
 	Name     Name              `json:"name"`
 	Image    string            `json:"image"` // podman's image id
@@ -61,69 +61,6 @@ type Plan struct {
 	Memory   int64  `json:"memory_limit,omitempty"` // bytes
 	ShmSize  int64  `json:"shm_size,omitempty"`     // bytes
 	Nofile   int64  `json:"nofile_limit,omitempty"`
-}
-
-// Fixed says what every toolbox's container has beside its mounts, with the
-// reason, in the words of podman-create(1).
-func (p *Plan) Fixed() [][2]string {
-	if p.Isolated {
-		return p.fixedIsolated()
-	}
-	return [][2]string{
-		{"--userns keep-id", "your user id is the same inside and outside"},
-		{"--pid host, --ipc host, --network host, --cgroupns host", "a toolbox is a part of your session, not a machine of its own"},
-		{"--privileged", "sudo inside may do everything that you may do on the host, and nothing more"},
-		{"--security-opt label=disable", "SELinux would keep the toolbox out of your home"},
-		{"--no-hosts, --dns none", "both follow the host"},
-		{"--pids-limit 0", "limits are the host's"},
-	}
-}
-
-// OverImage says, as Fixed does, what an image asks for and does not get.
-func (p *Plan) OverImage() [][2]string {
-	return [][2]string{
-		{"--user " + p.User, "what others start in it, such as your editor, is you, whoever the image means"},
-		{"--entrypoint '', --image-volume ignore, --no-healthcheck, --stop-signal TERM", "an image says what is in the toolbox, not what is started or mounted"},
-		{"--unsetenv LD_…, TBX_…, BASH_ENV and the like", "nor what acts on every program; its PATH comes behind the system's"},
-	}
-}
-
-func (p *Plan) fixedIsolated() [][2]string {
-	network := [2]string{"--network slirp4netns:allow_host_loopback=false", "a network of its own: the world, but no service on this machine's loopback (with podman 5: pasta)"}
-	if p.Network == "none" {
-		network = [2]string{"--network none", "no network, as you asked"}
-	}
-	out := [][2]string{
-		{"--userns keep-id", "what you share with it stays yours"},
-		{"--pid, --ipc, --cgroupns private", "it can neither see nor signal a process of yours"},
-		network,
-		{"--cap-drop all but " + strings.Join(KeptCapabilities(), " "), "what root inside needs to install packages; the user has none"},
-		{"--security-opt no-new-privileges", "no program inside gains rights, so no sudo: root is tbx run --root"},
-		{"--security-opt seccomp=strict", "podman's own filter, without namespaces, mounts, keyrings, bpf, perf and io_uring"},
-		{"--no-hosts", "the host's table of names is the host's"},
-	}
-	if p.Pids > 0 {
-		out = append(out, [2]string{"--pids-limit " + strconv.FormatInt(p.Pids, 10), "a fork bomb inside stays inside"})
-	}
-	if p.Memory > 0 {
-		out = append(out, [2]string{"--memory " + size(p.Memory) + " --memory-swap " + size(p.Memory), "what takes more than that is ended, and not the host's programs"})
-	}
-	return append(out,
-		[2]string{"--shm-size " + size(p.ShmSize), "shared memory of its own"},
-		[2]string{"--ulimit nofile=" + strconv.FormatInt(p.Nofile, 10), "open files of one process"})
-}
-
-// size writes bytes as podman reads them.
-func size(n int64) string {
-	for _, u := range []struct {
-		name  string
-		bytes int64
-	}{{"g", 1 << 30}, {"m", 1 << 20}, {"k", 1 << 10}} {
-		if n%u.bytes == 0 {
-			return strconv.FormatInt(n/u.bytes, 10) + u.name
-		}
-	}
-	return strconv.FormatInt(n, 10) + "b"
 }
 
 // NewPlan renders s. box is the directory of tbx-box below the versions'

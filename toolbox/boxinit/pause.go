@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"runtime"
 	"strconv"
 	"strings"
 	"syscall"
@@ -31,6 +32,7 @@ func Pause(named []string) int {
 	if os.Getpid() == 1 { // of a pid namespace of its own, where orphans become its children
 		go reap()
 	}
+	defer runtime.KeepAlive(reserveTerminals())
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, unix.SIGTERM, unix.SIGINT, unix.SIGHUP)
 	following := false

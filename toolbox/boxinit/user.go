@@ -33,6 +33,9 @@ func (b *box) ensureUser() error {
 		b.editTable("/etc/group", 0o644, func(lines []string) []string {
 			lines = ensureRoot(lines, "root:x:0:")
 			lines = ensureGroup(lines, u.Group, gid)
+			if b.firstStart() {
+				lines = dropMember(lines, u.Name)
+			}
 			for _, admin := range []string{"sudo", "wheel"} {
 				lines = addMember(lines, admin, u.Name)
 			}

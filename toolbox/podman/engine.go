@@ -162,14 +162,16 @@ func mappings(d *define.InspectContainerData) (dirs, volumes []toolbox.Mapping) 
 func (e *Engine) Create(ctx context.Context, p *toolbox.Plan) (string, error) {
 	conn, cancel := e.unbounded(ctx)
 	defer cancel()
-	s := specOf(p)
-	overImage(s, p)
+	profile := ""
 	if p.Isolated {
-		profile, err := writeSeccomp(e.dir)
-		if err != nil {
+		var err error
+		if profile, err = writeSeccomp(e.dir); err != nil {
 			return "", err
 		}
-		isolate(s, p, profile, pasta(conn))
+	}
+	s, err := specOf(p, profile, pasta(conn))
+	if err != nil {
+		return "", err
 	}
 	resp, err := containers.CreateWithSpec(conn, s, nil)
 	if err != nil {

@@ -3,73 +3,173 @@
 package podman
 
 import (
+	"fmt"
+	"strconv"
 	"strings"
-	"syscall"
 
 	"github.com/containers/image/v5/manifest"
 	"github.com/containers/podman/v4/libpod/define"
 	"github.com/containers/podman/v4/pkg/specgen"
 	"github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
 
 	"github.com/tbx-project/tbx/toolbox"
 )
 
-// specOf puts a plan into podman's words. What toolbox.Plan.Fixed and OverImage say
-// is here, for an isolated toolbox in isolate, and of the environment in overImage.
-func specOf(p *toolbox.Plan) *specgen.SpecGenerator {
+// request is a plan on its way into podman's words.
+type request struct {
+	*specgen.SpecGenerator
+	plan    *toolbox.Plan
+	seccomp string // path of the profile of isolated toolboxes
+	pasta   bool   // podman's network of its own is pasta's
+}
+
+// specOf puts a plan into podman's words: its options by set, the rest here.
+func specOf(p *toolbox.Plan, seccomp string, pasta bool) (*specgen.SpecGenerator, error) {
 	s := specgen.NewSpecGenerator(p.Image, false)
 	s.Name = string(p.Name)
 	s.Command = p.Command
-	s.Entrypoint = []string{""} // none; an empty list would not be sent, and the image's be taken
 	s.Labels = p.Labels
 	s.Env = map[string]string{}
 	for _, kv := range p.Env {
 		name, value, _ := strings.Cut(kv, "=")
 		s.Env[name] = value
 	}
-	s.User = p.User
-	s.ImageVolumeMode = "ignore"
-	s.HealthConfig = &manifest.Schema2HealthConfig{Test: []string{"NONE"}}
-	term := syscall.SIGTERM
-	s.StopSignal = &term
-	s.WorkDir = "/"
-	s.Systemd = "false"
-	stop := uint(2) // the first process ends at once; what has a cgroup is killed with it
-	s.StopTimeout = &stop
-
+	if _, asked := s.Env["PATH"]; !asked {
+		_, s.Env["PATH"] = p.OverImageEnv()
+	}
 	mounts(s, p)
 	for _, d := range p.Devices {
 		s.Devices = append(s.Devices, specs.LinuxDevice{Path: d})
 	}
-	if p.Isolated {
-		return s
+	r := &request{s, p, seccomp, pasta}
+	for _, o := range p.Options() {
+		if err := r.set(o); err != nil {
+			return nil, err
+		}
 	}
-	host := specgen.Namespace{NSMode: specgen.Host}
-	s.UserNS = specgen.Namespace{NSMode: specgen.KeepID}
-	s.PidNS, s.IpcNS, s.NetNS, s.CgroupNS, s.UtsNS = host, host, host, host, host
-	if p.Hostname != "" {
-		s.UtsNS = specgen.Namespace{NSMode: specgen.Private}
-		s.Hostname = p.Hostname
-	}
-	s.Privileged = true
-	s.SelinuxOpts = []string{"disable"}
-	s.UseImageHosts = true
-	s.UseImageResolvConf = true
-	s.ResourceLimits = &specs.LinuxResources{Pids: &specs.LinuxPids{Limit: 0}}
-	if p.Groups {
-		// What podman's command makes of --group-add keep-groups; crun honours it.
-		s.Annotations = map[string]string{define.RunOCIKeepOriginalGroups: "1"}
-	}
-	return s
+	return s, nil
 }
 
-// overImage keeps of the image's environment what the plan says.
-func overImage(s *specgen.SpecGenerator, p *toolbox.Plan) {
-	var path string
-	s.UnsetEnv, path = p.OverImageEnv()
-	if _, asked := s.Env["PATH"]; !asked {
-		s.Env["PATH"] = path
+// set does what podman's command does of an option.
+func (r *request) set(o toolbox.Option) error {
+	if ok, err := r.setNamespace(o); ok {
+		return err
 	}
+	if ok, err := r.setLimit(o); ok {
+		return err
+	}
+	switch o.Flag {
+	case "user":
+		r.User = o.Value
+	case "entrypoint":
+		r.Entrypoint = []string{o.Value} // an empty list would not be sent, and the image's be taken
+	case "workdir":
+		r.WorkDir = o.Value
+	case "image-volume":
+		r.ImageVolumeMode = o.Value
+	case "no-healthcheck":
+		r.HealthConfig = &manifest.Schema2HealthConfig{Test: []string{"NONE"}}
+	case "systemd":
+		r.Systemd = o.Value
+	case "stop-signal":
+		sig := unix.SignalNum("SIG" + o.Value)
+		if sig == 0 {
+			return fmt.Errorf("there is no signal %s", o.Value)
+		}
+		r.StopSignal = &sig
+	case "unsetenv":
+		r.UnsetEnv = append(r.UnsetEnv, o.Value)
+	case "hostname":
+		r.Hostname = o.Value
+	case "no-hosts":
+		r.UseImageHosts = true
+	case "dns":
+		r.UseImageResolvConf = o.Value == "none"
+	case "group-add":
+		// What podman's command makes of keep-groups; crun honours it.
+		r.Annotations = map[string]string{define.RunOCIKeepOriginalGroups: "1"}
+	case "privileged":
+		r.Privileged = true
+	case "security-opt":
+		return r.setSecurity(o.Value)
+	case "cap-drop":
+		r.CapDrop = dropped()
+	default:
+		return fmt.Errorf("the option %s is not known to the engine", o)
+	}
+	return nil
+}
+
+func (r *request) setSecurity(value string) error {
+	switch value {
+	case "label=disable":
+		r.SelinuxOpts = []string{"disable"}
+	case "no-new-privileges":
+		r.NoNewPrivileges = true
+	case "seccomp=strict":
+		r.SeccompProfilePath = r.seccomp
+	default:
+		return fmt.Errorf("the option --security-opt %s is not known to the engine", value)
+	}
+	return nil
+}
+
+// setNamespace does it for the options that choose a namespace.
+func (r *request) setNamespace(o toolbox.Option) (ok bool, err error) {
+	ns := map[string]*specgen.Namespace{
+		"userns": &r.UserNS, "pid": &r.PidNS, "ipc": &r.IpcNS, "network": &r.NetNS, "cgroupns": &r.CgroupNS, "uts": &r.UtsNS,
+	}[o.Flag]
+	if ns == nil {
+		return false, nil
+	}
+	mode, options, _ := strings.Cut(o.Value, ":")
+	switch mode {
+	case "keep-id", "host", "private":
+		ns.NSMode = specgen.NamespaceMode(mode)
+	case "none":
+		ns.NSMode = specgen.NoNetwork
+	case "slirp4netns":
+		if r.pasta { // which podman starts without a way to the host's loopback
+			ns.NSMode = specgen.Pasta
+			break
+		}
+		ns.NSMode = specgen.Slirp
+		r.NetworkOptions = map[string][]string{"slirp4netns": strings.Split(options, ",")}
+	default:
+		return true, fmt.Errorf("the option %s is not known to the engine", o)
+	}
+	return true, nil
+}
+
+// setLimit does it for the options that are numbers. The numbers are the plan's.
+func (r *request) setLimit(o toolbox.Option) (ok bool, err error) {
+	limits := func() *specs.LinuxResources {
+		if r.ResourceLimits == nil {
+			r.ResourceLimits = &specs.LinuxResources{}
+		}
+		return r.ResourceLimits
+	}
+	switch o.Flag {
+	case "stop-timeout":
+		seconds, err := strconv.ParseUint(o.Value, 10, 16)
+		stop := uint(seconds)
+		r.StopTimeout = &stop
+		return true, err
+	case "pids-limit":
+		limits().Pids = &specs.LinuxPids{Limit: r.plan.Pids} // 0: podman shall not try
+	case "memory", "memory-swap": // Swap is both together: none on top
+		limits().Memory = &specs.LinuxMemory{Limit: &r.plan.Memory, Swap: &r.plan.Memory}
+	case "shm-size":
+		r.ShmSize = &r.plan.ShmSize
+	case "log-driver", "log-opt":
+		r.LogConfiguration = &specgen.LogConfig{Driver: define.KubernetesLogging, Size: 1 << 20}
+	case "ulimit":
+		r.Rlimits = []specs.POSIXRlimit{{Type: "nofile", Soft: uint64(r.plan.Nofile), Hard: uint64(r.plan.Nofile)}}
+	default:
+		return false, nil
+	}
+	return true, nil
 }
 
 func mounts(s *specgen.SpecGenerator, p *toolbox.Plan) {

@@ -1,0 +1,129 @@
+package toolbox
+
+import (
+	"strconv"
+	"strings"
+)
+
+// Option is one flag that podman is asked for. An engine sends those of
+// Plan.Options and nothing else beside the plan's name, image, command, mounts,
+// devices, variables and labels, and refuses a flag that it does not know. So
+// what create --dry-run prints is what is sent.
+type Option struct {
+	Flag  string `json:"flag"`            // of podman-create(1), without the dashes
+	Value string `json:"value,omitempty"` // as that takes it; empty for a flag that takes none
+	Why   string `json:"why"`
+}
+
+// String writes the option as podman-create(1) takes it.
+func (o Option) String() string {
+	if o.Value == "" {
+		return "--" + o.Flag
+	}
+	return "--" + o.Flag + " " + o.Value
+}
+
+// Options returns the flags that podman is asked for, in the order of printing.
+func (p *Plan) Options() []Option {
+	return append(p.overImage(), p.fixed()...)
+}
+
+// overImage are the flags against what an image asks for and does not get.
+func (p *Plan) overImage() []Option {
+	const image = "an image says what is in the toolbox, not what is started or mounted"
+	out := []Option{
+		{"user", p.User, "what others start in it, such as your editor, is you, whoever the image means"},
+		{"entrypoint", "", image},
+		{"workdir", "/", image},
+		{"image-volume", "ignore", image},
+		{"no-healthcheck", "", image},
+		{"systemd", "false", image},
+		{"stop-signal", "TERM", "the first process ends at once"},
+		{"stop-timeout", "2", "seconds; what has a cgroup is killed with the first process"},
+	}
+	unset, _ := p.OverImageEnv()
+	for _, name := range unset {
+		out = append(out, Option{"unsetenv", name, "the image sets it, and it acts on every program"})
+	}
+	return out
+}
+
+// fixed are the flags that every toolbox of its kind has.
+func (p *Plan) fixed() []Option {
+	if p.Isolated {
+		return p.fixedIsolated()
+	}
+	const session = "a toolbox is a part of your session, not a machine of its own"
+	out := []Option{
+		{"userns", "keep-id", "your user id is the same inside and outside"},
+		{"pid", "host", session},
+		{"ipc", "host", session},
+		{"network", "host", session},
+		{"cgroupns", "host", session},
+	}
+	if p.Hostname == "" {
+		out = append(out, Option{"uts", "host", "the host's name, which resolves and which your X11 cookies are for"})
+	} else {
+		out = append(out, Option{"uts", "private", "you asked for a name of its own"}, Option{"hostname", p.Hostname, "you asked for it"})
+	}
+	out = append(out,
+		Option{"privileged", "", "sudo inside may do everything that you may do on the host, and nothing more"},
+		Option{"security-opt", "label=disable", "SELinux would keep the toolbox out of your home"},
+		Option{"no-hosts", "", "the table of names follows the host's"},
+		Option{"dns", "none", "the resolver follows the host's"},
+		Option{"pids-limit", "0", "limits are the host's"},
+	)
+	if p.Groups {
+		out = append(out, Option{"group-add", "keep-groups", "devices that your groups may use"})
+	}
+	return out
+}
+
+func (p *Plan) fixedIsolated() []Option {
+	const processes = "it can neither see nor signal a process of yours"
+	network := Option{"network", "slirp4netns:allow_host_loopback=false", "a network of its own: the world, but no service on this machine's loopback (with podman 5: pasta)"}
+	if p.Network == "none" {
+		network = Option{"network", "none", "no network, as you asked"}
+	}
+	out := []Option{
+		{"userns", "keep-id", "what you share with it stays yours"},
+		{"pid", "private", processes},
+		{"ipc", "private", processes},
+		{"cgroupns", "private", processes},
+		{"uts", "private", "it has a host name of its own"},
+		{"hostname", p.Hostname, "it has a host name of its own"},
+		network,
+		{"cap-drop", "all but " + strings.Join(KeptCapabilities(), " "), "what root inside needs to install packages; the user has none"},
+		{"security-opt", "no-new-privileges", "no program inside gains rights, so no sudo: root is tbx run --root"},
+		{"security-opt", "seccomp=strict", "podman's own filter, without namespaces, mounts, keyrings, bpf, perf, io_uring, sockets of other kinds than its network's, and 32-bit calls"},
+		{"no-hosts", "", "the host's table of names is the host's"},
+	}
+	pids := Option{"pids-limit", strconv.FormatInt(p.Pids, 10), "a fork bomb inside stays inside"}
+	if p.Pids == 0 {
+		pids.Why = "this machine cannot limit the number of processes"
+	}
+	out = append(out, pids)
+	if p.Memory > 0 {
+		out = append(out,
+			Option{"memory", size(p.Memory), "what takes more than that is ended, and not the host's programs"},
+			Option{"memory-swap", size(p.Memory), "memory and swap together"})
+	}
+	return append(out,
+		Option{"log-driver", "k8s-file", "what the first process says, or another in its name, is in a file and not in your journal"},
+		Option{"log-opt", "max-size=1m", "and no more than that"},
+		Option{"shm-size", size(p.ShmSize), "shared memory of its own"},
+		Option{"ulimit", "nofile=" + strconv.FormatInt(p.Nofile, 10), "open files of one process"})
+}
+
+// size writes bytes as podman reads them.
+func size(n int64) string {
+	for _, u := range []struct {
+		name  string
+		bytes int64
+	}{{"g", 1 << 30}, {"m", 1 << 20}, {"k", 1 << 10}} {
+		if n%u.bytes == 0 {
+			return strconv.FormatInt(n/u.bytes, 10) + u.name
+		}
+	}
+	return strconv.FormatInt(n, 10) + "b"
+}
