@@ -9,6 +9,8 @@ export CGO_ENABLED := 0
 # For programs and tests alike, or all that they import is compiled twice.
 export GOFLAGS := $(strip $(GOFLAGS) -trimpath)
 GO := go
+# Where the programs begin: before Go, which forgets what signals the caller ignores (internal/inherited).
+ENTRY := $(if $(filter linux/amd64,$(shell $(GO) env GOOS)/$(shell $(GO) env GOARCH)),-E=tbx_entry)
 PREFIX ?= $(HOME)/.local
 YES ?=
 
@@ -16,9 +18,9 @@ YES ?=
 .PHONY: build test unit roots system systemimages systempodman systemrest systemroot systembox lint vm siege bench try install uninstall help clean
 
 build: ## build bin/tbx, bin/tbx-podman and bin/tbx-box (ARCHITECTURE.md, "Three programs")
-	$(GO) build -ldflags '$(LDFLAGS)' -o bin/tbx ./cmd/tbx
-	$(GO) build -tags '$(TAGS)' -ldflags '$(LDFLAGS)' -o bin/tbx-podman ./cmd/tbx-podman
-	$(GO) build -ldflags '-s -w' -o bin/tbx-box ./cmd/tbx-box
+	$(GO) build -ldflags '$(LDFLAGS) $(ENTRY)' -o bin/tbx ./cmd/tbx
+	$(GO) build -tags '$(TAGS)' -ldflags '$(LDFLAGS) $(ENTRY)' -o bin/tbx-podman ./cmd/tbx-podman
+	$(GO) build -ldflags '-s -w $(ENTRY)' -o bin/tbx-box ./cmd/tbx-box
 
 try: ## set up what rootless podman needs, make a Debian toolbox and run a command in it
 	tests/lab/setup --for try $(YES)

@@ -169,7 +169,7 @@ func (d Desktop) Ask(ctx context.Context, q Question) (bool, error) {
 	body := noticeBody(q.What)
 	cmd := exec.CommandContext(ctx, p.Real, "--app-name=tbx", "--urgency=critical", "--wait",
 		"--action=no=Deny", "--action=yes=Allow "+q.HowLong(), "--", "Toolbox "+q.Box+" asks to run this on the host", body)
-	cmd.Env = env
+	cmd.Env, cmd.WaitDelay = env, time.Second // what it started may keep its output open
 	out, err := cmd.Output()
 	if ctx.Err() != nil {
 		return false, ctx.Err()

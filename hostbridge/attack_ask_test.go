@@ -2,6 +2,7 @@ package hostbridge_test
 
 import (
 	"bytes"
+	"context"
 	"os/exec"
 	"strings"
 	"testing"
@@ -44,7 +45,7 @@ func TestB18_ToolboxCannotAnswer(t *testing.T) {
 	if err != nil || string(out) != "turned away\n" {
 		t.Errorf("%v %s", err, out)
 	}
-	if _, err := hostbridge.AskStatus(l.Config.Dir()); err != nil {
+	if _, err := hostbridge.AskStatus(context.Background(), l.Config.Dir()); err != nil {
 		t.Errorf("from the host: %v", err)
 	}
 }

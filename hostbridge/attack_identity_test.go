@@ -1,6 +1,7 @@
 package hostbridge_test
 
 import (
+	"context"
 	"io"
 	"net"
 	"os"
@@ -322,7 +323,7 @@ func TestB7_AgentsDirectoryRemoved(t *testing.T) {
 			t.Fatal(err)
 		}
 		bridgetest.Eventually(t, "the command runs", func() bool {
-			st, err := hostbridge.AskStatus(b.Local.Config.Dir())
+			st, err := hostbridge.AskStatus(context.Background(), b.Local.Config.Dir())
 			return err == nil && st.Running > 0
 		})
 		if err := os.RemoveAll(filepath.Join(b.Local.Config.Dir(), gone)); err != nil {

@@ -1,6 +1,7 @@
 package hostbridge_test
 
 import (
+	"context"
 	"errors"
 	"io"
 	"os"
@@ -177,7 +178,7 @@ func TestAgentEndsAfterTheLastToolbox(t *testing.T) {
 	b.Local.Box.Process.Kill()
 	b.Local.Box.Wait()
 	bridgetest.Eventually(t, "the agent has ended", func() bool {
-		_, err := hostbridge.AskStatus(b.Local.Config.Dir())
+		_, err := hostbridge.AskStatus(context.Background(), b.Local.Config.Dir())
 		return err != nil
 	})
 	if _, err := os.Lstat(boxDir(b.Local) + "/sock"); !errors.Is(err, os.ErrNotExist) {

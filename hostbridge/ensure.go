@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -25,12 +26,19 @@ type EnsureOptions struct {
 	Log   string   // file for the agent's messages
 }
 
+// startLimit is how long Ensure takes at most: for an agent to start, also one
+// that another tbx is starting.
+const startLimit = 30 * time.Second
+
 // Ensure makes the bridge work for a running toolbox: it starts the agent if
 // there is none and has it serve the toolbox. It returns the name of the
 // session, to be put into TBX_SESSION in the toolbox.
 func Ensure(ctx context.Context, o EnsureOptions) (name string, err error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, startLimit, fail.New(fail.Unable, "the agent of the bridge was not ready within %s", startLimit).
+		Hint("see %s", o.Log))
+	defer cancel()
 	ask := order{Op: "serve", Box: o.Box}
-	if err = call(o.Dir, ask, new(report)); errors.Is(err, fail.NotFound) {
+	if err = call(ctx, o.Dir, ask, new(report)); errors.Is(err, fail.NotFound) {
 		err = startAndCall(ctx, o, ask)
 	}
 	if err != nil {
@@ -54,13 +62,13 @@ func startAndCall(ctx context.Context, o EnsureOptions, ask order) error {
 		return err
 	}
 	defer lock.Close()
-	if err := call(o.Dir, ask, new(report)); !errors.Is(err, fail.NotFound) { // another was faster
+	if err := call(ctx, o.Dir, ask, new(report)); !errors.Is(err, fail.NotFound) { // another was faster
 		return err
 	}
 	if err := startAgent(ctx, o); err != nil {
 		return err
 	}
-	return call(o.Dir, ask, new(report))
+	return call(ctx, o.Dir, ask, new(report))
 }
 
 // startAgent returns when the agent takes requests: it then closes its end of a
@@ -101,6 +109,8 @@ func startAgent(ctx context.Context, o EnsureOptions) error {
 	defer context.AfterFunc(ctx, func() { ready.Close() })()
 	if n, err := ready.Read(make([]byte, 1)); n != 1 {
 		if ctx.Err() != nil {
+			proc.Kill() // it may be stopped; another shall be able to start
+			proc.Release()
 			return context.Cause(ctx)
 		}
 		proc.Wait()

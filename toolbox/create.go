@@ -15,15 +15,14 @@ import (
 
 	"github.com/tbx-project/tbx/internal/escape"
 	"github.com/tbx-project/tbx/internal/fail"
+	"github.com/tbx-project/tbx/internal/flock"
+	"github.com/tbx-project/tbx/toolbox/boxinit"
 	"github.com/tbx-project/tbx/toolbox/join"
 )
 
 // CreateOptions is what a user asks of a new toolbox.
 type CreateOptions struct {
 	Name     Name
-	Image    string   // reference, to be recorded
-	ImageID  string   // podman's id of it
-	ImageEnv []string // its environment
 	Hostname string
 	Home     string
 	Volumes  []string
@@ -39,33 +38,50 @@ type CreateOptions struct {
 	GPU       bool   // it has the host's GPUs
 }
 
-// Plan renders what Create would ask podman for. It changes nothing.
-func (m *Manager) Plan(o CreateOptions) (*Spec, *Plan, error) {
-	s, err := m.newSpec(o)
-	if err != nil {
-		return nil, nil, err
-	}
-	box, err := boxVersion(m.BoxFile)
-	if err != nil {
-		return nil, nil, err
-	}
-	tree := !s.Isolated && m.canShowHost(m.BoxFile)
-	p, err := NewPlan(o.Name, s, m.Host, boxDir(m.Host), box, tree, m.mountedBridge(s))
-	if err != nil {
-		return nil, nil, err
-	}
-	p.ImageEnv = o.ImageEnv
-	return s, p, nil
+// Image is what a toolbox is made from.
+type Image struct {
+	Reference string   // its name, to be recorded
+	ID        string   // podman's
+	Env       []string // its environment
 }
 
-// Check refuses what Plan would refuse of the options, and looks at nothing that
-// costs a process or the reading of a program.
-func (m *Manager) Check(o CreateOptions) error {
+// Draft is a toolbox that is checked and not made.
+type Draft struct {
+	Name Name
+	spec *Spec
+}
+
+// Draft checks the options of a new toolbox. It looks at nothing that costs a
+// process or the reading of a program.
+func (m *Manager) Draft(o CreateOptions) (*Draft, error) {
 	s, err := m.newSpec(o)
 	if err == nil {
 		_, err = NewPlan(o.Name, s, m.Host, boxDir(m.Host), "", false, "")
 	}
-	return err
+	if err != nil {
+		return nil, err
+	}
+	return &Draft{o.Name, s}, nil
+}
+
+// Plan renders what Create would ask podman for. It changes nothing.
+func (m *Manager) Plan(d *Draft, from Image) (*Plan, error) {
+	s := d.spec
+	s.Image, s.ImageID = from.Reference, from.ID
+	box, err := boxVersion(m.BoxFile)
+	if err != nil {
+		return nil, err
+	}
+	tree := !s.Isolated && m.canShowHost(m.BoxFile)
+	p, err := NewPlan(d.Name, s, m.Host, boxDir(m.Host), box, tree, m.mountedBridge(s))
+	if err != nil {
+		return nil, err
+	}
+	p.ImageEnv = from.Env
+	if s.Isolated {
+		p.Command = append(p.Command, boxinit.Args(p.named(s))...)
+	}
+	return p, nil
 }
 
 // mountedBridge is the directory of the bridge that an isolated toolbox has, or "".
@@ -80,75 +96,108 @@ func (m *Manager) mountedBridge(s *Spec) string {
 // is a container of that name. Killed at any point it leaves nothing that a
 // second call does not put right: first the specification is written, then
 // podman makes the container, and a specification alone is overwritten.
-func (m *Manager) Create(ctx context.Context, o CreateOptions) error {
+func (m *Manager) Create(ctx context.Context, d *Draft, from Image) error {
 	e, err := m.Engine(ctx)
 	if err != nil {
 		return err
 	}
-	lock, err := m.lock(ctx, o.Name)
+	lock, err := m.lock(ctx, d.Name)
 	if err != nil {
 		return err
 	}
 	defer lock.Close()
-	if err := m.mustNotExist(ctx, e, o.Name); err != nil {
+	if err := m.mustNotExist(ctx, e, d.Name); err != nil {
 		return err
 	}
-	if _, err := installBox(m.Host, m.BoxFile); err != nil {
+	if _, err := installBox(boxDir(m.Host), m.BoxFile); err != nil {
 		return err
 	}
-	s, p, err := m.Plan(o)
+	p, killed, err := m.specify(ctx, d, from)
 	if err != nil {
 		return err
 	}
-	if err := m.makeHome(s); err != nil {
-		return err
-	}
-	if err := m.prepareIsolated(s); err != nil {
-		return err
-	}
-	if err := checkSources(p); err != nil {
-		return err
-	}
-	killed, _ := loadSpec(m.Host.Dirs.Config, o.Name) // of a create on which podman may still be at work
-	if err := saveSpec(m.Host.Dirs.Config, o.Name, s); err != nil {
-		return err
-	}
-	m.stage("creating toolbox %s from %s", o.Name, o.Image)
+	s := d.spec
+	m.stage("creating toolbox %s from %s", d.Name, from.Reference)
 	id, err := e.Create(ctx, p)
-	if errors.Is(err, fail.Exists) && m.halfMade(ctx, e, o.Name) {
-		if err = e.Remove(ctx, string(o.Name), true); err == nil {
+	if errors.Is(err, fail.Exists) && m.halfMade(ctx, e, d.Name) {
+		if err = e.Remove(ctx, string(d.Name), true); err == nil {
 			id, err = e.Create(ctx, p)
 		}
 	}
 	if err == nil {
-		if err = m.checkTablesOnce(ctx, e, id, p.Image, o.Image); err != nil {
+		if err = m.checkMade(ctx, e, id, p, s); err != nil {
 			err = errors.Join(err, e.Remove(ctx, id, true))
 		}
 	}
 	switch {
 	case err == nil:
 	case errors.Is(err, fail.Exists) && killed != nil:
-		return errors.Join(existsError(o.Name), saveSpec(m.Host.Dirs.Config, o.Name, killed))
+		return errors.Join(existsError(d.Name), saveSpec(m.Host.Dirs.Config, d.Name, killed))
 	case errors.Is(err, fail.Exists):
-		return errors.Join(existsError(o.Name), removeSpec(m.Host.Dirs.Config, o.Name))
+		return errors.Join(existsError(d.Name), removeSpec(m.Host.Dirs.Config, d.Name))
 	default:
 		if ctx.Err() == nil { // else podman may still be at it: the next call will see
-			removeSpec(m.Host.Dirs.Config, o.Name)
+			removeSpec(m.Host.Dirs.Config, d.Name)
 			if s.Isolated {
 				e.RemoveVolume(ctx, s.HomeVolume())
 			}
 		}
-		return fail.Wrap(nil, err, "toolbox %s cannot be created", o.Name)
+		return fail.Wrap(nil, err, "toolbox %s cannot be created", d.Name)
 	}
 	if killed != nil && killed.Isolated {
 		e.RemoveVolume(ctx, killed.HomeVolume()) // nobody's now: its container was never finished
 	}
-	join.Forget(m.Host.TbxRuntime(), string(o.Name))
+	join.Forget(m.Host.TbxRuntime(), string(d.Name))
 	m.warnOfVFS(ctx, e, id)
-	if text := withoutSession(m.Host, o.Name, s); text != "" {
+	if text := withoutSession(m.Host, d.Name, s); text != "" {
 		m.Progress.Warn(text, "where you want them, log in, and make the toolbox from there")
 	}
 	return nil
+}
+
+// specify plans a toolbox, prepares what podman will mount, and writes the
+// specification. killed is the one that was there, of a create on which podman may
+// still be at work.
+func (m *Manager) specify(ctx context.Context, d *Draft, from Image) (p *Plan, killed *Spec, err error) {
+	if d.spec.Isolated { // what others share must not change between the look and the answer
+		lock, err := flock.Wait(ctx, filepath.Join(m.Host.TbxRuntime(), "locks", ".isolated"))
+		if err != nil {
+			return nil, nil, fail.Wrap(nil, err, "toolbox %s cannot be created", d.Name)
+		}
+		defer lock.Close()
+		if err := m.checkOverlap(d.Name, d.spec); err != nil {
+			return nil, nil, err
+		}
+	}
+	if p, err = m.Plan(d, from); err != nil {
+		return nil, nil, err
+	}
+	if err = m.makeHome(d.spec); err == nil {
+		err = m.prepareIsolated(d.spec)
+	}
+	if err == nil {
+		err = checkSources(p)
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	killed, _ = loadSpec(m.Host.Dirs.Config, d.Name)
+	return p, killed, saveSpec(m.Host.Dirs.Config, d.Name, d.spec)
+}
+
+// checkMade refuses a container that was made and must not be started: for what its
+// image has, or for what it shares of the podman that made it.
+func (m *Manager) checkMade(ctx context.Context, e Engine, id string, p *Plan, s *Spec) error {
+	if len(s.sharedSources()) > 0 {
+		c, err := e.Inspect(ctx, id)
+		if err == nil {
+			err = checkStorage(s, c)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return m.checkTablesOnce(ctx, e, id, p.Image, s.Image)
 }
 
 // halfMade says whether name is taken by what a podman that was killed left in
@@ -237,7 +286,7 @@ func (m *Manager) newSpec(o CreateOptions) (*Spec, error) {
 	rand.Read(id)
 	s := &Spec{
 		Version: SpecVersion, ID: hex.EncodeToString(id), Created: time.Now().UTC().Truncate(time.Second),
-		Image: o.Image, ImageID: o.ImageID, Hostname: o.Hostname, Env: o.Env, Without: o.Without,
+		Hostname: o.Hostname, Env: o.Env, Without: o.Without,
 		Isolated: o.Isolated, NoNetwork: o.NoNetwork, Memory: o.Memory, ShmSize: o.ShmSize, GPU: o.GPU,
 	}
 	if o.Isolated && o.Memory == "" {
@@ -250,10 +299,8 @@ func (m *Manager) newSpec(o CreateOptions) (*Spec, error) {
 	for _, v := range o.Volumes {
 		v = expandHome(m.Host, v)
 		mt, err := ParseVolume(v)
-		if err == nil && o.Isolated && mt.Type == "bind" {
-			var real string
-			real, err = resolveShare(m.Host, mt.Source)
-			v = real + strings.TrimPrefix(v, strings.SplitN(v, ":", 2)[0])
+		if err == nil && o.Isolated {
+			v, err = isolatedVolume(m.Host, v, mt)
 		}
 		if err != nil {
 			return nil, err
@@ -276,7 +323,7 @@ func (m *Manager) newSpec(o CreateOptions) (*Spec, error) {
 				Hint("a variable can be set at entry: tbx run --env NAME=VALUE")
 		}
 	}
-	return s, nil
+	return s, m.checkOverlap(o.Name, s)
 }
 
 // checkHostname takes what hostname(7) allows.

@@ -10,12 +10,12 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"syscall"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/tbx-project/tbx/internal/fail"
 	"github.com/tbx-project/tbx/internal/hostprog"
+	"github.com/tbx-project/tbx/internal/inherited"
 	"github.com/tbx-project/tbx/toolbox/join"
 )
 
@@ -51,16 +51,18 @@ type SessionOptions struct {
 	PreserveFDs int  // descriptors from 3 on that must reach the command
 	Terminal    bool // standard input and output are terminals
 	Warn        func(text string)
+	Remark      func(text, hint string) // what is good to know once; nil: there is nobody to read it
 }
 
 // Prepared is a session that is about to begin.
 type Prepared struct {
-	Record  *join.Record
-	Bridge  []string     // variables of the bridge to the host; with them come the shims, last in PATH
-	target  *join.Target // nil: by podman
-	manager *Manager
-	host    *Host
-	opts    SessionOptions
+	Record   *join.Record
+	Bridge   []string     // variables of the bridge to the host; with them come the shims, last in PATH
+	target   *join.Target // nil: by podman
+	terminal string       // name inside of the caller's terminal; empty: none
+	manager  *Manager
+	host     *Host
+	opts     SessionOptions
 }
 
 // Open finds the toolbox, starts it where it must, and returns a session. A
@@ -101,6 +103,9 @@ func (p *Prepared) start(ctx context.Context, name Name) error {
 // Exec becomes the session: on success it does not return.
 func (p *Prepared) Exec(ctx context.Context) error {
 	for again := true; p.target != nil; again = false {
+		if !p.Record.Isolated { // which has terminals of its own
+			p.terminal = p.target.NameTerminal()
+		}
 		s, err := p.session()
 		switch {
 		case !p.target.Alive():
@@ -152,7 +157,23 @@ func (p *Prepared) session() (*join.Session, error) {
 	if err := checkDescriptors(o.PreserveFDs); err != nil {
 		return nil, err
 	}
-	return &join.Session{Args: args, Env: env, Dir: dir, Root: o.Root, Box: r.Box, DropGroups: slices.Contains(r.Without, Groups)}, nil
+	s := &join.Session{Args: args, Env: env, Dir: dir, Root: o.Root, Box: r.Box, DropGroups: slices.Contains(r.Without, Groups)}
+	if !o.Root {
+		s.Groups = p.groups(s.DropGroups)
+	}
+	return s, nil
+}
+
+// groups are the supplementary groups that the session must be given, because the
+// toolbox has some of its own for the user.
+func (p *Prepared) groups(drop bool) []int {
+	g := p.target.SessionGroups(p.host.User, drop || p.Record.Isolated)
+	if len(g.Lost) > 0 {
+		p.once("groups", fmt.Sprintf("in toolbox %s you are in %s; of your groups on the host, %s have no number there and are not in effect beside them",
+			p.Record.Name, strings.Join(g.Given, ", "), strings.Join(hostGroups(g.Lost), ", ")),
+			fmt.Sprintf("to have those instead, leave the group inside: sudo gpasswd --delete %s %s", p.host.User, g.Given[0]))
+	}
+	return g.IDs
 }
 
 // command returns the command, or the login shell.
@@ -256,8 +277,15 @@ func (p *Prepared) byPodman(s *join.Session) error {
 	if r.Box == "" {
 		user = p.host.User // Toolbx's own: the groups are the image's
 	}
-	if o.Root {
+	switch {
+	case o.Root:
 		user = "0:0"
+	case len(s.Groups) == 0:
+	case r.Isolated: // podman takes the groups from the toolbox's tables
+		user = strconv.Itoa(p.host.UID)
+	default: // it would keep the host's
+		user = "0:0"
+		s.Args = append([]string{r.Box, "exec", "-", s.Identity()}, s.Args...)
 	}
 	args = append(args, "--user", user, "--workdir", s.Dir)
 	if o.PreserveFDs > 0 {
@@ -280,7 +308,7 @@ func (p *Prepared) byPodman(s *join.Session) error {
 		}
 		yieldMemory(r.PID)
 	}
-	return fmt.Errorf("podman: %w", syscall.Exec(podman, args, hostprog.PodmanEnv(p.host.Env)))
+	return fmt.Errorf("podman: %w", inherited.Become(podman, args, hostprog.PodmanEnv(p.host.Env)))
 }
 
 // unseen composes a session without a look at what is inside.

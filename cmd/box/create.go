@@ -3,9 +3,6 @@ package box
 import (
 	"context"
 	"fmt"
-	"os"
-	"runtime"
-	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -14,6 +11,7 @@ import (
 	"github.com/tbx-project/tbx/cmd/fetch"
 	"github.com/tbx-project/tbx/images"
 	"github.com/tbx-project/tbx/internal/fail"
+	"github.com/tbx-project/tbx/provision"
 	"github.com/tbx-project/tbx/toolbox"
 )
 
@@ -30,7 +28,6 @@ type createOptions struct {
 	memory, shm    string
 	without        map[string]*bool
 	dryRun         bool
-	offered        bool // the user said yes to making a toolbox from this image already
 	format         string
 }
 
@@ -124,20 +121,24 @@ func runCreate(ctx context.Context, env *fetch.Env, o *createOptions) error {
 	if err := cli.CheckFormat(o.format); err != nil {
 		return err
 	}
-	m, err := env.Manager()
+	r, err := o.request()
+	if err != nil {
+		return err
+	}
+	p, err := env.Provisioner()
 	if err != nil {
 		return err
 	}
 	if o.dryRun {
-		return planCreate(ctx, env, m, o)
+		return planCreate(ctx, env, p, r, o.format)
 	}
-	name, err := create(ctx, env, m, o)
+	name, err := create(ctx, env, p, r)
 	if err != nil {
 		return err
 	}
 	env.Progress().Close()
 	if o.format == "json" {
-		b, err := m.Find(ctx, name)
+		b, err := p.Toolboxes.Find(ctx, name)
 		if err != nil {
 			return err
 		}
@@ -150,51 +151,27 @@ func runCreate(ctx context.Context, env *fetch.Env, o *createOptions) error {
 	return nil
 }
 
-// source is what o makes the toolbox from: an image, or what builds one.
-func source(ctx context.Context, e *fetch.Env, o *createOptions) (images.Choice, *images.Build, error) {
-	if err := o.Check(); err != nil {
-		return images.Choice{}, nil, err
-	}
-	if o.containerfile == "" {
-		choice, err := e.ImageChoice(ctx, images.Request{Distro: o.distro, Release: o.release, Image: o.image})
-		return choice, nil, err
-	}
-	if o.image != "" || o.distro != "" || o.release != "" {
-		return images.Choice{}, nil, fail.New(fail.Usage, "--containerfile says what the image is; --image, --distro and --release go without it")
-	}
-	if o.Platform != "" {
-		return images.Choice{}, nil, fail.New(fail.Usage, "--containerfile builds for this machine; --platform goes without it")
-	}
-	if o.Pull != string(images.PullMissing) {
-		return images.Choice{}, nil, fail.New(fail.Usage, "--containerfile builds when the file or what it copies has changed; --pull goes without it").
-			Hint("a newer image to build from is fetched with: tbx image pull IMAGE")
-	}
-	b, err := images.NewBuild(o.containerfile, "", nil)
-	if err != nil {
-		return images.Choice{}, nil, err
-	}
-	b.AuthFile = o.AuthFile
-	ref, err := images.ParseRef(b.Tag)
-	return images.Choice{Reference: b.Tag, ToolboxName: ref.Base()}, &b, err
-}
-
-// request checks o and turns it into what the manager takes, all but the image.
-func request(e *fetch.Env, o *createOptions, choice images.Choice) (toolbox.CreateOptions, error) {
-	if o.name != "" && o.container != "" && o.name != o.container {
-		return toolbox.CreateOptions{}, fail.New(fail.Usage, "two names are given: %s and %s", o.name, o.container)
+// request turns o into what provision takes.
+func (o *createOptions) request() (provision.Request, error) {
+	r := provision.Request{
+		Image: images.Request{Distro: o.distro, Release: o.release, Image: o.image}, Containerfile: o.containerfile, Fetch: o.Fetch,
+		CreateOptions: toolbox.CreateOptions{
+			Hostname: o.hostname, Home: o.home, Volumes: o.volumes, Env: o.env,
+			Isolated: o.isolated, Share: o.share, NoNetwork: o.noNetwork, GPU: o.gpu, Memory: o.memory, ShmSize: o.shm,
+		},
 	}
 	name := o.name
-	if name == "" {
+	switch {
+	case name == "":
 		name = o.container
+	case o.container != "" && name != o.container:
+		return r, fail.New(fail.Usage, "two names are given: %s and %s", name, o.container)
 	}
-	if name == "" {
-		name = choice.ToolboxName
-	}
-	r := toolbox.CreateOptions{Image: choice.Reference, Hostname: o.hostname, Home: o.home, Volumes: o.volumes, Env: o.env,
-		Isolated: o.isolated, Share: o.share, NoNetwork: o.noNetwork, GPU: o.gpu, Memory: o.memory, ShmSize: o.shm}
-	var err error
-	if r.Name, err = toolbox.ParseName(name); err != nil {
-		return r, err
+	if name != "" {
+		var err error
+		if r.Name, err = toolbox.ParseName(name); err != nil {
+			return r, err
+		}
 	}
 	for _, i := range toolbox.Integrations() {
 		if off := o.without[i.Key]; off != nil && *off {
@@ -204,81 +181,29 @@ func request(e *fetch.Env, o *createOptions, choice images.Choice) (toolbox.Crea
 	return r, nil
 }
 
-// create makes a toolbox, fetching its image where it must.
-func create(ctx context.Context, e *fetch.Env, m *toolbox.Manager, o *createOptions) (toolbox.Name, error) {
-	choice, build, err := source(ctx, e, o)
+// create makes a toolbox, and says what the user may not expect of it.
+func create(ctx context.Context, e *fetch.Env, p *provision.Provisioner, r provision.Request) (toolbox.Name, error) {
+	name, err := p.Create(ctx, r)
 	if err != nil {
 		return "", err
 	}
-	r, err := request(e, o, choice)
-	if err != nil {
-		return "", err
-	}
-	if err := m.Check(r); err != nil { // before an image is downloaded for what cannot be
-		return "", err
-	}
-	if err := m.CheckFree(ctx, r.Name); err != nil {
-		return "", err
-	}
-	var img images.Image
-	if build != nil {
-		img, err = e.EnsureBuilt(ctx, *build, o.UnsignedOK)
-	} else {
-		img, err = e.Ensure(ctx, choice, &o.Flags, o.offered)
-	}
-	if err != nil {
-		return "", err
-	}
-	r.ImageID, r.ImageEnv = img.ID, img.Env
-	if choice.Local != "" && slices.Contains(img.Names, choice.Local) && !slices.Contains(img.Names, choice.Reference) {
-		r.Image = choice.Local // it was made here, not downloaded
-	}
-	if err := checkArch(choice.Reference, img.Arch); err != nil {
-		return "", err
-	}
-	if err := m.Create(ctx, r); err != nil {
-		return "", err
-	}
-	if !m.Host.Systemd {
+	if !p.Toolboxes.Host.Systemd {
 		e.Progress().Warn("there is no systemd user session here, so podman cannot end what runs in a toolbox",
 			"stop toolboxes with tbx stop or tbx rm, not with podman")
 	}
 	if !r.Isolated {
 		e.Progress().Line("tbx: a toolbox is no security boundary: what runs in it can do what you can; one made with --isolated is")
 	}
-	return r.Name, nil
-}
-
-// checkArch refuses an image whose programs this machine cannot run, unless the
-// kernel was told how, binfmt_misc.
-func checkArch(ref, arch string) error {
-	if arch == "" || arch == runtime.GOARCH {
-		return nil
-	}
-	qemu := map[string]string{"amd64": "x86_64", "arm64": "aarch64", "arm": "arm", "386": "i386", "ppc64le": "ppc64le", "s390x": "s390x", "riscv64": "riscv64"}[arch]
-	if _, err := os.Stat("/proc/sys/fs/binfmt_misc/qemu-" + qemu); qemu != "" && err == nil {
-		return nil
-	}
-	return fail.New(fail.Unable, "image %s is for %s, and this machine is %s", ref, arch, runtime.GOARCH).
-		Hint("choose an image for %s, or install qemu-user-static, which runs the others", runtime.GOARCH)
+	return name, nil
 }
 
 // planCreate is create --dry-run.
-func planCreate(ctx context.Context, e *fetch.Env, m *toolbox.Manager, o *createOptions) error {
-	choice, _, err := source(ctx, e, o)
+func planCreate(ctx context.Context, e *fetch.Env, prov *provision.Provisioner, r provision.Request, format string) error {
+	p, err := prov.Plan(ctx, r)
 	if err != nil {
 		return err
 	}
-	r, err := request(e, o, choice)
-	if err != nil {
-		return err
-	}
-	r.ImageID = choice.Reference
-	_, p, err := m.Plan(r)
-	if err != nil {
-		return err
-	}
-	if o.format == "json" {
+	if format == "json" {
 		return cli.PrintJSON(e.Out, struct {
 			*toolbox.Plan
 			Options []toolbox.Option `json:"options"`
@@ -312,7 +237,7 @@ func planCreate(ctx context.Context, e *fetch.Env, m *toolbox.Manager, o *create
 	for _, k := range cli.SortedKeys(p.Labels) {
 		line("--label "+cli.ShellQuote(k+"="+p.Labels[k]), "")
 	}
-	line(choice.Reference+" "+strings.Join(p.Command, " "), "")
+	line(p.Image+" "+strings.Join(p.Command, " "), "")
 	return nil
 }
 

@@ -51,7 +51,7 @@ notifications, and where there is no desktop the answer is no.`,
 				fmt.Fprintln(env.Err, "tbx: questions of toolboxes are put here; end with Ctrl-C")
 				return hostbridge.Prompt(cmd.Context(), cli.BridgeDir(h), func(q hostbridge.Question) bool { return answer(env, q) })
 			}
-			st, err := hostbridge.AskStatus(cli.BridgeDir(h))
+			st, err := hostbridge.AskStatus(cmd.Context(), cli.BridgeDir(h))
 			if err != nil {
 				return err
 			}

@@ -10,70 +10,29 @@ import (
 	"github.com/tbx-project/tbx/toolbox"
 )
 
-// Resolve looks r up in the catalogue.
-func (e *Env) Resolve(r images.Request) (images.Choice, error) {
-	cat, host, err := e.Catalogue()
-	if err != nil {
-		return images.Choice{}, err
-	}
-	return cat.Resolve(r, host)
-}
-
-// ImageChoice says which image r means. What the user asked for wins over the
-// configuration, and a distribution on the command line over an image in the
-// configuration.
-func (e *Env) ImageChoice(ctx context.Context, r images.Request) (images.Choice, error) {
-	if r == (images.Request{}) {
-		c, err := e.Config()
-		if err != nil {
-			return images.Choice{}, err
-		}
-		r = images.Request{Distro: c.General.Distro, Release: c.General.Release, Image: c.General.Image}
-		if r.Image != "" {
-			r.Distro, r.Release = "", ""
-		}
-	}
-	var err error
-	if r.Image, err = e.wholeID(ctx, r.Image); err != nil {
-		return images.Choice{}, err
-	}
-	return e.Resolve(r)
-}
-
-// wholeID gives the ID of the image that is here whose ID begins with ref, unless
-// one has that name. Else it gives ref.
-func (e *Env) wholeID(ctx context.Context, ref string) (string, error) {
-	if !images.MaybeID(ref) {
-		return ref, nil
-	}
-	store, err := e.Images(ctx)
-	if err != nil {
-		return "", err
-	}
-	if _, err := store.Inspect(ctx, ref+":latest"); !errors.Is(err, fail.NotFound) {
-		return ref, err
-	}
-	img, err := store.Inspect(ctx, ref)
-	if errors.Is(err, fail.NotFound) {
-		return ref, nil
-	}
-	return img.ID, err
-}
-
 // chooser is a session.Chooser.
 type chooser struct {
 	*Env
-	offer func(context.Context, *toolbox.Manager) (toolbox.Name, error)
+	offer func(context.Context) (toolbox.Name, error)
 }
 
 // Chooser finds the toolbox that a user means. offer offers to make the first one.
-func (e *Env) Chooser(offer func(context.Context, *toolbox.Manager) (toolbox.Name, error)) *chooser {
+func (e *Env) Chooser(offer func(context.Context) (toolbox.Name, error)) *chooser {
 	return &chooser{e, offer}
+}
+
+// choose returns the image that r means.
+func (e *Env) choose(ctx context.Context, r images.Request) (images.Choice, error) {
+	p, err := e.Provisioner()
+	if err != nil {
+		return images.Choice{}, err
+	}
+	return p.Choose(ctx, r)
 }
 
 // DistroToolbox returns the name that the default toolbox of a distribution has.
 func (e *chooser) DistroToolbox(distro, release string) (toolbox.Name, error) {
-	choice, err := e.Resolve(images.Request{Distro: distro, Release: release})
+	choice, err := e.choose(context.Background(), images.Request{Distro: distro, Release: release})
 	if err != nil {
 		return "", err
 	}
@@ -82,11 +41,7 @@ func (e *chooser) DistroToolbox(distro, release string) (toolbox.Name, error) {
 
 // ChooseToolbox is the part of choosing that needs the catalogue and podman.
 func (e *chooser) ChooseToolbox(ctx context.Context, m *toolbox.Manager, offer bool) (toolbox.Name, error) {
-	c, err := e.Config()
-	if err != nil {
-		return "", err
-	}
-	choice, err := e.Resolve(images.Request{Distro: c.General.Distro, Release: c.General.Release, Image: c.General.Image})
+	choice, err := e.choose(ctx, images.Request{})
 	if err != nil {
 		return "", err
 	}
@@ -107,7 +62,7 @@ func (e *chooser) ChooseToolbox(ctx context.Context, m *toolbox.Manager, offer b
 	switch len(all) {
 	case 0:
 		if offer {
-			return e.offer(ctx, m)
+			return e.offer(ctx)
 		}
 		return "", fail.New(fail.NotFound, "there is no toolbox yet").Hint("make one with: tbx create")
 	case 1:

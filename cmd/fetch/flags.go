@@ -1,20 +1,14 @@
 package fetch
 
 import (
-	"strings"
-
 	"github.com/spf13/cobra"
 
 	"github.com/tbx-project/tbx/images"
-	"github.com/tbx-project/tbx/internal/escape"
-	"github.com/tbx-project/tbx/internal/fail"
+	"github.com/tbx-project/tbx/provision"
 )
 
 // Flags are those of commands that may fetch an image.
-type Flags struct {
-	Pull, Platform, AuthFile string
-	UnsignedOK, Unprepared   bool
-}
+type Flags struct{ provision.Fetch }
 
 // Add adds them. when is the default of --pull; "" leaves that flag out.
 func (o *Flags) Add(cmd *cobra.Command, when images.PullPolicy) {
@@ -31,18 +25,4 @@ func (o *Flags) Add(cmd *cobra.Command, when images.PullPolicy) {
 
 func (o *Flags) unsignedFlag(cmd *cobra.Command) {
 	cmd.Flags().BoolVar(&o.UnsignedOK, "unsigned-ok", false, "take the image even if signatures are required and nobody vouches for it")
-}
-
-// Check refuses what could not be right, before anything is asked or fetched.
-func (o *Flags) Check() error {
-	if _, err := images.ParsePullPolicy(o.Pull); err != nil {
-		return err
-	}
-	if o.Platform == "" {
-		return nil
-	}
-	if parts := strings.Split(o.Platform, "/"); len(parts) < 2 || len(parts) > 3 || parts[0] == "" || parts[1] == "" || parts[len(parts)-1] == "" {
-		return fail.New(fail.Usage, "platform %s: it must be OS/ARCH or OS/ARCH/VARIANT, such as linux/arm64", escape.Quote(o.Platform))
-	}
-	return nil
 }

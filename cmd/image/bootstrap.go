@@ -47,7 +47,11 @@ func runImageBootstrap(ctx context.Context, env *fetch.Env, o *imageBootstrapOpt
 	if err := cli.CheckFormat(o.format); err != nil {
 		return err
 	}
-	choice, err := env.Resolve(images.Request{Distro: o.distro})
+	p, err := env.Provisioner()
+	if err != nil {
+		return err
+	}
+	choice, err := p.Choose(ctx, images.Request{Distro: o.distro})
 	if err != nil {
 		return err
 	}

@@ -84,7 +84,11 @@ func runImageBuild(ctx context.Context, env *fetch.Env, o *imageBuildOptions) er
 		return err
 	}
 	b.AuthFile = o.authfile
-	img, err := env.EnsureBuilt(ctx, b, o.unsignedOK)
+	p, err := env.Provisioner()
+	if err != nil {
+		return err
+	}
+	img, err := p.EnsureBuilt(ctx, b, o.unsignedOK)
 	if err != nil {
 		return err
 	}

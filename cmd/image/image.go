@@ -1,8 +1,6 @@
 package image
 
 import (
-	"context"
-	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -14,10 +12,8 @@ import (
 	"github.com/tbx-project/tbx/cmd/cli"
 	"github.com/tbx-project/tbx/cmd/fetch"
 	"github.com/tbx-project/tbx/images"
-	imagestore "github.com/tbx-project/tbx/images/podman"
 	"github.com/tbx-project/tbx/internal/escape"
 	"github.com/tbx-project/tbx/internal/fail"
-	"github.com/tbx-project/tbx/internal/nearest"
 )
 
 // New returns `tbx image` with what is below it.
@@ -135,25 +131,4 @@ func shortKey(id string) string {
 		return "SHA256:" + hash[:min(16, len(hash))]
 	}
 	return id[max(0, len(id)-16):]
-}
-
-// findImage gets an image that is here, or the error with the nearest name.
-func findImage(ctx context.Context, e *fetch.Env, store *imagestore.Store, ref string) (images.Image, error) {
-	img, err := store.Inspect(ctx, ref)
-	if !errors.Is(err, fail.NotFound) {
-		return img, err
-	}
-	missing := fail.Wrap(nil, err, "")
-	if list, err := store.List(ctx); err == nil {
-		var names []string
-		for _, i := range list {
-			for _, n := range i.Names {
-				names = append(names, n, strings.TrimSuffix(n, ":latest"))
-			}
-		}
-		if near := nearest.Names(ref, names); len(near) > 0 {
-			missing.Hint("did you mean %s?", near[0])
-		}
-	}
-	return img, missing.Hint("tbx image list shows what is here")
 }

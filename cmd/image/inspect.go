@@ -15,6 +15,7 @@ import (
 	"github.com/tbx-project/tbx/cmd/fetch"
 	"github.com/tbx-project/tbx/images"
 	"github.com/tbx-project/tbx/internal/escape"
+	"github.com/tbx-project/tbx/provision"
 )
 
 func newImageInspect(env *fetch.Env) *cobra.Command {
@@ -66,7 +67,7 @@ func runImageInspect(ctx context.Context, env *fetch.Env, ref, format string) er
 	if err != nil {
 		return err
 	}
-	img, err := findImage(ctx, env, store, ref)
+	img, err := provision.FindImage(ctx, store, ref)
 	if err != nil {
 		return err
 	}
@@ -76,7 +77,7 @@ func runImageInspect(ctx context.Context, env *fetch.Env, ref, format string) er
 	}
 	i := imageInspection{
 		imageRow: rowOfImage(env, img, users[img.ID]), OS: img.OS, Arch: img.Arch, User: img.User, Environment: cli.OrEmpty(img.Env),
-		Command: cli.OrEmpty(img.Cmd), Entrypoint: cli.OrEmpty(img.Entrypoint), Labels: img.Labels, Suspicious: fetch.Suspicious(img),
+		Command: cli.OrEmpty(img.Cmd), Entrypoint: cli.OrEmpty(img.Entrypoint), Labels: img.Labels, Suspicious: provision.Suspicious(img),
 	}
 	if i.Labels == nil {
 		i.Labels = map[string]string{}

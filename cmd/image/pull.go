@@ -66,11 +66,16 @@ func runImagePull(ctx context.Context, env *fetch.Env, o *imagePullOptions) erro
 	if err := o.Check(); err != nil {
 		return err
 	}
-	choice, err := env.ImageChoice(ctx, images.Request{Distro: o.distro, Release: o.release, Image: o.image})
+	p, err := env.Provisioner()
 	if err != nil {
 		return err
 	}
-	img, err := env.Ensure(ctx, choice, &o.Flags, true)
+	choice, err := p.Choose(ctx, images.Request{Distro: o.distro, Release: o.release, Image: o.image})
+	if err != nil {
+		return err
+	}
+	o.Agreed = true
+	img, err := p.Ensure(ctx, choice, o.Fetch)
 	if err != nil {
 		return err
 	}

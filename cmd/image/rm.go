@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -12,10 +11,8 @@ import (
 	"github.com/tbx-project/tbx/cmd/cli"
 	"github.com/tbx-project/tbx/cmd/fetch"
 	"github.com/tbx-project/tbx/images"
-	imagestore "github.com/tbx-project/tbx/images/podman"
 	"github.com/tbx-project/tbx/internal/escape"
-	"github.com/tbx-project/tbx/internal/fail"
-	"github.com/tbx-project/tbx/toolbox"
+	"github.com/tbx-project/tbx/provision"
 )
 
 // NewRemove is image rm, and rmi, as Toolbx calls it.
@@ -44,11 +41,15 @@ images that tbx fetched or made and those that are marked for Toolbx.`,
 }
 
 func runImageRemove(ctx context.Context, env *fetch.Env, args []string, all, force bool) error {
-	store, err := env.Images(ctx)
+	p, err := env.Provisioner()
 	if err != nil {
 		return err
 	}
 	if all {
+		store, err := env.Images(ctx)
+		if err != nil {
+			return err
+		}
 		list, err := store.List(ctx)
 		if err != nil {
 			return err
@@ -59,34 +60,18 @@ func runImageRemove(ctx context.Context, env *fetch.Env, args []string, all, for
 			}
 		}
 	}
-	return cli.ForEach(env.Env, args, func(ref string) error { return removeImage(ctx, env, store, ref, force) })
+	return cli.ForEach(env.Env, args, func(ref string) error { return removeImage(ctx, env, p, ref, force) })
 }
 
-func removeImage(ctx context.Context, e *fetch.Env, store *imagestore.Store, ref string, force bool) error {
-	img, err := findImage(ctx, e, store, ref)
+func removeImage(ctx context.Context, e *fetch.Env, p *provision.Provisioner, ref string, force bool) error {
+	r, err := p.Removable(ctx, ref, force)
 	if err != nil {
 		return err
 	}
-	users, err := store.Users(ctx)
-	if err != nil {
-		return err
-	}
-	id := strings.TrimPrefix(ref, "sha256:")
-	whole := len(img.Names) <= 1 || strings.HasPrefix(img.ID, id)
-	used := whole && len(users[img.ID]) > 0
-	row := rowOfImage(e, img, users[img.ID])
-	switch {
-	case used && !force:
-		return fail.New(nil, "image %s: it is in use by %s", escape.Text(ref), escape.Text(strings.Join(row.UsedBy, ", "))).
-			Hint("remove what uses it first: %s", removalOf(ctx, e, row.UsedBy[0])).
-			Hint("or remove it with its toolboxes: --force")
-	case used:
-		if err := removeToolboxes(ctx, e, row.UsedBy); err != nil {
-			return err
-		}
-	case !force:
-		question := fmt.Sprintf("Remove image %s (%s)?", row.name(), cli.Size(img.Size))
-		if !whole {
+	if !force {
+		row := rowOfImage(e, r.Image, r.UsedBy)
+		question := fmt.Sprintf("Remove image %s (%s)?", row.name(), cli.Size(r.Image.Size))
+		if !r.Whole {
 			question = fmt.Sprintf("Remove the name %s? The image stays, as it has others.", ref)
 		}
 		if err := e.Ask(question); err != nil {
@@ -94,67 +79,7 @@ func removeImage(ctx context.Context, e *fetch.Env, store *imagestore.Store, ref
 		}
 	}
 	e.Progress().Stage("removing image " + ref)
-	if whole {
-		_, err = images.Prune(ctx, store, []images.Image{img})                   // with all its names
-		if left, lerr := store.Inspect(ctx, img.ID); err == nil && lerr == nil { // a name with a digest, which podman tells only in lists
-			_, err = images.Prune(ctx, store, []images.Image{left})
-		}
-	} else {
-		err = images.Remove(ctx, store, ref)
-	}
-	if err != nil {
-		return err
-	}
-	return forgetGone(ctx, e, store, img)
-}
-
-// removalOf is how to remove a container, which need not be a toolbox.
-func removalOf(ctx context.Context, e *fetch.Env, container string) string {
-	if name, err := toolbox.ParseName(container); err == nil {
-		if m, err := e.Manager(); err == nil {
-			if _, err := m.Find(ctx, name); !errors.Is(err, fail.NotFound) {
-				return "tbx rm " + container
-			}
-		}
-	}
-	if strings.Contains(container, "-working-container") {
-		return "podman rm --force " + escape.Text(container) + " (of a build, which left it if none is running)"
-	}
-	return "podman rm " + escape.Text(container)
-}
-
-// removeToolboxes removes those that are made from an image, all or none.
-func removeToolboxes(ctx context.Context, e *fetch.Env, users []string) error {
-	m, err := e.Manager()
-	if err != nil {
-		return err
-	}
-	var names []toolbox.Name
-	for _, u := range users {
-		name, err := toolbox.ParseName(u)
-		if err == nil {
-			_, err = m.Find(ctx, name)
-		}
-		if err != nil {
-			return fail.New(nil, "container %s is made from the image, and is no toolbox", escape.Text(u)).Hint("if you do not need it: %s", removalOf(ctx, e, u))
-		}
-		names = append(names, name)
-	}
-	for _, name := range names {
-		if err := m.Remove(ctx, name, true); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// forgetGone removes the record of an image that is gone. That of a signed one
-// is kept: when another key signs the next image of its name, the user is told.
-func forgetGone(ctx context.Context, e *fetch.Env, store *imagestore.Store, img images.Image) error {
-	if _, err := store.Inspect(ctx, img.ID); !errors.Is(err, fail.NotFound) || e.OriginOf(img.ID).Signer != "" {
-		return nil
-	}
-	return e.Records().Forget(img.ID)
+	return p.Remove(ctx, r)
 }
 
 func newImagePrune(env *fetch.Env) *cobra.Command {
@@ -178,6 +103,10 @@ that neither tbx nor a toolbox had to do with. It shows them and asks first.`,
 
 func runImagePrune(ctx context.Context, env *fetch.Env, all bool, format string) error {
 	if err := cli.CheckFormat(format); err != nil {
+		return err
+	}
+	p, err := env.Provisioner()
+	if err != nil {
 		return err
 	}
 	store, err := env.Images(ctx)
@@ -216,7 +145,7 @@ func runImagePrune(ctx context.Context, env *fetch.Env, all bool, format string)
 		gone, err = images.Prune(ctx, store, unused)
 		removed = rows(gone)
 		for _, img := range gone {
-			if err := forgetGone(ctx, env, store, img); err != nil {
+			if err := p.ForgetGone(ctx, img); err != nil {
 				return err
 			}
 		}

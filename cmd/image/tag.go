@@ -8,6 +8,7 @@ import (
 	"github.com/tbx-project/tbx/images"
 	"github.com/tbx-project/tbx/internal/escape"
 	"github.com/tbx-project/tbx/internal/fail"
+	"github.com/tbx-project/tbx/provision"
 )
 
 func newImageTag(env *fetch.Env) *cobra.Command {
@@ -36,7 +37,7 @@ without a tag it is tagged latest. tbx image rm takes a name away again.`,
 			if err != nil {
 				return err
 			}
-			img, err := findImage(cmd.Context(), env, store, args[0])
+			img, err := provision.FindImage(cmd.Context(), store, args[0])
 			if err != nil {
 				return err
 			}

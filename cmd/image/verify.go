@@ -11,6 +11,7 @@ import (
 	"github.com/tbx-project/tbx/cmd/fetch"
 	"github.com/tbx-project/tbx/images"
 	"github.com/tbx-project/tbx/internal/escape"
+	"github.com/tbx-project/tbx/provision"
 )
 
 func newImageVerify(env *fetch.Env) *cobra.Command {
@@ -51,7 +52,7 @@ func runImageVerify(ctx context.Context, env *fetch.Env, args []string, format s
 	}
 	done := []verification{}
 	failed := cli.ForEach(env.Env, args, func(ref string) error {
-		if _, err := findImage(ctx, env, store, ref); err != nil {
+		if _, err := provision.FindImage(ctx, store, ref); err != nil {
 			return err
 		}
 		key, err := images.Verify(ctx, store, env.Trust(), env.Dirs().State, ref, env.NewDisplay().Event)

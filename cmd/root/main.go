@@ -10,6 +10,7 @@ import (
 	"github.com/tbx-project/tbx/cmd/cli"
 	"github.com/tbx-project/tbx/hostbridge/client"
 	"github.com/tbx-project/tbx/internal/fail"
+	"github.com/tbx-project/tbx/internal/inherited"
 )
 
 // Program is what tells tbx and tbx-podman apart.
@@ -23,6 +24,7 @@ type Program struct {
 // Main runs a program with its arguments, the program's name first, and returns
 // its exit code.
 func Main(p Program, args []string, in, out, errs *os.File) int {
+	inherited.Honor()
 	callHost(args[1:])
 	cli.SettleEnvironment(errs)
 	ctx, cancel := context.WithCancel(context.Background())
@@ -32,7 +34,7 @@ func Main(p Program, args []string, in, out, errs *os.File) int {
 	root := New(env, p.Commands)
 	if done, err := p.Dispatch(ctx, env, root, args); done {
 		cli.Report(errs, err)
-		return cli.ExitCode(err, false)
+		return cli.CodeOf(err, false)
 	}
 	root.SetArgs(args[1:])
 	root.SetIn(in)
@@ -45,7 +47,7 @@ func Main(p Program, args []string, in, out, errs *os.File) int {
 	}
 	cli.Report(errs, err)
 	env.Details(err)
-	return cli.ExitCode(err, env.Session)
+	return cli.CodeOf(err, env.Session)
 }
 
 // callHost takes over, inside a toolbox, for what is done on the host: host-exec,

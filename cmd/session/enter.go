@@ -12,6 +12,7 @@ import (
 
 	"github.com/tbx-project/tbx/cmd/cli"
 	"github.com/tbx-project/tbx/internal/fail"
+	"github.com/tbx-project/tbx/internal/inherited"
 	"github.com/tbx-project/tbx/internal/programs"
 	"github.com/tbx-project/tbx/toolbox"
 )
@@ -126,6 +127,7 @@ func runSession(ctx context.Context, env *cli.Env, choose Chooser, sel *selector
 		Args: args, Set: set, Block: c.Environment.Block, WorkDir: f.workdir, Root: f.root, PreserveFDs: f.preserveFDs,
 		Terminal: terminal && !f.noTTY,
 		Warn:     func(text string) { env.Progress().Warn(text, "") },
+		Remark:   remark(env),
 	})
 	if err != nil {
 		return err
@@ -152,6 +154,15 @@ func runSession(ctx context.Context, env *cli.Env, choose Chooser, sel *selector
 	return s.Exec(ctx)
 }
 
+// remark writes remarks on the terminal, if there is one; without, they are not made,
+// and so not taken for said.
+func remark(env *cli.Env) func(text, hint string) {
+	if env.Quiet || !cli.IsTerminal(env.Err) {
+		return nil
+	}
+	return env.Progress().Remark
+}
+
 // announce tells the terminal that a shell in a toolbox begins and, when it has
 // ended, that it did, by the extension 777 of VTE: a new tab then opens in the same
 // toolbox. The latter is for a companion, tbx-box, which is small: this process
@@ -167,7 +178,7 @@ func announce(env *cli.Env, boxFile string, name toolbox.Name) error {
 			return err
 		}
 		args := append([]string{"tbx-box", "session", push, pop, self}, again(os.Args[1:], name)...)
-		return fmt.Errorf("%s: %w", boxFile, syscall.Exec(boxFile, args, env.Environ))
+		return fmt.Errorf("%s: %w", boxFile, inherited.Become(boxFile, args, env.Environ))
 	}
 	pidfd, err := unix.PidfdOpen(os.Getpid(), 0)
 	if err != nil {

@@ -110,7 +110,7 @@ func Main(m *testing.M) {
 	case "fuse":
 		os.Exit(fuseMain())
 	case "control":
-		if _, err := hostbridge.AskStatus(os.Args[1]); err == nil {
+		if _, err := hostbridge.AskStatus(context.Background(), os.Args[1]); err == nil {
 			fmt.Println("let in")
 		} else {
 			fmt.Println("turned away")
@@ -318,7 +318,7 @@ func (l *LocalSetup) StartAgent() {
 	if err := l.Ensure(BoxID, l.Config.Env); err != nil {
 		l.t.Fatal(err)
 	}
-	st, err := hostbridge.AskStatus(l.Config.Dir())
+	st, err := hostbridge.AskStatus(context.Background(), l.Config.Dir())
 	if err != nil {
 		l.t.Fatal(err)
 	}
@@ -344,7 +344,7 @@ func (l *LocalSetup) stopAgent() {
 		log, _ := os.ReadFile(filepath.Join(l.Config.Root, "agent.log"))
 		l.t.Logf("agent's log: %s", log)
 	}
-	if st, err := hostbridge.AskStatus(l.Config.Dir()); err == nil {
+	if st, err := hostbridge.AskStatus(context.Background(), l.Config.Dir()); err == nil {
 		syscall.Kill(st.Pid, syscall.SIGKILL)
 	}
 }

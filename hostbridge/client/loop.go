@@ -4,6 +4,7 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -29,7 +30,12 @@ type loop struct {
 	fg       bool   // the terminal here is read for the command
 	input    []byte // read here and not yet taken there
 	end      *Result
+	patience time.Time // when an answer of the host is due, while it is
 }
+
+// answerLimit is how long an agent may take to answer at most. It takes
+// milliseconds; one that was stopped never does.
+const answerLimit = 15 * time.Second
 
 // forwarded are the signals that go to the command instead of this process.
 var forwarded = []os.Signal{syscall.SIGINT, syscall.SIGQUIT, syscall.SIGTERM, syscall.SIGHUP,
@@ -60,6 +66,7 @@ func (l *loop) catchSignals() {
 // run is the life of a request after it was sent.
 func (l *loop) run() Result {
 	buf := wire.RecvBuffer()
+	l.wait(0)
 	for {
 		if l.end != nil && l.master < 0 {
 			return *l.end
@@ -76,12 +83,10 @@ func (l *loop) run() Result {
 				fds[3] = unix.PollFd{Fd: int32(l.term.fd), Events: unix.POLLIN}
 			}
 		}
-		poll := eintr.Await
-		if l.end != nil {
-			poll = eintr.Ready
-		}
-		if _, err := poll(fds); err != nil {
+		if n, err := l.poll(fds); err != nil {
 			return failed("poll: "+err.Error(), "")
+		} else if n == 0 && l.end == nil && !l.started {
+			return failed("the host does not answer", "look at its agent, on the host: tbx agent")
 		}
 		if fds[2].Revents&unix.POLLOUT != 0 {
 			l.writeInput()
@@ -100,6 +105,23 @@ func (l *loop) run() Result {
 		}
 	}
 }
+
+// poll waits for what happens next: after the end for nothing, and before the
+// command has started until patience, when it returns 0. A command that runs may
+// take as long as it likes.
+func (l *loop) poll(fds []unix.PollFd) (int, error) {
+	switch {
+	case l.end != nil:
+		return eintr.Ready(fds)
+	case !l.started:
+		return eintr.Within(fds, time.Until(l.patience))
+	}
+	return eintr.Await(fds)
+}
+
+// wait makes the answer of the host due after that time, and some more for a
+// machine that is busy.
+func (l *loop) wait(limit time.Duration) { l.patience = time.Now().Add(limit + answerLimit) }
 
 // copyOutput moves what the command has written to the terminal here. After the
 // command's end, EAGAIN says that nothing is left of what it wrote: before it
@@ -166,6 +188,7 @@ func (l *loop) onFrame(buf []byte) {
 	case wire.TypePending:
 		l.asked = true
 		if n, err := f.Number(); err == nil {
+			l.wait(time.Duration(n) * time.Second)
 			os.Stderr.WriteString("tbx: waiting for an answer on the host, at most " + seconds(n) + "\n")
 		}
 	case wire.TypeDenied:
@@ -278,7 +301,7 @@ func (l *loop) stopSelf(sig syscall.Signal) {
 	unix.Kill(0, sig)
 	// The stop comes before this is over, if it comes: the kernel does not
 	// stop a process group that no shell looks after.
-	unix.Nanosleep(&unix.Timespec{Nsec: 20e6}, nil)
+	eintr.Sleep(20 * time.Millisecond)
 	unix.Syscall6(unix.SYS_RT_SIGACTION, uintptr(sig), uintptr(unsafe.Pointer(&was)), 0, 8, 0, 0)
 }
 
@@ -340,5 +363,5 @@ func dieOf(sig syscall.Signal, job bool) {
 		unix.Kill(0, sig)
 	}
 	unix.Kill(unix.Getpid(), sig)
-	unix.Nanosleep(&unix.Timespec{Nsec: 50e6}, nil)
+	eintr.Sleep(50 * time.Millisecond)
 }

@@ -7,7 +7,12 @@
 // It is linked into tbx-box: standard library and x/sys only.
 package eintr
 
-import "golang.org/x/sys/unix"
+import (
+	"math"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
 
 // Do calls f until it returns something else than EINTR.
 func Do(f func() error) error {
@@ -41,6 +46,21 @@ func Ready(fds []unix.PollFd) (int, error) {
 // Await is poll(2) that waits until one of fds has something to tell.
 func Await(fds []unix.PollFd) (int, error) {
 	return Get(func() (int, error) { return unix.Poll(fds, -1) })
+}
+
+// Within is poll(2) that waits at most that long, then it returns 0.
+func Within(fds []unix.PollFd, limit time.Duration) (int, error) {
+	end := time.Now().Add(limit) // monotonic
+	return Get(func() (int, error) {
+		left := max(time.Until(end), 0)
+		return unix.Poll(fds, int(min((left+time.Millisecond-1)/time.Millisecond, math.MaxInt32)))
+	})
+}
+
+// Sleep is nanosleep(2), to its end.
+func Sleep(d time.Duration) {
+	left := unix.NsecToTimespec(d.Nanoseconds())
+	Do(func() error { return unix.Nanosleep(&left, &left) })
 }
 
 // Ended says whether the process of a pidfd has ended, pidfd_open(2).

@@ -6,9 +6,9 @@ package programs
 import (
 	"os"
 	"path/filepath"
-	"syscall"
 
 	"github.com/tbx-project/tbx/internal/fail"
+	"github.com/tbx-project/tbx/internal/inherited"
 )
 
 const (
@@ -54,5 +54,5 @@ func Become(name string) error {
 	if err != nil {
 		return err
 	}
-	return syscall.Exec(path, os.Args, os.Environ())
+	return inherited.Become(path, os.Args, os.Environ())
 }

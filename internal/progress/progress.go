@@ -87,6 +87,24 @@ func (d *Display) Line(text string) {
 	d.above("%s\n", escape.Text(text))
 }
 
+// Remark says what is good to know and asks for nothing: on a terminal only.
+func (d *Display) Remark(text, hint string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if !d.terminal || d.quiet || d.warned[text] {
+		return
+	}
+	d.warned[text] = true
+	d.above("tbx: %s\n%s", escape.Text(text), hintLine(hint))
+}
+
+func hintLine(hint string) string {
+	if hint == "" {
+		return ""
+	}
+	return "tbx: hint: " + escape.Text(hint) + "\n"
+}
+
 // Warn says once what does not work.
 func (d *Display) Warn(text, hint string) {
 	d.mu.Lock()
@@ -95,10 +113,7 @@ func (d *Display) Warn(text, hint string) {
 		return
 	}
 	d.warned[text] = true
-	if hint != "" {
-		hint = "tbx: hint: " + escape.Text(hint) + "\n"
-	}
-	d.above("tbx: warning: %s\n%s", escape.Text(text), hint)
+	d.above("tbx: warning: %s\n%s", escape.Text(text), hintLine(hint))
 }
 
 // Close ends the current stage. The Display can be used again.

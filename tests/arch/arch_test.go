@@ -55,7 +55,7 @@ func list(t *testing.T, args ...string) []pkg {
 var mayImport = map[string][]string{
 	"internal/...": {"internal/..."},
 
-	"toolbox":         {"toolbox/boxinit", "toolbox/join", "internal/..."},
+	"toolbox":         {"toolbox/boxinit", "toolbox/join", "toolbox/stage", "internal/..."},
 	"toolbox/podman":  {"toolbox", "toolbox/join", "internal/..."},
 	"toolbox/join":    {"internal/..."},
 	"toolbox/boxinit": {},
@@ -79,20 +79,22 @@ var mayImport = map[string][]string{
 	"osupdate/...":      {"osupdate", "osupdate/ostreefamily", "internal/..."},
 	"osupdate/backends": {"osupdate", "osupdate/abroot", "osupdate/bootc", "osupdate/observe", "osupdate/ostree", "osupdate/rpmostree", "osupdate/sysupdate", "osupdate/transactional"},
 
+	"provision": {"toolbox", "images", "internal/..."},
+
 	// Commands do not know each other; full, and main of tbx, put them together.
 	"cmd/cli":        {"toolbox", "toolbox/boxinit", "hostbridge", "osupdate", "profile.d", "internal/..."},
 	"cmd/root":       {"cmd/cli", "hostbridge/client", "internal/..."},
 	"cmd/session":    {"cmd/cli", "toolbox", "toolbox/boxinit", "hostbridge", "hostbridge/session", "internal/..."},
 	"cmd/bridge":     {"cmd/cli", "toolbox", "toolbox/join", "hostbridge", "internal/..."},
 	"cmd/host":       {"cmd/cli", "toolbox", "osupdate", "osupdate/asroot", "osupdate/backends", "internal/..."},
-	"cmd/fetch":      {"cmd/cli", "toolbox", "toolbox/podman", "images/...", "internal/..."},
-	"cmd/box":        {"cmd/cli", "cmd/fetch", "toolbox", "images", "hostbridge", "internal/..."},
-	"cmd/image":      {"cmd/cli", "cmd/fetch", "toolbox", "images", "images/podman", "internal/..."},
+	"cmd/fetch":      {"cmd/cli", "provision", "toolbox", "toolbox/podman", "images/...", "internal/..."},
+	"cmd/box":        {"cmd/cli", "cmd/fetch", "provision", "toolbox", "images", "hostbridge", "internal/..."},
+	"cmd/image":      {"cmd/cli", "cmd/fetch", "provision", "toolbox", "images", "images/podman", "internal/..."},
 	"cmd/full":       {"cmd/cli", "cmd/root", "cmd/session", "cmd/bridge", "cmd/host", "cmd/fetch", "cmd/box", "cmd/image", "osupdate/registry", "internal/..."},
 	"cmd/gen":        {"cmd/cli", "cmd/full", "osupdate", "osupdate/asroot"},
 	"cmd/tbx":        {"cmd/cli", "cmd/root", "cmd/session", "cmd/bridge", "cmd/host", "toolbox", "internal/programs"},
 	"cmd/tbx-podman": {"cmd/full", "cmd/root"},
-	"cmd/tbx-box":    {"hostbridge/client", "hostbridge/keeper", "toolbox/boxinit", "toolbox/stage"},
+	"cmd/tbx-box":    {"hostbridge/client", "hostbridge/keeper", "internal/inherited", "toolbox/boxinit", "toolbox/stage"},
 
 	"tests/...": {"..."},
 }
@@ -178,7 +180,7 @@ func TestWhoMayImportWhat(t *testing.T) {
 // tbx-box is in every toolbox and in every session: the standard library and
 // x/sys, and nothing of tbx but its own roles and what makes their messages safe.
 func TestWhatTbxBoxIsMadeOf(t *testing.T) {
-	roles := []string{"toolbox/boxinit", "toolbox/stage", "hostbridge/wire", "hostbridge/client", "hostbridge/keeper", "internal/escape", "internal/eintr"}
+	roles := []string{"toolbox/boxinit", "toolbox/stage", "hostbridge/wire", "hostbridge/client", "hostbridge/keeper", "internal/escape", "internal/eintr", "internal/inherited"}
 	p := list(t, "../../cmd/tbx-box")[0]
 	for _, dep := range p.Deps {
 		first, _, _ := strings.Cut(dep, "/")

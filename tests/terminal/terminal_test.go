@@ -9,10 +9,13 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/creack/pty"
 )
 
-// A terminal of the toolbox's own has a name; the caller's works, without one.
-func TestTerminalName(t *testing.T) {
+// D62: a terminal has a name inside, the caller's the same as outside: the host's
+// gpg-agent is told it too.
+func TestD62_TerminalName(t *testing.T) {
 	t.Parallel()
 	const script = `echo "name=$(tty)="; test -t 0 && echo "is=a terminal="; test -c "$(tty)" && echo "file=there="; : </dev/tty && echo "controlling=yes="`
 	own := openPTY(t, nil, "tbx", "run", "--pty", box, "--", "sh", "-c", script)
@@ -22,9 +25,47 @@ func TestTerminalName(t *testing.T) {
 	expect(t, own, "controlling=yes=")
 	callers := openPTY(t, nil, "tbx", "run", box, "--", "sh", "-c", script)
 	callers.end(t)
-	expect(t, callers, "name=not a tty=")
+	expect(t, callers, "name=/dev/pts/[0-9]+=")
 	expect(t, callers, "is=a terminal=")
+	expect(t, callers, "file=there=")
 	expect(t, callers, "controlling=yes=")
+
+	both := openPTY(t, nil, "sh", "-c", `echo "host=$(tty)="; tbx run "$0" -- sh -c 'echo "in=$(tty)="; perl -MPOSIX -e "print qq(perl=), ttyname(0), qq(=\n)"; echo from inside >$(tty)'`, box)
+	both.end(t)
+	name := expect(t, both, "host=(/dev/pts/[0-9]+)=")[1]
+	expect(t, both, "in="+name+"=\n")
+	expect(t, both, "perl="+name+"=\n")
+	expect(t, both, "from inside\n")
+}
+
+// D62: a number that another terminal had before it is no dead end, and one that is
+// higher than any that the toolbox reserves has a name in the host view.
+func TestD62_TerminalNumbers(t *testing.T) {
+	t.Parallel()
+	for range 3 {
+		c := openPTY(t, nil, "tbx", "run", box, "--", "sh", "-c", `echo through the name >"$(tty)"`)
+		c.end(t)
+		expect(t, c, "through the name\n")
+	}
+	var held []*os.File
+	defer func() {
+		for _, f := range held {
+			f.Close()
+		}
+	}()
+	for len(held) < 80 {
+		master, slave, err := pty.Open()
+		if err != nil {
+			t.Fatal(err)
+		}
+		held = append(held, master, slave)
+	}
+	c := openPTY(t, nil, "tbx", "run", box, "--", "sh", "-c", `echo "name=$(tty)="; echo through the name >"$(tty)"; tty <&1; tty <&2`)
+	c.end(t)
+	if name := expect(t, c, "name=(.+)=")[1]; !strings.HasPrefix(name, "/run/host/dev/pts/") || strings.Count(c.shown(), name) != 3 {
+		t.Errorf("%q", c.shown())
+	}
+	expect(t, c, "through the name\n")
 }
 
 func TestNoTerminal(t *testing.T) {

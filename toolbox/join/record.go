@@ -15,8 +15,9 @@ import (
 // failure: the caller asks podman.
 var ErrStale = errors.New("no longer as recorded")
 
-// recordVersion changes when the meaning of a field of Record does.
-const recordVersion = 2
+// recordVersion changes when the meaning of a field of Record does, or what is asked of
+// the tbx-box that it names.
+const recordVersion = 4
 
 // Record is what tbx remembers of a toolbox that it started and initialised.
 // It lives in the user's runtime directory, so it never outlives the boot.

@@ -7,11 +7,11 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-	"syscall"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/tbx-project/tbx/internal/hostprog"
+	"github.com/tbx-project/tbx/internal/inherited"
 )
 
 // Session is what shall run inside.
@@ -22,7 +22,8 @@ type Session struct {
 	Root bool     // as the toolbox's root instead of its user
 	Box  string   // tbx-box as seen inside
 
-	DropGroups bool // leave the user's supplementary groups on the host
+	DropGroups bool  // leave the user's supplementary groups on the host
+	Groups     []int // set these instead, numbers inside; empty: none to set
 }
 
 // namespaces that a container may have of its own, in nsenter's words, in the
@@ -50,7 +51,7 @@ func (t *Target) argv(nsenter string, s *Session) ([]string, error) {
 	args := []string{"nsenter"}
 	pid := strconv.Itoa(t.Record.PID)
 	switch {
-	case s.Root:
+	case s.Root, len(s.Groups) > 0: // root sets them, and becomes the user
 	case s.DropGroups: // which nsenter does when it sets the ids, to what they are
 		args = append(args, "--setuid="+strconv.Itoa(os.Getuid()), "--setgid="+strconv.Itoa(os.Getgid()))
 	default:
@@ -82,7 +83,7 @@ func (t *Target) Exec(s *Session, runtimeDir string) error {
 		return err
 	}
 	var keep *os.File
-	if needsStage(s.Env) {
+	if needsStage(s.Env) || len(s.Groups) > 0 {
 		if keep, err = stageEnv(s); err != nil {
 			return err
 		}
@@ -101,7 +102,7 @@ func (t *Target) Exec(s *Session, runtimeDir string) error {
 		}
 		return fmt.Errorf("%w: its first process is gone", ErrStale)
 	}
-	err = syscall.Exec(nsenter, args, s.Env)
+	err = inherited.Become(nsenter, args, s.Env)
 	if keep != nil {
 		keep.Close()
 	}
@@ -139,7 +140,7 @@ func needsStage(env []string) bool {
 }
 
 // stageEnv puts the environment of s into a descriptor and makes tbx-box, inside,
-// the program that takes it from there.
+// the program that takes it from there, and that becomes the user with the groups of s.
 func stageEnv(s *Session) (*os.File, error) {
 	fd, err := unix.MemfdCreate("tbx-env", 0) // inherited on purpose; tbx-box closes it
 	if err != nil {
@@ -152,7 +153,20 @@ func stageEnv(s *Session) (*os.File, error) {
 	if _, err := f.Seek(0, 0); err != nil {
 		return nil, err
 	}
-	s.Args = append([]string{s.Box, "exec", strconv.Itoa(fd)}, s.Args...)
+	s.Args = append([]string{s.Box, "exec", strconv.Itoa(fd), s.Identity()}, s.Args...)
 	s.Env = []string{"PATH=/usr/bin:/bin"}
 	return f, nil
+}
+
+// Identity says whom tbx-box exec shall become: UID:GID and supplementary groups, or
+// "-" for who it is.
+func (s *Session) Identity() string {
+	if len(s.Groups) == 0 {
+		return "-"
+	}
+	text := strconv.Itoa(os.Getuid()) + ":" + strconv.Itoa(os.Getgid())
+	for _, gid := range s.Groups {
+		text += ":" + strconv.Itoa(gid)
+	}
+	return text
 }

@@ -17,22 +17,45 @@ import (
 
 // Exec is the last step into a session whose environment must not reach
 // nsenter(1), because it has variables such as LD_PRELOAD that would act on
-// nsenter itself, on the host. args are the number of a descriptor from which
-// the environment is read, NUL-separated, and the command. It returns only on
-// failure, with 126 or 127.
+// nsenter itself, on the host, or whose groups must be set inside. args are the number
+// of a descriptor from which the environment is read, NUL-separated, or "-" for the one
+// that there is; whom to become, UID:GID and supplementary groups behind more colons,
+// or "-"; and the command. It returns only on failure, with 125, 126 or 127.
 func Exec(args []string) int {
-	if len(args) < 2 {
+	if len(args) < 3 {
 		return 125
 	}
-	fd, err := strconv.Atoi(args[0])
+	env := os.Environ()
+	if args[0] != "-" {
+		var err error
+		if env, err = readEnv(args[0]); err != nil {
+			return failed(err)
+		}
+	}
+	if args[1] != "-" {
+		if err := becomeUser(args[1]); err != nil {
+			return failed(err)
+		}
+	}
+	return become(args[2:], env)
+}
+
+func failed(err error) int {
+	fmt.Fprintln(os.Stderr, "tbx: the session cannot begin:", err)
+	return 125
+}
+
+// readEnv reads an environment from a descriptor, and takes its PATH over.
+func readEnv(number string) ([]string, error) {
+	fd, err := strconv.Atoi(number)
 	if err != nil {
-		return 125
+		return nil, err
 	}
 	f := os.NewFile(uintptr(fd), "environment")
 	data, err := io.ReadAll(f)
 	f.Close()
 	if err != nil {
-		return 125
+		return nil, err
 	}
 	os.Clearenv()
 	env := strings.Split(strings.TrimSuffix(string(data), "\x00"), "\x00")
@@ -41,7 +64,29 @@ func Exec(args []string) int {
 			os.Setenv("PATH", v)
 		}
 	}
-	return become(args[1:], env)
+	return env, nil
+}
+
+// becomeUser turns the toolbox's root into a user. With the user the capabilities go.
+func becomeUser(identity string) error {
+	var ids []int
+	for part := range strings.SplitSeq(identity, ":") {
+		id, err := strconv.Atoi(part)
+		if err != nil {
+			return err
+		}
+		ids = append(ids, id)
+	}
+	if len(ids) < 2 {
+		return fmt.Errorf("whom to become is not said: %q", identity)
+	}
+	if err := syscall.Setgroups(ids[2:]); err != nil {
+		return os.NewSyscallError("setgroups", err)
+	}
+	if err := syscall.Setresgid(ids[1], ids[1], ids[1]); err != nil {
+		return os.NewSyscallError("setresgid", err)
+	}
+	return os.NewSyscallError("setresuid", syscall.Setresuid(ids[0], ids[0], ids[0]))
 }
 
 // Terminal is the last step into a session that podman exec opens on a terminal of
@@ -62,10 +107,15 @@ func Terminal(args []string) int {
 	return become(args, os.Environ())
 }
 
+// BeforeExec is called at the last moment before a role of this package becomes
+// another program.
+var BeforeExec = func() {}
+
 // become looks for a command in PATH and becomes it.
 func become(args, env []string) int {
 	path, err := exec.LookPath(args[0])
 	if err == nil || errors.Is(err, exec.ErrDot) {
+		BeforeExec()
 		err = syscall.Exec(path, args, env)
 	}
 	fmt.Fprintf(os.Stderr, "tbx: %s cannot be run: %v\n", args[0], err)
