@@ -32,7 +32,7 @@ func (m *Manager) initConfig(b *Box) boxinit.Config {
 	cfg := boxinit.Config{
 		Name:       string(b.Name),
 		User:       boxinit.User{Name: h.User, Gecos: h.Gecos, Home: h.Home, RealHome: h.RealHome, UID: h.UID, GID: h.GID, Group: h.Group},
-		Shells:     []string{h.Shell, "/usr" + h.Shell, "/bin/bash", "/usr/bin/bash", "/bin/sh", "/usr/bin/sh"},
+		Shells:     append(shellPlaces(h.Shell), "/bin/bash", "/usr/bin/bash", "/bin/sh", "/usr/bin/sh"),
 		Hostname:   h.Hostname,
 		HostHome:   h.HomeLink,
 		RuntimeDir: boxRuntimeDir(h),
@@ -97,6 +97,19 @@ func (m *Manager) initConfig(b *Box) boxinit.Config {
 		}
 	}
 	return cfg
+}
+
+// shellPlaces is where a shell of the host's may be in an image: at its own path, or by
+// its name where programs are. NixOS has none in /bin.
+func shellPlaces(shell string) []string {
+	if !filepath.IsAbs(shell) {
+		return nil
+	}
+	places := []string{shell, "/usr" + shell}
+	for _, dir := range []string{"/usr/local/bin", "/usr/bin", "/bin"} {
+		places = append(places, filepath.Join(dir, filepath.Base(shell)))
+	}
+	return places
 }
 
 // copies are files of the host for a toolbox that cannot follow them: they are as

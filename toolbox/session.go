@@ -186,7 +186,7 @@ func (p *Prepared) command() ([]string, error) {
 		return nil, &ExitError{ExitNotFound, fail.New(fail.NotFound, "toolbox %s has no shell", p.Record.Name).
 			Hint("run one of its programs with: tbx run %s -- COMMAND", p.Record.Name)}
 	}
-	if p.target != nil && want != "" && shell != want && shell != "/usr"+want && "/usr"+shell != want {
+	if p.target != nil && want != "" && filepath.Base(shell) != filepath.Base(want) {
 		p.opts.Warn(fmt.Sprintf("shell %s is not in toolbox %s, using %s", want, p.Record.Name, shell))
 	}
 	return []string{shell, "-l"}, nil
@@ -195,8 +195,14 @@ func (p *Prepared) command() ([]string, error) {
 // shell returns the login shell: the caller's if the toolbox has it, also since
 // a moment ago, else what the initialiser found.
 func (p *Prepared) shell() string {
-	if want := p.host.Shell; p.target != nil && want != "" && p.target.LookPath(want, nil, "/") == nil {
-		return want
+	want := p.host.Shell
+	if p.target == nil || want == "" {
+		return p.Record.Shell
+	}
+	for _, shell := range shellPlaces(want) {
+		if p.target.LookPath(shell, nil, "/") == nil {
+			return shell
+		}
 	}
 	return p.Record.Shell
 }
@@ -321,8 +327,14 @@ func (p *Prepared) unseen() (*join.Session, error) {
 
 // env is the environment of the session that begins in dir.
 func (p *Prepared) env(dir string) []string {
-	o := p.opts
-	return SessionEnv(p.Record, p.host.Env, EnvOptions{Set: o.Set, Block: o.Block, Root: o.Root, Dir: dir, Shell: p.shell(), Prompt: p.manager.Prompt, Bridge: p.Bridge})
+	o := EnvOptions{
+		Set: p.opts.Set, Block: p.opts.Block, Root: p.opts.Root, Dir: dir, Shell: p.shell(),
+		Prompt: p.manager.Prompt, Bridge: p.Bridge, Terminal: p.terminal,
+	}
+	if p.target != nil {
+		o.Inside = p.target
+	}
+	return SessionEnv(p.Record, p.host.Env, o)
 }
 
 // DefaultName says which toolbox a user means who names none: the only one, or
