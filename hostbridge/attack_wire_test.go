@@ -119,7 +119,7 @@ func TestB2_ArgumentsBeyondTheKernelsLimit(t *testing.T) {
 	if e, err := wire.ParseFailure(f.Body); f.Type != wire.TypeError || err != nil || e.Code != 126 {
 		t.Errorf("frame of type %d, %+v, %v", f.Type, e, err)
 	}
-	b.Refused(t, 2, "-")
+	b.Refused(t, 125, "-")
 	b.Refused(t, 125, "--", "-x")
 	b.Refused(t, 125, "--", "")
 	if msg := b.Refused(t, 126, append([]string{"true"}, make([]string, wire.MaxArgs)...)...); !strings.Contains(msg, "more arguments than can be sent") {

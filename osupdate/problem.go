@@ -12,36 +12,34 @@ import (
 // themselves are [fail.Error] values whose Kind is one of those below.
 type Problem struct {
 	Name string // stable, for JSON
-	Exit int    // exit code of `tbx host`, docs/host-json.md
 }
 
 func (p *Problem) Error() string { return p.Name }
 
-// The kinds of failure. 75 and 69 are EX_TEMPFAIL and EX_UNAVAILABLE of
-// sysexits(3).
+// The kinds of failure.
 var (
-	ErrBackend     = &Problem{"backend failed", 1}
-	ErrNotImage    = &Problem{"not image-based", 3}
-	ErrInContainer = &Problem{"in a container", 3}
-	ErrUnsupported = &Problem{"not supported", 3}
-	ErrManaged     = &Problem{"managed by another agent", 4}
-	ErrPermission  = &Problem{"permission", 5}
-	ErrSignature   = &Problem{"signature", 6}
-	ErrConflict    = &Problem{"package conflict", 7}
-	ErrDowngrade   = &Problem{"downgrade", 8}
-	ErrSpace       = &Problem{"no space", 9}
-	ErrEtcMerge    = &Problem{"/etc merge", 10}
-	ErrFinalize    = &Problem{"finalisation failed", 11}
-	ErrNotFound    = &Problem{"no such deployment or ref", 12}
-	ErrNoRollback  = &Problem{"no rollback", 12}
-	ErrCorrupt     = &Problem{"corrupt", 13}
-	ErrUnverified  = &Problem{"result not as planned", 14}
-	ErrUnsafe      = &Problem{"would leave no way back", 15}
-	ErrNetwork     = &Problem{"network", 69}
-	ErrTimeout     = &Problem{"timed out", 69}
-	ErrBusy        = &Problem{"busy", 75}
-	ErrLocalMods   = &Problem{"local modifications", 1} // bootc's refusal; Host routes to rpm-ostree
-	ErrBadOutput   = &Problem{"unreadable answer", 1}
+	ErrBackend     = &Problem{"backend failed"}
+	ErrNotImage    = &Problem{"not image-based"}
+	ErrInContainer = &Problem{"in a container"}
+	ErrUnsupported = &Problem{"not supported"}
+	ErrManaged     = &Problem{"managed by another agent"}
+	ErrPermission  = &Problem{"permission"}
+	ErrSignature   = &Problem{"signature"}
+	ErrConflict    = &Problem{"package conflict"}
+	ErrDowngrade   = &Problem{"downgrade"}
+	ErrSpace       = &Problem{"no space"}
+	ErrEtcMerge    = &Problem{"/etc merge"}
+	ErrFinalize    = &Problem{"finalisation failed"}
+	ErrNotFound    = &Problem{"no such deployment or ref"}
+	ErrNoRollback  = &Problem{"no rollback"}
+	ErrCorrupt     = &Problem{"corrupt"}
+	ErrUnverified  = &Problem{"result not as planned"}
+	ErrUnsafe      = &Problem{"would leave no way back"}
+	ErrNetwork     = &Problem{"network"}
+	ErrTimeout     = &Problem{"timed out"}
+	ErrBusy        = &Problem{"busy"}
+	ErrLocalMods   = &Problem{"local modifications"} // bootc's refusal; Host routes to rpm-ostree
+	ErrBadOutput   = &Problem{"unreadable answer"}
 )
 
 // Problems is every kind: for the way back from root's answer, and the documents.
@@ -52,10 +50,6 @@ func Problems() []*Problem {
 		ErrUnverified, ErrUnsafe, ErrNetwork, ErrTimeout, ErrBusy, ErrLocalMods, ErrBadOutput,
 	}
 }
-
-// ExitUnchanged is the exit code for "nothing to do" where the caller asked for
-// a difference, as rpm-ostree has it.
-const ExitUnchanged = 77
 
 // ProblemOf returns the kind of err, or nil where it is none of this package's.
 func ProblemOf(err error) *Problem {

@@ -3,11 +3,10 @@ package toolbox
 import (
 	"crypto/sha256"
 	"encoding/hex"
-	"errors"
 	"io"
-	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/tbx-project/tbx/internal/atomicfile"
 	"github.com/tbx-project/tbx/internal/fail"
@@ -28,11 +27,25 @@ const ShimDir = boxinit.BoxDir + "/shims"
 // HostShimDir is where ShimDir is on the host.
 func HostShimDir(h *Host) string { return filepath.Join(boxDir(h), "shims") }
 
+// boxPath is a version's file in such a directory.
+func boxPath(dir, version string) string { return filepath.Join(dir, version, "tbx-box") }
+
+// boxDir is the directory of the versions that the toolbox has mounted: that of when
+// it was made, wherever XDG_DATA_HOME is now.
+func (b *Box) boxDir(h *Host) string {
+	for _, mt := range b.Mounts {
+		if mt.Target == boxinit.BoxDir {
+			return mt.Source
+		}
+	}
+	return boxDir(h)
+}
+
 // InstallBox puts this version of tbx-box where toolboxes find it and returns
 // its path on the host.
 func (m *Manager) InstallBox() (string, error) {
-	version, err := installBox(m.Host, m.BoxFile)
-	return filepath.Join(boxDir(m.Host), version, "tbx-box"), err
+	version, err := installBox(boxDir(m.Host), m.BoxFile)
+	return boxPath(boxDir(m.Host), version), err
 }
 
 // boxVersion names the version of the program: the first 16 hex digits of the
@@ -51,26 +64,35 @@ func boxVersion(file string) (string, error) {
 	return hex.EncodeToString(hash.Sum(nil)[:8]), nil
 }
 
-// installBox puts the program where toolboxes find it and returns its version.
-func installBox(h *Host, file string) (string, error) {
+// installBox puts the program into the directory of versions and returns its own.
+func installBox(dir, file string) (string, error) {
 	version, err := boxVersion(file)
 	if err != nil {
 		return "", err
 	}
-	return version, putBox(h, file, version)
+	return version, putBox(dir, file, version, version)
 }
 
 // restoreBox brings the program back with which a toolbox was made, command
-// inside, if somebody cleared it away. This version in that one's place will do:
-// a toolbox's first process is all that it is for.
-func restoreBox(h *Host, file, command string) error {
-	return putBox(h, file, filepath.Base(filepath.Dir(command)))
+// inside, if somebody cleared it away or changed it. This version in that one's
+// place will do: a toolbox's first process is all that it is for.
+func restoreBox(dir, file string, command []string) error {
+	installed, err := boxVersion(file)
+	if err != nil {
+		return err
+	}
+	return putBox(dir, file, installed, boxOf(command))
 }
 
-func putBox(h *Host, file, version string) error {
-	target := filepath.Join(boxDir(h), version, "tbx-box")
-	if _, err := os.Stat(target); !errors.Is(err, fs.ErrNotExist) {
-		return err
+// boxOf is the version of the program that a toolbox has as its first process.
+func boxOf(command []string) string { return filepath.Base(filepath.Dir(command[0])) }
+
+// putBox sees to it that a version's file is that version, or the one installed now,
+// by its content: every toolbox runs it, as its root too.
+func putBox(dir, file, installed, version string) error {
+	target := boxPath(dir, version)
+	if sound(target, installed, version) {
+		return nil
 	}
 	data, err := os.ReadFile(file)
 	if err == nil {
@@ -81,9 +103,20 @@ func putBox(h *Host, file, version string) error {
 	}
 	if err != nil {
 		return fail.Wrap(nil, err, "tbx-box cannot be installed for your toolboxes").
-			Hint("make %s writable, or set XDG_DATA_HOME", h.Dirs.Data)
+			Hint("make %s writable, or set XDG_DATA_HOME", filepath.Dir(dir))
 	}
 	return nil
+}
+
+// sound says whether a file is a regular one, no link, that may be run and is one of
+// these versions.
+func sound(target string, versions ...string) bool {
+	fi, err := os.Lstat(target)
+	if err != nil || !fi.Mode().IsRegular() || fi.Mode().Perm()&0o111 == 0 {
+		return false
+	}
+	version, err := boxVersion(target)
+	return err == nil && slices.Contains(versions, version)
 }
 
 // removeFile removes a file that may be missing and is not worth an error.

@@ -15,6 +15,8 @@ import (
 
 	"github.com/tbx-project/tbx/internal/escape"
 	"github.com/tbx-project/tbx/internal/fail"
+	"github.com/tbx-project/tbx/internal/flock"
+	"github.com/tbx-project/tbx/toolbox/boxinit"
 	"github.com/tbx-project/tbx/toolbox/join"
 )
 
@@ -76,6 +78,9 @@ func (m *Manager) Plan(d *Draft, from Image) (*Plan, error) {
 		return nil, err
 	}
 	p.ImageEnv = from.Env
+	if s.Isolated {
+		p.Command = append(p.Command, boxinit.Args(p.named(s))...)
+	}
 	return p, nil
 }
 
@@ -104,27 +109,14 @@ func (m *Manager) Create(ctx context.Context, d *Draft, from Image) error {
 	if err := m.mustNotExist(ctx, e, d.Name); err != nil {
 		return err
 	}
-	if _, err := installBox(m.Host, m.BoxFile); err != nil {
+	if _, err := installBox(boxDir(m.Host), m.BoxFile); err != nil {
 		return err
 	}
-	p, err := m.Plan(d, from)
+	p, killed, err := m.specify(ctx, d, from)
 	if err != nil {
 		return err
 	}
 	s := d.spec
-	if err := m.makeHome(s); err != nil {
-		return err
-	}
-	if err := m.prepareIsolated(s); err != nil {
-		return err
-	}
-	if err := checkSources(p); err != nil {
-		return err
-	}
-	killed, _ := loadSpec(m.Host.Dirs.Config, d.Name) // of a create on which podman may still be at work
-	if err := saveSpec(m.Host.Dirs.Config, d.Name, s); err != nil {
-		return err
-	}
 	m.stage("creating toolbox %s from %s", d.Name, from.Reference)
 	id, err := e.Create(ctx, p)
 	if errors.Is(err, fail.Exists) && m.halfMade(ctx, e, d.Name) {
@@ -133,7 +125,7 @@ func (m *Manager) Create(ctx context.Context, d *Draft, from Image) error {
 		}
 	}
 	if err == nil {
-		if err = m.checkTablesOnce(ctx, e, id, p.Image, from.Reference); err != nil {
+		if err = m.checkMade(ctx, e, id, p, s); err != nil {
 			err = errors.Join(err, e.Remove(ctx, id, true))
 		}
 	}
@@ -161,6 +153,51 @@ func (m *Manager) Create(ctx context.Context, d *Draft, from Image) error {
 		m.Progress.Warn(text, "where you want them, log in, and make the toolbox from there")
 	}
 	return nil
+}
+
+// specify plans a toolbox, prepares what podman will mount, and writes the
+// specification. killed is the one that was there, of a create on which podman may
+// still be at work.
+func (m *Manager) specify(ctx context.Context, d *Draft, from Image) (p *Plan, killed *Spec, err error) {
+	if d.spec.Isolated { // what others share must not change between the look and the answer
+		lock, err := flock.Wait(ctx, filepath.Join(m.Host.TbxRuntime(), "locks", ".isolated"))
+		if err != nil {
+			return nil, nil, fail.Wrap(nil, err, "toolbox %s cannot be created", d.Name)
+		}
+		defer lock.Close()
+		if err := m.checkOverlap(d.Name, d.spec); err != nil {
+			return nil, nil, err
+		}
+	}
+	if p, err = m.Plan(d, from); err != nil {
+		return nil, nil, err
+	}
+	if err = m.makeHome(d.spec); err == nil {
+		err = m.prepareIsolated(d.spec)
+	}
+	if err == nil {
+		err = checkSources(p)
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	killed, _ = loadSpec(m.Host.Dirs.Config, d.Name)
+	return p, killed, saveSpec(m.Host.Dirs.Config, d.Name, d.spec)
+}
+
+// checkMade refuses a container that was made and must not be started: for what its
+// image has, or for what it shares of the podman that made it.
+func (m *Manager) checkMade(ctx context.Context, e Engine, id string, p *Plan, s *Spec) error {
+	if len(s.sharedSources()) > 0 {
+		c, err := e.Inspect(ctx, id)
+		if err == nil {
+			err = checkStorage(s, c)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return m.checkTablesOnce(ctx, e, id, p.Image, s.Image)
 }
 
 // halfMade says whether name is taken by what a podman that was killed left in
@@ -262,10 +299,8 @@ func (m *Manager) newSpec(o CreateOptions) (*Spec, error) {
 	for _, v := range o.Volumes {
 		v = expandHome(m.Host, v)
 		mt, err := ParseVolume(v)
-		if err == nil && o.Isolated && mt.Type == "bind" {
-			var real string
-			real, err = resolveShare(m.Host, mt.Source)
-			v = real + strings.TrimPrefix(v, strings.SplitN(v, ":", 2)[0])
+		if err == nil && o.Isolated {
+			v, err = isolatedVolume(m.Host, v, mt)
 		}
 		if err != nil {
 			return nil, err
@@ -288,7 +323,7 @@ func (m *Manager) newSpec(o CreateOptions) (*Spec, error) {
 				Hint("a variable can be set at entry: tbx run --env NAME=VALUE")
 		}
 	}
-	return s, nil
+	return s, m.checkOverlap(o.Name, s)
 }
 
 // checkHostname takes what hostname(7) allows.

@@ -72,11 +72,15 @@ type Container struct {
 	Command    []string // of the first process
 	Env        []string
 	Mounts     []Mapping // of the host's directories
+	Volumes    []Mapping // that podman keeps, and file systems in memory, which have no source
 	NamesTable string    // path of containers/storage's table of names; see join.Names
 }
 
 // Mapping says that the host's directory Source is Target inside.
-type Mapping struct{ Source, Target string }
+type Mapping struct {
+	Source, Target string
+	Options        []string // such as nosuid and rbind, with ro where nobody inside may write
+}
 
 // Toolbx says whether the container was made by Toolbx. The label alone does not
 // say so: every container has the labels of its image.

@@ -14,6 +14,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/tbx-project/tbx/internal/bounded"
 	"github.com/tbx-project/tbx/internal/fail"
 	"github.com/tbx-project/tbx/toolbox/boxinit"
 	"github.com/tbx-project/tbx/toolbox/join"
@@ -22,6 +23,13 @@ import (
 // initTimeout bounds one run of the initialiser. It takes some 10 ms; minutes
 // only when a locale is generated on a slow machine.
 const initTimeout = 3 * time.Minute
+
+// What is kept of what an initialiser says, whatever runs in its place: bytes, and
+// warnings that are passed on.
+const (
+	maxSaid   = 1 << 20
+	maxWarned = 40
+)
 
 // ShellFile is a file of tbx's own that every toolbox gets.
 type ShellFile = boxinit.File
@@ -42,7 +50,6 @@ func (m *Manager) initConfig(b *Box) boxinit.Config {
 		HostExec:   s.Has(Bridge),
 		Files:      m.Files,
 	}
-	cfg.ReadOnly, cfg.Writable = s.sharedPlaces()
 	if s.Isolated && s.GPU {
 		cfg.KeepDevices = []string{"dri", "kfd", "nvidia"}
 	}
@@ -174,7 +181,7 @@ func (i *initRun) byJoining(ctx context.Context, r *join.Record, joinErr error, 
 	}
 	bound := exec.CommandContext(ctx, cmd.Path)
 	bound.Args, bound.Env, bound.ExtraFiles = cmd.Args, cmd.Env, cmd.ExtraFiles
-	var out, errs bytes.Buffer
+	out, errs := bounded.Buffer{Most: maxSaid}, bounded.Buffer{Most: maxSaid}
 	bound.Stdout, bound.Stderr = &out, &errs
 	if bound.Stdin, err = i.input(); err != nil {
 		return nil, err
@@ -194,7 +201,7 @@ func (i *initRun) byEngine(ctx context.Context, e Engine, id, box string) (*boxi
 	if err != nil {
 		return nil, err
 	}
-	var out bytes.Buffer
+	out := bounded.Buffer{Most: maxSaid}
 	err = e.Run(ctx, id, []string{box, "init"}, in, &out)
 	return i.judge(&out, "", err)
 }
@@ -208,7 +215,7 @@ func (i *initRun) input() (io.Reader, error) {
 // or why not; without it the initialiser itself was killed or could not start.
 func (i *initRun) judge(out io.Reader, stderr string, runErr error) (*boxinit.Summary, error) {
 	lines := json.NewDecoder(io.TeeReader(out, i.log))
-	step := "start"
+	step, warned := "start", 0
 	for {
 		var ev boxinit.Event
 		err := lines.Decode(&ev)
@@ -222,7 +229,12 @@ func (i *initRun) judge(out io.Reader, stderr string, runErr error) (*boxinit.Su
 			step = ev.Step
 		}
 		switch {
+		case ev.Warning != "" && warned > maxWarned:
+		case ev.Warning != "" && warned == maxWarned:
+			warned++
+			i.manager.Progress.Warn(fmt.Sprintf("toolbox %s: there are more warnings", i.name), "see them with: tbx logs "+string(i.name))
 		case ev.Warning != "":
+			warned++
 			i.manager.Progress.Warn(fmt.Sprintf("toolbox %s: %s: %s", i.name, step, ev.Warning), ev.Hint)
 		case ev.Error != "":
 			e := fail.New(nil, "toolbox %s cannot be set up: %s: %s", i.name, step, ev.Error)

@@ -3,10 +3,12 @@ package toolbox
 import (
 	"context"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/tbx-project/tbx/internal/fail"
 	"github.com/tbx-project/tbx/toolbox/boxinit"
+	"github.com/tbx-project/tbx/toolbox/join"
 )
 
 // An isolated toolbox is a boundary: what runs in it shall reach of the host
@@ -114,6 +116,26 @@ func checkIsolated(o *CreateOptions) error {
 			Hint("to work on a directory of the host in it: --share DIRECTORY").Hint("to let it read what is in your home: --share ~:ro")
 	}
 	return nil
+}
+
+// isolatedVolume is a --volume as an isolated toolbox has it: a directory of the host
+// is shared like any other, at its real path, and nothing covers tbx's own places.
+func isolatedVolume(h *Host, v string, mt Mount) (string, error) {
+	for _, o := range []string{"O", "U", "idmap", "dev"} {
+		if slices.Contains(mt.Options, o) {
+			return "", fail.New(fail.Usage, "volume %q: option %s does not go with --isolated, where the directory is mounted as it is, without devices", v, o).
+				Hint("leave the option away, or share a copy of the directory")
+		}
+	}
+	if join.Below(boxinit.BoxDir, mt.Target) {
+		return "", fail.New(fail.Usage, "volume %q: %s cannot be mounted over in an isolated toolbox", v, mt.Target)
+	}
+	if mt.Type != "bind" {
+		return v, nil
+	}
+	real, err := resolveShare(h, mt.Source)
+	_, rest, _ := strings.Cut(v, ":")
+	return real + ":" + rest, err
 }
 
 // prepareIsolated sees to what podman mounts, before a container is made or

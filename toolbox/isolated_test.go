@@ -114,20 +114,6 @@ func TestX4Home(t *testing.T) {
 	}
 }
 
-// TestSharedPlaces: what is below what is shared to read is sealed, unless it is
-// shared itself.
-func TestSharedPlaces(t *testing.T) {
-	s := testSpec()
-	s.Share, s.Volumes = []string{"/h/src:ro", "/h/src/it"}, []string{"/a:/b:ro", "/c:/h/src/c", "vol:/v"}
-	if ro, rw := s.sharedPlaces(); ro != nil || rw != nil {
-		t.Errorf("not isolated: %q, %q", ro, rw)
-	}
-	s.Isolated = true
-	if ro, rw := s.sharedPlaces(); !slices.Equal(ro, []string{"/h/src", "/b"}) || !slices.Equal(rw, []string{"/h/src/it", "/h/src/c", "/v"}) {
-		t.Errorf("%q, %q", ro, rw)
-	}
-}
-
 // TestX4ShareReplaced: a share that became a link is refused at the next start.
 func TestX4ShareReplaced(t *testing.T) {
 	h := sharingHost(t)

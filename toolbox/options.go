@@ -95,7 +95,7 @@ func (p *Plan) fixedIsolated() []Option {
 		network,
 		{"cap-drop", "all but " + strings.Join(KeptCapabilities(), " "), "what root inside needs to install packages; the user has none"},
 		{"security-opt", "no-new-privileges", "no program inside gains rights, so no sudo: root is tbx run --root"},
-		{"security-opt", "seccomp=strict", "podman's own filter, without namespaces, mounts, keyrings, bpf, perf and io_uring"},
+		{"security-opt", "seccomp=strict", "podman's own filter, without namespaces, mounts, keyrings, bpf, perf, io_uring, sockets of other kinds than its network's, and 32-bit calls"},
 		{"no-hosts", "", "the host's table of names is the host's"},
 	}
 	pids := Option{"pids-limit", strconv.FormatInt(p.Pids, 10), "a fork bomb inside stays inside"}
@@ -109,6 +109,8 @@ func (p *Plan) fixedIsolated() []Option {
 			Option{"memory-swap", size(p.Memory), "memory and swap together"})
 	}
 	return append(out,
+		Option{"log-driver", "k8s-file", "what the first process says, or another in its name, is in a file and not in your journal"},
+		Option{"log-opt", "max-size=1m", "and no more than that"},
 		Option{"shm-size", size(p.ShmSize), "shared memory of its own"},
 		Option{"ulimit", "nofile=" + strconv.FormatInt(p.Nofile, 10), "open files of one process"})
 }

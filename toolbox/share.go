@@ -208,26 +208,77 @@ func (s *Spec) shareDirs() []string {
 	return out
 }
 
-// sharedPlaces are where an isolated toolbox sees what it shares: what it must
-// not change, and what it may.
-func (s *Spec) sharedPlaces() (readOnly, writable []string) {
-	add := func(place string, ro bool) {
-		if ro {
-			readOnly = append(readOnly, place)
-		} else {
-			writable = append(writable, place)
-		}
-	}
-	if !s.Isolated {
-		return nil, nil
-	}
+// writableSources are those of sharedSources that can be changed inside.
+func (s *Spec) writableSources() []string {
+	var out []string
 	for _, v := range s.Share {
-		add(parseShare(v))
+		if dir, readOnly := parseShare(v); !readOnly {
+			out = append(out, dir)
+		}
 	}
 	for _, v := range s.Volumes {
-		if m, err := ParseVolume(v); err == nil {
-			add(m.Target, slices.Contains(m.Options, "ro"))
+		if m, err := ParseVolume(v); err == nil && m.Type == "bind" && !slices.Contains(m.Options, "ro") {
+			out = append(out, m.Source)
 		}
 	}
-	return readOnly, writable
+	return out
+}
+
+// checkOverlap refuses a directory that lies in another one which an isolated toolbox
+// may change: a program in that one could put a link in its place, and at the next
+// start, by whomever, podman would follow it to whatever the user can read. name is
+// the new toolbox's.
+func (m *Manager) checkOverlap(name Name, s *Spec) error {
+	if !s.Isolated {
+		return nil
+	}
+	if in, dir, ok := overlap(s, s); ok {
+		return fail.New(fail.Usage, "%s cannot be shared as well as %s, which it is in and which the toolbox may change: a program could put another directory in its place", in, dir).
+			Hint("share %s alone, or %s to read: --share %s:ro", dir, dir, dir)
+	}
+	for _, other := range specNames(m.Host.Dirs.Config) {
+		o, err := loadSpec(m.Host.Dirs.Config, other)
+		if err != nil || !o.Isolated || other == name {
+			continue
+		}
+		if in, dir, ok := overlap(s, o); ok {
+			return fail.New(fail.Usage, "%s cannot be shared: it is in %s, which the isolated toolbox %s may change, and a program there could put another directory in its place", in, dir, other).
+				Hint("share %s itself, or a directory beside it", dir)
+		}
+		if in, dir, ok := overlap(o, s); ok {
+			return fail.New(fail.Usage, "%s cannot be shared to be changed: %s is in it, which the isolated toolbox %s shares, and a program could put another directory in its place", dir, in, other).
+				Hint("share it to read: --share %s:ro", dir)
+		}
+	}
+	return nil
+}
+
+// overlap finds a directory that a shares and that lies in one that b may change.
+func overlap(a, b *Spec) (in, dir string, found bool) {
+	for _, dir := range b.writableSources() {
+		for _, in := range a.sharedSources() {
+			if in != dir && join.Below(in, dir) {
+				return in, dir, true
+			}
+		}
+	}
+	return "", "", false
+}
+
+// checkStorage refuses a directory that holds podman's storage, or is part of it,
+// wherever storage.conf(5) puts it: what is in there decides what containers get.
+func checkStorage(s *Spec, c *Container) error {
+	if !s.Isolated || c.NamesTable == "" {
+		return nil
+	}
+	storage := filepath.Dir(filepath.Dir(c.NamesTable))
+	for _, place := range real(storage) {
+		for _, dir := range s.sharedSources() {
+			if join.Below(place, dir) || join.Below(dir, place) {
+				return fail.New(fail.Usage, "%s cannot be shared with an isolated toolbox: podman keeps its containers in %s", dir, storage).
+					Hint("share a directory that has nothing but your project in it, such as ~/src/project")
+			}
+		}
+	}
+	return nil
 }

@@ -1,6 +1,7 @@
 package toolbox
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"errors"
@@ -14,6 +15,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/tbx-project/tbx/internal/escape"
 	"github.com/tbx-project/tbx/internal/fail"
 	"github.com/tbx-project/tbx/toolbox/boxinit"
 	"github.com/tbx-project/tbx/toolbox/join"
@@ -53,6 +55,9 @@ func (m *Manager) Start(ctx context.Context, name Name) (*join.Record, error) {
 	if !b.Managed() {
 		return m.foreignRecord(b), nil
 	}
+	if err := m.secure(ctx, e, b); err != nil {
+		return nil, err
+	}
 	return m.initialise(ctx, e, b)
 }
 
@@ -70,7 +75,7 @@ func (m *Manager) run(ctx context.Context, e Engine, b *Box) (*Box, error) {
 		}
 	}
 	if b.Managed() {
-		if err := restoreBox(m.Host, m.BoxFile, b.Command[0]); err != nil {
+		if err := restoreBox(b.boxDir(m.Host), m.BoxFile, b.Command); err != nil {
 			return nil, err
 		}
 		if err := m.prepareIsolated(b.Spec); err != nil {
@@ -103,11 +108,24 @@ func (m *Manager) run(ctx context.Context, e Engine, b *Box) (*Box, error) {
 		return nil, err
 	}
 	if c.PID == 0 {
-		return nil, fail.New(nil, "toolbox %s ended as soon as it was started, with exit code %d", b.Name, c.ExitCode).
-			Hint("see what it said with: tbx logs %s", b.Name)
+		return nil, endedError(ctx, e, b, c.ExitCode)
 	}
 	b.Container = *c
 	return b, nil
+}
+
+// endedError says that a toolbox ended as soon as it was started, and why if its
+// first process did so itself.
+func endedError(ctx context.Context, e Engine, b *Box, code int) error {
+	err := fail.New(nil, "toolbox %s ended as soon as it was started, with exit code %d", b.Name, code)
+	if code == boxinit.ExitSwapped {
+		var said bytes.Buffer
+		if e.Logs(ctx, b.ID, 1, &said) == nil && said.Len() > 0 {
+			err = fail.New(nil, "toolbox %s cannot be started: %s", b.Name, escape.Text(firstLine(said.String())))
+		}
+		err.Hint("put back what it shares; what is in it, or in its image, may have put a link there: without the toolbox: tbx rm %s", b.Name)
+	}
+	return err.Hint("see what it said with: tbx logs %s", b.Name)
 }
 
 // checkShared finds what the toolbox shares with the host and is not there, which
@@ -152,7 +170,7 @@ func (m *Manager) alive(b *Box) bool {
 // initialise runs the initialiser in a running toolbox and leaves a record.
 func (m *Manager) initialise(ctx context.Context, e Engine, b *Box) (*join.Record, error) {
 	m.stage("setting up toolbox %s", b.Name)
-	version, err := installBox(m.Host, m.BoxFile)
+	version, err := installBox(b.boxDir(m.Host), m.BoxFile)
 	if err != nil {
 		return nil, err
 	}
@@ -177,15 +195,7 @@ func (m *Manager) initialise(ctx context.Context, e Engine, b *Box) (*join.Recor
 	defer log.Close()
 	init := initRun{manager: m, name: b.Name, log: log, config: cfg}
 	var summary *boxinit.Summary
-	if b.Spec.Isolated {
-		// The initialiser too stays within what podman lets into the container, all
-		// but one step, before there is anybody in it: runtimes newer than crun 1.8
-		// mount what the host has below a read-only directory too, as it is there.
-		if len(cfg.ReadOnly) > 0 {
-			seal := init
-			seal.config.SealOnly = true
-			seal.byJoining(ctx, r, joinErr, nil) // or else the next finds them, and says why not
-		}
+	if b.Spec.Isolated { // the initialiser too stays within what podman lets into the container
 		summary, err = init.byEngine(ctx, e, b.ID, r.Box)
 	} else {
 		summary, err = init.byJoining(ctx, r, joinErr, tree)

@@ -228,7 +228,8 @@ func newPolicyTest(env *cli.Env) *cobra.Command {
 		Use:   "test [flags] TOOLBOX -- COMMAND [ARG...]",
 		Short: "Say what the policy says of a command",
 		Long: `Say whether a toolbox may run a command on the host, and which rule decides,
-without running it: to an isolated one, if it was created so. The exit code is 0 for allow, 1 for deny and 6 for ask.`,
+without running it: to an isolated one, if it was created so. The exit code is 0 for allow,
+20 for deny and 21 for ask.`,
 		Example: "  tbx policy test build -- podman ps\n  tbx policy test --verb build -- open-url https://example.org",
 		Args:    o.parse,
 		RunE: func(*cobra.Command, []string) error {
@@ -256,15 +257,16 @@ without running it: to an isolated one, if it was created so. The exit code is 0
 			}
 			switch d.Action {
 			case hostbridge.Deny:
-				return &toolbox.ExitError{Code: cli.ExitFailure}
+				return cli.Exit(cli.ExitDeny)
 			case hostbridge.Ask:
-				return &toolbox.ExitError{Code: cli.ExitNeedAnswer}
+				return cli.Exit(cli.ExitAsk)
 			}
 			return nil
 		},
 		ValidArgsFunction: env.CompleteToolboxes,
 	}
 	cmd.Flags().BoolVar(&o.verb, "verb", false, "COMMAND is a verb of the bridge")
+	cli.SetExitGroup(cmd, cli.ExitPolicyTest)
 	cmd.Flags().BoolVar(&o.isolated, "isolated", false, "as for an isolated toolbox, also of one that there is not yet")
 	cli.FormatFlag(cmd, &format)
 	return cmd

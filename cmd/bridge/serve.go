@@ -76,7 +76,7 @@ func Serve(ctx context.Context, env *cli.Env) error {
 	err = hostbridge.Serve(ctx, hostbridge.Options{
 		Dir:    cli.BridgeDir(h),
 		Lookup: lookupBox(h),
-		Keeper: []string{box, "keep"}, Settled: settled,
+		Keeper: []string{m.BoxFile, "keep"}, Settled: settled, // as installed: toolboxes see, and some may change, their own copy
 		Policy: cli.PolicyDirs(h),
 		Audit:  &hostbridge.AuditLog{Path: cli.AuditFile(h), Journal: "/run/systemd/journal/socket", NoArgs: !c.Bridge.LogArguments, Now: time.Now},
 		Askers: []hostbridge.Asker{hostbridge.Desktop{Path: hostbridge.SystemPath}},

@@ -82,6 +82,7 @@ func AtMostOne(cmd *cobra.Command, args []string) error {
 // AsSession marks a command whose exit codes are those of what it runs, from
 // the first look at its flags on.
 func AsSession(env *Env, cmd *cobra.Command) {
+	SetExitGroup(cmd, ExitSession)
 	cmd.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		env.Session = true
 		return FlagError(c, err)

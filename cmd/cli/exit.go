@@ -5,25 +5,21 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strconv"
 	"strings"
 
 	"github.com/tbx-project/tbx/internal/escape"
 	"github.com/tbx-project/tbx/internal/fail"
+	"github.com/tbx-project/tbx/osupdate"
 	"github.com/tbx-project/tbx/toolbox"
 )
 
-// Exit codes, documented in docs/exit-codes.md. For run and enter every failure
-// of tbx's own is toolbox.ExitFailed, so that it cannot be taken for the command's.
-const (
-	ExitOK         = 0
-	ExitFailure    = 1
-	ExitUsage      = 2
-	ExitNotFound   = 3
-	ExitExists     = 4
-	ExitUnable     = 5
-	ExitNeedAnswer = 6
-	ExitInterrupt  = 130
-)
+// Exit is an error that is an exit code and no message: what it means was printed
+// as the command's result.
+type Exit int
+
+// Error is for who prints it all the same.
+func (e Exit) Error() string { return "exit code " + strconv.Itoa(int(e)) }
 
 // Interrupted says what was going on when the user, or a signal, ended it.
 func Interrupted(err error) error {
@@ -39,8 +35,9 @@ func Interrupted(err error) error {
 
 // Report prints an error and its hints, each on a line of its own.
 func Report(w io.Writer, err error) {
-	var exit *toolbox.ExitError
-	if err == nil || errors.As(err, &exit) && exit.Err == nil {
+	var code Exit
+	var ended *toolbox.ExitError
+	if err == nil || errors.As(err, &code) || errors.As(err, &ended) && ended.Err == nil {
 		return
 	}
 	seen := map[string]bool{}
@@ -83,31 +80,34 @@ func Clean(s string) string {
 	return strings.Join(lines, "\n")
 }
 
-// ExitCode is the one place where errors become exit codes. session says that
-// the command was one whose other exit codes are somebody else's.
-func ExitCode(err error, session bool) int {
-	var exit *toolbox.ExitError
+// CodeOf is the one place where errors become exit codes. session says that the
+// command was one whose other exit codes are somebody else's: every failure of
+// tbx's own is then toolbox.ExitFailed, so that it is not taken for the command's.
+func CodeOf(err error, session bool) int {
+	var own Exit
+	var ended *toolbox.ExitError
 	switch {
 	case err == nil:
-		return ExitOK
-	case errors.As(err, &exit):
-		return exit.Code
+		return ExitDone
+	case errors.As(err, &own):
+		return int(own)
+	case errors.As(err, &ended):
+		return ended.Code
 	case errors.Is(err, fail.Canceled):
 		return ExitInterrupt
 	case session:
 		return toolbox.ExitFailed
-	case hostExit(err) != 0:
-		return hostExit(err)
-	case errors.Is(err, fail.Usage):
-		return ExitUsage
-	case errors.Is(err, fail.NotFound):
-		return ExitNotFound
-	case errors.Is(err, fail.Exists):
-		return ExitExists
-	case errors.Is(err, fail.Unable):
-		return ExitUnable
-	case errors.Is(err, fail.NeedAnswer):
-		return ExitNeedAnswer
+	}
+	var kind error
+	if p := osupdate.ProblemOf(err); p != nil {
+		kind = p // what failed of the host, whatever the cause was
+	}
+	for _, c := range ExitCodes() {
+		for _, k := range c.Kinds {
+			if k.Err == kind || kind == nil && errors.Is(err, k.Err) {
+				return c.Code
+			}
+		}
 	}
 	return ExitFailure
 }

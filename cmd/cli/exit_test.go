@@ -38,10 +38,10 @@ func TestExitCode(t *testing.T) {
 		{"a command that cannot be run", own(126, fail.New(fail.Unable, "x")), 126, 126},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			if got := ExitCode(c.err, false); got != c.code {
+			if got := CodeOf(c.err, false); got != c.code {
 				t.Errorf("exit code %d, want %d", got, c.code)
 			}
-			if got := ExitCode(c.err, true); got != c.session {
+			if got := CodeOf(c.err, true); got != c.session {
 				t.Errorf("exit code of a session %d, want %d", got, c.session)
 			}
 		})
@@ -54,7 +54,7 @@ func TestInterrupted(t *testing.T) {
 		fail.Wrap(nil, context.Canceled, "image x: pull"): "interrupted: image x: pull",
 		fail.New(nil, "image x: broken"):                  "interrupted: image x: broken",
 	} {
-		if got := Interrupted(err); got.Error() != want || ExitCode(got, true) != ExitInterrupt {
+		if got := Interrupted(err); got.Error() != want || CodeOf(got, true) != ExitInterrupt {
 			t.Errorf("%q, want %q", got, want)
 		}
 	}

@@ -10,14 +10,6 @@ import (
 	"github.com/tbx-project/tbx/osupdate"
 )
 
-// hostExit returns the exit code of a problem with the host, or 0.
-func hostExit(err error) int {
-	if p := osupdate.ProblemOf(err); p != nil {
-		return p.Exit
-	}
-	return 0
-}
-
 // Details shows with --verbose all that the host's updater said when it failed.
 func (e *Env) Details(err error) {
 	var te *osupdate.ToolError

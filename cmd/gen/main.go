@@ -31,6 +31,9 @@ func run(args []string) error {
 	if err := writeAttacks(args[0]); err != nil {
 		return err
 	}
+	if err := writeExitTables(args[0]); err != nil {
+		return err
+	}
 	if err := writePolkit(args[0]); err != nil {
 		return err
 	}

@@ -133,14 +133,6 @@ var files = [][2]string{
 	{"~/.local/state/tbx/log/NAME.log", "how the last start of the toolbox NAME went, for tbx logs"},
 }
 
-// exitStatus is docs/exit-codes.md in a few lines.
-func exitStatus(c *cobra.Command) string {
-	if c.Flags().Lookup("preserve-fds") != nil {
-		return roff("The command's own; 128+N when signal N ended it; 125 when tbx failed, 126 when the command cannot be run, 127 when the toolbox has no such command; 130 when interrupted before the command began.") + "\n"
-	}
-	return roff("0 done; 1 failed; 2 wrong usage; 3 not found; 4 exists already; 5 this machine cannot; 6 a question is open and there is no terminal; 130 interrupted, or answered with no.") + "\n"
-}
-
 // roff escapes text for troff: what it would take for a command, and the hyphens
 // that must stay ASCII so that options can be copied from the page.
 func roff(text string) string {

@@ -10,7 +10,6 @@ import (
 	"github.com/tbx-project/tbx/internal/escape"
 	"github.com/tbx-project/tbx/internal/fail"
 	"github.com/tbx-project/tbx/osupdate"
-	"github.com/tbx-project/tbx/toolbox"
 )
 
 // changeOptions are the flags of every command that changes the host.
@@ -147,7 +146,7 @@ func finishChange(cmd *cobra.Command, env *cli.Env, o *hostOptions, c *changeOpt
 		}
 	}
 	if c.check && res.Unchanged != "" {
-		return &toolbox.ExitError{Code: osupdate.ExitUnchanged}
+		return cli.Exit(cli.ExitUnchanged)
 	}
 	return nil
 }

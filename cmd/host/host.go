@@ -55,6 +55,7 @@ What is changed is planned first, and looked at again afterwards.`,
 		Args:    cli.UnknownCommand,
 		RunE:    func(cmd *cobra.Command, args []string) error { return cmd.Help() },
 	}
+	cli.SetExitGroup(cmd, cli.ExitHost)
 	f := cmd.PersistentFlags()
 	f.StringVar(&o.sysroot, "sysroot", "", "manage the OSTree sysroot in `DIR` instead of the running host")
 	f.StringVar(&o.os, "os", "", "its stateroot `NAME`, where it has several")

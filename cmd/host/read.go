@@ -14,7 +14,6 @@ import (
 	"github.com/tbx-project/tbx/cmd/cli"
 	"github.com/tbx-project/tbx/internal/escape"
 	"github.com/tbx-project/tbx/osupdate"
-	"github.com/tbx-project/tbx/toolbox"
 )
 
 // hostReaders are the commands that change nothing.
@@ -33,7 +32,7 @@ func hostReaders(env *cli.Env, o *hostOptions) []*cobra.Command {
 				printCheck(env, c)
 			}
 			if err == nil && check && c.Update == nil {
-				return &toolbox.ExitError{Code: osupdate.ExitUnchanged}
+				return cli.Exit(cli.ExitUnchanged)
 			}
 			return err
 		})
@@ -163,7 +162,7 @@ func hostDoctor(env *cli.Env, o *hostOptions) *cobra.Command {
 				return nil
 			}
 			env.Details(worst) // the error itself is one of the findings
-			return &toolbox.ExitError{Code: cli.ExitCode(worst, false)}
+			return cli.Exit(cli.CodeOf(worst, false))
 		},
 	}
 	cli.FormatFlag(cmd, &o.format)

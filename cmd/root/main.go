@@ -34,7 +34,7 @@ func Main(p Program, args []string, in, out, errs *os.File) int {
 	root := New(env, p.Commands)
 	if done, err := p.Dispatch(ctx, env, root, args); done {
 		cli.Report(errs, err)
-		return cli.ExitCode(err, false)
+		return cli.CodeOf(err, false)
 	}
 	root.SetArgs(args[1:])
 	root.SetIn(in)
@@ -47,7 +47,7 @@ func Main(p Program, args []string, in, out, errs *os.File) int {
 	}
 	cli.Report(errs, err)
 	env.Details(err)
-	return cli.ExitCode(err, env.Session)
+	return cli.CodeOf(err, env.Session)
 }
 
 // callHost takes over, inside a toolbox, for what is done on the host: host-exec,

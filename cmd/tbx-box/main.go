@@ -3,7 +3,8 @@
 //
 // It is called with what it shall be: pause (the first process), init (the
 // initialiser), name-terminal (shows the host's terminal in /dev/pts), exec and terminal (the last step into a session), tree (a view of the host's
-// file system, taken on the host), session or farewell (the companion of an
+// file system, taken on the host), settle (sets options of an isolated toolbox's mounts, on
+// the host), session or farewell (the companion of an
 // interactive session, on the host), host-exec (the bridge's client), keep (the companion of
 // a host command, on the host). Called by another name, it is a shim: the host's
 // command of that name.
@@ -38,13 +39,15 @@ func run(args []string) int {
 	}
 	switch role {
 	case "pause":
-		boxinit.Pause()
+		return boxinit.Pause(args[2:])
 	case "init":
 		if boxinit.Init(os.Stdin, os.Stdout) != nil {
 			return 1 // reported as an event
 		}
 	case "tree":
 		err = stage.SendHostTree()
+	case "settle":
+		err = stage.Settle(os.Stdin)
 	case "name-terminal":
 		err = stage.NameTerminal(args[2:])
 	case "exec":

@@ -188,7 +188,7 @@ func usage(t *testing.T, b *Bridge) {
 		{}, {"--"}, {"--cwd"}, {"--cwd", "", "true"}, {"--cwd=", "true"}, {"--cwd", "here", "true"}, {"--cwd=.", "true"},
 		{"--env", "", "true"}, {"--env", "NAME=value", "true"}, {"--verb"}, {"--no-such-option\x1b[2J", "true"},
 	} {
-		if msg := b.Refused(t, 2, args...); !strings.Contains(msg, "usage: tbx host-exec") || strings.Contains(msg, "\x1b") {
+		if msg := b.Refused(t, 125, args...); !strings.Contains(msg, "usage: tbx host-exec") || strings.Contains(msg, "\x1b") {
 			t.Errorf("%q: %q", args, msg)
 		}
 	}

@@ -62,7 +62,7 @@ func HostExec(args []string) {
 func refuseUsage(why string) {
 	Result{Message: "host-exec: " + why}.Report()
 	os.Stderr.WriteString(usage)
-	os.Exit(2)
+	os.Exit(125) // not 2, which may be a command's own
 }
 
 func finish(req Request) {

@@ -180,7 +180,7 @@ func lockPart(t *testing.T, f *Fixture, h *osupdate.Host) {
 	}
 	before := f.Snapshot()
 	_, err = h.Do(t.Context(), osupdate.Request{Verb: osupdate.Upgrade}, false)
-	if !errors.Is(err, osupdate.ErrBusy) || osupdate.ProblemOf(err).Exit != 75 {
+	if !errors.Is(err, osupdate.ErrBusy) {
 		t.Errorf("a second tbx: %v", err)
 	}
 	if err := l.Close(); err != nil {

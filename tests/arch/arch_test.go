@@ -55,7 +55,7 @@ func list(t *testing.T, args ...string) []pkg {
 var mayImport = map[string][]string{
 	"internal/...": {"internal/..."},
 
-	"toolbox":         {"toolbox/boxinit", "toolbox/join", "internal/..."},
+	"toolbox":         {"toolbox/boxinit", "toolbox/join", "toolbox/stage", "internal/..."},
 	"toolbox/podman":  {"toolbox", "toolbox/join", "internal/..."},
 	"toolbox/join":    {"internal/..."},
 	"toolbox/boxinit": {},

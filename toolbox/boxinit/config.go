@@ -27,10 +27,6 @@ type Config struct {
 
 	Shares []string // directories mounted by podman, which made what leads to them
 
-	ReadOnly []string // of those and of volumes, what nobody inside may change
-	Writable []string // and what may be changed, which may be below
-	SealOnly bool     // make that read-only and do nothing else
-
 	Bridge   string // directory of the bridge to the host, as seen here; empty: none
 	HostExec bool   // tbx can be called by root too, whose PATH has no host commands
 

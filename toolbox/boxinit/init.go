@@ -35,9 +35,6 @@ func Init(in io.Reader, out io.Writer) error {
 	if err := json.NewDecoder(in).Decode(&b.cfg); err != nil {
 		return b.fail(fatal{err: fmt.Errorf("cannot read what the host asked for: %w", err), hint: "tbx and tbx-box may be of different versions: reinstall tbx"})
 	}
-	if b.cfg.SealOnly {
-		return b.take([]step{{"what is shared to read", b.sealReadOnly}})
-	}
 	return b.run()
 }
 
@@ -53,7 +50,6 @@ func (b *box) run() error {
 		{"host view", b.attachHostView},
 		{"home", b.trimHome},
 		{"devices", b.dropDeviceMounts},
-		{"what is shared to read", b.sealReadOnly},
 		{"directories", b.makeDirectories},
 		{"user", b.ensureUser},
 		{"files of tbx", b.writeFiles},

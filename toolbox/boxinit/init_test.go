@@ -376,16 +376,3 @@ func TestLocaleNames(t *testing.T) {
 		}
 	}
 }
-
-// TestReadOnlyPlace: the nearest of what is shared decides.
-func TestReadOnlyPlace(t *testing.T) {
-	cfg := Config{ReadOnly: []string{"/h/src", "/h/work/keep"}, Writable: []string{"/h/src/it", "/h/work"}}
-	for place, want := range map[string]bool{
-		"/h/src": true, "/h/src/disk": true, "/h/src/it": false, "/h/src/it/disk": false, "/h/src/items": true,
-		"/h/work": false, "/h/work/keep": true, "/h/work/keep/disk": true, "/h": false, "/": false, "/h/srcs": false,
-	} {
-		if got := readOnlyPlace(place, cfg); got != want {
-			t.Errorf("%s: %t", place, got)
-		}
-	}
-}

@@ -1,7 +1,6 @@
 package boxinit
 
 import (
-	"bufio"
 	"errors"
 	"fmt"
 	"os"
@@ -41,9 +40,9 @@ func (b *box) trimHome() error {
 	if home == "" || b.cfg.HostTreeFD == 0 || b.root != "" {
 		return nil
 	}
-	mounts, err := readMounts()
-	if err != nil || !slices.ContainsFunc(mounts, func(m mount) bool {
-		return m.fstype == "overlay" && strings.HasPrefix(m.point, home+"/") && strings.HasSuffix(m.point, "/merged")
+	mounts, err := ReadMounts(ownMounts)
+	if err != nil || !slices.ContainsFunc(mounts, func(m MountLine) bool {
+		return m.FSType == "overlay" && strings.HasPrefix(m.Point, home+"/") && strings.HasSuffix(m.Point, "/merged")
 	}) {
 		return err
 	}
@@ -68,7 +67,7 @@ func (b *box) dropDeviceMounts() error {
 	if b.root != "" {
 		return nil
 	}
-	mounts, err := readMounts()
+	mounts, err := ReadMounts(ownMounts)
 	if err != nil {
 		return err
 	}
@@ -77,15 +76,15 @@ func (b *box) dropDeviceMounts() error {
 	}
 	wholeDev := false
 	for _, m := range mounts {
-		wholeDev = wholeDev || m.point == "/dev" && m.root == "/" && m.fstype == "devtmpfs"
+		wholeDev = wholeDev || m.Point == "/dev" && m.Root == "/" && m.FSType == "devtmpfs"
 	}
 	if !wholeDev {
 		return nil
 	}
 	for _, m := range mounts {
-		if m.fstype == "devtmpfs" && m.root != "/" && m.point == "/dev"+m.root {
-			if err := unix.Unmount(m.point, unix.MNT_DETACH); err != nil {
-				return fmt.Errorf("%s: %w", m.point, err)
+		if m.FSType == "devtmpfs" && m.Root != "/" && m.Point == "/dev"+m.Root {
+			if err := unix.Unmount(m.Point, unix.MNT_DETACH); err != nil {
+				return fmt.Errorf("%s: %w", m.Point, err)
 			}
 		}
 	}
@@ -95,17 +94,17 @@ func (b *box) dropDeviceMounts() error {
 // dropHostDevices takes the host's devices away from a toolbox that shall have
 // none: podman gives a privileged container all of them. What begins with one of
 // keep stays.
-func dropHostDevices(mounts []mount, keep []string) error {
+func dropHostDevices(mounts []MountLine, keep []string) error {
 	var failed []error
 	for _, m := range mounts {
-		name, ok := strings.CutPrefix(m.point, "/dev/")
+		name, ok := strings.CutPrefix(m.Point, "/dev/")
 		if !ok || slices.Contains(ownDevices, strings.SplitN(name, "/", 2)[0]) ||
 			slices.ContainsFunc(keep, func(k string) bool { return strings.HasPrefix(name, k) }) {
 			continue
 		}
-		err := unix.Unmount(m.point, unix.MNT_DETACH)
+		err := unix.Unmount(m.Point, unix.MNT_DETACH)
 		if err == nil {
-			err = os.Remove(m.point) // the empty file that it was mounted on
+			err = os.Remove(m.Point) // the empty file that it was mounted on
 		}
 		failed = append(failed, err)
 	}
@@ -114,42 +113,6 @@ func dropHostDevices(mounts []mount, keep []string) error {
 
 // ownDevices are what the OCI runtime specification gives every container.
 var ownDevices = []string{"null", "zero", "full", "random", "urandom", "tty", "console", "ptmx", "pts", "shm", "mqueue"}
-
-// sealReadOnly makes read-only what the host has mounted below a directory that
-// was mounted read-only: podman's "ro" is for the directory's own mount, and the
-// option for all of them, "rro", podman 4.3 does not know.
-func (b *box) sealReadOnly() error {
-	if len(b.cfg.ReadOnly) == 0 || b.root != "" {
-		return nil
-	}
-	mounts, err := readMounts()
-	if err != nil {
-		return fatal{err: err}
-	}
-	for _, m := range mounts {
-		if m.readOnly || !readOnlyPlace(m.point, b.cfg) {
-			continue
-		}
-		if err := unix.MountSetattr(unix.AT_FDCWD, m.point, unix.AT_SYMLINK_NOFOLLOW, &unix.MountAttr{Attr_set: unix.MOUNT_ATTR_RDONLY}); err != nil {
-			return fatal{
-				err:  fmt.Errorf("%s is mounted below what is shared to read, and cannot be made read-only: %w", m.point, err),
-				hint: "unmount it on the host, or share what it is in to be changed",
-			}
-		}
-	}
-	return nil
-}
-
-// readOnlyPlace says whether what is shared nearest above a place is to read.
-func readOnlyPlace(place string, cfg Config) bool {
-	nearest := ""
-	for _, dir := range append(slices.Clone(cfg.Writable), cfg.ReadOnly...) {
-		if below(place, dir) && len(dir) > len(nearest) {
-			nearest = dir
-		}
-	}
-	return slices.Contains(cfg.ReadOnly, nearest)
-}
 
 // bindHostPaths binds directories such as /media, where disks of the host
 // appear and vanish, from the host view, which receives the host's mounts.
@@ -191,43 +154,17 @@ func (b *box) hideSELinux() error {
 	return unix.Mount("tmpfs", dir, "tmpfs", unix.MS_RDONLY|unix.MS_NOSUID|unix.MS_NOEXEC, "size=4k")
 }
 
-type mount struct {
-	root, point, fstype string
-	readOnly            bool
-}
-
-// readMounts parses /proc/self/mountinfo, see proc_pid_mountinfo(5).
-func readMounts() ([]mount, error) {
-	f, err := os.Open("/proc/self/mountinfo")
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	var out []mount
-	lines := bufio.NewScanner(f)
-	for lines.Scan() {
-		before, after, ok := strings.Cut(lines.Text(), " - ")
-		fields := strings.Fields(before)
-		if !ok || len(fields) < 6 {
-			continue
-		}
-		fstype, _, _ := strings.Cut(after, " ")
-		out = append(out, mount{root: unescape(fields[3]), point: unescape(fields[4]), fstype: fstype, readOnly: slices.Contains(strings.Split(fields[5], ","), "ro")})
-	}
-	return out, lines.Err()
-}
-
-// unescape undoes the octal escapes of mountinfo for space, tab, newline and backslash.
-var unescape = strings.NewReplacer(`\040`, " ", `\011`, "\t", `\012`, "\n", `\134`, `\`).Replace
+// ownMounts has what is mounted where this process is.
+const ownMounts = "/proc/self/mountinfo"
 
 func isMountPoint(path string) (bool, error) {
-	mounts, err := readMounts()
+	mounts, err := ReadMounts(ownMounts)
 	if err != nil {
 		return false, err
 	}
 	path = filepath.Clean(path)
 	for _, m := range mounts {
-		if m.point == path {
+		if m.Point == path {
 			return true, nil
 		}
 	}

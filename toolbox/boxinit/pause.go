@@ -2,6 +2,7 @@ package boxinit
 
 import (
 	"bufio"
+	"fmt"
 	"os"
 	"os/signal"
 	"runtime"
@@ -14,8 +15,20 @@ import (
 
 // Pause is the first process of a toolbox. It does nothing but end at once on
 // SIGTERM, and on SIGHUP it begins to keep StateDir/hosts up to date, if the
-// initialiser found that needed. It runs as the user and never polls.
-func Pause() {
+// initialiser found that needed. It runs as the user and never polls. named, of
+// Args, is what must be mounted: else it says why not and ends with ExitSwapped,
+// before anything can run in the toolbox. It returns its exit code.
+func Pause(named []string) int {
+	if len(named) > 0 {
+		mounts, err := ReadMounts(ownMounts)
+		if err == nil {
+			err = CheckNamed(named, mounts)
+		}
+		if err != nil {
+			fmt.Fprintln(os.Stderr, "tbx-box: the toolbox ends at once:", err)
+			return ExitSwapped
+		}
+	}
 	if os.Getpid() == 1 { // of a pid namespace of its own, where orphans become its children
 		go reap()
 	}
@@ -26,7 +39,7 @@ func Pause() {
 	for {
 		releaseMemory()
 		if <-signals != unix.SIGHUP {
-			return
+			return 0
 		}
 		name, err := os.ReadFile(StateDir + "/hosts-name")
 		if err == nil && !following {

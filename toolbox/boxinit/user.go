@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"golang.org/x/sys/unix"
 )
 
 // ensureUser makes the host's user an account of the toolbox by editing
@@ -93,10 +95,26 @@ func (b *box) ownWayToShares() error {
 	var failed []error
 	for _, share := range b.cfg.Shares {
 		for dir := filepath.Dir(share); strings.HasPrefix(dir, home+"/") && !b.shared(dir); dir = filepath.Dir(dir) {
-			failed = append(failed, b.chown(b.root+dir))
+			failed = append(failed, b.chownDirect(dir))
 		}
 	}
 	return errors.Join(failed...)
+}
+
+// chownDirect gives the user a directory, to whose path no link may lead: what is in
+// a home is the user's to change, at any moment.
+func (b *box) chownDirect(dir string) error {
+	if b.root != "" {
+		return nil
+	}
+	fd, err := unix.Openat2(unix.AT_FDCWD, dir, &unix.OpenHow{
+		Flags: unix.O_PATH | unix.O_DIRECTORY | unix.O_CLOEXEC, Resolve: unix.RESOLVE_NO_SYMLINKS | unix.RESOLVE_NO_MAGICLINKS,
+	})
+	if err != nil {
+		return &fs.PathError{Op: "open", Path: dir, Err: err}
+	}
+	defer unix.Close(fd)
+	return unix.Fchownat(fd, "", b.cfg.User.UID, b.cfg.User.GID, unix.AT_EMPTY_PATH)
 }
 
 func (b *box) shared(dir string) bool {

@@ -19,9 +19,9 @@ var ErrStale = errors.New("no longer as recorded")
 // bridge reads records too, and may be an older tbx's.
 const recordVersion = 2
 
-// boxVersion changes when something else is asked of the tbx-box that a record names. A
-// toolbox that another tbx has set up is set up once more.
-const boxVersion = 1
+// boxVersion changes when something else is asked of the tbx-box that a record names, or
+// of a toolbox before it is entered. One that another tbx has set up is set up once more.
+const boxVersion = 2
 
 // Record is what tbx remembers of a toolbox that it started and initialised.
 // It lives in the user's runtime directory, so it never outlives the boot.

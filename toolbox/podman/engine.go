@@ -131,12 +131,31 @@ func (e *Engine) Inspect(ctx context.Context, nameOrID string) (*toolbox.Contain
 			c.Started = s.StartedAt
 		}
 	}
+	c.Mounts, c.Volumes = mappings(d)
+	return c, nil
+}
+
+// mappings are the mounts of a container that its user asked for: of directories of
+// the host, and others.
+func mappings(d *define.InspectContainerData) (dirs, volumes []toolbox.Mapping) {
 	for _, m := range d.Mounts {
-		if m.Type == define.TypeBind && m.Source != "" { // a devpts is a bind without a source to podman
-			c.Mounts = append(c.Mounts, toolbox.Mapping{Source: m.Source, Target: m.Destination})
+		mt := toolbox.Mapping{Source: m.Source, Target: m.Destination, Options: m.Options}
+		if !m.RW {
+			mt.Options = append(mt.Options, "ro")
+		}
+		switch {
+		case m.Type == define.TypeVolume:
+			volumes = append(volumes, mt)
+		case m.Type == define.TypeBind && m.Source != "": // a devpts is a bind without a source to podman
+			dirs = append(dirs, mt)
 		}
 	}
-	return c, nil
+	if d.HostConfig != nil {
+		for target := range d.HostConfig.Tmpfs {
+			volumes = append(volumes, toolbox.Mapping{Target: target})
+		}
+	}
+	return dirs, volumes
 }
 
 // Create implements toolbox.Engine.

@@ -3,12 +3,12 @@
 package podman
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"io"
 	"strings"
 
+	"github.com/tbx-project/tbx/internal/bounded"
 	"github.com/tbx-project/tbx/internal/hostprog"
 )
 
@@ -16,7 +16,7 @@ import (
 // bindings leaves two processes behind for five minutes.
 func (e *Engine) Run(ctx context.Context, id string, args []string, in io.Reader, out io.Writer) error {
 	cmd := hostprog.Podman(ctx, append([]string{"exec", "--interactive", "--user", "0:0", "--workdir", "/", id}, args...)...)
-	var errs bytes.Buffer
+	errs := bounded.Buffer{Most: 16 << 10} // of what is printed
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = in, out, &errs
 	if err := cmd.Run(); err != nil {
 		return fmt.Errorf("podman exec: %w: %s", err, strings.TrimSpace(errs.String()))

@@ -51,8 +51,18 @@ func writeSeccomp(dir string) (string, error) {
 		Hint("install the package that has /usr/share/containers/seccomp.json (containers-common, on Debian golang-github-containers-common)")
 }
 
+// families are the address families, address_families(7), of which an isolated
+// toolbox may have sockets: between its own programs, of its network, and the kernel's
+// word on that network. AF_VSOCK, for one, knows no network namespace and leads to the
+// machine that this one runs on, or to those that run on it.
+func families() []uint64 {
+	return []uint64{unix.AF_UNIX, unix.AF_INET, unix.AF_INET6, unix.AF_NETLINK}
+}
+
 // stricter takes what is denied out of a profile, seccomp.json of
-// containers-common, which denies what it does not list.
+// containers-common, which denies what it does not list. Of the machine's
+// architectures the native one stays: socketcall(2), by which 32-bit programs make
+// sockets, has its arguments in memory, where no filter sees them.
 func stricter(profile []byte) ([]byte, error) {
 	var p map[string]any
 	if err := json.Unmarshal(profile, &p); err != nil {
@@ -70,7 +80,7 @@ func stricter(profile []byte) ([]byte, error) {
 			return nil, fmt.Errorf("it has a rule that names no system calls")
 		}
 		names = slices.DeleteFunc(names, func(n any) bool {
-			return n == "clone" || n == "ioctl" || slices.ContainsFunc(denied(), func(d string) bool { return d == n })
+			return n == "clone" || n == "ioctl" || n == "socket" || n == "socketpair" || n == "socketcall" || slices.ContainsFunc(denied(), func(d string) bool { return d == n })
 		})
 		if len(names) > 0 {
 			rule["names"] = names
@@ -92,8 +102,50 @@ func stricter(profile []byte) ([]byte, error) {
 	for _, arg := range harmlessIoctls() {
 		out = append(out, map[string]any{"names": []string{"ioctl"}, "action": "SCMP_ACT_ALLOW", "args": []any{arg}})
 	}
+	out = append(out, sockets()...)
+	if archs, ok := p["archMap"].([]any); ok {
+		for _, a := range archs {
+			if arch, ok := a.(map[string]any); ok {
+				delete(arch, "subArchitectures")
+			}
+		}
+	}
 	p["syscalls"] = out
 	return json.Marshal(p)
+}
+
+// sockets allow socket(2) and socketpair(2) of the families that may be had. The
+// others are answered as by a kernel that has none of them, so that programs take
+// another way; what has no name yet is denied as every call that is not listed.
+// NETLINK_AUDIT stays denied, as in podman's filter.
+func sockets() []any {
+	const netlinkAudit, named, low32 = 9, 64, 1<<32 - 1
+	is := func(index int, value uint64) any { // the kernel looks at the low 32 bits
+		return map[string]any{"index": index, "value": uint64(low32), "valueTwo": value, "op": "SCMP_CMP_MASKED_EQ"}
+	}
+	rule := func(name, action string, args ...any) any {
+		r := map[string]any{"names": []string{name}, "action": action, "args": args}
+		if action == "SCMP_ACT_ERRNO" {
+			r["errnoRet"] = int(unix.EAFNOSUPPORT)
+		}
+		return r
+	}
+	out := []any{rule("socketpair", "SCMP_ACT_ALLOW", is(0, unix.AF_UNIX))}
+	for family := range uint64(named) {
+		switch {
+		case family == unix.AF_NETLINK:
+			for protocol := range uint64(netlinkAudit + 16) {
+				if protocol != netlinkAudit {
+					out = append(out, rule("socket", "SCMP_ACT_ALLOW", is(0, family), is(2, protocol)))
+				}
+			}
+		case slices.Contains(families(), family):
+			out = append(out, rule("socket", "SCMP_ACT_ALLOW", is(0, family)))
+		default:
+			out = append(out, rule("socket", "SCMP_ACT_ERRNO", is(0, family)))
+		}
+	}
+	return out
 }
 
 // harmlessIoctls allow every ioctl(2) but TIOCSTI and TIOCLINUX, which type into

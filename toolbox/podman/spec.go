@@ -162,6 +162,8 @@ func (r *request) setLimit(o toolbox.Option) (ok bool, err error) {
 		limits().Memory = &specs.LinuxMemory{Limit: &r.plan.Memory, Swap: &r.plan.Memory}
 	case "shm-size":
 		r.ShmSize = &r.plan.ShmSize
+	case "log-driver", "log-opt":
+		r.LogConfiguration = &specgen.LogConfig{Driver: define.KubernetesLogging, Size: 1 << 20}
 	case "ulimit":
 		r.Rlimits = []specs.POSIXRlimit{{Type: "nofile", Soft: uint64(r.plan.Nofile), Hard: uint64(r.plan.Nofile)}}
 	default:
