@@ -6,6 +6,8 @@ import (
 	"syscall"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/tbx-project/tbx/internal/eintr"
 )
 
 // getParent is NS_GET_PARENT, ioctl_ns(2).
@@ -15,7 +17,7 @@ const getParent = 0xb702
 // that it lies in, innermost first, as far as the caller may see them: those below
 // its own. It is empty for a process of somebody else's.
 func userNamespaces(pid string) []uint64 {
-	fd, err := unix.Open("/proc/"+pid+"/ns/user", unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	fd, err := eintr.Open("/proc/"+pid+"/ns/user", unix.O_RDONLY|unix.O_CLOEXEC, 0)
 	var out []uint64
 	for err == nil {
 		var st syscall.Stat_t

@@ -15,6 +15,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/tbx-project/tbx/internal/eintr"
 	"github.com/tbx-project/tbx/internal/hostprog"
 	"github.com/tbx-project/tbx/toolbox/join"
 )
@@ -110,7 +111,7 @@ var containerNameLine = regexp.MustCompile(`(?m)^name="([A-Za-z0-9][A-Za-z0-9_.-
 
 // containerName reads what podman tells a container of its name.
 func containerName(pid int) string {
-	fd, err := unix.Open(fmt.Sprintf("/proc/%d/root/run/.containerenv", pid), unix.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
+	fd, err := eintr.Open(fmt.Sprintf("/proc/%d/root/run/.containerenv", pid), unix.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return ""
 	}
