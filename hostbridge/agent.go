@@ -12,6 +12,7 @@ import (
 	"runtime/debug"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -66,6 +67,7 @@ type agent struct {
 	spare   chan *keeperProc // at most one, started ahead of need
 	refill  *time.Timer      // starts one
 	buffers sync.Pool        // of packets
+	said    atomic.Int64     // bytes of messages
 	all     chan struct{}    // a slot for each running command
 
 	mu    sync.Mutex
@@ -82,6 +84,7 @@ type served struct {
 	running  chan struct{} // a slot for each running command
 	long     chan struct{} // a slot for each long request that is being read
 	rate     bucket
+	refusals refusals
 
 	mu      sync.Mutex
 	name    string
@@ -147,6 +150,7 @@ func Serve(ctx context.Context, o Options) error {
 	defer a.mu.Unlock()
 	for _, s := range a.boxes {
 		s.listener.Close()
+		s.refusals.flush()
 	}
 	select {
 	case k := <-a.spare:
@@ -256,7 +260,11 @@ func (a *agent) serveBox(ctx context.Context, id string, begun bool) (*served, e
 		name:    box.Name,
 		running: make(chan struct{}, maxRunning),
 		long:    make(chan struct{}, maxLong),
-		rate:    bucket{tokens: startsBurst},
+		rate:    bucket{burst: startsBurst, perSec: startsPerSec},
+	}
+	s.refusals.rate = bucket{burst: refusalBurst, perSec: 1 / refusalPause.Seconds()}
+	s.refusals.tell = func(more uint64, last string) {
+		a.Audit.Write(Record{Event: "refused", BoxID: id, Box: s.current().Name, More: more, Reason: last})
 	}
 	a.boxes[id] = s
 	a.idle.Stop()
@@ -291,6 +299,7 @@ func (a *agent) drop(s *served) {
 
 func (a *agent) dropLocked(s *served) {
 	s.listener.Close() // removes the socket
+	go s.refusals.flush()
 	delete(a.boxes, s.box.ID)
 	a.asking.forget(s.box.ID)
 	if len(a.boxes) == 0 {
@@ -345,30 +354,13 @@ func (s *served) current() Box {
 	return box
 }
 
+// maxMessages is how many bytes of messages an agent writes in its life: what
+// fails for each request must not fill the disk.
+const maxMessages = 1 << 20
+
 func (a *agent) logf(format string, args ...any) {
-	if a.Log != nil {
-		fmt.Fprintf(a.Log, format+"\n", args...)
+	if a.Log != nil && a.said.Load() < maxMessages {
+		n, _ := fmt.Fprintf(a.Log, format+"\n", args...)
+		a.said.Add(int64(n))
 	}
-}
-
-// bucket lets startsBurst requests through and then startsPerSec. It is safe
-// for use by several goroutines.
-type bucket struct {
-	mu     sync.Mutex
-	tokens float64
-	last   time.Time
-}
-
-func (b *bucket) take(now time.Time) bool {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if !b.last.IsZero() {
-		b.tokens = min(startsBurst, b.tokens+now.Sub(b.last).Seconds()*startsPerSec)
-	}
-	b.last = now
-	if b.tokens < 1 {
-		return false
-	}
-	b.tokens--
-	return true
 }

@@ -187,9 +187,9 @@ func noticeBody(s string) string {
 	return strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;", `\`, `\\`).Replace(s)
 }
 
-// shown writes a command line for the owner's eyes: each argument that is not
-// plain is quoted, so that its borders can be seen.
-func shown(argv []string) string {
+// Shown writes a command line for people: each argument that is not plain is
+// quoted, so that its borders can be seen.
+func Shown(argv []string) string {
 	out := make([]string, len(argv))
 	for i, a := range argv {
 		out[i] = escape.Text(a)

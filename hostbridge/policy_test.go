@@ -324,7 +324,7 @@ func TestB18_AskingRate(t *testing.T) {
 }
 
 func TestB21_Bucket(t *testing.T) {
-	b := bucket{tokens: startsBurst}
+	b := bucket{burst: startsBurst, perSec: startsPerSec}
 	now := time.Now()
 	n := 0
 	for b.take(now) {
@@ -340,7 +340,7 @@ func TestB21_Bucket(t *testing.T) {
 }
 
 func TestShown(t *testing.T) {
-	if got := shown([]string{"ls", "-l", "a b", "", "\x1b]0;x\x07", "\u202egpj.exe", "$(id)"}); got != `ls -l "a b" "" "\x1b]0;x\a" "\u202egpj.exe" "$(id)"` {
+	if got := Shown([]string{"ls", "-l", "a b", "", "\x1b]0;x\x07", "\u202egpj.exe", "$(id)"}); got != `ls -l "a b" "" "\x1b]0;x\a" "\u202egpj.exe" "$(id)"` {
 		t.Error(got)
 	}
 }
@@ -391,6 +391,7 @@ func TestB19_Rotation(t *testing.T) {
 			}
 		}
 	}
+	os.Remove(kept(path))
 	files, _ := filepath.Glob(path + "*")
 	if len(files) != maxLogFiles {
 		t.Errorf("files %q", files)

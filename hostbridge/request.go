@@ -236,7 +236,7 @@ func (r *request) ask(ctx context.Context) error {
 	defer cancel()
 	go r.watchClient(ctx, cancel)
 	rule := r.decision.Rule
-	what := shown(r.start.Argv)
+	what := Shown(r.start.Argv)
 	yes, err := r.a.asking.ask(ctx, r.box.ID, Question{Box: r.box.Name, What: what, Rule: rule.Where, Remember: rule.Remember, env: r.session.Env, argv: r.start.Argv}, func() {
 		r.send(wire.Uint32(wire.TypePending, 0, uint32(askTimeout/time.Second)))
 	})
@@ -308,7 +308,7 @@ func (r *request) watchClient(ctx context.Context, cancel func()) {
 
 // allowHint is what the owner can do to allow the request.
 func (r *request) allowHint() string {
-	what := "-- " + shown(r.start.Argv[:1])
+	what := "-- " + Shown(r.start.Argv[:1])
 	if r.rec.Verb != "" {
 		what = "--verb " + r.rec.Verb
 	}
@@ -333,7 +333,10 @@ func (r *request) refuse(err error) {
 	if no.denied && r.rec.Answer == "" {
 		r.rec.Decision = Deny
 	}
-	r.log()
+	answered := r.rec.Answer == "yes" || r.rec.Answer == "no" || r.rec.Answer == "none" // a few in a minute
+	if answered || r.s.refusals.written(time.Now(), no.reason) {
+		r.log()
+	}
 	if no.denied {
 		r.send(wire.Denied{Reason: no.reason, Rule: r.rec.Rule, Hint: no.hint}.Frame())
 	} else {

@@ -151,7 +151,7 @@ func (r *request) run() error {
 		return &refusal{code: 125, reason: "the host cannot start the process that runs the command: " + err.Error(), hint: "see the agent's log in ~/.local/state/tbx"}
 	}
 	if r.decision.Rule.Notify {
-		go r.tellOwner(shown(r.start.Argv), r.session.Env)
+		go r.tellOwner(Shown(r.start.Argv), r.session.Env)
 	}
 	r.start, r.argv, r.rec = nil, nil, Record{} // up to 4 MiB, and the command may run for days
 	end := r.outcome(k)

@@ -50,6 +50,7 @@ func (m *Manager) initConfig(b *Box) boxinit.Config {
 		HostExec:   s.Has(Bridge),
 		Files:      m.Files,
 	}
+	cfg.Inside = m.containersInside(b)
 	if s.Isolated && s.GPU {
 		cfg.KeepDevices = []string{"dri", "kfd", "nvidia"}
 	}
@@ -159,9 +160,9 @@ type initRun struct {
 	config  boxinit.Config
 }
 
-// byJoining enters as the toolbox's root without podman. The tree, if any, is
-// the initialiser's descriptor 3.
-func (i *initRun) byJoining(ctx context.Context, r *join.Record, joinErr error, tree *os.File) (*boxinit.Summary, error) {
+// byJoining enters as the toolbox's root without podman. The trees are the
+// initialiser's descriptors from 3 on.
+func (i *initRun) byJoining(ctx context.Context, r *join.Record, joinErr error, trees []*os.File) (*boxinit.Summary, error) {
 	if joinErr != nil {
 		return nil, fmt.Errorf("%w: %w", join.ErrStale, joinErr)
 	}
@@ -176,9 +177,7 @@ func (i *initRun) byJoining(ctx context.Context, r *join.Record, joinErr error, 
 	if err != nil {
 		return nil, err
 	}
-	if tree != nil {
-		cmd.ExtraFiles = []*os.File{tree}
-	}
+	cmd.ExtraFiles = trees
 	bound := exec.CommandContext(ctx, cmd.Path)
 	bound.Args, bound.Env, bound.ExtraFiles = cmd.Args, cmd.Env, cmd.ExtraFiles
 	out, errs := bounded.Buffer{Most: maxSaid}, bounded.Buffer{Most: maxSaid}
@@ -197,6 +196,7 @@ func (i *initRun) byEngine(ctx context.Context, e Engine, id, box string) (*boxi
 	if i.config.HostTreeFD != 0 {
 		i.config.HostTreeFD, i.config.HostFiles = 0, false
 	}
+	i.config.Inside.DataFD, i.config.Inside.RunFD = 0, 0
 	in, err := i.input()
 	if err != nil {
 		return nil, err

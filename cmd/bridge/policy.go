@@ -199,6 +199,22 @@ func (o *policyTarget) parse(cmd *cobra.Command, args []string) error {
 	return nil
 }
 
+// completeTarget offers toolboxes and the words for several, then the bridge's verbs
+// or what the shell knows.
+func completeTarget(env *cli.Env) cobra.CompletionFunc {
+	return func(cmd *cobra.Command, args []string, word string) ([]string, cobra.ShellCompDirective) {
+		verb, _ := cmd.Flags().GetBool("verb")
+		switch {
+		case len(args) == 0:
+			out, directive := env.CompleteToolboxes(cmd, args, word)
+			return append(out, "@any", "@integrated", "@isolated"), directive
+		case len(args) == 1 && verb:
+			return hostbridge.Verbs(), cobra.ShellCompDirectiveNoFileComp
+		}
+		return nil, cobra.ShellCompDirectiveDefault
+	}
+}
+
 // decide says what the policy says now, to an isolated toolbox if it is one.
 func (o *policyTarget) decide(env *cli.Env) (hostbridge.Decision, error) {
 	m, err := env.Manager()
@@ -263,7 +279,7 @@ without running it: to an isolated one, if it was created so. The exit code is 0
 			}
 			return nil
 		},
-		ValidArgsFunction: env.CompleteToolboxes,
+		ValidArgsFunction: completeTarget(env),
 	}
 	cmd.Flags().BoolVar(&o.verb, "verb", false, "COMMAND is a verb of the bridge")
 	cli.SetExitGroup(cmd, cli.ExitPolicyTest)
@@ -329,7 +345,7 @@ The administrator's rules come first all the same.`,
 			fmt.Fprintf(env.Err, "tbx: rule written to %s\n", escape.Text(file))
 			return notInForce(env, r, o)
 		},
-		ValidArgsFunction: env.CompleteToolboxes,
+		ValidArgsFunction: completeTarget(env),
 	}
 	cmd.Flags().BoolVar(&o.verb, "verb", false, "COMMAND is a verb of the bridge")
 	return cmd

@@ -3,6 +3,7 @@
 package podman
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -14,10 +15,12 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
 
+	"github.com/tbx-project/tbx/internal/escape"
 	"github.com/tbx-project/tbx/internal/fail"
 	"github.com/tbx-project/tbx/internal/flock"
 	"github.com/tbx-project/tbx/internal/hostprog"
@@ -58,7 +61,11 @@ func service(ctx context.Context, dir string, warn func(text, hint string)) (str
 			Hint("install it with your distribution's package manager, for example: sudo apt-get install podman")
 	}
 	path := filepath.Join(dir, "podman-"+settingsKey()+".sock")
-	pause := filepath.Join(filepath.Dir(dir), "libpod/tmp/pause.pid")
+	pause := pauseFileOf(filepath.Dir(dir))
+	checkPause(ctx, filepath.Dir(dir), warn)
+	if tmpdir := hostprog.BadTmpdir(os.Environ()); tmpdir != "" {
+		warn(fmt.Sprintf("TMPDIR is %s, which is no directory that you may write to: podman works without it", escape.Quote(tmpdir)), "")
+	}
 	for again := true; ; again = false {
 		found := serves(path, pause)
 		if !found {
@@ -268,15 +275,13 @@ func lastLine(file string) string {
 	return lines[len(lines)-1]
 }
 
-// subidHint explains the most frequent reason for which rootless podman cannot start.
+// subidHint adds the most frequent reason for which rootless podman cannot start, if
+// that is the reason.
 func subidHint(e *fail.Error) error {
-	user := os.Getenv("USER")
-	for _, file := range []string{"/etc/subuid", "/etc/subgid"} {
-		data, err := os.ReadFile(file)
-		if err != nil || !hasRange(string(data), user, os.Getuid()) {
-			e.Hints = nil
-			return e.Hint("give user %s a range of ids, as an administrator: usermod --add-subuids 100000-165535 --add-subgids 100000-165535 %s", user, user)
-		}
+	if file := missingSubIDs(); file != "" {
+		account := cmp.Or(hostprog.Account(), strconv.Itoa(os.Getuid()))
+		e.Hints = nil
+		return e.Hint("%s has no ids for you; an administrator gives some with: usermod --add-subuids 100000-165535 --add-subgids 100000-165535 %s", file, account)
 	}
 	return e
 }
