@@ -117,7 +117,7 @@ func copyFile(from, to string) {
 // meanwhile: it does when nothing was asked for a while, as while a user thinks
 // about a question of tbx's.
 func reviving(dir string, warn func(text, hint string)) *http.Client {
-	return &http.Client{Transport: &http.Transport{
+	return &http.Client{Transport: rewinding{&http.Transport{
 		DisableCompression: true,
 		DisableKeepAlives:  true, // a kept connection may be one to a service that has ended
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
@@ -131,7 +131,7 @@ func reviving(dir string, warn func(text, hint string)) *http.Client {
 			}
 			return new(net.Dialer).DialContext(ctx, "unix", path)
 		},
-	}}
+	}}}
 }
 
 // settingsKey stands for what a service reads once, when it starts: variables, and
