@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -207,40 +206,6 @@ func (p *Prepared) shell() string {
 	return p.Record.Shell
 }
 
-func (p *Prepared) workDir() (string, error) {
-	cwd, err := os.Getwd()
-	if err != nil { // it was removed under the caller's feet
-		cwd = p.host.Home
-	}
-	if pwd := lookup(p.host.Env, "PWD"); filepath.IsAbs(pwd) && sameDir(pwd, cwd) {
-		cwd = filepath.Clean(pwd) // the way by which the user came, links and all
-	}
-	if want := p.opts.WorkDir; want != "" {
-		if !filepath.IsAbs(want) {
-			inside, _ := p.target.WorkDir(cwd)
-			want = filepath.Join(inside, want)
-		}
-		switch err := p.target.CheckDir(want); {
-		case errors.Is(err, fs.ErrNotExist):
-			return "", &ExitError{ExitFailed, fail.New(fail.NotFound, "directory %s is not in toolbox %s", want, p.Record.Name)}
-		case err != nil:
-			return "", &ExitError{ExitFailed, fail.Wrap(nil, err, "no session can begin in directory %s of toolbox %s", want, p.Record.Name)}
-		}
-		return want, nil
-	}
-	dir, ok := p.target.WorkDir(cwd)
-	if !ok {
-		p.opts.Warn(fmt.Sprintf("directory %s is not in toolbox %s, or may not be read; using %s", cwd, p.Record.Name, dir))
-	}
-	return dir, nil
-}
-
-func sameDir(a, b string) bool {
-	x, err1 := os.Stat(a)
-	y, err2 := os.Stat(b)
-	return err1 == nil && err2 == nil && os.SameFile(x, y)
-}
-
 // checkDescriptors sees to it that the descriptors to be preserved are open.
 // They reach the command by themselves: nothing closes them on the way. What is
 // closed on exec is tbx's own, which took the number because it was free.
@@ -314,12 +279,17 @@ func (p *Prepared) byPodman(s *join.Session) error {
 // unseen composes a session without a look at what is inside.
 func (p *Prepared) unseen() (*join.Session, error) {
 	r, o := p.Record, p.opts
-	dir := r.Home
-	if cwd, err := os.Getwd(); err == nil && !r.Isolated {
-		dir = r.BoxPath(cwd)
-	}
-	if o.WorkDir != "" {
-		dir = o.WorkDir
+	dir := o.WorkDir
+	if !filepath.IsAbs(dir) {
+		cwd, _, err := whereabouts(p.host.Env)
+		switch {
+		case err == nil && !r.Isolated:
+			dir = filepath.Join(r.BoxPath(cwd), dir)
+		case err != nil && len(o.Args) > 0 && !r.Isolated:
+			return nil, &ExitError{ExitFailed, err}
+		default:
+			dir = filepath.Join(r.Home, dir)
+		}
 	}
 	args, err := p.command()
 	return &join.Session{Args: args, Dir: dir, Env: p.env(dir)}, err
