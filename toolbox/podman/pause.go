@@ -17,6 +17,7 @@ import (
 
 	"github.com/tbx-project/tbx/internal/eintr"
 	"github.com/tbx-project/tbx/internal/hostprog"
+	"github.com/tbx-project/tbx/internal/userns"
 	"github.com/tbx-project/tbx/toolbox/join"
 )
 
@@ -153,7 +154,7 @@ func missingSubIDs() string {
 		if errors.Is(err, os.ErrPermission) || subIDsElsewhere() {
 			continue // not to be looked at
 		}
-		if err != nil || !hasRange(string(data), hostprog.Account(), os.Getuid()) {
+		if err != nil || !userns.HasRange(string(data), hostprog.Account(), os.Getuid()) {
 			return file
 		}
 	}

@@ -55,6 +55,9 @@ func service(ctx context.Context, dir string, warn func(text, hint string)) (str
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return "", fail.Wrap(fail.Unable, err, "the runtime directory of tbx cannot be made").Hint("log in anew, or set XDG_RUNTIME_DIR to a directory of yours")
 	}
+	if err := checkCaller(); err != nil {
+		return "", err
+	}
 	program, err := hostprog.Look("podman")
 	if err != nil {
 		return "", fail.New(fail.Unable, "podman is not installed, or not in PATH").
@@ -284,14 +287,4 @@ func subidHint(e *fail.Error) error {
 		return e.Hint("%s has no ids for you; an administrator gives some with: usermod --add-subuids 100000-165535 --add-subgids 100000-165535 %s", file, account)
 	}
 	return e
-}
-
-func hasRange(file, user string, uid int) bool {
-	for _, line := range strings.Split(file, "\n") {
-		owner, _, ok := strings.Cut(line, ":")
-		if ok && (owner == user || owner == fmt.Sprint(uid)) {
-			return true
-		}
-	}
-	return false
 }
