@@ -94,9 +94,9 @@ install: build ## install below PREFIX (default ~/.local)
 	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/man/man1 docs/man/*.1
 	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/selinux/packages packaging/selinux/tbx.cil
 	install -d $(DESTDIR)$(PREFIX)/share/{bash-completion/completions,zsh/site-functions,fish/vendor_completions.d}
-	bin/tbx completion bash > $(DESTDIR)$(PREFIX)/share/bash-completion/completions/tbx
-	bin/tbx completion zsh > $(DESTDIR)$(PREFIX)/share/zsh/site-functions/_tbx
-	bin/tbx completion fish > $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/tbx.fish
+	install -m 644 completion/tbx.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/tbx
+	install -m 644 -t $(DESTDIR)$(PREFIX)/share/zsh/site-functions completion/_tbx
+	install -m 644 -t $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d completion/tbx.fish
 
 uninstall: ## remove what install put below PREFIX; toolboxes go on working
 	rm -f $(DESTDIR)$(PREFIX)/share/man/man1/tbx{,-*}.1 $(DESTDIR)$(PREFIX)/share/selinux/packages/tbx.cil $(DESTDIR)$(PREFIX)/bin/tbx $(DESTDIR)$(PREFIX)/libexec/tbx/tbx-{box,podman} \

@@ -12,6 +12,7 @@ import (
 	"runtime/debug"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -49,6 +50,7 @@ const (
 	maxWaiting    = 256 // connections of one toolbox that have not sent their request yet
 	maxRunning    = 128 // commands of one toolbox
 	maxAll        = 256 // commands of all toolboxes
+	maxDeciding   = 64  // requests of one toolbox that are being decided, or asked about
 	maxLong       = 4   // requests of one toolbox, of more than one part, that are being read; others wait their turn
 	startsPerSec  = 500 // requests of one toolbox, after a burst of startsBurst: more than a loop in a shell makes
 	startsBurst   = 200
@@ -67,7 +69,9 @@ type agent struct {
 	spare   chan *keeperProc // at most one, started ahead of need
 	refill  *time.Timer      // starts one
 	buffers sync.Pool        // of packets
-	all     chan struct{}    // a slot for each running command
+	said    atomic.Int64     // bytes of messages
+	slots   slots            // of running commands
+	silent  int              // connections of all toolboxes that may say nothing
 
 	mu    sync.Mutex
 	boxes map[string]*served
@@ -80,9 +84,12 @@ type served struct {
 	box      Box
 	token    []byte
 	listener *listener
-	running  chan struct{} // a slot for each running command
-	long     chan struct{} // a slot for each long request that is being read
+	long     chan struct{}      // a slot for each long request that is being read
+	deciding chan struct{}      // a slot for each request that is being decided
+	limits   map[string]*bucket // of verbs
+	notices  bucket             // of notifications that tell the owner of a command
 	rate     bucket
+	refusals refusals
 
 	mu      sync.Mutex
 	name    string
@@ -118,7 +125,7 @@ func Serve(ctx context.Context, o Options) error {
 		program: program,
 		asking:  newAsking(nil, time.Now),
 		spare:   make(chan *keeperProc, 1),
-		all:     make(chan struct{}, maxAll),
+		silent:  silentLimit(),
 		buffers: sync.Pool{New: func() any { return new([wire.HeaderSize + wire.MaxBody]byte) }},
 		boxes:   map[string]*served{},
 		stop:    cancel,
@@ -148,6 +155,7 @@ func Serve(ctx context.Context, o Options) error {
 	defer a.mu.Unlock()
 	for _, s := range a.boxes {
 		s.listener.Close()
+		s.refusals.flush()
 	}
 	select {
 	case k := <-a.spare:
@@ -258,10 +266,16 @@ func (a *agent) serveBox(ctx context.Context, id string, begun bool) (*served, e
 	}
 	s := &served{
 		box: box, token: token, listener: l,
-		name:    box.Name,
-		running: make(chan struct{}, maxRunning),
-		long:    make(chan struct{}, maxLong),
-		rate:    bucket{tokens: startsBurst},
+		name:     box.Name,
+		long:     make(chan struct{}, maxLong),
+		deciding: make(chan struct{}, maxDeciding),
+		limits:   verbLimits(),
+		notices:  bucket{burst: 10, perSec: 10.0 / 60},
+		rate:     bucket{burst: startsBurst, perSec: startsPerSec},
+	}
+	s.refusals.rate = bucket{burst: refusalBurst, perSec: 1 / refusalPause.Seconds()}
+	s.refusals.tell = func(more uint64, last string) {
+		a.Audit.Write(Record{Event: "refused", BoxID: id, Box: s.current().Name, More: more, Reason: last})
 	}
 	a.boxes[id] = s
 	a.idle.Stop()
@@ -304,6 +318,7 @@ func (a *agent) drop(s *served) {
 
 func (a *agent) dropLocked(s *served) {
 	s.listener.Close() // removes the socket
+	go s.refusals.flush()
 	delete(a.boxes, s.box.ID)
 	a.asking.forget(s.box.ID)
 	if len(a.boxes) == 0 {
@@ -323,13 +338,7 @@ func (a *agent) accept(ctx context.Context, s *served) {
 			time.Sleep(50 * time.Millisecond) // out of descriptors: some will be closed
 			continue
 		}
-		s.mu.Lock()
-		if len(s.waiting) >= maxWaiting {
-			s.waiting[0].Close()
-			s.waiting = s.waiting[1:]
-		}
-		s.waiting = append(s.waiting, conn)
-		s.mu.Unlock()
+		a.hold(s, conn)
 		go a.handle(ctx, s, conn)
 	}
 }
@@ -341,6 +350,13 @@ func (s *served) heard(conn *net.UnixConn) {
 	if i := slices.Index(s.waiting, conn); i >= 0 {
 		s.waiting = slices.Delete(s.waiting, i, i+1)
 	}
+}
+
+// boxesServed is how many toolboxes have a socket.
+func (a *agent) boxesServed() int {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return len(a.boxes)
 }
 
 func (s *served) rename(name string) {
@@ -358,30 +374,13 @@ func (s *served) current() Box {
 	return box
 }
 
+// maxMessages is how many bytes of messages an agent writes in its life: what
+// fails for each request must not fill the disk.
+const maxMessages = 1 << 20
+
 func (a *agent) logf(format string, args ...any) {
-	if a.Log != nil {
-		fmt.Fprintf(a.Log, format+"\n", args...)
+	if a.Log != nil && a.said.Load() < maxMessages {
+		n, _ := fmt.Fprintf(a.Log, format+"\n", args...)
+		a.said.Add(int64(n))
 	}
-}
-
-// bucket lets startsBurst requests through and then startsPerSec. It is safe
-// for use by several goroutines.
-type bucket struct {
-	mu     sync.Mutex
-	tokens float64
-	last   time.Time
-}
-
-func (b *bucket) take(now time.Time) bool {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if !b.last.IsZero() {
-		b.tokens = min(startsBurst, b.tokens+now.Sub(b.last).Seconds()*startsPerSec)
-	}
-	b.last = now
-	if b.tokens < 1 {
-		return false
-	}
-	b.tokens--
-	return true
 }

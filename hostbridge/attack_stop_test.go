@@ -6,6 +6,8 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -19,13 +21,26 @@ import (
 	"github.com/tbx-project/tbx/internal/fail"
 )
 
+// halt stops a process and returns when each of its threads stands still.
+func halt(t testing.TB, pid int) {
+	t.Helper()
+	syscall.Kill(pid, syscall.SIGSTOP)
+	bridgetest.Eventually(t, "the process has stopped", func() bool {
+		stats, _ := filepath.Glob("/proc/" + strconv.Itoa(pid) + "/task/*/stat")
+		return len(stats) > 0 && !slices.ContainsFunc(stats, func(file string) bool {
+			stat, err := os.ReadFile(file)
+			return err == nil && !strings.Contains(string(stat), ") T ")
+		})
+	})
+}
+
 // A stopped agent: whoever calls it gets a sentence, and none waits for good.
 func TestB25_StoppedAgent(t *testing.T) {
 	t.Parallel() // it waits
 	b := bridgetest.Local(t, nil)
 	works(t, b)
 	pid := b.Local.AgentPid
-	syscall.Kill(pid, syscall.SIGSTOP)
+	halt(t, pid)
 	defer syscall.Kill(pid, syscall.SIGCONT)
 	var callers sync.WaitGroup
 	for name, call := range map[string]func() error{
@@ -66,7 +81,7 @@ func TestB25_StoppedAgentWithFullQueues(t *testing.T) {
 	t.Parallel() // it waits
 	b := bridgetest.Local(t, nil)
 	pid := b.Local.AgentPid
-	syscall.Kill(pid, syscall.SIGSTOP)
+	halt(t, pid)
 	defer syscall.Kill(pid, syscall.SIGCONT)
 	for sock, kind := range map[string]int{b.Local.Config.Dir() + "/agent/ctl": unix.SOCK_STREAM, boxDir(b.Local) + "/sock": unix.SOCK_SEQPACKET} {
 		for {
@@ -102,7 +117,7 @@ func TestB25_StoppedClient(t *testing.T) {
 		t.Fatal(err)
 	}
 	io.ReadFull(out, make([]byte, 6))
-	syscall.Kill(cmd.Process.Pid, syscall.SIGSTOP)
+	halt(t, cmd.Process.Pid)
 	works(t, b)
 	in.Close() // the command ends, and its client cannot hear of it yet
 	works(t, b)
@@ -130,7 +145,7 @@ func TestB25_StoppedKeeper(t *testing.T) {
 	if err != nil || exec.Command("grep", "-q", "tbx-box", "/proc/"+strconv.Itoa(keeper)+"/comm").Run() != nil {
 		t.Fatalf("no keeper: %q, %v", line[:n], err)
 	}
-	syscall.Kill(keeper, syscall.SIGSTOP)
+	halt(t, keeper)
 	works(t, b)
 	cmd.Process.Kill()
 	cmd.Wait()

@@ -14,6 +14,7 @@ type Argument struct {
 	Flag     string   // name of its flag; empty: it stands after the command
 	Place    string   // its value in help texts: "SYSTEM"; empty: a switch without a value
 	Usage    string   // one line of help, for a flag
+	Wants    string   // what a command wants there: "one system"
 	Required string   // the error's cause where it is missing; empty: it may be
 	Hint     string   // the next step then
 	Choices  []string // the only values; empty: any of its form

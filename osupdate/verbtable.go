@@ -19,13 +19,13 @@ func anybody(v Verb, description string) []Action {
 // someSystem is the argument that names a system of the host.
 func someSystem(required string) Argument {
 	return Argument{
-		Place: "SYSTEM", Required: required, Hint: "give its index from tbx host status",
+		Place: "SYSTEM", Wants: "one system", Required: required, Hint: "give its index from tbx host status",
 		field: targetField, kind: "deployment", form: indexForm,
 	}
 }
 
 func packages(required string) Argument {
-	return Argument{Place: "PACKAGE", Required: required, field: packagesField, kind: "package name", form: packageForm}
+	return Argument{Place: "PACKAGE", Wants: "the names of packages", Required: required, field: packagesField, kind: "package name", form: packageForm}
 }
 
 // deletes is a switch of cleanup.
@@ -96,7 +96,7 @@ once: it is no toggle.`,
 		}, {
 			Verb: Switch, Phrase: "follow something else", check: noParent, verify: verifyFollows,
 			Args: []Argument{{
-				Place: "REF|IMAGE", Required: "which ref or image", Hint: "usage: tbx host switch REF|IMAGE",
+				Place: "REF|IMAGE", Wants: "one ref or image", Required: "which ref or image", Hint: "usage: tbx host switch REF|IMAGE",
 				field: targetField, kind: "ref or image", form: targetForm,
 			}},
 			Actions: admin(Switch, "Follow another source of host updates"),
@@ -179,7 +179,7 @@ of the next boot, or the running ones where its updater does not tell.`,
 		}, {
 			Verb: Initramfs, Phrase: "make an initramfs on this host", check: dracutWithEnable,
 			Args: []Argument{
-				{Place: "enable|disable", Required: "neither enable nor disable", field: targetField, Choices: []string{"enable", "disable"}, kind: "choice of enable and disable"},
+				{Place: "enable|disable", Wants: "enable or disable", Required: "neither enable nor disable", field: targetField, Choices: []string{"enable", "disable"}, kind: "choice of enable and disable"},
 				{Flag: "arg", Place: "ARGUMENT", Usage: "with enable: give dracut this `ARGUMENT`; may be repeated", field: dracutField, kind: "argument of dracut that tbx passes on", form: dracutForm},
 			},
 			Actions: admin(Initramfs, "Change the initramfs of the host"),

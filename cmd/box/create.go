@@ -101,7 +101,11 @@ tbx inspect shows what it can reach.`,
 	cmd.RegisterFlagCompletionFunc("image", env.CompleteImages)
 	cmd.RegisterFlagCompletionFunc("distro", env.CompleteDistros)
 	cmd.RegisterFlagCompletionFunc("release", env.CompleteReleases)
-	cli.NoCompletion(cmd, "toolbox", "hostname", "volume", "env", "memory", "shm-size")
+	cmd.RegisterFlagCompletionFunc("containerfile", cli.Files)
+	for _, dir := range []string{"home", "share", "volume"} {
+		cmd.RegisterFlagCompletionFunc(dir, cli.Directories)
+	}
+	cli.NoCompletion(cmd, "toolbox", "hostname", "env", "memory", "shm-size")
 	return cmd
 }
 

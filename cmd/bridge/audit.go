@@ -3,13 +3,13 @@ package bridge
 import (
 	"encoding/json"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/tbx-project/tbx/cmd/cli"
 	"github.com/tbx-project/tbx/hostbridge"
+	"github.com/tbx-project/tbx/internal/escape"
 )
 
 // NewAudit returns `tbx audit`.
@@ -22,7 +22,12 @@ func NewAudit(env *cli.Env) *cobra.Command {
 		Short: "Show what toolboxes have asked of the host",
 		Long: `Show what toolboxes have asked of the host, and what became of it. The log is
 ~/.local/state/tbx/host-audit.jsonl; where there is systemd's journal, the same
-lines are in it, which a toolbox cannot change: journalctl SYSLOG_IDENTIFIER=tbx-agent`,
+lines are in it, which a toolbox cannot change: journalctl SYSLOG_IDENTIFIER=tbx-agent
+
+When the log is full, its oldest lines go, but for a share of each toolbox: what one
+toolbox does cannot push out what another one did, nor what it was denied itself.
+After 200 refusals of one toolbox one in a minute is written, and the others are
+counted.`,
 		Example:           "  tbx audit --denied\n  tbx audit --follow --toolbox build --format json",
 		Args:              cli.Exactly(0, "no arguments"),
 		ValidArgsFunction: cobra.NoFileCompletions,
@@ -60,8 +65,11 @@ lines are in it, which a toolbox cannot change: journalctl SYSLOG_IDENTIFIER=tbx
 	return cmd
 }
 
-// auditLine is a record for people. Its texts were made safe when it was written.
-func auditLine(r hostbridge.Record) string {
+// auditLine is a record for people. Its texts were made safe when it was written,
+// but a toolbox that shares the home can write into the log too.
+func auditLine(r hostbridge.Record) string { return escape.Text(auditText(r)) }
+
+func auditText(r hostbridge.Record) string {
 	out := r.Time.Local().Format(time.DateTime) + " " + r.Box + " "
 	if r.Event == "end" {
 		switch {
@@ -77,11 +85,14 @@ func auditLine(r hostbridge.Record) string {
 		}
 		return out
 	}
+	if r.Event == "refused" {
+		return out + fmt.Sprintf("%d more requests refused, the last: %s", r.More, r.Reason)
+	}
 	out += fmt.Sprintf("#%d %s", r.Seq, r.Decision)
 	if r.Answer != "" {
 		out += " (" + r.Answer + ")"
 	}
-	out += ": " + strings.Join(r.Argv, " ")
+	out += ": " + hostbridge.Shown(r.Argv)
 	if r.Rule != "" {
 		out += "  [" + r.Rule + "]"
 	}

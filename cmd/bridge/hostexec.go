@@ -48,7 +48,8 @@ be run, 125 a failure of the bridge.`,
 	f.StringArrayVar(&vars, "env", nil, "pass the variable `NAME`, which the policy must allow; may be repeated")
 	f.BoolVar(&detach, "detach", false, "let the command go on when the caller ends, which the policy must allow")
 	f.BoolVar(&verb, "verb", false, "COMMAND is a verb")
-	cli.NoCompletion(cmd, "cwd", "env")
+	cmd.RegisterFlagCompletionFunc("cwd", cli.Directories)
+	cmd.RegisterFlagCompletionFunc("env", env.CompleteVariables)
 	cli.AsSession(env, cmd)
 	return cmd
 }

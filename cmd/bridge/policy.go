@@ -90,6 +90,7 @@ type ruleRow struct {
 	Env        []string            `json:"env,omitempty"`
 	Detach     bool                `json:"detach,omitempty"`
 	Cwd        string              `json:"cwd,omitempty"`
+	Dir        string              `json:"dir,omitempty"`
 }
 
 func ruleRows(rules []hostbridge.Rule) []ruleRow {
@@ -97,7 +98,7 @@ func ruleRows(rules []hostbridge.Rule) []ruleRow {
 	for _, r := range rules {
 		out = append(out, ruleRow{
 			Rule: r.Where, Builtin: r.Builtin(), Everything: r.MeansEverything(), Box: r.Box, Verb: r.Verb, Exec: r.Exec, Args: r.Args,
-			Action: r.Action, TTY: r.TTY, Remember: r.Remember, Notify: r.Notify, Env: r.Env, Detach: r.Detach, Cwd: r.Cwd,
+			Action: r.Action, TTY: r.TTY, Remember: r.Remember, Notify: r.Notify, Env: r.Env, Detach: r.Detach, Cwd: r.Cwd, Dir: r.Dir,
 		})
 	}
 	return out
@@ -120,6 +121,12 @@ func ruleWhat(r hostbridge.Rule) string {
 	}
 	for _, a := range r.Args {
 		what += " " + escape.Text(a)
+	}
+	if r.Dir != "" {
+		what += "  in " + escape.Text(r.Dir)
+	}
+	for _, kv := range r.Env {
+		what += "  with " + escape.Text(kv)
 	}
 	if r.MeansEverything() {
 		what += "  (means everything)"
@@ -199,6 +206,22 @@ func (o *policyTarget) parse(cmd *cobra.Command, args []string) error {
 	return nil
 }
 
+// completeTarget offers toolboxes and the words for several, then the bridge's verbs
+// or what the shell knows.
+func completeTarget(env *cli.Env) cobra.CompletionFunc {
+	return func(cmd *cobra.Command, args []string, word string) ([]string, cobra.ShellCompDirective) {
+		verb, _ := cmd.Flags().GetBool("verb")
+		switch {
+		case len(args) == 0:
+			out, directive := env.CompleteToolboxes(cmd, args, word)
+			return append(out, "@any", "@integrated", "@isolated"), directive
+		case len(args) == 1 && verb:
+			return hostbridge.Verbs(), cobra.ShellCompDirectiveNoFileComp
+		}
+		return nil, cobra.ShellCompDirectiveDefault
+	}
+}
+
 // decide says what the policy says now, to an isolated toolbox if it is one.
 func (o *policyTarget) decide(env *cli.Env) (hostbridge.Decision, error) {
 	m, err := env.Manager()
@@ -263,7 +286,7 @@ without running it: to an isolated one, if it was created so. The exit code is 0
 			}
 			return nil
 		},
-		ValidArgsFunction: env.CompleteToolboxes,
+		ValidArgsFunction: completeTarget(env),
 	}
 	cmd.Flags().BoolVar(&o.verb, "verb", false, "COMMAND is a verb of the bridge")
 	cli.SetExitGroup(cmd, cli.ExitPolicyTest)
@@ -329,7 +352,7 @@ The administrator's rules come first all the same.`,
 			fmt.Fprintf(env.Err, "tbx: rule written to %s\n", escape.Text(file))
 			return notInForce(env, r, o)
 		},
-		ValidArgsFunction: env.CompleteToolboxes,
+		ValidArgsFunction: completeTarget(env),
 	}
 	cmd.Flags().BoolVar(&o.verb, "verb", false, "COMMAND is a verb of the bridge")
 	return cmd

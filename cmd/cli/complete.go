@@ -1,37 +1,80 @@
 package cli
 
 import (
-	"slices"
+	"context"
 	"strings"
 
 	"github.com/spf13/cobra"
 
-	"github.com/tbx-project/tbx/internal/escape"
+	"github.com/tbx-project/tbx/completion"
 	"github.com/tbx-project/tbx/toolbox"
 )
 
-// CompleteToolboxes offers the names of toolboxes that are not on the line yet.
-func (e *Env) CompleteToolboxes(cmd *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
-	if len(args) > 0 && !strings.Contains(cmd.Use, "NAME...") {
-		return nil, cobra.ShellCompDirectiveNoFileComp
+// Complete makes cobra's completion of what offer returns. Files are not offered.
+func Complete(offer func(cmd *cobra.Command, args []string, word string) []completion.Item) cobra.CompletionFunc {
+	return func(cmd *cobra.Command, args []string, word string) ([]string, cobra.ShellCompDirective) {
+		var out []string
+		for _, item := range offer(cmd, args, word) {
+			out = append(out, cobra.CompletionWithDesc(item.Word, item.Help))
+		}
+		return out, cobra.ShellCompDirectiveNoFileComp
 	}
-	m, err := e.Manager()
-	if err != nil {
-		return nil, cobra.ShellCompDirectiveNoFileComp
+}
+
+// Words completes words that are known.
+func Words(words ...string) cobra.CompletionFunc {
+	return cobra.FixedCompletions(words, cobra.ShellCompDirectiveNoFileComp)
+}
+
+// Directories lets the shell complete directories.
+func Directories(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+	return nil, cobra.ShellCompDirectiveFilterDirs
+}
+
+// Files lets the shell complete files.
+func Files(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+	return nil, cobra.ShellCompDirectiveDefault
+}
+
+// OnlyFirst completes the first word as complete does, and no other.
+func OnlyFirst(complete cobra.CompletionFunc) cobra.CompletionFunc {
+	return func(cmd *cobra.Command, args []string, word string) ([]string, cobra.ShellCompDirective) {
+		if len(args) > 0 {
+			return nil, cobra.ShellCompDirectiveNoFileComp
+		}
+		return complete(cmd, args, word)
 	}
-	e.Quiet = true
-	all, err := m.List(cmd.Context())
-	if err != nil {
-		return nil, cobra.ShellCompDirectiveNoFileComp
-	}
-	var out []string
+}
+
+// lister is a completion.Lister.
+type lister struct{ m *toolbox.Manager }
+
+func (l lister) Toolboxes(ctx context.Context) ([]completion.Toolbox, error) {
+	all, err := l.m.List(ctx)
+	var out []completion.Toolbox
 	for _, b := range all {
-		// What another tool named so that tbx would refuse it is no help either.
-		if _, err := toolbox.ParseName(string(b.Name)); err == nil && !slices.Contains(args, string(b.Name)) {
-			out = append(out, cobra.CompletionWithDesc(string(b.Name), escape.Text(string(b.State)+", "+b.Image)))
+		// What another tool named so that tbx would refuse it is no help.
+		if _, err := toolbox.ParseName(string(b.Name)); err == nil {
+			out = append(out, completion.Toolbox{Name: string(b.Name), State: string(b.State), Image: b.Image})
 		}
 	}
-	return out, cobra.ShellCompDirectiveNoFileComp
+	return out, err
+}
+
+// CompleteToolboxes offers the names of toolboxes that are not on the line yet. It
+// is for the words of a command, and for a flag.
+func (e *Env) CompleteToolboxes(cmd *cobra.Command, args []string, word string) ([]string, cobra.ShellCompDirective) {
+	return Complete(func(cmd *cobra.Command, args []string, _ string) []completion.Item {
+		if len(args) > 0 && !strings.Contains(cmd.Use, "NAME...") {
+			return nil
+		}
+		m, err := e.Manager()
+		if err != nil {
+			return nil
+		}
+		e.Quiet = true
+		return completion.Toolboxes(cmd.Context(), lister{m}, args)
+	})(cmd, args, word)
 }
 
 // CompleteRun offers toolboxes for the first word, and leaves the rest to the
@@ -44,10 +87,24 @@ func (e *Env) CompleteRun(cmd *cobra.Command, args []string, word string) ([]str
 	return out, cobra.ShellCompDirectiveDefault
 }
 
+// CompleteVariables offers the names of the caller's variables.
+func (e *Env) CompleteVariables(cmd *cobra.Command, args []string, word string) ([]string, cobra.ShellCompDirective) {
+	return Complete(func(*cobra.Command, []string, string) []completion.Item { return completion.Variables(e.Environ) })(cmd, args, word)
+}
+
 // NoCompletion says that the values of these flags cannot be guessed, so that
-// the shell does not offer files.
+// the shell does not offer files. A test has the list of them, with the reasons.
 func NoCompletion(cmd *cobra.Command, flags ...string) {
 	for _, f := range flags {
 		cmd.RegisterFlagCompletionFunc(f, cobra.NoFileCompletions)
+		MarkFree(cmd, f)
 	}
 }
+
+// MarkFree marks a flag whose values cannot be guessed.
+func MarkFree(cmd *cobra.Command, flag string) {
+	cmd.Flag(flag).Annotations = map[string][]string{FreeFlag: {"true"}}
+}
+
+// FreeFlag marks a flag whose values cannot be guessed, see NoCompletion.
+const FreeFlag = "tbx-free"

@@ -18,7 +18,7 @@ import (
 // FormatFlag adds --format. The schemas of the JSON are in docs/schema.
 func FormatFlag(cmd *cobra.Command, format *string) {
 	cmd.Flags().StringVar(format, "format", "text", "print as `FORMAT`: text or json")
-	cmd.RegisterFlagCompletionFunc("format", cobra.FixedCompletions([]string{"text", "json"}, cobra.ShellCompDirectiveNoFileComp))
+	cmd.RegisterFlagCompletionFunc("format", Words("text", "json"))
 }
 
 // CheckFormat refuses a value of --format that there is not.

@@ -4,6 +4,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/tbx-project/tbx/cmd/cli"
+	"github.com/tbx-project/tbx/completion"
 	"github.com/tbx-project/tbx/internal/fail"
 )
 
@@ -18,19 +19,15 @@ place; by hand:
   tbx completion zsh  > ~/.local/share/zsh/site-functions/_tbx
   tbx completion fish > ~/.config/fish/completions/tbx.fish`,
 		Example:   "  tbx completion bash",
-		ValidArgs: []string{"bash", "zsh", "fish"},
+		ValidArgs: completion.Shells(),
 		Args:      cli.Exactly(1, "the name of a shell: bash, zsh or fish"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			root := cmd.Root()
-			switch args[0] {
-			case "bash":
-				return root.GenBashCompletionV2(env.Out, true)
-			case "zsh":
-				return root.GenZshCompletion(env.Out)
-			case "fish":
-				return root.GenFishCompletion(env.Out, true)
+			script := completion.Script(args[0])
+			if script == "" {
+				return fail.New(fail.Usage, "there is no completion for %q", args[0]).Hint("there is one for bash, zsh and fish")
 			}
-			return fail.New(fail.Usage, "there is no completion for %q", args[0]).Hint("there is one for bash, zsh and fish")
+			_, err := env.Out.WriteString(script)
+			return err
 		},
 	}
 }

@@ -39,7 +39,10 @@ func commands(env *cli.Env) []*cobra.Command {
 	for _, c := range []*cobra.Command{enter, run} {
 		c.RegisterFlagCompletionFunc("toolbox", env.CompleteToolboxes)
 		c.RegisterFlagCompletionFunc("distro", e.CompleteDistros)
-		cli.NoCompletion(c, "release", "env", "workdir", "preserve-fds")
+		c.RegisterFlagCompletionFunc("release", e.CompleteReleases)
+		c.RegisterFlagCompletionFunc("env", env.CompleteVariables)
+		c.RegisterFlagCompletionFunc("workdir", cli.Directories)
+		cli.NoCompletion(c, "preserve-fds")
 	}
 	return []*cobra.Command{
 		box.NewCreate(e), enter, run, box.NewList(e, image.List(e)), box.NewStart(env), box.NewStop(env), box.NewRemove(env), box.NewRename(env),

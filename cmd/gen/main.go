@@ -37,6 +37,9 @@ func run(args []string) error {
 	if err := writePolkit(args[0]); err != nil {
 		return err
 	}
+	if err := writeScripts(args[0]); err != nil {
+		return err
+	}
 	man := filepath.Join(args[0], "docs/man")
 	old, err := filepath.Glob(filepath.Join(man, "*.1"))
 	if err != nil {

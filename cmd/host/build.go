@@ -19,16 +19,17 @@ import (
 func hostBuild(env *cli.Env, o *hostOptions) *cobra.Command {
 	c := &changeOptions{}
 	cmd := &cobra.Command{
-		Use: "build [flags] DIR|CONTAINERFILE", Short: "Build the host's own system and boot it next",
+		Use:   "build [flags] DIR|CONTAINERFILE",
+		Short: "Build the host's own system and boot it next",
 		Long: `Build an image from a Containerfile with podman, look for mistakes in it where it has
 bootc, and switch the host to it. On a plain OSTree host the image's files, or a
 directory that is a file system tree with a kernel, become a commit in the host's own
 repository, and that is deployed. What the Containerfile says is run as root, so that
 only root may.`,
-		Example: "  tbx host export-containerfile > my-host/Containerfile\n  sudo tbx host build my-host", Args: cli.Exactly(1, "a directory or a Containerfile"),
-		ValidArgsFunction: func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
-			return nil, cobra.ShellCompDirectiveDefault
-		},
+		Example: `  tbx host export-containerfile > my-host/Containerfile
+  sudo tbx host build my-host`,
+		Args:              cli.Exactly(1, "a directory or a Containerfile"),
+		ValidArgsFunction: cli.OnlyFirst(cli.Files),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := cli.CheckFormat(o.format); err != nil {
 				return err
@@ -41,7 +42,10 @@ only root may.`,
 			if err != nil {
 				return err
 			}
-			return finishChange(cmd, env, o, c, h, res)
+			if err := printChange(env, o, res); err != nil {
+				return err
+			}
+			return finishChange(cmd.Context(), h, c, res)
 		},
 	}
 	changeFlags(cmd, o, c)
@@ -50,10 +54,13 @@ only root may.`,
 
 func hostExport(env *cli.Env, o *hostOptions) *cobra.Command {
 	return &cobra.Command{
-		Use: "export-containerfile [flags]", Short: "Write the host's changes as a Containerfile",
+		Use:   "export-containerfile [flags]",
+		Short: "Write the host's changes as a Containerfile",
 		Long: `Write layered packages, overrides and kernel arguments of the running system as a
 Containerfile, from which tbx host build makes an image.`,
-		Example: "  tbx host export-containerfile > my-host/Containerfile", Args: cli.Exactly(0, "no arguments"), ValidArgsFunction: cobra.NoFileCompletions,
+		Example:           "  tbx host export-containerfile > my-host/Containerfile",
+		Args:              cli.Exactly(0, "no arguments"),
+		ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			h, err := openHost(env, o)
 			if err != nil {
@@ -70,51 +77,39 @@ Containerfile, from which tbx host build makes an image.`,
 	}
 }
 
-// hostInstall offers the toolbox first: nothing on the host changes there.
-func hostInstall(env *cli.Env, o *hostOptions, some cobra.PositionalArgs) *cobra.Command {
-	c := &changeOptions{}
-	var onHost, inImage bool
-	cmd := &cobra.Command{
-		Use: "install [flags] PACKAGE...", Short: "Install packages, in a toolbox or on the host",
-		Long: `Install packages. In a toolbox nothing on the host changes, so that is offered
-first; then layering on the host's system, where its updater can. Where it cannot,
-and the host comes from an image, they are added to a Containerfile of your own,
-~/.config/tbx/host/Containerfile, from which tbx host build makes the next system.`,
-		Example: "  tbx host install htop\n  tbx host install --on-host kernel-modules-extra\n  tbx host install --in-image zsh", Args: some, ValidArgsFunction: cobra.NoFileCompletions,
-		RunE: func(cmd *cobra.Command, args []string) error {
-			r := osupdate.Request{Verb: osupdate.Install, Packages: args}
-			if err := r.Validate(); err != nil {
+// withToolbox offers the toolbox before packages are installed on the host: nothing
+// on the host changes there.
+func withToolbox(env *cli.Env, o *hostOptions, cmd *cobra.Command) func(*cobra.Command, change) error {
+	onHost := cmd.Flags().Bool("on-host", false, "layer them on the host's system, without asking")
+	inImage := cmd.Flags().Bool("in-image", false, "add them to a Containerfile of your own for this host")
+	return func(cmd *cobra.Command, c change) error {
+		if err := c.request.Validate(); err != nil {
+			return err
+		}
+		names := c.request.Packages
+		switch {
+		case *onHost && *inImage:
+			return fail.New(fail.Usage, "--on-host and --in-image are two places").Hint("choose one")
+		case *inImage:
+			return addToImage(cmd, env, o, names)
+		case !*onHost && !c.dryRun:
+			if done, err := offerToolbox(env, names); done || err != nil {
 				return err
 			}
-			if onHost && inImage {
-				return fail.New(fail.Usage, "--on-host and --in-image are two places").Hint("choose one")
-			}
-			if inImage {
-				return addToImage(cmd, env, o, args)
-			}
-			if !onHost && !c.dryRun {
-				if done, err := offerToolbox(env, args); done || err != nil {
-					return err
-				}
-			}
-			err := runChange(cmd, env, o, c, r)
-			if osupdate.ProblemOf(err) == osupdate.ErrUnsupported && cli.IsTerminal(env.In) && cli.IsTerminal(env.Err) {
-				if h, _ := openHost(env, o); h == nil || !h.FromImage(cmd.Context()) {
-					return err
-				}
-				cli.Report(env.Err, err)
-				if err := env.Ask("Add " + strings.Join(args, " ") + " to a Containerfile of your own for this host?"); err != nil {
-					return err
-				}
-				return addToImage(cmd, env, o, args)
-			}
+		}
+		err := runChange(cmd, env, o, c)
+		if osupdate.ProblemOf(err) != osupdate.ErrUnsupported || !cli.IsTerminal(env.In) || !cli.IsTerminal(env.Err) {
 			return err
-		},
+		}
+		if h, _ := openHost(env, o); h == nil || !h.FromImage(cmd.Context()) {
+			return err
+		}
+		cli.Report(env.Err, err)
+		if err := env.Ask("Add " + strings.Join(names, " ") + " to a Containerfile of your own for this host?"); err != nil {
+			return err
+		}
+		return addToImage(cmd, env, o, names)
 	}
-	cmd.Flags().BoolVar(&onHost, "on-host", false, "layer them on the host's system, without asking")
-	cmd.Flags().BoolVar(&inImage, "in-image", false, "add them to a Containerfile of your own for this host")
-	changeFlags(cmd, o, c)
-	return cmd
 }
 
 func offerToolbox(env *cli.Env, packages []string) (done bool, err error) {

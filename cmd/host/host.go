@@ -60,11 +60,9 @@ What is changed is planned first, and looked at again afterwards.`,
 	f.StringVar(&o.sysroot, "sysroot", "", "manage the OSTree sysroot in `DIR` instead of the running host")
 	f.StringVar(&o.os, "os", "", "its stateroot `NAME`, where it has several")
 	f.StringVar(&o.elevate, "elevate", "", "become root by `METHOD`: auto, pkexec, run0, sudo or none (default: host.elevate of the configuration)")
-	cmd.RegisterFlagCompletionFunc("sysroot", func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
-		return nil, cobra.ShellCompDirectiveFilterDirs
-	})
-	cmd.RegisterFlagCompletionFunc("os", cobra.NoFileCompletions)
-	cmd.RegisterFlagCompletionFunc("elevate", cobra.FixedCompletions(config.Elevations(), cobra.ShellCompDirectiveNoFileComp))
+	cmd.RegisterFlagCompletionFunc("sysroot", cli.Directories)
+	cmd.RegisterFlagCompletionFunc("os", stateroots(o))
+	cmd.RegisterFlagCompletionFunc("elevate", cli.Words(config.Elevations()...))
 	cmd.AddCommand(commands(env, o)...)
 	for _, c := range cmd.Commands() {
 		c.Flags().SortFlags = false

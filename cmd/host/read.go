@@ -200,22 +200,3 @@ func firstOf(words ...string) string {
 	}
 	return ""
 }
-
-// deployments completes the indexes and versions of the host's systems.
-func deployments(env *cli.Env, o *hostOptions) cobra.CompletionFunc {
-	return func(cmd *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
-		h, err := openHost(env, o)
-		if err != nil {
-			return nil, cobra.ShellCompDirectiveNoFileComp
-		}
-		st, err := h.Status(cmd.Context())
-		if err != nil {
-			return nil, cobra.ShellCompDirectiveNoFileComp
-		}
-		var out []string
-		for _, d := range st.State.Deployments {
-			out = append(out, fmt.Sprintf("%d\t%s", d.Index, d.Name()))
-		}
-		return out, cobra.ShellCompDirectiveNoFileComp
-	}
-}

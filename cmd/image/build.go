@@ -49,12 +49,7 @@ content. Without a name it is named by that content.`,
 			}
 			return runImageBuild(cmd.Context(), env, o)
 		},
-		ValidArgsFunction: func(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
-			if len(args) > 0 {
-				return nil, cobra.ShellCompDirectiveNoFileComp
-			}
-			return nil, cobra.ShellCompDirectiveDefault
-		},
+		ValidArgsFunction: cli.OnlyFirst(cli.Files),
 	}
 	f := cmd.Flags()
 	f.StringVarP(&o.tag, "tag", "t", "", "the image's `NAME`")
@@ -63,6 +58,7 @@ content. Without a name it is named by that content.`,
 	f.BoolVar(&o.unsignedOK, "unsigned-ok", false, "build it even if signatures are required: nobody signs what is built here")
 	cli.FormatFlag(cmd, &o.format)
 	cmd.RegisterFlagCompletionFunc("tag", env.CompleteImages)
+	cmd.RegisterFlagCompletionFunc("authfile", cli.Files)
 	cli.NoCompletion(cmd, "build-arg")
 	return cmd
 }

@@ -58,7 +58,7 @@ it can do what you can.`,
 	flags.BoolVarP(&env.Quiet, "quiet", "q", false, "show no progress")
 	flags.CountVarP(&verbose, "verbose", "v", "say what is done; twice: also what podman does")
 	flags.StringVar(&level, "log-level", "", "log messages of this `LEVEL` and above: trace, debug, info, warn, error")
-	root.RegisterFlagCompletionFunc("log-level", cobra.FixedCompletions([]string{"trace", "debug", "info", "warn", "error"}, cobra.ShellCompDirectiveNoFileComp))
+	root.RegisterFlagCompletionFunc("log-level", cli.Words("trace", "debug", "info", "warn", "error"))
 	flags.BoolVar(&podmanLog, "log-podman", false, "accepted for Toolbx's sake; podman's messages are shown where they matter")
 	flags.MarkHidden("log-podman")
 	root.SetGlobalNormalizationFunc(func(_ *pflag.FlagSet, name string) pflag.NormalizedName {

@@ -171,7 +171,7 @@ func enter(s *siege, b *box) int {
 	select {
 	case <-done:
 	case <-time.After(time.Minute):
-		s.log.find("a session stays after its terminal", "tbx enter %s, process %d", b.name, cmd.Process.Pid)
+		s.log.find("a session stays after its terminal", "tbx enter %s: %s", b.name, tree(cmd.Process.Pid))
 		cmd.Process.Kill()
 		<-done
 	}

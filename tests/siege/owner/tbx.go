@@ -45,10 +45,15 @@ func (s *siege) tbx(args ...string) (string, int) {
 	cmd := s.command(ctx, args...)
 	out := &limited{left: 1 << 20}
 	cmd.Stdout, cmd.Stderr = out, out
-	begun := time.Now()
+	begun, hung := time.Now(), ""
+	kill := cmd.Cancel
+	cmd.Cancel = func() error {
+		hung = tree(cmd.Process.Pid)
+		return kill()
+	}
 	err := cmd.Run()
 	if ctx.Err() != nil {
-		s.log.find("a command of the owner hangs", "tbx %q did not end within %v; it said:\n%s", args, time.Since(begun).Round(time.Second), out.String())
+		s.log.find("a command of the owner hangs", "tbx %q did not end within %v: %s\n  it said: %s", args, time.Since(begun).Round(time.Second), hung, out.String())
 	}
 	code := -1
 	var exit *exec.ExitError

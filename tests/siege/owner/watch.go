@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"fmt"
 	"io"
 	"io/fs"
 	"os"
@@ -41,8 +42,10 @@ func (s *siege) programsAreOurs() {
 		if name := filepath.Base(path); name != "tbx-box" && !strings.HasPrefix(name, ".") && !s.isShim(path) {
 			s.log.find("a file that is not tbx's in the directory of its programs", "%s", path)
 		}
-		if filepath.Base(path) == "tbx-box" && !s.programs[sumOf(path)] {
-			s.log.find("tbx-box of the host is another one", "%s: %s", path, sumOf(path))
+		// One of an earlier version is in a directory with the beginning of its hash.
+		sum := sumOf(path)
+		if filepath.Base(path) == "tbx-box" && (!s.programs[sum] && !strings.HasPrefix(sum, filepath.Base(filepath.Dir(path))) || isAdversary(path)) {
+			s.log.find("tbx-box of the host is another one", "%s: %s", path, sum)
 		}
 	}
 }
@@ -96,17 +99,41 @@ func (s *siege) processesOfOthers() {
 		if bytes.Contains(env, []byte("SIEGE_EVIL=")) {
 			s.log.find("a process of the adversary's is on the host", "%s: %s", dir, cmdline(dir))
 		}
-		if exe, err := os.Open(dir + "/exe"); err == nil {
-			tail := make([]byte, 14)
-			if fi, err := exe.Stat(); err == nil && fi.Size() > 64 {
-				exe.ReadAt(tail, fi.Size()-14)
-			}
-			exe.Close()
-			if bytes.Contains(tail, []byte("siege-config")) {
-				s.log.find("the adversary's program runs on the host", "%s: %s", dir, cmdline(dir))
+		if isAdversary(dir + "/exe") {
+			s.log.find("the adversary's program runs on the host", "%s: %s", dir, cmdline(dir))
+		}
+	}
+}
+
+// isAdversary says whether a file is a copy of the adversary.
+func isAdversary(path string) bool {
+	f, err := os.Open(path)
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	tail := make([]byte, 14)
+	if fi, err := f.Stat(); err == nil && fi.Size() > 64 {
+		f.ReadAt(tail, fi.Size()-14)
+	}
+	return bytes.Contains(tail, []byte("siege-config"))
+}
+
+// tree describes a process and those below it, as they are.
+func tree(pid int) string {
+	dir := "/proc/" + strconv.Itoa(pid)
+	wait, _ := os.ReadFile(dir + "/wchan")
+	out := fmt.Sprintf("\n    %d waits in %s: %s", pid, wait, cmdline(dir))
+	tasks, _ := filepath.Glob(dir + "/task/*/children")
+	for _, file := range tasks {
+		children, _ := os.ReadFile(file)
+		for _, child := range strings.Fields(string(children)) {
+			if n, err := strconv.Atoi(child); err == nil {
+				out += tree(n)
 			}
 		}
 	}
+	return out
 }
 
 func cmdline(dir string) string {
