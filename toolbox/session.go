@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -148,19 +149,49 @@ func (p *Prepared) session() (*join.Session, error) {
 			Hint("look at it with: tbx run %s -- ls -ld %s", r.Name, args[0])}
 	case err != nil:
 		e := fail.New(fail.NotFound, "command %s is not in toolbox %s", args[0], r.Name)
-		if name, err := ParseName(args[0]); err == nil && p.manager.hasSpec(name) {
-			e.Hint("to run something in toolbox %s: tbx run %s -- COMMAND", name, name)
+		if p.namesToolbox(args[0]) {
+			e.Hint("to run something in toolbox %s: tbx run %s -- COMMAND", args[0], args[0])
 		}
 		return nil, &ExitError{ExitNotFound, e}
 	}
 	if err := checkDescriptors(o.PreserveFDs); err != nil {
 		return nil, err
 	}
+	p.remarkOwnDir(dir)
 	s := &join.Session{Args: args, Env: env, Dir: dir, Root: o.Root, Box: r.Box, DropGroups: slices.Contains(r.Without, Groups)}
 	if !o.Root {
 		s.Groups = p.groups(s.DropGroups)
 	}
 	return s, nil
+}
+
+// namesToolbox says whether a word is a toolbox's name, Toolbx's too, which have no
+// specification.
+func (p *Prepared) namesToolbox(word string) bool {
+	name, err := ParseName(word)
+	if err != nil || p.manager.hasSpec(name) {
+		return err == nil
+	}
+	if !p.Record.Names.Has(word) {
+		return false
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	_, err = p.manager.Find(ctx, name)
+	return err == nil
+}
+
+// remarkOwnDir says of a directory that the host has too that this one is the
+// toolbox's: what is in /srv or /opt there is other files.
+func (p *Prepared) remarkOwnDir(dir string) {
+	if _, shared := p.Record.Shared(dir); shared || p.opts.Remark == nil || p.opts.WorkDir != "" || dir == "/" || !sameDir(dir, ".") {
+		return
+	}
+	hint := ""
+	if p.Record.HostFiles {
+		hint = "the host's is in the toolbox at " + join.HostView + dir
+	}
+	p.once("dir"+strings.ReplaceAll(dir, "/", "-"), fmt.Sprintf("directory %s is toolbox %s's own here, and not the one of the host", dir, p.Record.Name), hint)
 }
 
 // groups are the supplementary groups that the session must be given, because the
@@ -186,7 +217,7 @@ func (p *Prepared) command() ([]string, error) {
 			Hint("run one of its programs with: tbx run %s -- COMMAND", p.Record.Name)}
 	}
 	if p.target != nil && want != "" && filepath.Base(shell) != filepath.Base(want) {
-		p.opts.Warn(fmt.Sprintf("shell %s is not in toolbox %s, using %s", want, p.Record.Name, shell))
+		p.remark(fmt.Sprintf("shell %s is not in toolbox %s, using %s", want, p.Record.Name, shell))
 	}
 	return []string{shell, "-l"}, nil
 }
