@@ -157,7 +157,6 @@ func (p *Prepared) session() (*join.Session, error) {
 	if err := checkDescriptors(o.PreserveFDs); err != nil {
 		return nil, err
 	}
-	p.remarkOwnDir(dir)
 	s := &join.Session{Args: args, Env: env, Dir: dir, Root: o.Root, Box: r.Box, DropGroups: slices.Contains(r.Without, Groups)}
 	if !o.Root {
 		s.Groups = p.groups(s.DropGroups)
@@ -179,19 +178,6 @@ func (p *Prepared) namesToolbox(word string) bool {
 	defer cancel()
 	_, err = p.manager.Find(ctx, name)
 	return err == nil
-}
-
-// remarkOwnDir says of a directory that the host has too that this one is the
-// toolbox's: what is in /srv or /opt there is other files.
-func (p *Prepared) remarkOwnDir(dir string) {
-	if _, shared := p.Record.Shared(dir); shared || p.opts.Remark == nil || p.opts.WorkDir != "" || dir == "/" || !sameDir(dir, ".") {
-		return
-	}
-	hint := ""
-	if p.Record.HostFiles {
-		hint = "the host's is in the toolbox at " + join.HostView + dir
-	}
-	p.once("dir"+strings.ReplaceAll(dir, "/", "-"), fmt.Sprintf("directory %s is toolbox %s's own here, and not the one of the host", dir, p.Record.Name), hint)
 }
 
 // groups are the supplementary groups that the session must be given, because the

@@ -121,8 +121,8 @@ func TestD77_OwnDirectory(t *testing.T) {
 		c.end(t)
 		return c.shown()
 	}
-	const said = "is toolbox " + box + "'s own"
-	if got := open("/var/tmp"); !strings.Contains(got, "directory /var/tmp "+said) || !strings.Contains(got, "/run/host/var/tmp") {
+	const said = "is the toolbox's own"
+	if got := open("/var/tmp"); !strings.Contains(got, "directory /var/tmp "+said) || !strings.Contains(got, "the host's is /run/host/var/tmp") {
 		t.Errorf("the first time: %q", got)
 	}
 	if got := open("/var/tmp"); strings.Contains(got, said) {
