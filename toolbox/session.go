@@ -16,6 +16,7 @@ import (
 	"github.com/tbx-project/tbx/internal/fail"
 	"github.com/tbx-project/tbx/internal/hostprog"
 	"github.com/tbx-project/tbx/internal/inherited"
+	"github.com/tbx-project/tbx/toolbox/boxinit"
 	"github.com/tbx-project/tbx/toolbox/join"
 )
 
@@ -161,6 +162,7 @@ func (p *Prepared) session() (*join.Session, error) {
 	if !o.Root {
 		s.Groups = p.groups(s.DropGroups)
 	}
+	p.seeToLocales(env)
 	return s, nil
 }
 
@@ -195,9 +197,12 @@ func (p *Prepared) groups(drop bool) []int {
 // command returns the command, or the login shell.
 func (p *Prepared) command() ([]string, error) {
 	if len(p.opts.Args) > 0 {
-		return p.opts.Args, nil
+		return p.helped(p.opts.Args), nil
 	}
 	shell, want := p.shell(), p.host.Shell
+	if shell == p.chosenShell() {
+		want = shell
+	}
 	if shell == "" {
 		return nil, &ExitError{ExitNotFound, fail.New(fail.NotFound, "toolbox %s has no shell", p.Record.Name).
 			Hint("run one of its programs with: tbx run %s -- COMMAND", p.Record.Name)}
@@ -208,9 +213,35 @@ func (p *Prepared) command() ([]string, error) {
 	return []string{shell, "-l"}, nil
 }
 
-// shell returns the login shell: the caller's if the toolbox has it, also since
-// a moment ago, else what the initialiser found.
+// helped is the call of a command that the toolbox helps, see boxinit.First, also of one
+// that was installed since the toolbox was started.
+func (p *Prepared) helped(args []string) []string {
+	own := boxinit.FirstDir + "/" + args[0]
+	if p.opts.Root || p.Record.Isolated || !slices.Contains(boxinit.FirstNames(), args[0]) ||
+		p.target == nil || p.target.LookPath("/usr/bin/"+args[0], nil, "/") != nil || p.target.LookPath(own, nil, "/") != nil {
+		return args
+	}
+	return append([]string{own}, args[1:]...)
+}
+
+// chosenShell is the login shell that was set inside (chsh, usermod), or "".
+func (p *Prepared) chosenShell() string {
+	if p.target == nil || p.Record.Wrote == "" {
+		return ""
+	}
+	own := p.target.PasswdShell(p.host.User)
+	if own == "" || own == p.Record.Wrote || p.target.LookPath(own, nil, "/") != nil {
+		return ""
+	}
+	return own
+}
+
+// shell returns the login shell: the one that was set inside, else the caller's if the
+// toolbox has it, also since a moment ago, else what the initialiser found.
 func (p *Prepared) shell() string {
+	if own := p.chosenShell(); own != "" {
+		return own
+	}
 	want := p.host.Shell
 	if p.target == nil || want == "" {
 		return p.Record.Shell
