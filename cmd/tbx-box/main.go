@@ -2,9 +2,10 @@
 // and static, so that it runs in an image of any libc or of none.
 //
 // It is called with what it shall be: pause (the first process), init (the
-// initialiser), name-terminal (shows the host's terminal in /dev/pts), exec and terminal (the last step into a session), tree (a view of the host's
-// file system, taken on the host), settle (sets options of an isolated toolbox's mounts, on
-// the host), session or farewell (the companion of an
+// initialiser), name-terminal (shows the host's terminal in /dev/pts), exec and terminal (the
+// last step into a session), first and booted (a command of the toolbox that needs help there),
+// tree (a view of the host's file system, taken on the host), settle (sets options of an
+// isolated toolbox's mounts, on the host), session or farewell (the companion of an
 // interactive session, on the host), host-exec (the bridge's client), keep (the companion of
 // a host command, on the host). Called by another name, it is a shim: the host's
 // command of that name.
@@ -60,6 +61,10 @@ func run(args []string) int {
 		return keeper.Main()
 	case "session":
 		return stage.Session(args[2:])
+	case "first":
+		return boxinit.First(args[2:])
+	case "booted":
+		return boxinit.Booted(args[2:])
 	case "farewell":
 		return stage.Farewell(args[2:])
 	default:
