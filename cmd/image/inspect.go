@@ -90,7 +90,7 @@ func runImageInspect(ctx context.Context, env *fetch.Env, ref, format string) er
 	} else if ok {
 		i.Date, i.Bootstrap, i.Build = &rec.Date, rec.Bootstrap, rec.Build
 	}
-	if by, ok, err := env.Trust().Vouched(env.Records(), img); err != nil {
+	if by, ok, err := env.Trust().Vouched(env.Records(), img, ref); err != nil {
 		return err
 	} else if ok {
 		i.VouchedBy = by
