@@ -64,7 +64,7 @@ func newPolicyShow(env *cli.Env) *cobra.Command {
 			w := tabwriter.NewWriter(env.Out, 0, 0, 2, ' ', 0)
 			fmt.Fprintln(w, "ACTION\tTOOLBOX\tWHAT\tRULE")
 			for _, r := range p.Rules {
-				fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", r.Action, escape.Text(r.Box), ruleWhat(r), r.Where)
+				fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", r.Action, escape.Text(r.Box), cli.RuleWhat(r), r.Where)
 			}
 			return w.Flush()
 		},
@@ -111,27 +111,6 @@ func policy(e *cli.Env) (*hostbridge.Policy, error) {
 		return nil, err
 	}
 	return cli.PolicyDirs(h).Load()
-}
-
-// ruleWhat says in one line what a rule is about.
-func ruleWhat(r hostbridge.Rule) string {
-	what := escape.Text(r.Exec)
-	if r.Verb != "" {
-		what = "verb " + escape.Text(r.Verb)
-	}
-	for _, a := range r.Args {
-		what += " " + escape.Text(a)
-	}
-	if r.Dir != "" {
-		what += "  in " + escape.Text(r.Dir)
-	}
-	for _, kv := range r.Env {
-		what += "  with " + escape.Text(kv)
-	}
-	if r.MeansEverything() {
-		what += "  (means everything)"
-	}
-	return what
 }
 
 func newPolicyCheck(env *cli.Env) *cobra.Command {
