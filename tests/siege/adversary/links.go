@@ -66,7 +66,7 @@ func plan(r *rand.Rand) {
 		return
 	}
 	os.MkdirAll(filepath.Join(at, "src"), 0o755)
-	name := filepath.Join(at, pick(r, []string{"own", "src", "src/job"})) // one: a second would cover the first
+	name := filepath.Join(at, pick(r, []string{"own", "big", "src", "src/job"})) // one: a second would cover the first
 	os.Remove(name)
 	os.Symlink(pick(r, append(boxes, "/run/tbx/box/"+config.Box)), name)
 	time.Sleep(10 * time.Second)

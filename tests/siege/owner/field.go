@@ -75,12 +75,12 @@ func (s *siege) prepare() error {
 	if _, err := os.Lstat(s.dir); err == nil {
 		return fmt.Errorf("%s is there already; remove it if it is of a siege that was killed", s.dir)
 	}
-	for _, sub := range []string{"src/job", "own", "read/below"} {
+	for _, sub := range []string{"src/job", "own", "big", "read/below"} {
 		if err := os.MkdirAll(filepath.Join(s.dir, sub), 0o755); err != nil {
 			return err
 		}
 	}
-	s.config.Shares = []string{s.dir + "/src", s.dir + "/src/job", s.dir + "/own"}
+	s.config.Shares = []string{s.dir + "/src", s.dir + "/src/job", s.dir + "/own", s.dir + "/big"}
 	s.config.ReadOnly = []string{s.dir + "/read"}
 	for _, kind := range []string{"mnt", "pid", "user", "ipc", "net", "uts", "cgroup"} {
 		s.config.Spaces[kind], _ = os.Readlink("/proc/self/ns/" + kind)
@@ -228,7 +228,7 @@ func (s *siege) images() error {
 	}
 	variants := map[string][]*tar.Header{
 		"clean":  nil,
-		"target": {link(home+"/siege/src", box), link(home+"/siege/own", box), link(home+"/siege/read", box)},
+		"target": {link(home+"/siege/src", box), link(home+"/siege/own", box), link(home+"/siege/big", box), link(home+"/siege/read", box)},
 		"above":  {link(home+"/siege", "/run/tbx/box")},
 		"home":   {link(home, "/run/tbx/box")},
 		"tbx":    {link("run/tbx", s.dir+"/own")},

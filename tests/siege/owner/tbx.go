@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -17,6 +18,7 @@ import (
 	"time"
 
 	"github.com/creack/pty"
+	"golang.org/x/sys/unix"
 
 	"github.com/tbx-project/tbx/tests/siege/pack"
 )
@@ -175,14 +177,15 @@ func (s *siege) create(b *box, variant string) {
 		return
 	}
 	s.log.count(s.log.acts, "create refused")
-	if strings.Contains(out, "lies in") || strings.Contains(out, "another toolbox") || strings.Contains(out, "may change") {
-		b.flags = []string{"--share", s.dir + "/own"} // a share within another toolbox's is refused, rightly
+	if strings.Contains(out, "which the isolated toolbox") { // a share within another one's, rightly
+		b.flags = []string{"--share", s.dir + "/big"}
+		s.tbx(append(append([]string{"create", "--yes", "--isolated", "--image", imageName(variant)}, b.flags...), b.name)...)
 	}
 }
 
 // fresh puts shares back that the adversary took away, as an owner would who wants to go on.
 func (s *siege) fresh() {
-	for _, dir := range []string{s.dir + "/src/job", s.dir + "/own", s.dir + "/read/below"} {
+	for _, dir := range []string{s.dir + "/src/job", s.dir + "/own", s.dir + "/big", s.dir + "/read/below"} {
 		if fi, err := os.Lstat(dir); err != nil || !fi.IsDir() {
 			os.RemoveAll(dir)
 			os.MkdirAll(dir, 0o755)
@@ -205,11 +208,40 @@ func (s *siege) besiege(ctx context.Context) {
 			}()
 		}
 	}
-	s.sessions.Add(1)
-	go func() {
-		defer s.sessions.Done()
-		s.answer(ctx)
-	}()
+	for _, f := range []func(context.Context){s.answer, s.swap} {
+		s.sessions.Add(1)
+		go func() {
+			defer s.sessions.Done()
+			f(ctx)
+		}()
+	}
+}
+
+// swap is a program of the owner's, or in an ordinary toolbox, that is not the owner's friend: it exchanges a share for a
+// link to a secret as fast as it can, or leaves the link for the next start.
+func (s *siege) swap(ctx context.Context) {
+	r := rand.New(rand.NewPCG(s.seed, 3))
+	job, link := s.dir+"/src/job", s.dir+"/src/.swap"
+	for ctx.Err() == nil {
+		pause(ctx, time.Duration(r.IntN(20))*time.Second)
+		os.Remove(link)
+		os.Symlink([]string{s.home + "/.ssh", s.home + "/.ssh", s.home, "/etc", s.home + "/siege-notes"}[r.IntN(5)], link)
+		times, leave := 1+2*r.IntN(5000), r.IntN(3) == 0
+		s.log.count(s.log.tries, "swap from outside")
+		s.log.did("somebody", "exchanges %s, %d times", job, times)
+		for n := 0; n < times && ctx.Err() == nil; n++ {
+			if unix.Renameat2(unix.AT_FDCWD, job, unix.AT_FDCWD, link, unix.RENAME_EXCHANGE) != nil {
+				break
+			}
+			time.Sleep(time.Duration(r.IntN(1000)) * time.Microsecond)
+		}
+		if leave { // after an odd number of times it is the link
+			pause(ctx, 10*time.Second)
+		}
+		if fi, err := os.Lstat(job); err == nil && fi.Mode().Type() == os.ModeSymlink {
+			unix.Renameat2(unix.AT_FDCWD, job, unix.AT_FDCWD, link, unix.RENAME_EXCHANGE)
+		}
+	}
 }
 
 func pause(ctx context.Context, d time.Duration) {
