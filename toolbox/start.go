@@ -48,6 +48,9 @@ func (m *Manager) Start(ctx context.Context, name Name) (*join.Record, error) {
 	if err != nil {
 		return nil, err
 	}
+	if b.Managed() && b.Spec.Isolated {
+		defer clearStrays(b.boxDir(m.Host))
+	}
 	m.stage("starting toolbox %s", name)
 	if b, err = m.run(ctx, e, b); err != nil {
 		return nil, err
@@ -89,6 +92,15 @@ func (m *Manager) run(ctx context.Context, e Engine, b *Box) (*Box, error) {
 	}
 	if err := m.checkShared(b); err != nil {
 		return nil, err
+	}
+	if b.Managed() && b.Spec.Isolated {
+		c, err := e.Inspect(ctx, b.ID) // a list does not tell what is mounted
+		if err == nil {
+			err = m.checkWay(ctx, b, c)
+		}
+		if err != nil {
+			return nil, err
+		}
 	}
 	err := e.Start(ctx, b.ID)
 	for range 4 {

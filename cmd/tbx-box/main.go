@@ -5,7 +5,7 @@
 // initialiser), name-terminal (shows the host's terminal in /dev/pts), exec and terminal (the
 // last step into a session), first and booted (a command of the toolbox that needs help there),
 // tree (a view of the host's file system, taken on the host), settle (sets options of an
-// isolated toolbox's mounts, on the host), session or farewell (the companion of an
+// isolated toolbox's mounts, on the host), way (looks for links in its home, on the host), session or farewell (the companion of an
 // interactive session, on the host), host-exec (the bridge's client), keep (the companion of
 // a host command, on the host). Called by another name, it is a shim: the host's
 // command of that name.
@@ -49,6 +49,8 @@ func run(args []string) int {
 		err = stage.SendTrees(args[2:])
 	case "settle":
 		err = stage.Settle(os.Stdin)
+	case "way":
+		err = stage.Way(args[2:], os.Stdout)
 	case "name-terminal":
 		err = stage.NameTerminal(args[2:])
 	case "exec":

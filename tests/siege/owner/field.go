@@ -36,7 +36,8 @@ type siege struct {
 	boxes  []*box
 
 	kept     map[string]state // files that nobody may change
-	programs map[string]bool  // hashes of every tbx-box that was installed
+	strays   map[string]time.Time
+	programs map[string]bool // hashes of every tbx-box that was installed
 	close    []func()
 	sessions sync.WaitGroup
 	mu       sync.Mutex // of bin
@@ -65,7 +66,7 @@ func podmanVersion() string {
 func (s *siege) prepare() error {
 	s.home, s.run = os.Getenv("HOME"), os.Getenv("XDG_RUNTIME_DIR")
 	s.dir = filepath.Join(s.home, "siege")
-	s.kept, s.programs = map[string]state{}, map[string]bool{}
+	s.kept, s.programs, s.strays = map[string]state{}, map[string]bool{}, map[string]time.Time{}
 	mark := fmt.Sprintf("%016x", s.rand.Uint64())
 	s.secret = "SIEGE-SECRET-" + mark
 	s.config = pack.Config{Prefix: pack.Invert([]byte(s.secret)), Home: s.home, Evil: "EVIL-" + mark, Spaces: map[string]string{}}

@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -27,32 +28,41 @@ func (s *siege) observe() {
 		}
 	}
 	s.programsAreOurs()
-	if _, err := os.Lstat(filepath.Join(s.config.ReadOnly[0], s.config.Evil)); err == nil {
-		s.log.find("what is shared to read was written to", "%s", s.config.ReadOnly[0])
+	if entries, err := os.ReadDir(s.config.ReadOnly[0]); err != nil || len(entries) != 1 || entries[0].Name() != "below" {
+		s.log.find("what is shared to read was changed", "%s: %v, %v", s.config.ReadOnly[0], entries, err)
 	}
 	s.marks()
 	s.processesOfOthers()
 	s.reports()
 }
 
-// programsAreOurs: tbx-box in the owner's home is one that was installed.
+// strayTime is how long what a runtime has made may be there, until tbx has looked.
+const strayTime = time.Minute
+
+// programsAreOurs: tbx-box in the owner's home is one that was installed, and nobody else has put anything beside it. Of a
+// start by podman tbx hears later: the runtime's directories may be there until its own next one.
 func (s *siege) programsAreOurs() {
-	files, _ := filepath.Glob(s.home + "/.local/share/tbx/box/*/*")
-	for _, path := range files {
-		if name := filepath.Base(path); name != "tbx-box" && !strings.HasPrefix(name, ".") && !s.isShim(path) {
-			s.log.find("a file that is not tbx's in the directory of its programs", "%s", path)
+	filepath.WalkDir(s.home+"/.local/share/tbx/box", func(path string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return nil
+		}
+		fi, err := d.Info()
+		if err != nil || fi.Sys().(*syscall.Stat_t).Uid == uint32(os.Getuid()) {
+			delete(s.strays, path)
+		} else if first, known := s.strays[path]; !known {
+			s.strays[path] = time.Now()
+		} else if time.Since(first) > strayTime {
+			s.log.find("somebody else's in the directory of tbx's programs", "%s: %v", path, fi.Mode())
+		}
+		if isAdversary(path) {
+			s.log.find("the adversary's program among tbx's", "%s", path)
 		}
 		// One of an earlier version is in a directory with the beginning of its hash.
-		sum := sumOf(path)
-		if filepath.Base(path) == "tbx-box" && (!s.programs[sum] && !strings.HasPrefix(sum, filepath.Base(filepath.Dir(path))) || isAdversary(path)) {
+		if sum := sumOf(path); d.Name() == "tbx-box" && d.Type().IsRegular() && !s.programs[sum] && !strings.HasPrefix(sum, filepath.Base(filepath.Dir(path))) {
 			s.log.find("tbx-box of the host is another one", "%s: %s", path, sum)
 		}
-	}
-}
-
-func (s *siege) isShim(path string) bool {
-	fi, err := os.Lstat(path)
-	return err == nil && fi.Mode().Type() == fs.ModeSymlink || err == nil && fi.IsDir()
+		return nil
+	})
 }
 
 // marks looks for what the adversary wrote, outside of what it may write to.

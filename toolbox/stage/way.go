@@ -1,0 +1,73 @@
+package stage
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"path/filepath"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// Obstacle is what stands in a directory on the way to a path below it.
+type Obstacle struct {
+	Path string `json:"path"` // the path asked for, relative to the directory
+	At   string `json:"at"`   // how far the way goes, with the name that is in it
+	Is   string `json:"is"`   // what that is: "a link", "no directory", "unreadable"
+}
+
+// Way looks, in a directory, at the way to each path, and writes the obstacles as
+// lines of JSON. It is run on the host as the root of podman's user namespace, who
+// alone may look into a home that podman keeps; args are the directory and the paths.
+func Way(args []string, out io.Writer) error {
+	if len(args) < 2 {
+		return errors.New("way: a directory and paths are needed")
+	}
+	lines := json.NewEncoder(out)
+	for _, path := range args[1:] {
+		at, is, err := firstObstacle(args[0], path)
+		if err != nil {
+			return fmt.Errorf("%s: %w", args[0], err)
+		}
+		if is == "" {
+			continue
+		}
+		if err := lines.Encode(Obstacle{path, at, is}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// firstObstacle goes from dir to path, and returns the first name on the way that is
+// no directory. What is missing is none.
+func firstObstacle(dir, path string) (at, is string, err error) {
+	const flags = unix.O_PATH | unix.O_DIRECTORY | unix.O_NOFOLLOW | unix.O_CLOEXEC
+	fd, err := unix.Open(dir, flags, 0)
+	if err != nil {
+		return "", "", err
+	}
+	defer func() { unix.Close(fd) }()
+	for _, name := range strings.Split(path, "/") {
+		at = filepath.Join(at, name)
+		next, err := unix.Openat(fd, name, flags, 0)
+		switch {
+		case err == nil:
+			unix.Close(fd)
+			fd = next
+		case errors.Is(err, unix.ENOENT):
+			return "", "", nil
+		case errors.Is(err, unix.ELOOP), errors.Is(err, unix.ENOTDIR):
+			var st unix.Stat_t
+			if unix.Fstatat(fd, name, &st, unix.AT_SYMLINK_NOFOLLOW) == nil && st.Mode&unix.S_IFMT == unix.S_IFLNK {
+				return at, "a link", nil
+			}
+			return at, "no directory", nil
+		default:
+			return at, "unreadable", nil
+		}
+	}
+	return "", "", nil
+}
