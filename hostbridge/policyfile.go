@@ -126,7 +126,7 @@ func checkFd(fd, uid int) error {
 // readPolicyFile never follows a symlink and never blocks on a FIFO.
 func readPolicyFile(name string, uid int) ([]byte, error) {
 	fd, err := eintr.Open(name, unix.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
-	if err == unix.ELOOP {
+	if errors.Is(err, unix.ELOOP) {
 		return nil, errors.New("it is a symbolic link")
 	}
 	if err != nil {

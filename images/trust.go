@@ -294,7 +294,7 @@ func pullSigned(ctx context.Context, store Store, key Key, stateDir string, ref 
 	}
 	img, err := store.Pull(ctx, ref.Name()+"@"+digest, opts, progress)
 	var refused *PullError
-	if errors.As(err, &refused) && refused.Reason == ErrPolicy {
+	if errors.As(err, &refused) && errors.Is(refused.Reason, ErrPolicy) {
 		e := fail.Wrap(nil, refused, "image %s: pull", ref).Hint("the key that is trusted for %s must have signed it: %s", key.Scope, key.ID)
 		if key.Kind == KeySigstore {
 			e.Kind = fail.Unable // for all that is known

@@ -82,7 +82,7 @@ func LookAtHost(env []string) (*Host, error) {
 // checkHome refuses a home that cannot be the home of a toolbox as well: it is
 // mounted at the same path, and stands in passwd(5) and in PATH.
 func checkHome(dir string) error {
-	why := ""
+	var why string
 	switch {
 	case strings.ContainsRune(dir, ':'):
 		why = "it has a colon, which cannot stand in passwd(5)"

@@ -116,7 +116,10 @@ func requests(h *toolbox.Host, name toolbox.Name) ([]toolbox.Access, error) {
 	for _, c := range []struct {
 		action hostbridge.Action
 		why    string
-	}{{hostbridge.Allow, "requests that your policy allows: tbx policy show"}, {hostbridge.Ask, "requests that you are asked about, each time"}} {
+	}{
+		{hostbridge.Allow, "requests that your policy allows: tbx policy show"},
+		{hostbridge.Ask, "requests that you are asked about, each time"},
+	} {
 		if len(may[c.action]) > 0 {
 			out = append(out, toolbox.Access{What: strings.Join(may[c.action], ", "), Why: c.why})
 		}

@@ -140,7 +140,8 @@ func printRows(w io.Writer, rows []row, now time.Time) error {
 	}
 	fmt.Fprintln(t, "NAME\tSTATE\t"+head+"IMAGE\tCREATED\tID")
 	for _, r := range rows {
-		fmt.Fprintf(t, "%s\t%s\t%s%s\t%s\t%.12s\n", escape.Text(r.Name), r.State, column(r.Isolated), escape.Text(r.Image), cli.Ago(now.Sub(r.Created)), r.ID)
+		age := cli.Ago(now.Sub(r.Created))
+		fmt.Fprintf(t, "%s\t%s\t%s%s\t%s\t%.12s\n", escape.Text(r.Name), r.State, column(r.Isolated), escape.Text(r.Image), age, r.ID)
 	}
 	return t.Flush()
 }

@@ -65,7 +65,8 @@ notifications, and where there is no desktop the answer is no.`,
 			if len(st.Boxes) > 0 {
 				boxes = strings.Join(st.Boxes, " ")
 			}
-			fmt.Fprintf(env.Out, "process %d, %s of the host running, toolboxes: %s\n", st.Pid, cli.Plural(st.Running, "command"), escape.Text(boxes))
+			fmt.Fprintf(env.Out, "process %d, %s of the host running, toolboxes: %s\n",
+				st.Pid, cli.Plural(st.Running, "command"), escape.Text(boxes))
 			return nil
 		},
 	}

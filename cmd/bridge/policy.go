@@ -34,7 +34,8 @@ from happening and makes visible what is done.`,
 		Args:    cli.UnknownCommand,
 		RunE:    func(cmd *cobra.Command, args []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(newPolicyShow(env), newPolicyCheck(env), newPolicyTest(env), newPolicyChange(env, hostbridge.Allow), newPolicyChange(env, hostbridge.Deny))
+	cmd.AddCommand(newPolicyShow(env), newPolicyCheck(env), newPolicyTest(env),
+		newPolicyChange(env, hostbridge.Allow), newPolicyChange(env, hostbridge.Deny))
 	for _, c := range cmd.Commands() {
 		c.DisableFlagsInUseLine = true
 	}
@@ -301,7 +302,8 @@ func notInForce(e *cli.Env, r hostbridge.Rule, o *policyTarget) error {
 	case err != nil:
 		return err
 	case d.Action != r.Action && o.box != "@any": // which no toolbox is called
-		e.Progress().Warn(fmt.Sprintf("it does not decide now: %s says %s", escape.Text(d.Where()), d.Action), "see the order with: tbx policy show")
+		e.Progress().Warn(fmt.Sprintf("it does not decide now: %s says %s", escape.Text(d.Where()), d.Action),
+			"see the order with: tbx policy show")
 	}
 	return nil
 }

@@ -78,7 +78,9 @@ func Serve(ctx context.Context, env *cli.Env) error {
 		Lookup: lookupBox(h),
 		Keeper: []string{m.BoxFile, "keep"}, Settled: settled, // as installed: toolboxes see, and some may change, their own copy
 		Policy: cli.PolicyDirs(h),
-		Audit:  &hostbridge.AuditLog{Path: cli.AuditFile(h), Journal: "/run/systemd/journal/socket", NoArgs: !c.Bridge.LogArguments, Now: time.Now},
+		Audit: &hostbridge.AuditLog{
+			Path: cli.AuditFile(h), Journal: "/run/systemd/journal/socket", NoArgs: !c.Bridge.LogArguments, Now: time.Now,
+		},
 		Askers: []hostbridge.Asker{hostbridge.Desktop{Path: hostbridge.SystemPath}},
 		Tbx:    self,
 		Path:   hostbridge.SystemPath,

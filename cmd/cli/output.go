@@ -93,10 +93,13 @@ func Size(n int64) string {
 
 // Ago writes how long something is past, in its largest unit.
 func Ago(d time.Duration) string {
+	const day = 24 * time.Hour
 	for _, u := range []struct {
 		name string
 		d    time.Duration
-	}{{"year", 365 * 24 * time.Hour}, {"month", 30 * 24 * time.Hour}, {"week", 7 * 24 * time.Hour}, {"day", 24 * time.Hour}, {"hour", time.Hour}, {"minute", time.Minute}} {
+	}{
+		{"year", 365 * day}, {"month", 30 * day}, {"week", 7 * day}, {"day", day}, {"hour", time.Hour}, {"minute", time.Minute},
+	} {
 		if n := int(d / u.d); n == 1 {
 			return "1 " + u.name + " ago"
 		} else if n > 1 {

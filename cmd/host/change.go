@@ -77,7 +77,11 @@ func printResult(env *cli.Env, res *osupdate.Result) {
 			is  bool
 			yes string
 			no  string
-		}{{p.NeedsRoot, "Needs root", "Needs no root"}, {p.NeedsBoot, "Needs a reboot to take effect", "Takes effect at once"}, {p.Reversible, "Can be undone", "Cannot be undone"}} {
+		}{
+			{p.NeedsRoot, "Needs root", "Needs no root"},
+			{p.NeedsBoot, "Needs a reboot to take effect", "Takes effect at once"},
+			{p.Reversible, "Can be undone", "Cannot be undone"},
+		} {
 			if f.is {
 				fmt.Fprintln(env.Out, f.yes)
 			} else {

@@ -38,7 +38,8 @@ func showKargs(cmd *cobra.Command, env *cli.Env, o *hostOptions) error {
 		d = st.State.Current()
 	}
 	if d == nil || d.Kargs == nil {
-		return fail.New(osupdate.ErrUnsupported, "%s does not tell the kernel's arguments", h.Backend().Kind()).Hint("see the running ones in /proc/cmdline")
+		return fail.New(osupdate.ErrUnsupported, "%s does not tell the kernel's arguments", h.Backend().Kind()).
+			Hint("see the running ones in /proc/cmdline")
 	}
 	if o.format == "json" {
 		return cli.PrintJSON(env.Out, d.Kargs)

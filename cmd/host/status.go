@@ -16,8 +16,12 @@ import (
 )
 
 func hostStatus(env *cli.Env, o *hostOptions) *cobra.Command {
-	return reader(env, o, "status", "Show the systems that the host can boot", "Show which updater the host has, the systems that it can boot, in the order of booting,\nand what is going on.",
-		"  tbx host status\n  tbx host status --format json | jq '.state.deployments[0]'",
+	return reader(env, o, readerHelp{
+		"status", "Show the systems that the host can boot",
+		`Show the host's updater, the systems that the host can boot, in the order of booting,
+and what the updater does now.`,
+		`  tbx host status
+  tbx host status --format json | jq '.state.deployments[0]'`},
 		func(cmd *cobra.Command, h *osupdate.Host) error {
 			st, err := h.Status(cmd.Context())
 			if err != nil {
@@ -30,9 +34,14 @@ func hostStatus(env *cli.Env, o *hostOptions) *cobra.Command {
 		})
 }
 
-func reader(env *cli.Env, o *hostOptions, use, short, long, example string, run func(*cobra.Command, *osupdate.Host) error) *cobra.Command {
+// readerHelp is what is said of a command that reads.
+type readerHelp struct{ use, short, long, example string }
+
+// reader is a command that opens the host and prints something of it.
+func reader(env *cli.Env, o *hostOptions, help readerHelp, run func(*cobra.Command, *osupdate.Host) error) *cobra.Command {
 	cmd := &cobra.Command{
-		Use: use + " [flags]", Short: short, Long: long, Example: example, Args: cli.Exactly(0, "no arguments"), ValidArgsFunction: cobra.NoFileCompletions,
+		Use: help.use + " [flags]", Short: help.short, Long: help.long, Example: help.example,
+		Args: cli.Exactly(0, "no arguments"), ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := cli.CheckFormat(o.format); err != nil {
 				return err
@@ -95,7 +104,8 @@ func printStatus(env *cli.Env, st *osupdate.Status, verbose bool) error {
 		env.Progress().Warn(w, "")
 	}
 	if e := st.Interrupted; e != nil {
-		env.Progress().Warn(fmt.Sprintf("%s of %s was interrupted", e.Request.Verb, e.Time.Local().Format(time.DateTime)), "do it again; nothing is half done")
+		env.Progress().Warn(fmt.Sprintf("%s of %s was interrupted", e.Request.Verb, e.Time.Local().Format(time.DateTime)),
+			"do it again; nothing is half done")
 	}
 	if u := st.Unfinished; u != nil {
 		env.Progress().Warn("the last shutdown could not finish an update: "+u.Message, u.Hint)
@@ -111,7 +121,10 @@ func marks(d *osupdate.Deployment) string {
 	for _, m := range []struct {
 		is   bool
 		word string
-	}{{d.Booted, "running"}, {d.Next, "boots next"}, {d.Staged, "staged"}, {d.Locked, "not applied"}, {d.Rollback, "rollback"}, {d.Pinned, "pinned"}, {d.Unlocked != "", "unlocked"}} {
+	}{
+		{d.Booted, "running"}, {d.Next, "boots next"}, {d.Staged, "staged"}, {d.Locked, "not applied"},
+		{d.Rollback, "rollback"}, {d.Pinned, "pinned"}, {d.Unlocked != "", "unlocked"},
+	} {
 		if m.is {
 			out = append(out, m.word)
 		}

@@ -36,7 +36,8 @@ content. Without a name it is named by that content.`,
   tbx image build --build-arg BASE=docker.io/library/debian:12 -t mine .`,
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) > 1 {
-				return fail.New(fail.Usage, "%s takes one directory or Containerfile, not %d", cmd.CommandPath(), len(args)).Hint("usage: %s", cmd.UseLine())
+				return fail.New(fail.Usage, "%s takes one directory or Containerfile, not %d", cmd.CommandPath(), len(args)).
+					Hint("usage: %s", cmd.UseLine())
 			}
 			return nil
 		},

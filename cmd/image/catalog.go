@@ -51,7 +51,8 @@ func runImageCatalog(env *fetch.Env, format string) error {
 		if d == own {
 			name += " *"
 		}
-		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", name, cli.Dash(strings.Join(d.Aliases, ", ")), d.Default, d.Image, d.Packages, d.Contract, cli.Dash(strings.Join(d.Bootstrap.Tools, ", ")))
+		aliases, tools := cli.Dash(strings.Join(d.Aliases, ", ")), cli.Dash(strings.Join(d.Bootstrap.Tools, ", "))
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", name, aliases, d.Default, d.Image, d.Packages, d.Contract, tools)
 	}
 	return t.Flush()
 }

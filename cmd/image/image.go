@@ -118,7 +118,8 @@ func printImageRows(w io.Writer, rows []imageRow, shares bool, now time.Time) er
 			} else if shares {
 				fmt.Fprintf(t, "-\t-\t")
 			}
-			fmt.Fprintf(t, "%s\t%s\t%s\n", cli.Dash(string(r.Origin)), cli.Dash(shortKey(r.Signer)), cli.Dash(escape.Text(strings.Join(r.UsedBy, ", "))))
+			users := cli.Dash(escape.Text(strings.Join(r.UsedBy, ", ")))
+			fmt.Fprintf(t, "%s\t%s\t%s\n", cli.Dash(string(r.Origin)), cli.Dash(shortKey(r.Signer)), users)
 		}
 	}
 	return t.Flush()

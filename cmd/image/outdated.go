@@ -166,7 +166,8 @@ func printStaleness(env *fetch.Env, rows []staleness, o *imageOutdatedOptions) e
 	}
 	var err error
 	if unknown > 0 && unknown == len(rows) {
-		err = fail.Wrap(fail.Unable, errors.New("no registry answered"), "nothing is known of any image").Hint("try again with a network; what is here works without")
+		err = fail.Wrap(fail.Unable, errors.New("no registry answered"), "nothing is known of any image").
+			Hint("try again with a network; what is here works without")
 	}
 	if o.format == "json" {
 		return errors.Join(cli.PrintJSON(env.Out, shown), err)

@@ -94,10 +94,11 @@ func runTrustAdd(env *fetch.Env, scope, path string) error {
 func newTrustList(env *fetch.Env) *cobra.Command {
 	var format string
 	cmd := &cobra.Command{
-		Use:               "list [flags]",
-		Aliases:           []string{"ls"},
-		Short:             "List the keys that are trusted",
-		Long:              "List the keys that are trusted: yours, the administrator's in /etc/tbx/keys, and the distribution's in /usr/share/tbx/keys. Yours win.",
+		Use:     "list [flags]",
+		Aliases: []string{"ls"},
+		Short:   "List the keys that are trusted",
+		Long: `List the keys that are trusted: yours, the administrator's in /etc/tbx/keys, and the
+distribution's in /usr/share/tbx/keys. Yours win.`,
 		Example:           "  tbx image trust list",
 		Args:              cli.Exactly(0, "no arguments"),
 		RunE:              func(cmd *cobra.Command, args []string) error { return runTrustList(env, format) },

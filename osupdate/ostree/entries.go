@@ -18,7 +18,6 @@ type bootEntry struct {
 	title      string
 	options    []string
 	deployment string // <stateroot>/deploy/<checksum>.<serial>
-	serial     int
 }
 
 // bootEntries reads <sysroot>/boot/loader/entries in boot order; nil where they

@@ -6,6 +6,7 @@ package rpmostree
 import (
 	"context"
 	"encoding/hex"
+	"errors"
 	"slices"
 	"strings"
 	"time"
@@ -78,7 +79,7 @@ func (b *Backend) State(ctx context.Context) (*osupdate.State, error) {
 
 // Check asks the source itself: `rpm-ostree upgrade --check` calls itself
 // unreliable, and asks for a password.
-func (b *Backend) Check(ctx context.Context, s *osupdate.State) (*osupdate.Update, error) {
+func (b *Backend) Check(ctx context.Context, _ *osupdate.State) (*osupdate.Update, error) {
 	s, c, err := b.status(ctx)
 	if err != nil {
 		return nil, err
@@ -119,7 +120,8 @@ func (b *Backend) Check(ctx context.Context, s *osupdate.State) (*osupdate.Updat
 func (b *Backend) ownCheck(ctx context.Context) (*osupdate.Update, error) {
 	argv := []string{b.rpmostree, "upgrade", "--check"}
 	_, _, err := b.tools.Run(ctx, osupdate.Call{Argv: argv})
-	if te, ok := err.(*osupdate.ToolError); ok && te.Code == ostreefamily.Unchanged {
+	var te *osupdate.ToolError
+	if errors.As(err, &te) && te.Code == ostreefamily.Unchanged {
 		return nil, nil
 	}
 	if err != nil {
