@@ -49,6 +49,7 @@ const (
 	maxWaiting    = 256 // connections of one toolbox that have not sent their request yet
 	maxRunning    = 128 // commands of one toolbox
 	maxAll        = 256 // commands of all toolboxes
+	maxDeciding   = 64  // requests of one toolbox that are being decided, or asked about
 	maxLong       = 4   // requests of one toolbox, of more than one part, that are being read; others wait their turn
 	startsPerSec  = 500 // requests of one toolbox, after a burst of startsBurst: more than a loop in a shell makes
 	startsBurst   = 200
@@ -68,7 +69,8 @@ type agent struct {
 	refill  *time.Timer      // starts one
 	buffers sync.Pool        // of packets
 	said    atomic.Int64     // bytes of messages
-	all     chan struct{}    // a slot for each running command
+	slots   slots            // of running commands
+	silent  int              // connections of all toolboxes that may say nothing
 
 	mu    sync.Mutex
 	boxes map[string]*served
@@ -81,8 +83,10 @@ type served struct {
 	box      Box
 	token    []byte
 	listener *listener
-	running  chan struct{} // a slot for each running command
-	long     chan struct{} // a slot for each long request that is being read
+	long     chan struct{}      // a slot for each long request that is being read
+	deciding chan struct{}      // a slot for each request that is being decided
+	limits   map[string]*bucket // of verbs
+	notices  bucket             // of notifications that tell the owner of a command
 	rate     bucket
 	refusals refusals
 
@@ -120,7 +124,7 @@ func Serve(ctx context.Context, o Options) error {
 		program: program,
 		asking:  newAsking(nil, time.Now),
 		spare:   make(chan *keeperProc, 1),
-		all:     make(chan struct{}, maxAll),
+		silent:  silentLimit(),
 		buffers: sync.Pool{New: func() any { return new([wire.HeaderSize + wire.MaxBody]byte) }},
 		boxes:   map[string]*served{},
 		stop:    cancel,
@@ -257,10 +261,12 @@ func (a *agent) serveBox(ctx context.Context, id string, begun bool) (*served, e
 	}
 	s := &served{
 		box: box, token: token, listener: l,
-		name:    box.Name,
-		running: make(chan struct{}, maxRunning),
-		long:    make(chan struct{}, maxLong),
-		rate:    bucket{burst: startsBurst, perSec: startsPerSec},
+		name:     box.Name,
+		long:     make(chan struct{}, maxLong),
+		deciding: make(chan struct{}, maxDeciding),
+		limits:   verbLimits(),
+		notices:  bucket{burst: 10, perSec: 10.0 / 60},
+		rate:     bucket{burst: startsBurst, perSec: startsPerSec},
 	}
 	s.refusals.rate = bucket{burst: refusalBurst, perSec: 1 / refusalPause.Seconds()}
 	s.refusals.tell = func(more uint64, last string) {
@@ -319,13 +325,7 @@ func (a *agent) accept(ctx context.Context, s *served) {
 			time.Sleep(50 * time.Millisecond) // out of descriptors: some will be closed
 			continue
 		}
-		s.mu.Lock()
-		if len(s.waiting) >= maxWaiting {
-			s.waiting[0].Close()
-			s.waiting = s.waiting[1:]
-		}
-		s.waiting = append(s.waiting, conn)
-		s.mu.Unlock()
+		a.hold(s, conn)
 		go a.handle(ctx, s, conn)
 	}
 }
@@ -337,6 +337,13 @@ func (s *served) heard(conn *net.UnixConn) {
 	if i := slices.Index(s.waiting, conn); i >= 0 {
 		s.waiting = slices.Delete(s.waiting, i, i+1)
 	}
+}
+
+// boxesServed is how many toolboxes have a socket.
+func (a *agent) boxesServed() int {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return len(a.boxes)
 }
 
 func (s *served) rename(name string) {

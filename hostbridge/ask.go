@@ -15,17 +15,35 @@ import (
 type Question struct {
 	Seq      uint64   `json:"seq"`
 	Box      string   `json:"box"`
-	What     string   `json:"what"` // the verb or the whole command line
-	Rule     string   `json:"rule"` // file:line that says ask
+	What     string   `json:"what"`           // the verb or the whole command line, with the file's name without links
+	Note     string   `json:"note,omitempty"` // about What: under which other name it was asked for
+	Dir      string   `json:"dir,omitempty"`  // directory of the host that the command would run in
+	Vars     []string `json:"vars,omitempty"` // NAME=value, quoted, that the toolbox gives it because the rule says so
+	Rule     string   `json:"rule"`           // file:line that says ask
 	Remember Remember `json:"remember,omitempty"`
 
-	env  []string // of the host's session
-	argv []string // what is asked for, byte for byte
+	env []string // of the host's session
+	key string   // for what an answer holds that is remembered, byte for byte, after the toolbox's id and a NUL
 }
 
 // TooLate says whether an answer now, to a question that was put at that time, is
 // one that nobody waits for any more.
 func (q Question) TooLate(put time.Time) bool { return time.Since(put) >= askTimeout }
+
+// Text is all of the question that the toolbox has a hand in, as lines.
+func (q Question) Text() string {
+	lines := []string{q.What}
+	if q.Note != "" {
+		lines = append(lines, q.Note)
+	}
+	if q.Dir != "" {
+		lines = append(lines, "in "+q.Dir)
+	}
+	if len(q.Vars) > 0 {
+		lines = append(lines, "with "+strings.Join(q.Vars, " "))
+	}
+	return strings.Join(lines, "\n")
+}
 
 // HowLong says for how long a yes holds.
 func (q Question) HowLong() string {
@@ -53,8 +71,9 @@ const (
 	askTimeout   = 60 * time.Second // then the answer is no
 	asksPerBox   = 3                // in askWindow
 	askWindow    = time.Minute
-	maxQuestion  = 1024 // bytes of What: what does not fit cannot be judged
-	maxRemembred = 1024 // answers of one session
+	askQueue     = 5 * time.Minute // for the questions of other toolboxes to be answered
+	maxQuestion  = 1024            // bytes of Text: what does not fit cannot be judged
+	maxRemembred = 256             // answers of one toolbox
 )
 
 // asking puts questions through, few at a time, and remembers answers.
@@ -62,18 +81,21 @@ type asking struct {
 	askers []Asker
 	now    func() time.Time // for intervals: its monotonic part counts
 
-	mu       sync.Mutex
-	open     map[string]bool        // boxes with an open question
-	recent   map[string][]time.Time // of each box, at most asksPerBox
-	answered map[string]bool        // yes, for this session
-	seq      uint64
+	mu         sync.Mutex
+	open       map[string]bool        // boxes with an open question
+	recent     map[string][]time.Time // of each box, at most asksPerBox
+	answered   map[string]bool        // yes, for this session, by Question.key
+	remembered map[string]int         // how many of each box
+	seq        uint64
 }
 
 func newAsking(askers []Asker, now func() time.Time) *asking {
-	return &asking{askers: askers, now: now, open: map[string]bool{}, recent: map[string][]time.Time{}, answered: map[string]bool{}}
+	return &asking{askers: askers, now: now, open: map[string]bool{}, recent: map[string][]time.Time{}, answered: map[string]bool{}, remembered: map[string]int{}}
 }
 
 var errTooMany = errors.New("too many questions from this toolbox; the owner is not asked again for now")
+
+var errQueue = errors.New("the owner has questions of other toolboxes to answer first")
 
 // begin takes the right to ask for a box, or returns errTooMany.
 func (a *asking) begin(box string) error {
@@ -103,41 +125,90 @@ func (a *asking) end(box string) {
 
 // ask answers from memory or asks. pending is called before anybody is.
 func (a *asking) ask(ctx context.Context, boxID string, q Question, pending func()) (bool, error) {
-	// Not q.What: an answer is remembered for these arguments, not for what looks so.
-	key := strings.Join(append([]string{boxID, q.Rule}, q.argv...), "\x00")
 	a.mu.Lock()
-	known := a.answered[key]
+	known := q.Remember == RememberSession && a.answered[q.key]
 	a.seq++
 	q.Seq = a.seq
 	a.mu.Unlock()
 	if known {
 		return true, nil
 	}
-	if len(q.What) > maxQuestion {
-		return false, errors.New("the command line is too long to be shown to the owner")
+	if len(q.Text()) > maxQuestion {
+		return false, errors.New("the command line, its directory and variables are too long to be shown to the owner")
 	}
 	if err := a.begin(boxID); err != nil {
 		return false, err
 	}
 	defer a.end(boxID)
 	pending()
-	ctx, cancel := context.WithTimeout(ctx, askTimeout)
-	defer cancel()
 	for _, asker := range a.askers {
-		yes, err := asker.Ask(ctx, q)
+		yes, err := putTo(ctx, asker, q, pending)
 		if errors.Is(err, ErrNobody) {
 			continue
 		}
 		if err == nil && yes && q.Remember == RememberSession {
 			a.mu.Lock()
-			if len(a.answered) < maxRemembred {
-				a.answered[key] = true
+			if a.remembered[boxID] < maxRemembred {
+				a.remembered[boxID]++
+				a.answered[q.key] = true
 			}
 			a.mu.Unlock()
 		}
 		return yes && err == nil && ctx.Err() == nil, err
 	}
+	a.unasked(boxID)
 	return false, ErrNobody
+}
+
+// unasked takes back the latest question of a box, which nobody has seen.
+func (a *asking) unasked(box string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if n := len(a.recent[box]); n > 0 {
+		a.recent[box] = a.recent[box][:n-1]
+	}
+}
+
+// turns is an Asker that puts one question at a time, each toolbox's in its turn.
+type turns interface {
+	// turn waits until the question may be put. done must be called then.
+	turn(ctx context.Context) (done func(), err error)
+}
+
+// putTo puts a question to one asker. Its time begins when it is put, so that the
+// questions of one toolbox do not use up the time of another's.
+func putTo(ctx context.Context, asker Asker, q Question, pending func()) (bool, error) {
+	if one, ok := asker.(turns); ok {
+		tick := time.NewTicker(askTimeout / 4) // the client waits no longer than it was told
+		defer tick.Stop()
+		queue, leave := context.WithTimeoutCause(ctx, askQueue, errQueue)
+		defer leave()
+		type turn struct {
+			done func()
+			err  error
+		}
+		got := make(chan turn, 1)
+		go func() {
+			done, err := one.turn(queue)
+			got <- turn{done, err}
+		}()
+		for waiting := true; waiting; {
+			select {
+			case <-tick.C:
+				pending()
+			case t := <-got:
+				if t.err != nil {
+					return false, t.err
+				}
+				defer t.done()
+				waiting = false
+			}
+		}
+		pending()
+	}
+	ctx, cancel := context.WithTimeout(ctx, askTimeout)
+	defer cancel()
+	return asker.Ask(ctx, q)
 }
 
 // forget drops what was answered for a toolbox that has stopped.
@@ -150,6 +221,7 @@ func (a *asking) forget(boxID string) {
 		}
 	}
 	delete(a.recent, boxID)
+	delete(a.remembered, boxID)
 }
 
 // Desktop asks by a desktop notification with buttons, through notify-send
@@ -166,7 +238,7 @@ func (d Desktop) Ask(ctx context.Context, q Question) (bool, error) {
 	if err != nil || lookupEnv(env, "DBUS_SESSION_BUS_ADDRESS") == "" {
 		return false, ErrNobody
 	}
-	body := noticeBody(q.What)
+	body := noticeBody(q.Text())
 	cmd := exec.CommandContext(ctx, p.Real, "--app-name=tbx", "--urgency=critical", "--wait",
 		"--action=no=Deny", "--action=yes=Allow "+q.HowLong(), "--", "Toolbox "+q.Box+" asks to run this on the host", body)
 	cmd.Env, cmd.WaitDelay = env, time.Second // what it started may keep its output open

@@ -3,7 +3,10 @@ package hostbridge_test
 import (
 	"bytes"
 	"context"
+	"os"
 	"os/exec"
+	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -190,5 +193,158 @@ func TestB18_LateAnswer(t *testing.T) {
 	}
 	if second.ProcessState.ExitCode() != 126 || out.Len() != 0 {
 		t.Errorf("%v, output %q", second.ProcessState, out.String())
+	}
+}
+
+// A question shows where a command would run and what the toolbox gives it, and an
+// answer that is remembered is for that.
+func TestB18_DirectoryIsPartOfTheAnswer(t *testing.T) {
+	for remember, restart := range map[string]bool{"session": false, "always": true} {
+		b := bridgetest.Local(t, func(c *bridgetest.Config) { c.Ask = "yes" })
+		l := b.Local
+		l.WritePolicy("1.toml", "[[rule]]\nbox = \"web\"\nexec = \"pwd\"\naction = \"ask\"\nremember = \""+remember+"\"\n")
+		for _, d := range []string{"a", "b"} {
+			os.Mkdir(filepath.Join(b.Shared, d), 0o700)
+		}
+		os.Symlink("a", filepath.Join(b.Shared, "link"))
+		for _, step := range []struct {
+			dir, asked string
+		}{{"a", "a"}, {"a", ""}, {"link", ""}, {"b", "b"}, {"a", ""}, {"b", ""}} {
+			if restart { // nothing but the rules is left
+				l.RestartAgent()
+			}
+			cmd := b.Client("pwd", "-P")
+			cmd.Env = append(cmd.Env, "TBX_TEST_CWD="+filepath.Join(b.Shared, step.dir))
+			if out, err := cmd.CombinedOutput(); err != nil {
+				t.Fatalf("%v %s", err, out)
+			}
+			q := l.Questions()
+			if len(q) != len(step.asked) || len(q) == 1 && q[0].Dir != filepath.Join(b.Shared, step.asked) {
+				t.Errorf("%s, in %s: asked %+v", remember, step.dir, q)
+			}
+		}
+	}
+}
+
+// While the owner thinks, another directory is put under the name that was shown.
+func TestB18_DirectorySwapped(t *testing.T) {
+	b := bridgetest.Local(t, nil)
+	b.Local.WritePolicy("1.toml", "[[rule]]\nbox = \"web\"\nexec = \"pwd\"\naction = \"ask\"\n")
+	good, evil := filepath.Join(b.Shared, "good"), filepath.Join(b.Shared, "evil")
+	os.Mkdir(good, 0o700)
+	os.Mkdir(evil, 0o700)
+	go hostbridge.Prompt(t.Context(), b.Local.Config.Dir(), func(q hostbridge.Question) bool {
+		os.Rename(good, good+".was")
+		os.Symlink("evil", good)
+		return q.Dir == good
+	})
+	var out []byte
+	bridgetest.Eventually(t, "the question is put", func() bool {
+		cmd := b.Client("pwd", "-P")
+		cmd.Env = append(cmd.Env, "TBX_TEST_CWD="+good)
+		out, _ = cmd.CombinedOutput()
+		return !strings.Contains(string(out), "nobody can be asked")
+	})
+	if !strings.Contains(string(out), "not shared") || strings.Contains(string(out), "evil\n") {
+		t.Errorf("%s", out)
+	}
+}
+
+// So do the values of variables that the rule lets through.
+func TestB18_VariablesArePartOfTheAnswer(t *testing.T) {
+	for remember, restart := range map[string]bool{"session": false, "always": true} {
+		b := bridgetest.Local(t, func(c *bridgetest.Config) { c.Ask = "yes" })
+		l := b.Local
+		l.WritePolicy("1.toml", "[[rule]]\nbox = \"web\"\nexec = \"sh\"\naction = \"ask\"\nenv = [\"MODE\", \"OTHER\"]\nremember = \""+remember+"\"\n")
+		for _, step := range []struct {
+			mode  string
+			asked []string
+		}{{"1", []string{`"MODE=1"`}}, {"1", nil}, {"2", []string{`"MODE=2"`}}, {"", []string{}}, {"2", nil}, {"", nil}} {
+			if restart {
+				l.RestartAgent()
+			}
+			cmd := b.Client("--env", "MODE", "--env", "OTHER", "sh", "-c", "echo $MODE$OTHER")
+			if b.Setenv(cmd, "OTHER="); step.mode != "" {
+				b.Setenv(cmd, "MODE="+step.mode)
+			}
+			if out, err := cmd.Output(); err != nil || string(out) != step.mode+"\n" {
+				t.Fatalf("%v %s", err, out)
+			}
+			q := l.Questions()
+			if (len(q) == 1) != (step.asked != nil) || len(q) == 1 && !slices.Equal(q[0].Vars, step.asked) {
+				t.Errorf("%s, MODE=%s: asked %+v", remember, step.mode, q)
+			}
+		}
+	}
+}
+
+// A rule that is edited to ask each time asks also about what was answered before.
+func TestB18_RememberIsTakenBack(t *testing.T) {
+	b := bridgetest.Local(t, func(c *bridgetest.Config) { c.Ask = "yes" })
+	const rule = "[[rule]]\nbox = \"web\"\nexec = \"true\"\naction = \"ask\"\n"
+	b.Local.WritePolicy("1.toml", rule+"remember = \"session\"\n")
+	b.Output(t, "true")
+	b.Output(t, "true")
+	b.Local.WritePolicy("1.toml", rule)
+	b.Output(t, "true")
+	if q := b.Local.Questions(); len(q) != 2 {
+		t.Errorf("asked %+v", q)
+	}
+}
+
+// Two toolboxes ask in one terminal: the one that is not answered takes nothing from
+// the other.
+func TestB21_QuestionsOfSeveralToolboxes(t *testing.T) {
+	b := bridgetest.Local(t, nil)
+	l := b.Local
+	l.WritePolicy("1.toml", "[[rule]]\nbox = \"web\"\nexec = \"echo\"\naction = \"ask\"\n")
+	const second = "ba9876543210"
+	other := l.StartBox(second)
+	if err := l.Ensure(second, nil); err != nil {
+		t.Fatal(err)
+	}
+	put, answer := make(chan string, 8), make(chan bool)
+	go hostbridge.Prompt(t.Context(), l.Config.Dir(), func(q hostbridge.Question) bool {
+		put <- q.What
+		return <-answer
+	})
+	var first *exec.Cmd
+	bridgetest.Eventually(t, "the first question is put", func() bool {
+		first = b.Client("echo", "first")
+		if err := first.Start(); err != nil {
+			t.Fatal(err)
+		}
+		done := make(chan struct{})
+		go func() { first.Wait(); close(done) }()
+		select {
+		case q := <-put:
+			return q == "echo first"
+		case <-done:
+			return false
+		}
+	})
+	client := l.InBox(other, "client", "echo", "second")
+	b.Setenv(client, "TBX_BRIDGE="+hostbridge.BoxDir(l.Config.Dir(), second))
+	var out bytes.Buffer
+	client.Stdout = &out
+	said, err := client.StderrPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := client.Start(); err != nil {
+		t.Fatal(err)
+	}
+	if line := make([]byte, 64); true {
+		if n, _ := said.Read(line); !strings.Contains(string(line[:n]), "waiting for an answer") {
+			t.Fatalf("%s", line[:n])
+		}
+	}
+	answer <- false
+	if q := <-put; q != "echo second" {
+		t.Fatalf("asked %s", q)
+	}
+	answer <- true
+	if client.Wait(); out.String() != "second\n" {
+		t.Errorf("%v %q", client.ProcessState, out.String())
 	}
 }

@@ -4,56 +4,15 @@ import (
 	"bytes"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
+	"syscall"
 	"testing"
-
-	"golang.org/x/sys/unix"
 
 	"github.com/tbx-project/tbx/hostbridge"
 	"github.com/tbx-project/tbx/hostbridge/bridgetest"
 	"github.com/tbx-project/tbx/hostbridge/wire"
 )
-
-func TestB17_OpenFileByDescriptor(t *testing.T) {
-	b := bridgetest.Local(t, func(c *bridgetest.Config) { c.Path = c.Root + "/bin:" + hostbridge.SystemPath })
-	fakeOpener(t, b.Local, "xdg-open")
-	opened := filepath.Join(b.Local.Config.Root, "opened")
-	doc := filepath.Join(b.Shared, "doc.txt")
-	secret := filepath.Join(b.Local.Config.Root, "secret")
-	for _, f := range []string{doc, secret} {
-		os.WriteFile(f, []byte("x"), 0o600)
-	}
-	fifo := filepath.Join(b.Shared, "fifo")
-	if err := unix.Mkfifo(fifo, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	b.Output(t, "--verb", "open-file", doc)
-	if got, _ := os.ReadFile(opened); string(got) != doc+"\n" {
-		t.Errorf("opened %q", got)
-	}
-	link := filepath.Join(b.Shared, "link")
-	os.Symlink("doc.txt", link)
-	b.Output(t, "--verb", "open-file", "link")
-	if got, _ := os.ReadFile(opened); string(got) != doc+"\n" {
-		t.Errorf("by a symlink: opened %q", got)
-	}
-	for _, path := range []string{fifo, "/dev/zero"} {
-		b.Refused(t, 125, "--verb", "open-file", path)
-	}
-	// The name is swapped after the toolbox opened the file.
-	fd := dial(t, b.Local)
-	s := wire.Start{Flags: wire.FlagVerb | wire.FlagFile, Token: token(t, b.Local), Cwd: "/", Argv: []string{"open-file", link}}
-	frames, _ := s.Frames()
-	passed := open(t, link, unix.O_PATH)
-	os.Remove(link)
-	os.Symlink(secret, link)
-	null, cwd := open(t, "/dev/null", unix.O_RDWR), open(t, "/", unix.O_PATH)
-	send(t, fd, frames[0])
-	send(t, fd, wire.Frame{Type: wire.TypeFds}, null, null, null, cwd, passed)
-	if f := answer(t, fd); f.Type != wire.TypeError {
-		t.Errorf("swapped symlink: frame of type %d", f.Type)
-	}
-}
 
 // fakeOpener puts a program into the host's path that notes its arguments.
 func fakeOpener(t testing.TB, l *bridgetest.LocalSetup, name string) {
@@ -155,5 +114,46 @@ func TestB17_OpenFileThatIsNotShared(t *testing.T) {
 	}
 	if got, _ := os.ReadFile(b.Local.Config.Root + "/opened"); string(got) != doc+"\n" {
 		t.Errorf("opened %q", got)
+	}
+}
+
+// Hundreds of notifications and windows in a second are none of a toolbox's business.
+func TestB27_FloodOfNotifications(t *testing.T) {
+	b := bridgetest.Local(t, func(c *bridgetest.Config) { c.Box.Isolated, c.Path = true, c.Root+"/bin:"+hostbridge.SystemPath })
+	log := filepath.Join(b.Local.Config.Root, "shown")
+	fakeOpener(t, b.Local, "notify-send")
+	put(t, filepath.Join(b.Local.Config.Root, "bin", "notify-send"), "#!/bin/sh\necho x >> "+log+"\n", 0o755)
+	const asked = 60
+	refused := 0
+	for range asked {
+		if out, err := b.Client("--verb", "notify", "spam").CombinedOutput(); err != nil && strings.Contains(string(out), "too many") {
+			refused++
+		}
+	}
+	shown, _ := os.ReadFile(log)
+	if n := bytes.Count(shown, []byte("x")); n == 0 || n+refused != asked || n > asked/2 {
+		t.Errorf("%d were shown, %d refused", n, refused)
+	}
+}
+
+// A desktop that is stopped shows no notification, and holds up no command.
+func TestB25_StoppedDesktop(t *testing.T) {
+	b := bridgetest.Local(t, func(c *bridgetest.Config) { c.Path = c.Root + "/bin:" + hostbridge.SystemPath })
+	fakeOpener(t, b.Local, "notify-send")
+	put(t, filepath.Join(b.Local.Config.Root, "bin", "notify-send"), "#!/bin/sh\nkill -STOP $$\n", 0o755)
+	b.Local.WritePolicy("1.toml", "[[rule]]\nbox = \"web\"\nexec = \"true\"\naction = \"allow\"\nnotify = true\n")
+	for range 30 {
+		b.Output(t, "true")
+	}
+	stopped := 0
+	for _, pid := range b.Local.AgentsChildren() {
+		comm, _ := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/comm")
+		if strings.HasPrefix(string(comm), "notify-send") {
+			stopped++
+			syscall.Kill(pid, syscall.SIGKILL)
+		}
+	}
+	if stopped > 12 {
+		t.Errorf("%d notifications wait", stopped)
 	}
 }

@@ -29,7 +29,8 @@ type Record struct {
 	Verb     string    `json:"verb,omitempty"`
 	Argv     []string  `json:"argv,omitempty"` // escaped, cut to maxLogged bytes
 	Program  string    `json:"program,omitempty"`
-	Cwd      string    `json:"cwd,omitempty"`
+	Cwd      string    `json:"cwd,omitempty"`  // as the toolbox names it
+	File     string    `json:"file,omitempty"` // of the host, that a verb opens, without links in its name
 	TTY      bool      `json:"tty,omitempty"`
 	Dropped  []string  `json:"dropped_env,omitempty"` // names of variables that were not passed on
 	Decision Action    `json:"decision,omitempty"`
@@ -77,6 +78,7 @@ const (
 func (l *AuditLog) Write(r Record) (uint64, error) {
 	r.Argv = loggedArgs(r.Argv, l.NoArgs)
 	r.Verb, r.Cwd, r.Program = fit(r.Verb, maxWord), fit(r.Cwd, maxPlace), fit(r.Program, maxPlace)
+	r.File = fit(r.File, maxPlace)
 	r.Reason, r.Rule = fit(r.Reason, maxReason), fit(r.Rule, maxReason)
 	r.Dropped = fitList(r.Dropped, maxDropped)
 	l.mu.Lock()

@@ -75,7 +75,7 @@ func (a *agent) control(ctx context.Context, conn *net.UnixConn) {
 func (a *agent) status() *Status {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	st := &Status{Pid: os.Getpid(), Running: len(a.all)}
+	st := &Status{Pid: os.Getpid(), Running: a.slots.running()}
 	for _, s := range a.boxes {
 		st.Boxes = append(st.Boxes, s.current().Name)
 	}

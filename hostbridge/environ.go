@@ -56,40 +56,57 @@ func plain(s string) bool {
 	return !strings.ContainsFunc(s, func(r rune) bool { return r < ' ' || r == 0x7f || r >= 0x80 && r < 0xa0 || r == '\uFFFD' })
 }
 
+// environment is what a command gets.
+type environment struct {
+	env     []string // complete, sorted
+	extra   []string // NAME=value that came from the toolbox because the rule allows it
+	dropped []string // names that did not
+}
+
 // environ makes the environment of a command: the host session's, with the few
-// harmless variables of the toolbox on top. extra are names that the deciding
-// rule allows besides. It also returns the names that were dropped.
-func environ(host, box, extra []string) (env, dropped []string, err error) {
+// harmless variables of the toolbox on top. extra are names, or NAME=value, that
+// the deciding rule allows besides.
+func environ(host, box, extra []string) (environment, error) {
+	var out environment
 	over := map[string]string{}
 	depth := 0
 	for _, kv := range box {
 		name, value, _ := strings.Cut(kv, "=")
+		_, twice := over[name]
 		switch {
+		case twice: // the first is the one that rules were compared with
+			out.dropped = append(out.dropped, name)
 		case name == depthVar:
 			n, err := strconv.Atoi(value)
 			if err != nil || n < 0 || n >= maxDepth {
-				return nil, nil, fail.New(fail.Usage, "host commands and toolboxes call each other in a loop").
+				return out, fail.New(fail.Usage, "host commands and toolboxes call each other in a loop").
 					Hint("look for a wrapper that calls itself through tbx host-exec")
 			}
 			depth = n
-		case variableName(name) && !neverFromBox(name) && plain(value) && (fromBox(name) || slices.Contains(extra, name)):
+		case !variableName(name) || neverFromBox(name) || !plain(value):
+			out.dropped = append(out.dropped, name)
+		case fromBox(name):
 			over[name] = value
+		case slices.Contains(extra, name) || slices.Contains(extra, kv):
+			over[name] = value
+			out.extra = append(out.extra, kv)
 		default:
-			dropped = append(dropped, name)
+			out.dropped = append(out.dropped, name)
 		}
 	}
 	over[depthVar] = strconv.Itoa(depth + 1)
 	for _, kv := range host {
 		name, _, _ := strings.Cut(kv, "=")
 		if _, ok := over[name]; !ok && !notFromHost(name) {
-			env = append(env, kv)
+			out.env = append(out.env, kv)
 		}
 	}
 	for name, value := range over {
-		env = append(env, name+"="+value)
+		out.env = append(out.env, name+"="+value)
 	}
-	slices.Sort(env)
-	return env, dropped, nil
+	slices.Sort(out.env)
+	slices.Sort(out.extra)
+	return out, nil
 }
 
 // lookupEnv finds a variable in an environment.

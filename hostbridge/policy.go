@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
+	"strings"
 )
 
 // Action is what a rule says.
@@ -37,9 +38,10 @@ type Rule struct {
 	TTY      string   `toml:"tty,omitempty"`      // "never": /dev/null in place of terminals; "auto"
 	Remember Remember `toml:"remember,omitempty"` // with ask
 	Notify   bool     `toml:"notify,omitempty"`   // tell the owner of each use
-	Env      []string `toml:"env,omitempty"`      // names of further variables that may come from the toolbox
+	Env      []string `toml:"env,omitempty"`      // further variables that may come from the toolbox; NAME=value: it must have this value, none at all if that is empty
 	Detach   bool     `toml:"detach,omitempty"`   // the command may outlive its client
 	Cwd      string   `toml:"cwd,omitempty"`      // "home": use it where the working directory is not shared
+	Dir      string   `toml:"dir,omitempty"`      // with exec: only in this directory of the host, which has no links in its name
 
 	Where string `toml:"-"` // file:line
 }
@@ -51,6 +53,8 @@ type Query struct {
 	Verb     string   // or empty
 	Program  Program  // of a command
 	Args     []string // of the verb or the command, without its name
+	Dir      string   // of the host, without links, in which the command would run; empty if it is not known
+	Env      []string // NAME=value, from the toolbox
 }
 
 // Decision is what the policy says of a query. A nil Rule means that none
@@ -82,7 +86,22 @@ func (p *Policy) Decide(q Query) Decision {
 }
 
 func (r *Rule) matches(q Query) bool {
-	return r.matchesBox(q) && r.matchesWhat(q) && matchArgs(r.Args, q.Args)
+	return r.matchesBox(q) && r.matchesWhat(q) && matchArgs(r.Args, q.Args) && (r.Dir == "" || r.Dir == q.Dir) &&
+		!slices.ContainsFunc(r.Env, func(kv string) bool {
+			name, value, fixed := strings.Cut(kv, "=")
+			return fixed && lookupEnv(q.Env, name) != value
+		})
+}
+
+// usesDir says that a rule asks for the directory, which costs a look at it.
+func (p *Policy) usesDir() bool {
+	return slices.ContainsFunc(p.Rules, func(r Rule) bool { return r.Dir != "" })
+}
+
+// mayRun says that some rule lets the toolbox run a command, for all that is known
+// before the command is looked up.
+func (p *Policy) mayRun(q Query) bool {
+	return slices.ContainsFunc(p.Rules, func(r Rule) bool { return r.Exec != "" && r.Action != Deny && r.matchesBox(q) })
 }
 
 func (r *Rule) matchesBox(q Query) bool {

@@ -267,18 +267,23 @@ func TestMeansEverything(t *testing.T) {
 }
 
 func TestB15_Environ(t *testing.T) {
-	env, dropped, err := environ(
+	got, err := environ(
 		[]string{"A=host", "LANG=de", "TERM=hostterm", "LD_PRELOAD=x", "TBX_X=1", "PWD=/x", "EXTRA=host"},
 		[]string{"LANG=xx", "TERM=t", "A=box", "EXTRA=box", "PATH=/evil", "TZ=a\x1b", "LC_ALL=a\nb", "COLORTERM=\u0085"}, []string{"EXTRA"})
 	want := []string{"A=host", "EXTRA=box", "LANG=xx", "TBX_HOST_DEPTH=1", "TERM=t"}
-	if err != nil || !slices.Equal(env, want) {
-		t.Errorf("%v %q", err, env)
+	if err != nil || !slices.Equal(got.env, want) || !slices.Equal(got.extra, []string{"EXTRA=box"}) {
+		t.Errorf("%v %q, from the toolbox by the rule %q", err, got.env, got.extra)
 	}
-	if want := []string{"A", "PATH", "TZ", "LC_ALL", "COLORTERM"}; !slices.Equal(dropped, want) {
-		t.Errorf("dropped %q", dropped)
+	if want := []string{"A", "PATH", "TZ", "LC_ALL", "COLORTERM"}; !slices.Equal(got.dropped, want) {
+		t.Errorf("dropped %q", got.dropped)
+	}
+	// Of two values of one name the rule saw the first; a value of the rule's is the only one.
+	got, err = environ(nil, []string{"V=1", "V=2", "W=1", "W=2"}, []string{"V", "W=2"})
+	if err != nil || !slices.Equal(got.extra, []string{"V=1", "W=2"}) {
+		t.Errorf("%v %q", err, got.extra)
 	}
 	for _, depth := range []string{"4", "-1", "x", "99999999999999999999"} {
-		if _, _, err := environ(nil, []string{depthVar + "=" + depth}, nil); err == nil {
+		if _, err := environ(nil, []string{depthVar + "=" + depth}, nil); err == nil {
 			t.Errorf("depth %s is taken", depth)
 		}
 	}

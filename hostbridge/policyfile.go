@@ -219,7 +219,7 @@ func keyLine(data []byte, key toml.Key) int {
 // nearest suggests the key that was probably meant.
 func nearest(key toml.Key) string {
 	last := strings.ToLower(key[len(key)-1])
-	for _, known := range []string{"box", "verb", "exec", "args", "action", "tty", "remember", "notify", "env", "detach", "cwd", "rule"} {
+	for _, known := range []string{"box", "verb", "exec", "args", "action", "tty", "remember", "notify", "env", "detach", "cwd", "dir", "rule"} {
 		if len(last) > 1 && (strings.HasPrefix(known, last[:2]) || strings.HasSuffix(known, last[1:])) {
 			return "; did you mean " + known + "?"
 		}
@@ -252,12 +252,15 @@ func (r *Rule) validate() error {
 		return errors.New(`remember goes with action = "ask" only`)
 	case r.Cwd != "" && r.Cwd != "home":
 		return errors.New(`cwd must be "home"`)
+	case r.Dir != "" && (r.Exec == "" || !filepath.IsAbs(r.Dir) || filepath.Clean(r.Dir) != r.Dir):
+		return errors.New("dir must be an absolute path, and goes with exec only")
 	}
 	if i := slices.Index(r.Args, "**"); i >= 0 && i != len(r.Args)-1 {
 		return errors.New(`"**" must be the last of args`)
 	}
-	for _, name := range r.Env {
-		if !variableName(name) || neverFromBox(name) {
+	for _, kv := range r.Env {
+		name, value, _ := strings.Cut(kv, "=")
+		if !variableName(name) || neverFromBox(name) || !plain(value) {
 			return errors.New("env: " + escape.Quote(name) + " may not come from a toolbox")
 		}
 	}
@@ -301,7 +304,8 @@ func (d PolicyDirs) Prepend(r Rule) (string, error) {
 	return file, atomicfile.Write(file, text.Bytes(), 0o600)
 }
 
-// Test says what the policy says of a request, without making it.
+// Test says what the policy says of a request in the current directory and without
+// variables, without making it.
 func (d PolicyDirs) Test(box string, isolated, verb bool, argv []string) (Decision, error) {
 	p, err := d.Load()
 	if err != nil {
@@ -315,6 +319,9 @@ func (d PolicyDirs) Test(box string, isolated, verb bool, argv []string) (Decisi
 		q.Verb = argv[0]
 	} else if q.Program, err = Resolve(argv[0], SystemPath); err != nil {
 		return Decision{}, err
+	} else if p, err := openPlace(".", unix.O_DIRECTORY); err == nil {
+		q.Dir = p.path
+		p.close()
 	}
 	return p.Decide(q), nil
 }

@@ -20,13 +20,33 @@ import (
 type prompts struct {
 	mu   sync.Mutex
 	open []*prompt
+	busy chan struct{} // holds one while a question is put
+}
+
+// turn is that of the toolboxes that ask, in the order in which they do: each has
+// one question open. It is ErrNobody where no terminal is attached.
+func (p *prompts) turn(ctx context.Context) (done func(), err error) {
+	p.mu.Lock()
+	if p.busy == nil {
+		p.busy = make(chan struct{}, 1)
+	}
+	busy, attached := p.busy, len(p.open) > 0
+	p.mu.Unlock()
+	if !attached {
+		return nil, ErrNobody
+	}
+	select {
+	case busy <- struct{}{}:
+		return func() { <-busy }, nil
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
 }
 
 type prompt struct {
 	conn *net.UnixConn
 	in   *bufio.Reader
-	part []byte        // of a reply, from before a time limit
-	busy chan struct{} // holds one while a question is put
+	part []byte // of a reply, from before a time limit
 }
 
 // reply reads one reply. After a time limit it can be called again.
@@ -47,7 +67,7 @@ func (p *prompt) reply() (reply, error) {
 }
 
 func (p *prompts) attach(conn *net.UnixConn) {
-	one := &prompt{conn: conn, in: bufio.NewReader(conn), busy: make(chan struct{}, 1)}
+	one := &prompt{conn: conn, in: bufio.NewReader(conn)}
 	p.mu.Lock()
 	p.open = append(p.open, one)
 	p.mu.Unlock()
@@ -84,12 +104,6 @@ func (p *prompts) Ask(ctx context.Context, q Question) (bool, error) {
 	}
 	one := p.open[len(p.open)-1]
 	p.mu.Unlock()
-	select { // one question at a time in one terminal
-	case one.busy <- struct{}{}:
-		defer func() { <-one.busy }()
-	case <-ctx.Done():
-		return false, ctx.Err()
-	}
 	defer context.AfterFunc(ctx, func() { one.conn.SetDeadline(time.Unix(1, 0)) })() // also for writing: it may be stopped
 	one.conn.SetDeadline(time.Time{})
 	if err := json.NewEncoder(one.conn).Encode(q); err != nil {

@@ -4,14 +4,12 @@ import (
 	"context"
 	"errors"
 	"net"
-	"slices"
 	"time"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/tbx-project/tbx/hostbridge/session"
 	"github.com/tbx-project/tbx/hostbridge/wire"
-	"github.com/tbx-project/tbx/internal/eintr"
 	"github.com/tbx-project/tbx/internal/escape"
 	"github.com/tbx-project/tbx/internal/fail"
 )
@@ -30,8 +28,10 @@ type request struct {
 	session  session.Session
 	program  Program
 	argv     []string
-	env      []string
+	env      environment
 	verb     verb
+	dir      string // of the host, without links, where the directory had to be known beforehand
+	file     *place // that a verb opens
 }
 
 // refusal is an answer of the agent itself: DENIED if denied is set, else ERROR.
@@ -57,8 +57,9 @@ func (a *agent) handle(ctx context.Context, s *served, conn *net.UnixConn) {
 		defer r.peer.close()
 	}
 	if err == nil {
-		err = r.admit(ctx)
+		err = r.decide(ctx)
 	}
+	defer func() { r.file.close() }()
 	if err != nil {
 		r.refuse(err)
 		return
@@ -68,88 +69,17 @@ func (a *agent) handle(ctx context.Context, s *served, conn *net.UnixConn) {
 	}
 }
 
-// receive reads the request and nothing after it: the descriptors that follow
-// are the keeper's to receive. It asks for no control messages, so that the
-// kernel drops descriptors that come uninvited without opening them here.
-func (r *request) receive() error {
-	deadline := time.Now().Add(startDeadline) // monotonic
-	r.conn.SetDeadline(deadline)
-	if err := awaitReadable(r.conn); err != nil { // a silent connection shall cost no buffer
-		return errSilent
+// decide waits for its turn and decides the request. What a request names is looked
+// up on the host, each look may take as long as a file system likes, and a process
+// has so many threads.
+func (r *request) decide(ctx context.Context) error {
+	select {
+	case r.s.deciding <- struct{}{}:
+		defer func() { <-r.s.deciding }()
+	case <-time.After(startDeadline):
+		return &refusal{code: 125, reason: "too many requests of this toolbox are being decided", hint: "wait a moment"}
 	}
-	buf := r.a.buffers.Get().(*[wire.HeaderSize + wire.MaxBody]byte)[:]
-	defer r.a.buffers.Put((*[wire.HeaderSize + wire.MaxBody]byte)(buf))
-	var asm wire.Assembler
-	for r.start == nil {
-		n, _, flags, _, err := r.conn.ReadMsgUnix(buf, nil)
-		if err != nil || n == 0 {
-			return errSilent
-		}
-		if flags&(unix.MSG_TRUNC|unix.MSG_CTRUNC) != 0 {
-			return &refusal{code: 125, reason: "a packet is longer than allowed, or has descriptors where none belong"}
-		}
-		f, err := wire.Parse(buf[:n])
-		if err != nil {
-			return &refusal{code: 125, reason: err.Error(), hint: versionHint(err)}
-		}
-		if r.peer.pid == 0 { // before anything larger is read
-			if err := r.identify(); err != nil {
-				return err
-			}
-		}
-		if f.Flags&wire.FlagMore != 0 && f.Type == wire.TypeStart {
-			select { // requests of megabytes shall not be in memory all at once
-			case r.s.long <- struct{}{}:
-				defer func() { <-r.s.long }()
-			case <-time.After(time.Until(deadline)):
-				return &refusal{code: 125, reason: "too many long requests of this toolbox at once", hint: "wait a moment"}
-			}
-		}
-		if r.start, err = asm.Add(f); err != nil {
-			return &refusal{code: 125, reason: err.Error()}
-		}
-	}
-	r.conn.SetDeadline(time.Time{})
-	return nil
-}
-
-// awaitReadable returns when there is something to read.
-func awaitReadable(conn *net.UnixConn) error {
-	raw, err := conn.SyscallConn()
-	if err != nil {
-		return err
-	}
-	return raw.Read(func(fd uintptr) bool {
-		n, err := eintr.Ready([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}})
-		return n != 0 || err != nil
-	})
-}
-
-// errSilent is a connection that went away, or said nothing in time.
-var errSilent = errors.New("no request")
-
-func versionHint(err error) string {
-	if errors.Is(err, wire.ErrVersion) {
-		return "restart the toolbox, so that it gets the tbx-box of the installed tbx"
-	}
-	return ""
-}
-
-func (r *request) identify() error {
-	raw, err := r.conn.SyscallConn()
-	if err != nil {
-		return err
-	}
-	var idErr error
-	if err := raw.Control(func(fd uintptr) { r.peer, idErr = identify(int(fd), r.box) }); err != nil {
-		return err
-	}
-	r.rec.BoxID, r.rec.Box = r.box.ID, r.box.Name
-	r.rec.PeerPid, r.rec.PeerUID, r.rec.NS = r.peer.pid, r.peer.uid, r.peer.ns
-	if idErr != nil {
-		return deny(idErr.Error(), "")
-	}
-	return nil
+	return r.admit(ctx)
 }
 
 // admit decides the request and prepares the command.
@@ -162,8 +92,11 @@ func (r *request) admit(ctx context.Context) error {
 	if !r.s.rate.take(time.Now()) {
 		return &refusal{code: 125, reason: "too many requests from this toolbox in a short time", hint: "wait a moment"}
 	}
-	r.session = r.a.session(st.Session)
-	q := Query{Box: r.box.Name, Isolated: r.box.Isolated, Args: st.Argv[1:]}
+	policy, err := r.a.policy.get(r.a.Policy)
+	if err != nil {
+		return deny(err.Error(), firstHint(err))
+	}
+	q := Query{Box: r.box.Name, Isolated: r.box.Isolated, Args: st.Argv[1:], Env: st.Env}
 	var resolveErr error
 	if st.Flags&wire.FlagVerb != 0 {
 		q.Verb = st.Argv[0]
@@ -171,14 +104,16 @@ func (r *request) admit(ctx context.Context) error {
 		if r.verb = verbs[q.Verb]; r.verb.build == nil {
 			return &refusal{code: 127, reason: escape.Quote(q.Verb) + ": no such verb of the bridge"}
 		}
-	} else {
+	} else if policy.mayRun(q) { // else nothing of the host is looked at for it
 		r.program, resolveErr = Resolve(st.Argv[0], r.a.Path)
 		q.Program = r.program
 		r.rec.Program = r.program.Real
-	}
-	policy, err := r.a.policy.get(r.a.Policy)
-	if err != nil {
-		return deny(err.Error(), firstHint(err))
+		if policy.usesDir() {
+			r.findDir() // one that cannot be found is not the one of a rule
+			q.Dir = r.dir
+		}
+	} else {
+		q.Program = Program{Asked: st.Argv[0]}
 	}
 	r.decision = policy.Decide(q)
 	r.rec.Decision, r.rec.Rule = r.decision.Action, r.decision.Where()
@@ -189,6 +124,7 @@ func (r *request) admit(ctx context.Context) error {
 	if resolveErr != nil {
 		return failure(resolveErr)
 	}
+	r.session = r.a.session(st.Session)
 	if err := r.prepare(); err != nil {
 		return err
 	}
@@ -202,12 +138,13 @@ func (r *request) admit(ctx context.Context) error {
 func (r *request) prepare() error {
 	st, rule := r.start, r.decision.Rule
 	var err error
-	if r.env, r.rec.Dropped, err = environ(r.session.Env, st.Env, rule.Env); err != nil {
+	if r.env, err = environ(r.session.Env, st.Env, rule.Env); err != nil {
 		return failure(err)
 	}
+	r.rec.Dropped = r.env.dropped
 	r.argv = st.Argv
 	if r.verb.build != nil {
-		r.argv, err = r.verb.build(verbCall{args: st.Argv[1:], box: r.box, tbx: r.a.Tbx, path: r.a.Path, env: r.env})
+		r.argv, err = r.verb.build(verbCall{args: st.Argv[1:], box: r.box, tbx: r.a.Tbx, path: r.a.Path, env: r.env.env})
 		if err != nil {
 			return failure(err)
 		}
@@ -215,6 +152,9 @@ func (r *request) prepare() error {
 			return failure(err)
 		}
 		r.rec.Program = r.program.Real
+		if limit := r.s.limits[r.rec.Verb]; limit != nil && !limit.take(time.Now()) {
+			return &refusal{code: 125, reason: r.rec.Verb + ": too many of this toolbox in a short time", hint: "wait a moment"}
+		}
 	}
 	if hasFile := st.Flags&wire.FlagFile != 0; hasFile != r.verb.file {
 		return &refusal{code: 125, reason: "this request must, or must not, come with a file"}
@@ -225,86 +165,58 @@ func (r *request) prepare() error {
 	if st.Flags&wire.FlagHostCwd != 0 && r.box.Isolated {
 		return deny("an isolated toolbox may not name a directory of the host", "call it from a shared directory")
 	}
+	if r.verb.file {
+		return r.findFile()
+	}
+	if r.decision.Action == Ask && r.verb.build == nil && r.dir == "" {
+		return r.findDir()
+	}
 	return nil
+}
+
+// findFile looks up the file that is to be opened, and whether it may be: the owner
+// is asked about what it is, and not about what it is called.
+func (r *request) findFile() (err error) {
+	name := r.start.Argv[len(r.start.Argv)-1]
+	if r.box.Isolated {
+		r.file, err = openShared(r.box, name)
+	} else {
+		r.file, err = openPlace(hostPath(r.box, name), 0)
+	}
+	if err != nil {
+		return &refusal{code: 125, reason: escape.Quote(name) + ": this file is not shared with the host", hint: "copy it to a directory that is shared"}
+	}
+	r.rec.File = r.file.path
+	if err := r.file.mayOpen(); err != nil {
+		return failure(err)
+	}
+	return nil
+}
+
+// findDir looks up the directory that the command would run in.
+func (r *request) findDir() error {
+	name := r.cwd()
+	p, err := openPlace(name, unix.O_DIRECTORY)
+	if err == nil {
+		r.dir = p.path
+		p.close()
+		return nil
+	}
+	if rule := r.decision.Rule; rule != nil && rule.Cwd == "home" {
+		return nil
+	}
+	return &refusal{code: 125, reason: escape.Quote(name) + ": this directory is not shared with the host", hint: "change to a shared directory, or name one of the host with --cwd"}
+}
+
+// cwd is the working directory as the host calls it.
+func (r *request) cwd() string {
+	if r.start.Flags&wire.FlagHostCwd != 0 {
+		return r.start.Cwd
+	}
+	return hostPath(r.box, r.start.Cwd)
 }
 
 func (r *request) detached() bool { return r.verb.launch || r.decision.Rule.Detach }
-
-// ask puts the request to the owner while the client waits.
-func (r *request) ask(ctx context.Context) error {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	go r.watchClient(ctx, cancel)
-	rule := r.decision.Rule
-	what := Shown(r.start.Argv)
-	yes, err := r.a.asking.ask(ctx, r.box.ID, Question{Box: r.box.Name, What: what, Rule: rule.Where, Remember: rule.Remember, env: r.session.Env, argv: r.start.Argv}, func() {
-		r.send(wire.Uint32(wire.TypePending, 0, uint32(askTimeout/time.Second)))
-	})
-	r.rec.Answer = answer(yes, err)
-	switch {
-	case errors.Is(err, ErrNobody):
-		return deny("the owner has to be asked, and "+err.Error(), "run on the host: tbx agent --prompt, or "+r.allowHint())
-	case errors.Is(err, context.DeadlineExceeded):
-		return deny("the owner was asked, and gave no answer within "+askTimeout.String(), r.allowHint())
-	case err != nil:
-		return deny("the owner was not asked or gave no answer: "+err.Error(), r.allowHint())
-	case !yes:
-		return deny("the owner said no", "")
-	}
-	if rule.Remember == RememberAlways {
-		if err := r.rememberAlways(); err != nil {
-			r.a.logf("cannot remember the answer: %v", err)
-		}
-	}
-	return nil
-}
-
-func answer(yes bool, err error) string {
-	switch {
-	case yes:
-		return "yes"
-	case errors.Is(err, ErrNobody):
-		return "nobody"
-	case errors.Is(err, errTooMany):
-		return "too many"
-	case err != nil:
-		return "none"
-	}
-	return "no"
-}
-
-// rememberAlways writes what was agreed to as a rule.
-func (r *request) rememberAlways() error {
-	args := slices.Clone(r.start.Argv[1:])
-	if slices.Contains(args, "*") || slices.Contains(args, "**") {
-		return errors.New("an argument would be a pattern in a rule")
-	}
-	rule := Rule{Box: r.box.Name, Args: append([]string{}, args...), Action: Allow, TTY: r.decision.Rule.TTY, Detach: r.decision.Rule.Detach, Env: r.decision.Rule.Env, Cwd: r.decision.Rule.Cwd}
-	if r.rec.Verb != "" {
-		rule.Verb = r.rec.Verb
-	} else {
-		rule.Exec = r.program.Found
-	}
-	_, err := r.a.Policy.Prepend(rule)
-	return err
-}
-
-// watchClient cancels when the client goes away while a question is open. Its
-// descriptors wait unread in the socket, so only a poll can tell.
-func (r *request) watchClient(ctx context.Context, cancel func()) {
-	tick := time.NewTicker(200 * time.Millisecond)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-			if !r.peer.alive() {
-				cancel()
-			}
-		}
-	}
-}
 
 // allowHint is what the owner can do to allow the request.
 func (r *request) allowHint() string {

@@ -1,6 +1,7 @@
 package hostbridge
 
 import (
+	"context"
 	"errors"
 	"net"
 	"os"
@@ -129,14 +130,10 @@ func (a *agent) takeKeeper(box string) (*keeperProc, error) {
 // run hands an allowed request to a keeper and waits for the end of its
 // command, to log it. From the hand-over on, it answers the client no more.
 func (r *request) run() error {
-	for _, slots := range []chan struct{}{r.s.running, r.a.all} {
-		select {
-		case slots <- struct{}{}:
-			defer func() { <-slots }()
-		default:
-			return &refusal{code: 125, reason: "too many host commands are running", hint: "end one of them"}
-		}
+	if !r.a.slots.take(r.box.ID, r.a.boxesServed()) {
+		return &refusal{code: 125, reason: "too many host commands are running", hint: "end one of them"}
 	}
+	defer r.a.slots.free(r.box.ID)
 	frames, err := r.job().Frames()
 	if err != nil {
 		return &refusal{code: 126, reason: "the command has more arguments and variables than the bridge allows"}
@@ -150,10 +147,12 @@ func (r *request) run() error {
 	if err != nil {
 		return &refusal{code: 125, reason: "the host cannot start the process that runs the command: " + err.Error(), hint: "see the agent's log in ~/.local/state/tbx"}
 	}
-	if r.decision.Rule.Notify {
+	if r.decision.Rule.Notify && r.s.notices.take(begun) {
 		go r.tellOwner(Shown(r.start.Argv), r.session.Env)
 	}
-	r.start, r.argv, r.rec = nil, nil, Record{} // up to 4 MiB, and the command may run for days
+	// Up to 4 MiB and some descriptors, and the command may run for days.
+	r.start, r.argv, r.rec, r.env = nil, nil, Record{}, environment{}
+	r.file.close()
 	end := r.outcome(k)
 	// The slots are free when nothing of the command's group is left.
 	if k.awaitIdle() {
@@ -195,7 +194,11 @@ func (r *request) sendJob(k *keeperProc, frames []wire.Frame) error {
 	}
 	var sendErr error
 	err = raw.Control(func(fd uintptr) {
-		_, _, sendErr = k.sock.WriteMsgUnix(frames[0].Append(nil), unix.UnixRights(int(fd)), nil)
+		fds := []int{int(fd)}
+		if r.file != nil {
+			fds = append(fds, r.file.fd)
+		}
+		_, _, sendErr = k.sock.WriteMsgUnix(frames[0].Append(nil), unix.UnixRights(fds...), nil)
 	})
 	for _, f := range frames[1:] {
 		if err == nil && sendErr == nil {
@@ -241,19 +244,19 @@ func (r *request) job() *wire.Job {
 		TTY:  st.Flags & (wire.TTYMask | wire.FlagForeground | wire.FlagFile),
 		Rows: st.Rows, Cols: st.Cols, Termios: st.Termios,
 		Umask: uint32(r.session.Umask),
-		Path:  r.program.Real, Argv: r.argv, Env: r.env,
-		Cwd: hostPath(r.box, st.Cwd), AnyCwd: st.Flags&wire.FlagHostCwd != 0,
+		Path:  r.program.Real, Argv: r.argv, Env: r.env.env,
+		Cwd: r.cwd(), AnyCwd: st.Flags&wire.FlagHostCwd != 0,
 	}
-	if j.AnyCwd {
-		j.Cwd = st.Cwd
+	if r.dir != "" {
+		j.Cwd, j.Exact = r.dir, true
 	}
 	if r.verb.build != nil {
-		j.Cwd, j.AnyCwd, j.Fallback = r.a.Home, true, "/"
+		j.Cwd, j.AnyCwd, j.Exact, j.Fallback = r.a.Home, true, false, "/"
 	} else if rule.Cwd == "home" {
 		j.Fallback = r.a.Home
 	}
-	if r.verb.file {
-		j.File = hostPath(r.box, st.Argv[len(st.Argv)-1])
+	if r.file != nil {
+		j.File = r.file.path
 	}
 	if r.detached() {
 		j.TTY |= wire.FlagDetach
@@ -264,13 +267,18 @@ func (r *request) job() *wire.Job {
 	return j
 }
 
+// noticeLimit is how long the desktop has to show a notification: it may be stopped.
+const noticeLimit = 10 * time.Second
+
 // tellOwner shows a notification on the host's desktop, if it has one.
 func (r *request) tellOwner(what string, env []string) {
 	argv, err := notify(verbCall{args: []string{"a host command was run", what[:min(maxNotice, len(what))]}, box: r.box, path: r.a.Path})
 	if err != nil {
 		return
 	}
-	cmd := exec.Command(argv[0], argv[1:]...)
-	cmd.Env = env
+	ctx, cancel := context.WithTimeout(context.Background(), noticeLimit)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
+	cmd.Env, cmd.WaitDelay = env, time.Second
 	cmd.Run()
 }

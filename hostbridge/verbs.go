@@ -17,6 +17,7 @@ type verb struct {
 	build  func(v verbCall) ([]string, error) // the host command; its errors are fail.Usage or fail.Unable
 	launch bool                               // its children outlive the terminal: no pty, not ended with the client
 	file   bool                               // the last argument is a file, passed as a descriptor
+	most   float64                            // times that a toolbox may ask for it at once, and then in a minute; 0: as any request
 }
 
 // verbCall is what a verb's command is made from.
@@ -29,14 +30,26 @@ type verbCall struct {
 }
 
 var verbs = map[string]verb{ // constant
-	"open-url":     {build: openURL, launch: true},
-	"open-file":    {build: openFile, launch: true, file: true},
-	"notify":       {build: notify},
-	"clipboard":    {build: clipboard, launch: true},
+	"open-url":     {build: openURL, launch: true, most: 20},
+	"open-file":    {build: openFile, launch: true, file: true, most: 20},
+	"notify":       {build: notify, most: 10},
+	"clipboard":    {build: clipboard, launch: true, most: 120},
 	"host-status":  {build: tbxCommand("host", "status")},
 	"host-upgrade": {build: tbxCommand("host", "upgrade")},
 	"toolbox-list": {build: tbxCommand("list")},
-	"terminal":     {build: terminal, launch: true},
+	"terminal":     {build: terminal, launch: true, most: 5},
+}
+
+// verbLimits are the limits of one toolbox, by verb: what fills the owner's screen
+// is not asked for hundreds of times a second.
+func verbLimits() map[string]*bucket {
+	out := map[string]*bucket{}
+	for name, v := range verbs {
+		if v.most > 0 {
+			out[name] = &bucket{burst: v.most, perSec: v.most / 60}
+		}
+	}
+	return out
 }
 
 // Verbs lists the names of the verbs, sorted.

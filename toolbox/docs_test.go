@@ -1,13 +1,14 @@
 package toolbox
 
 import (
-	"maps"
 	"os"
 	"reflect"
 	"regexp"
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/tbx-project/tbx/internal/variables"
 )
 
 func document(t *testing.T, name string) string {
@@ -76,19 +77,57 @@ func TestDocumentedVariablesAreTheVariables(t *testing.T) {
 		}
 		return out
 	}
-	same(t, "the list of what is never forwarded", words("**Never forwarded**", "To pass one"), hostOnly)
-	same(t, "the list of what is always forwarded", words("**Forwarded even with", "## Paths"), always)
-	same(t, "the list of paths", words("The values of", "are, or hold"), slices.Collect(maps.Keys(holdPaths)))
+	sections := []struct {
+		meaning  variables.Meaning
+		from, to string
+	}{
+		{variables.HostOnly, "**Never forwarded**", "To pass one"},
+		{variables.Always, "**Forwarded even with", "## Values"},
+		{variables.Path, "**A file or a directory**", "**A list of those**"},
+		{variables.Paths, "**A list of those**", "**A list of places"},
+		{variables.Search, "**A list of places", "**A place to write to"},
+		{variables.Place, "**A place to write to", "**What is installed"},
+		{variables.Tree, "**What is installed", "**A list of those.**"},
+		{variables.Trees, "**A list of those.**", "**A program**"},
+		{variables.Program, "**A program**", "**A program for less**"},
+		{variables.Filter, "**A program for less**", "**An activated"},
+		{variables.Activated, "**An activated", "**What goes along"},
+		{variables.Along, "**What goes along", "**An address"},
+		{variables.Address, "**An address", "**A time zone"},
+		{variables.Zone, "**A time zone", "**A terminal's name"},
+		{variables.Terminal, "**A terminal's name", "Where a toolbox cannot"},
+	}
+	for _, s := range sections {
+		var want []string
+		for _, v := range variables.All() {
+			if v.Meaning == s.meaning {
+				want = append(want, v.Name)
+			}
+		}
+		have := words(s.from, s.to)
+		if s.meaning == variables.Search { // it is spoken of, too
+			have = slices.Compact(slices.Sorted(slices.Values(have)))
+		}
+		same(t, "the list below "+s.from, have, want)
+		if slices.Sort(have); len(slices.Compact(slices.Clone(have))) != len(have) {
+			t.Errorf("a name stands twice below %s", s.from)
+		}
+	}
 
 	_, table, _ := strings.Cut(text, "| integration | variables |")
 	table, _, _ = strings.Cut(table, "| `environment` |")
-	for name, integration := range byIntegration {
-		row := regexp.MustCompile("(?m)^\\| `" + integration + "` \\| .*`" + name + "`")
+	count := 0
+	for _, v := range variables.All() {
+		if v.Of == "" || v.Meaning == variables.Along {
+			continue
+		}
+		count++
+		row := regexp.MustCompile("(?m)^\\| `" + v.Of + "` \\| .*`" + v.Name + "`")
 		if !row.MatchString(table) {
-			t.Errorf("docs/environment.md does not say that %s goes with %s", name, integration)
+			t.Errorf("docs/environment.md does not say that %s goes with %s", v.Name, v.Of)
 		}
 	}
-	if have := strings.Count(table, "`") / 2; have != len(byIntegration)+len(rows(table)) {
-		t.Errorf("docs/environment.md names %d variables and integrations, want %d", have, len(byIntegration)+len(rows(table)))
+	if have := strings.Count(table, "`") / 2; have != count+len(rows(table)) {
+		t.Errorf("docs/environment.md names %d variables and integrations, want %d", have, count+len(rows(table)))
 	}
 }

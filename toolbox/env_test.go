@@ -132,7 +132,7 @@ func TestMergePath(t *testing.T) {
 		{"/usr/bin::/home/jane/bin", "/home/jane/bin:/home/jane/bin", "/home/jane/bin:/usr/bin"},
 		{"", "/home/jane/bin", "/home/jane/bin"},
 	} {
-		if got := mergePath(c.box, c.host, "/home/jane"); got != c.want {
+		if got := (&judge{record: testRecord()}).mergePath(c.box, c.host); got != c.want {
 			t.Errorf("mergePath(%q, %q) = %q, want %q", c.box, c.host, got, c.want)
 		}
 	}

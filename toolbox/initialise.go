@@ -40,7 +40,7 @@ func (m *Manager) initConfig(b *Box) boxinit.Config {
 	cfg := boxinit.Config{
 		Name:       string(b.Name),
 		User:       boxinit.User{Name: h.User, Gecos: h.Gecos, Home: h.Home, RealHome: h.RealHome, UID: h.UID, GID: h.GID, Group: h.Group},
-		Shells:     []string{h.Shell, "/usr" + h.Shell, "/bin/bash", "/usr/bin/bash", "/bin/sh", "/usr/bin/sh"},
+		Shells:     append(shellPlaces(h.Shell), "/bin/bash", "/usr/bin/bash", "/bin/sh", "/usr/bin/sh"),
 		Hostname:   h.Hostname,
 		HostHome:   h.HomeLink,
 		RuntimeDir: boxRuntimeDir(h),
@@ -50,6 +50,7 @@ func (m *Manager) initConfig(b *Box) boxinit.Config {
 		HostExec:   s.Has(Bridge),
 		Files:      m.Files,
 	}
+	cfg.Inside = m.containersInside(b)
 	if s.Isolated && s.GPU {
 		cfg.KeepDevices = []string{"dri", "kfd", "nvidia"}
 	}
@@ -106,6 +107,19 @@ func (m *Manager) initConfig(b *Box) boxinit.Config {
 	return cfg
 }
 
+// shellPlaces is where a shell of the host's may be in an image: at its own path, or by
+// its name where programs are. NixOS has none in /bin.
+func shellPlaces(shell string) []string {
+	if !filepath.IsAbs(shell) {
+		return nil
+	}
+	places := []string{shell, "/usr" + shell}
+	for _, dir := range []string{"/usr/local/bin", "/usr/bin", "/bin"} {
+		places = append(places, filepath.Join(dir, filepath.Base(shell)))
+	}
+	return places
+}
+
 // copies are files of the host for a toolbox that cannot follow them: they are as
 // of the toolbox's start.
 func copies(paths ...string) []boxinit.File {
@@ -146,9 +160,9 @@ type initRun struct {
 	config  boxinit.Config
 }
 
-// byJoining enters as the toolbox's root without podman. The tree, if any, is
-// the initialiser's descriptor 3.
-func (i *initRun) byJoining(ctx context.Context, r *join.Record, joinErr error, tree *os.File) (*boxinit.Summary, error) {
+// byJoining enters as the toolbox's root without podman. The trees are the
+// initialiser's descriptors from 3 on.
+func (i *initRun) byJoining(ctx context.Context, r *join.Record, joinErr error, trees []*os.File) (*boxinit.Summary, error) {
 	if joinErr != nil {
 		return nil, fmt.Errorf("%w: %w", join.ErrStale, joinErr)
 	}
@@ -163,9 +177,7 @@ func (i *initRun) byJoining(ctx context.Context, r *join.Record, joinErr error, 
 	if err != nil {
 		return nil, err
 	}
-	if tree != nil {
-		cmd.ExtraFiles = []*os.File{tree}
-	}
+	cmd.ExtraFiles = trees
 	bound := exec.CommandContext(ctx, cmd.Path)
 	bound.Args, bound.Env, bound.ExtraFiles = cmd.Args, cmd.Env, cmd.ExtraFiles
 	out, errs := bounded.Buffer{Most: maxSaid}, bounded.Buffer{Most: maxSaid}
@@ -184,6 +196,7 @@ func (i *initRun) byEngine(ctx context.Context, e Engine, id, box string) (*boxi
 	if i.config.HostTreeFD != 0 {
 		i.config.HostTreeFD, i.config.HostFiles = 0, false
 	}
+	i.config.Inside.DataFD, i.config.Inside.RunFD = 0, 0
 	in, err := i.input()
 	if err != nil {
 		return nil, err

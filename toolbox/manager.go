@@ -10,6 +10,8 @@ import (
 	"strings"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/tbx-project/tbx/internal/fail"
 	"github.com/tbx-project/tbx/internal/flock"
 	"github.com/tbx-project/tbx/internal/nearest"
@@ -51,7 +53,11 @@ func (m *Manager) lock(ctx context.Context, name Name) (*flock.Lock, error) {
 	defer cancel()
 	l, err := flock.Wait(ctx, filepath.Join(m.Host.TbxRuntime(), "locks", string(name)))
 	if err != nil {
-		return nil, fail.Wrap(nil, err, "toolbox %s cannot be worked on", name)
+		e := fail.Wrap(nil, err, "toolbox %s cannot be worked on", name)
+		if errors.Is(err, unix.EROFS) {
+			e.Hint("the runtime directory is read-only here, as in a unit with ProtectHome= or ProtectSystem=; call tbx from outside of that")
+		}
+		return nil, e
 	}
 	return l, nil
 }

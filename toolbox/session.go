@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -186,7 +185,7 @@ func (p *Prepared) command() ([]string, error) {
 		return nil, &ExitError{ExitNotFound, fail.New(fail.NotFound, "toolbox %s has no shell", p.Record.Name).
 			Hint("run one of its programs with: tbx run %s -- COMMAND", p.Record.Name)}
 	}
-	if p.target != nil && want != "" && shell != want && shell != "/usr"+want && "/usr"+shell != want {
+	if p.target != nil && want != "" && filepath.Base(shell) != filepath.Base(want) {
 		p.opts.Warn(fmt.Sprintf("shell %s is not in toolbox %s, using %s", want, p.Record.Name, shell))
 	}
 	return []string{shell, "-l"}, nil
@@ -195,44 +194,16 @@ func (p *Prepared) command() ([]string, error) {
 // shell returns the login shell: the caller's if the toolbox has it, also since
 // a moment ago, else what the initialiser found.
 func (p *Prepared) shell() string {
-	if want := p.host.Shell; p.target != nil && want != "" && p.target.LookPath(want, nil, "/") == nil {
-		return want
+	want := p.host.Shell
+	if p.target == nil || want == "" {
+		return p.Record.Shell
+	}
+	for _, shell := range shellPlaces(want) {
+		if p.target.LookPath(shell, nil, "/") == nil {
+			return shell
+		}
 	}
 	return p.Record.Shell
-}
-
-func (p *Prepared) workDir() (string, error) {
-	cwd, err := os.Getwd()
-	if err != nil { // it was removed under the caller's feet
-		cwd = p.host.Home
-	}
-	if pwd := lookup(p.host.Env, "PWD"); filepath.IsAbs(pwd) && sameDir(pwd, cwd) {
-		cwd = filepath.Clean(pwd) // the way by which the user came, links and all
-	}
-	if want := p.opts.WorkDir; want != "" {
-		if !filepath.IsAbs(want) {
-			inside, _ := p.target.WorkDir(cwd)
-			want = filepath.Join(inside, want)
-		}
-		switch err := p.target.CheckDir(want); {
-		case errors.Is(err, fs.ErrNotExist):
-			return "", &ExitError{ExitFailed, fail.New(fail.NotFound, "directory %s is not in toolbox %s", want, p.Record.Name)}
-		case err != nil:
-			return "", &ExitError{ExitFailed, fail.Wrap(nil, err, "no session can begin in directory %s of toolbox %s", want, p.Record.Name)}
-		}
-		return want, nil
-	}
-	dir, ok := p.target.WorkDir(cwd)
-	if !ok {
-		p.opts.Warn(fmt.Sprintf("directory %s is not in toolbox %s, or may not be read; using %s", cwd, p.Record.Name, dir))
-	}
-	return dir, nil
-}
-
-func sameDir(a, b string) bool {
-	x, err1 := os.Stat(a)
-	y, err2 := os.Stat(b)
-	return err1 == nil && err2 == nil && os.SameFile(x, y)
 }
 
 // checkDescriptors sees to it that the descriptors to be preserved are open.
@@ -308,12 +279,17 @@ func (p *Prepared) byPodman(s *join.Session) error {
 // unseen composes a session without a look at what is inside.
 func (p *Prepared) unseen() (*join.Session, error) {
 	r, o := p.Record, p.opts
-	dir := r.Home
-	if cwd, err := os.Getwd(); err == nil && !r.Isolated {
-		dir = r.BoxPath(cwd)
-	}
-	if o.WorkDir != "" {
-		dir = o.WorkDir
+	dir := o.WorkDir
+	if !filepath.IsAbs(dir) {
+		cwd, _, err := whereabouts(p.host.Env)
+		switch {
+		case err == nil && !r.Isolated:
+			dir = filepath.Join(r.BoxPath(cwd), dir)
+		case err != nil && len(o.Args) > 0 && !r.Isolated:
+			return nil, &ExitError{ExitFailed, err}
+		default:
+			dir = filepath.Join(r.Home, dir)
+		}
 	}
 	args, err := p.command()
 	return &join.Session{Args: args, Dir: dir, Env: p.env(dir)}, err
@@ -321,8 +297,14 @@ func (p *Prepared) unseen() (*join.Session, error) {
 
 // env is the environment of the session that begins in dir.
 func (p *Prepared) env(dir string) []string {
-	o := p.opts
-	return SessionEnv(p.Record, p.host.Env, EnvOptions{Set: o.Set, Block: o.Block, Root: o.Root, Dir: dir, Shell: p.shell(), Prompt: p.manager.Prompt, Bridge: p.Bridge})
+	o := EnvOptions{
+		Set: p.opts.Set, Block: p.opts.Block, Root: p.opts.Root, Dir: dir, Shell: p.shell(),
+		Prompt: p.manager.Prompt, Bridge: p.Bridge, Terminal: p.terminal,
+	}
+	if p.target != nil {
+		o.Inside = p.target
+	}
+	return SessionEnv(p.Record, p.host.Env, o)
 }
 
 // DefaultName says which toolbox a user means who names none: the only one, or

@@ -177,15 +177,8 @@ func (m *Manager) initialise(ctx context.Context, e Engine, b *Box) (*join.Recor
 	r, joinErr := m.newRecord(b)
 	r.Box = filepath.Join(boxinit.BoxDir, version, "tbx-box")
 	cfg := m.initConfig(b)
-	var tree *os.File
-	if !cfg.HostFiles && b.Spec.Has(HostView) {
-		if tree, err = openHostTree(m.BoxFile); err != nil {
-			m.Progress.Warn("the host's files cannot be shown in toolbox "+string(b.Name)+": "+err.Error(), "")
-		} else {
-			defer tree.Close()
-			cfg.HostFiles, cfg.HostTreeFD = true, 3
-		}
-	}
+	trees := m.attachable(b, &cfg)
+	defer closeAll(trees)
 	if m.Bridge != nil && b.Spec.Has(Bridge) && !b.Spec.Isolated { // an isolated one has it mounted
 		seen := *r
 		seen.HostFiles = cfg.HostFiles
@@ -198,7 +191,7 @@ func (m *Manager) initialise(ctx context.Context, e Engine, b *Box) (*join.Recor
 	if b.Spec.Isolated { // the initialiser too stays within what podman lets into the container
 		summary, err = init.byEngine(ctx, e, b.ID, r.Box)
 	} else {
-		summary, err = init.byJoining(ctx, r, joinErr, tree)
+		summary, err = init.byJoining(ctx, r, joinErr, trees)
 	}
 	if errors.Is(err, join.ErrStale) {
 		if summary, err = init.byEngine(ctx, e, b.ID, r.Box); err == nil {
@@ -209,6 +202,9 @@ func (m *Manager) initialise(ctx context.Context, e Engine, b *Box) (*join.Recor
 		return nil, err
 	}
 	r.Shell, r.HostFiles = summary.Shell, init.config.HostFiles
+	if r.HostFiles {
+		r.Mounts = append(r.Mounts, notShared(cfg.Inside)...)
+	}
 	if summary.Watch {
 		unix.Kill(r.PID, unix.SIGHUP) // its first process is the user's, and at worst the file stays as it is
 	}

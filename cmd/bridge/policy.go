@@ -91,6 +91,7 @@ type ruleRow struct {
 	Env        []string            `json:"env,omitempty"`
 	Detach     bool                `json:"detach,omitempty"`
 	Cwd        string              `json:"cwd,omitempty"`
+	Dir        string              `json:"dir,omitempty"`
 }
 
 func ruleRows(rules []hostbridge.Rule) []ruleRow {
@@ -98,7 +99,7 @@ func ruleRows(rules []hostbridge.Rule) []ruleRow {
 	for _, r := range rules {
 		out = append(out, ruleRow{
 			Rule: r.Where, Builtin: r.Builtin(), Everything: r.MeansEverything(), Box: r.Box, Verb: r.Verb, Exec: r.Exec, Args: r.Args,
-			Action: r.Action, TTY: r.TTY, Remember: r.Remember, Notify: r.Notify, Env: r.Env, Detach: r.Detach, Cwd: r.Cwd,
+			Action: r.Action, TTY: r.TTY, Remember: r.Remember, Notify: r.Notify, Env: r.Env, Detach: r.Detach, Cwd: r.Cwd, Dir: r.Dir,
 		})
 	}
 	return out
@@ -121,6 +122,12 @@ func ruleWhat(r hostbridge.Rule) string {
 	}
 	for _, a := range r.Args {
 		what += " " + escape.Text(a)
+	}
+	if r.Dir != "" {
+		what += "  in " + escape.Text(r.Dir)
+	}
+	for _, kv := range r.Env {
+		what += "  with " + escape.Text(kv)
 	}
 	if r.MeansEverything() {
 		what += "  (means everything)"

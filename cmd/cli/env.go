@@ -14,6 +14,7 @@ import (
 	"github.com/tbx-project/tbx/internal/fail"
 	"github.com/tbx-project/tbx/internal/programs"
 	"github.com/tbx-project/tbx/internal/progress"
+	"github.com/tbx-project/tbx/internal/userns"
 	"github.com/tbx-project/tbx/internal/xdg"
 	"github.com/tbx-project/tbx/osupdate"
 	profile "github.com/tbx-project/tbx/profile.d"
@@ -78,6 +79,10 @@ func (e *Env) Host() (*toolbox.Host, error) {
 			Hint("leave it with: exit")
 	}
 	if os.Geteuid() == 0 {
+		if userns.FakeRoot(userns.Own()) {
+			return nil, fail.New(fail.Unable, "you are root in a user namespace only, and toolboxes are of the user outside").
+				Hint("call tbx outside of unshare, podman unshare, fakeroot and the like")
+		}
 		err := fail.New(fail.Unable, "tbx is for an ordinary user: toolboxes of root would hold the whole machine")
 		if user := e.Getenv("SUDO_USER"); user != "" {
 			return nil, err.Hint("call it as %s, without sudo", user)

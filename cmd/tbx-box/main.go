@@ -45,7 +45,7 @@ func run(args []string) int {
 			return 1 // reported as an event
 		}
 	case "tree":
-		err = stage.SendHostTree()
+		err = stage.SendTrees(args[2:])
 	case "settle":
 		err = stage.Settle(os.Stdin)
 	case "name-terminal":

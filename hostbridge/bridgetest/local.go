@@ -5,6 +5,7 @@
 package bridgetest
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -189,7 +190,7 @@ func agentMain() int {
 	}
 	var askers []hostbridge.Asker
 	if c.Ask != "" {
-		askers = append(askers, fixedAnswer(c.Ask))
+		askers = append(askers, fixedAnswer{c.Ask, filepath.Join(c.Root, "questions")})
 	}
 	err := hostbridge.Serve(ctx, hostbridge.Options{
 		Dir: c.Dir(),
@@ -221,15 +222,53 @@ func agentMain() int {
 	return 0
 }
 
-// fixedAnswer is an owner who always answers the same.
-type fixedAnswer string
+// fixedAnswer is an owner who always answers the same, and notes what was asked.
+type fixedAnswer struct{ answer, file string }
 
-func (f fixedAnswer) Ask(ctx context.Context, _ hostbridge.Question) (bool, error) {
-	if f == "never" {
+func (f fixedAnswer) Ask(ctx context.Context, q hostbridge.Question) (bool, error) {
+	line, err := json.Marshal(q)
+	if err != nil {
+		return false, err
+	}
+	out, err := os.OpenFile(f.file, os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o600)
+	if err != nil {
+		return false, err
+	}
+	out.Write(append(line, '\n'))
+	out.Close()
+	if f.answer == "never" {
 		<-ctx.Done()
 		return false, ctx.Err()
 	}
-	return f == "yes", nil
+	return f.answer == "yes", nil
+}
+
+// Questions are those that were put to Config.Ask since the last call.
+func (l *LocalSetup) Questions() []hostbridge.Question {
+	l.t.Helper()
+	file := filepath.Join(l.Config.Root, "questions")
+	data, err := os.ReadFile(file)
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		l.t.Fatal(err)
+	}
+	os.Remove(file)
+	var out []hostbridge.Question
+	for line := range bytes.Lines(data) {
+		var q hostbridge.Question
+		if err := json.Unmarshal(line, &q); err != nil {
+			l.t.Fatal(err)
+		}
+		out = append(out, q)
+	}
+	return out
+}
+
+// RestartAgent kills the agent and starts another: it forgets how often it asked, and
+// what was answered.
+func (l *LocalSetup) RestartAgent() {
+	l.t.Helper()
+	l.KillAgent()
+	l.StartAgent()
 }
 
 // Local sets up a bridge without a container. change may alter the set-up

@@ -186,10 +186,13 @@ func (l *loop) onFrame(buf []byte) {
 	}
 	switch f.Type {
 	case wire.TypePending:
+		told := l.asked
 		l.asked = true
 		if n, err := f.Number(); err == nil {
 			l.wait(time.Duration(n) * time.Second)
-			os.Stderr.WriteString("tbx: waiting for an answer on the host, at most " + seconds(n) + "\n")
+			if !told {
+				os.Stderr.WriteString("tbx: waiting for an answer on the host, at most " + seconds(n) + "\n")
+			}
 		}
 	case wire.TypeDenied:
 		d, _ := wire.ParseDenied(f.Body)

@@ -40,6 +40,7 @@ const (
 type keeper struct {
 	control int           // the agent; errors are ignored, it may be dead
 	conn    int           // the client
+	file    int           // that was decided about, or -1
 	slave   int           // of the pty, or -1
 	buf     []byte        // for packets
 	letGone chan struct{} // closed when this process has none of the command's descriptors any more
@@ -60,11 +61,11 @@ func Main() int {
 	os.WriteFile("/proc/self/comm", []byte("tbx-box"), 0) // else the number of the descriptor that it was started by
 	unix.CloseOnExec(ControlFd)
 	for buf := wire.RecvBuffer(); ; {
-		job, conn, err := receiveJob(buf)
+		job, conn, file, err := receiveJob(buf)
 		if err != nil {
 			return 0 // the agent ended, or wants no spare keeper any more
 		}
-		k := &keeper{control: ControlFd, conn: conn, slave: -1, buf: buf, letGone: make(chan struct{}), detach: job.TTY&wire.FlagDetach != 0}
+		k := &keeper{file: file, control: ControlFd, conn: conn, slave: -1, buf: buf, letGone: make(chan struct{}), detach: job.TTY&wire.FlagDetach != 0}
 		if !k.run(job) {
 			return 0
 		}
@@ -113,17 +114,21 @@ func resetSignals() {
 	unix.PthreadSigmask(unix.SIG_SETMASK, &unix.Sigset_t{}, nil)
 }
 
-// receiveJob reads the job and the client's connection.
-func receiveJob(buf []byte) (*wire.Job, int, error) {
-	conn := -1
+// receiveJob reads the job, the client's connection and the file that the job is
+// about, if there is one.
+func receiveJob(buf []byte) (job *wire.Job, conn, file int, err error) {
+	conn, file = -1, -1
 	var body []byte
 	for {
 		f, fds, err := wire.Recv(ControlFd, buf)
 		if err != nil {
-			return nil, -1, err
+			return nil, -1, -1, err
 		}
-		if len(fds) == 1 && conn < 0 {
+		if len(fds) > 0 && conn < 0 {
 			conn = fds[0]
+		}
+		if len(fds) > 1 && file < 0 {
+			file = fds[1]
 		}
 		body = append(body, f.Body...)
 		if f.Flags&wire.FlagMore == 0 {
@@ -131,10 +136,10 @@ func receiveJob(buf []byte) (*wire.Job, int, error) {
 		}
 	}
 	if conn < 0 {
-		return nil, -1, errors.New("no connection came with the job")
+		return nil, -1, -1, errors.New("no connection came with the job")
 	}
-	job, err := wire.ParseJob(body)
-	return job, conn, err
+	job, err = wire.ParseJob(body)
+	return job, conn, file, err
 }
 
 // tell sends a frame to the client and a copy to the agent, for its log.
@@ -154,11 +159,12 @@ func (k *keeper) start(job *wire.Job) *wire.Failure {
 		return failure
 	}
 	if job.TTY&wire.FlagFile != 0 {
-		path, failure := samePath(job.File, fds[4])
+		failure := sameFile(job.File, fds[4], k.file)
+		unix.Close(k.file)
 		if failure != nil {
 			return failure
 		}
-		job.Argv[len(job.Argv)-1] = path
+		job.Argv[len(job.Argv)-1] = job.File
 	}
 	stdio, master := []int{fds[0], fds[1], fds[2]}, -1
 	if tty := job.TTY & wire.TTYMask; tty != 0 {

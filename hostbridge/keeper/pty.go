@@ -2,7 +2,6 @@ package keeper
 
 import (
 	"encoding/binary"
-	"strconv"
 
 	"golang.org/x/sys/unix"
 
@@ -74,64 +73,4 @@ func substitute(stdio []int, tty uint16, with int) []int {
 		}
 	}
 	return out
-}
-
-// enterDirectory makes the job's directory this process's, and so the
-// command's. The passed descriptor is only compared with, never entered: it
-// may lie in a file system that exists in the toolbox alone (CVE-2024-21626).
-func enterDirectory(job *wire.Job, passed int) *wire.Failure {
-	fd, err := eintr.Open(job.Cwd, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
-	if err == nil {
-		defer unix.Close(fd)
-		if job.AnyCwd || same(fd, passed) {
-			if err = unix.Fchdir(fd); err == nil {
-				return nil
-			}
-		}
-	}
-	if job.Fallback != "" {
-		if err := unix.Chdir(job.Fallback); err == nil {
-			return nil
-		}
-	}
-	if job.AnyCwd && err != nil {
-		return &wire.Failure{Code: 125, Text: job.Cwd + ": " + err.Error(), Hint: "name a directory of the host with --cwd"}
-	}
-	return &wire.Failure{
-		Code: 125,
-		Text: job.Cwd + ": this directory is not shared with the host",
-		Hint: "change to a shared directory, or name one of the host with --cwd",
-	}
-}
-
-// samePath opens path on the host and returns its name without symlinks if it
-// is the file or directory that the toolbox opened.
-func samePath(path string, passed int) (string, *wire.Failure) {
-	fd, err := eintr.Open(path, unix.O_PATH|unix.O_CLOEXEC, 0)
-	if err == nil {
-		defer unix.Close(fd)
-	}
-	if err != nil || !same(fd, passed) {
-		return "", &wire.Failure{Code: 125, Text: path + ": this file is not shared with the host", Hint: "copy it to a directory that is shared"}
-	}
-	buf := make([]byte, unix.PathMax)
-	n, err := unix.Readlink("/proc/self/fd/"+strconv.Itoa(fd), buf)
-	if err != nil || n == 0 || buf[0] != '/' {
-		return "", &wire.Failure{Code: 125, Text: path + ": the host cannot name this file"}
-	}
-	return string(buf[:n]), nil
-}
-
-// same reports whether two descriptors are one regular file or one directory.
-// It asks for what the kernel knows already, so that no FUSE server can hold
-// it up.
-func same(a, b int) bool {
-	var x, y unix.Statx_t
-	const flags, mask = unix.AT_EMPTY_PATH | unix.AT_STATX_DONT_SYNC, unix.STATX_TYPE | unix.STATX_INO
-	if unix.Statx(a, "", flags, mask, &x) != nil || unix.Statx(b, "", flags, mask, &y) != nil {
-		return false
-	}
-	kind := x.Mode & unix.S_IFMT
-	return x.Ino == y.Ino && x.Dev_major == y.Dev_major && x.Dev_minor == y.Dev_minor &&
-		kind == y.Mode&unix.S_IFMT && (kind == unix.S_IFREG || kind == unix.S_IFDIR)
 }

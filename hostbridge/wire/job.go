@@ -19,6 +19,12 @@ const (
 // maxJobEnv is what a whole environment of a host session may hold.
 const maxJobEnv = 4096
 
+// How Job.AnyCwd and Job.Exact are encoded.
+const (
+	anyCwd   = 1 << 0
+	exactCwd = 1 << 1
+)
+
 // Job is a request that was allowed, with everything resolved on the host.
 type Job struct {
 	TTY      uint16 // TTY*, Foreground, File, Detach flags of the request, or NoPty
@@ -31,8 +37,9 @@ type Job struct {
 	Env      []string // complete
 	Cwd      string   // host path that must be the directory of the 4th descriptor; with AnyCwd it need not
 	AnyCwd   bool
+	Exact    bool   // Cwd has no links in its name, and one that has come there since is not followed
 	Fallback string // host directory to use where Cwd is not shared; empty: refuse
-	File     string // host path that must be the file of the 5th descriptor; takes the place of the last argument
+	File     string // host path without links that must be the file of the 5th descriptor and the one that the agent sends with the job; takes the place of the last argument
 }
 
 // Frames encodes j.
@@ -40,11 +47,14 @@ func (j *Job) Frames() ([]Frame, error) {
 	b := binary.LittleEndian.AppendUint32(nil, uint32(j.TTY))
 	b = binary.LittleEndian.AppendUint32(b, uint32(j.Rows)|uint32(j.Cols)<<16)
 	b = binary.LittleEndian.AppendUint32(b, j.Umask)
-	any := uint32(0)
+	cwd := uint32(0)
 	if j.AnyCwd {
-		any = 1
+		cwd |= anyCwd
 	}
-	b = binary.LittleEndian.AppendUint32(b, any)
+	if j.Exact {
+		cwd |= exactCwd
+	}
+	b = binary.LittleEndian.AppendUint32(b, cwd)
 	for _, s := range []string{string(j.Termios), j.Path, j.Cwd, j.Fallback, j.File} {
 		b = appendString(b, s)
 	}
@@ -63,7 +73,8 @@ func ParseJob(body []byte) (*Job, error) {
 	size := r.uint32()
 	j.Rows, j.Cols = uint16(size), uint16(size>>16)
 	j.Umask = r.uint32()
-	j.AnyCwd = r.uint32() == 1
+	cwd := r.uint32()
+	j.AnyCwd, j.Exact = cwd&anyCwd != 0, cwd&exactCwd != 0
 	j.Termios = r.bytes(TermiosSize, "terminal settings")
 	for _, s := range []*string{&j.Path, &j.Cwd, &j.Fallback, &j.File} {
 		*s = r.str(MaxStart, "path")

@@ -50,8 +50,11 @@ func safe(s string) bool {
 	return true
 }
 
-// printable excludes category Cf, which holds the bidi controls, and all
-// spaces but the ordinary one.
+// printable excludes category Cf, which holds the bidi controls, all spaces but the
+// ordinary one, and letters and symbols that nothing is drawn for: the Hangul
+// fillers, variation selectors and other code points that Unicode lets a program
+// ignore, the Braille cell without dots, and the note without a head.
 func printable(r rune) bool {
-	return unicode.IsPrint(r) && !unicode.Is(unicode.Cf, r)
+	return unicode.IsPrint(r) && !unicode.In(r, unicode.Cf, unicode.Other_Default_Ignorable_Code_Point, unicode.Variation_Selector) &&
+		r != '\u2800' && r != '\U0001D159'
 }

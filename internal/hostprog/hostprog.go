@@ -40,14 +40,25 @@ func Podman(ctx context.Context, args ...string) *exec.Cmd {
 
 // PodmanEnv is what podman gets of the caller's environment: all but what would
 // make it talk to a podman elsewhere, act on the program itself, or belongs to the
-// process that systemd started.
+// process that systemd started. podman takes USER for the account whose ids it may
+// use, so that is the account's, and a TMPDIR that is no directory makes it fail.
 func PodmanEnv(caller []string) []string {
-	return slices.DeleteFunc(slices.Clone(caller), func(kv string) bool {
+	account, tmpdir := Account(), BadTmpdir(caller)
+	env := slices.DeleteFunc(slices.Clone(caller), func(kv string) bool {
 		name, _, _ := strings.Cut(kv, "=")
+		if account != "" && (name == "USER" || name == "LOGNAME") || tmpdir != "" && name == "TMPDIR" {
+			return true
+		}
 		return strings.HasPrefix(name, "LD_") || slices.Contains([]string{
 			"CONTAINER_HOST", "CONTAINER_CONNECTION", "CONTAINER_SSHKEY", "DOCKER_HOST",
 			"GLIBC_TUNABLES", "GODEBUG", "BASH_ENV", "ENV",
 			"NOTIFY_SOCKET", "LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES", "WATCHDOG_PID", "WATCHDOG_USEC",
 		}, name)
 	})
+	if account != "" {
+		env = append(env, "USER="+account, "LOGNAME="+account)
+	}
+	return env
 }
+
+func mayWrite(dir string) bool { return unix.Access(dir, unix.W_OK|unix.X_OK) == nil }

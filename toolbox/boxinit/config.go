@@ -30,6 +30,8 @@ type Config struct {
 	Bridge   string // directory of the bridge to the host, as seen here; empty: none
 	HostExec bool   // tbx can be called by root too, whose PATH has no host commands
 
+	Inside Inside // containers in the toolbox
+
 	Files []File // small files to put in place
 }
 

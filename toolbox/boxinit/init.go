@@ -58,6 +58,7 @@ func (b *box) run() error {
 		{"links to the host", b.linkHostPaths},
 		{"mounts of the host", b.bindHostPaths},
 		{"runtime directory", b.ensureRuntimeDir},
+		{"containers", b.ownContainers},
 		{"SELinux", b.hideSELinux},
 		{"package managers", b.exceptSharedPaths},
 		{"locale", b.ensureLocales},

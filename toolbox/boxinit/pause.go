@@ -29,10 +29,11 @@ func Pause(named []string) int {
 			return ExitSwapped
 		}
 	}
-	if os.Getpid() == 1 { // of a pid namespace of its own, where orphans become its children
+	if os.Getpid() == 1 { // of a pid namespace of its own, where orphans become its children, and terminals are its own too
 		go reap()
+	} else {
+		defer runtime.KeepAlive(reserveTerminals())
 	}
-	defer runtime.KeepAlive(reserveTerminals())
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, unix.SIGTERM, unix.SIGINT, unix.SIGHUP)
 	following := false

@@ -13,23 +13,56 @@ import (
 // HostView is where the host's root is inside.
 const HostView = "/run/host"
 
-// WorkDir says where a session begins that was called in the host's directory
-// cwd: in the same directory where it is shared, else in the toolbox's directory
-// of that path, else in the host view, else at home, and then ok is false.
-func (t *Target) WorkDir(cwd string) (dir string, ok bool) {
-	if dir, ok := t.Record.shared(cwd); ok && t.isDir(dir) {
-		return dir, true
+// Where says what a session's directory is to the caller's.
+type Where int
+
+// A directory of the host is the caller's own inside; or there is one of its path that
+// is the toolbox's; or there is none.
+const (
+	Nowhere Where = iota
+	TheSame
+	OfThePath
+)
+
+// WorkDir says where a session begins that was called in the host's directory cwd: in
+// the same directory where it is shared, else in the toolbox's directory of that path,
+// else in the host view. here is what stat(2) says of the caller's directory. What is
+// shared but is another directory inside, because the host's mount is missing there or
+// the toolbox has a directory of its own over it, is not taken for the caller's.
+func (t *Target) WorkDir(cwd string, here *unix.Stat_t) (dir string, where Where) {
+	inside, shared := t.Record.shared(cwd)
+	if !shared {
+		inside = cwd
 	}
-	if t.isDir(cwd) {
-		return cwd, true
+	switch where = t.compare(inside, here); {
+	case where == TheSame, where == OfThePath && !shared:
+		return inside, where
+	case t.Record.HostFiles && t.compare(HostView+cwd, here) == TheSame:
+		return HostView + cwd, TheSame
 	}
-	if dir := HostView + cwd; t.Record.HostFiles && t.isDir(dir) {
-		return dir, true
+	return "", Nowhere
+}
+
+// compare says what the directory dir inside is to the one that here describes; nil
+// is one that looks like any other.
+func (t *Target) compare(dir string, here *unix.Stat_t) Where {
+	fd, err := t.open(dir, t.dirFlags())
+	if err != nil {
+		return Nowhere
 	}
-	if t.isDir(t.Record.Home) {
-		return t.Record.Home, false
+	defer unix.Close(fd)
+	var st unix.Stat_t
+	if here == nil {
+		return TheSame
 	}
-	return "/", false
+	if err := unix.Fstat(fd, &st); err != nil || st.Ino != here.Ino {
+		return OfThePath
+	}
+	var fs unix.Statfs_t
+	if st.Dev == here.Dev || unix.Fstatfs(fd, &fs) == nil && fs.Type == unix.OVERLAYFS_SUPER_MAGIC { // as a volume with the option O
+		return TheSame
+	}
+	return OfThePath
 }
 
 // shared returns where a path of the host is inside, if a mount shows it there.
@@ -67,18 +100,19 @@ func Below(path, dir string) bool {
 // nsenter(1) opens it, as the user, before it joins; podman exec goes there when it
 // has become who the session is of.
 func (t *Target) CheckDir(path string) error {
-	flags := unix.O_DIRECTORY | unix.O_CLOEXEC
-	if t.Record.Isolated {
-		flags |= unix.O_PATH
-	}
-	fd, err := t.open(path, flags)
+	fd, err := t.open(path, t.dirFlags())
 	if err == nil {
 		unix.Close(fd)
 	}
 	return err
 }
 
-func (t *Target) isDir(path string) bool { return t.CheckDir(path) == nil }
+func (t *Target) dirFlags() int {
+	if t.Record.Isolated {
+		return unix.O_DIRECTORY | unix.O_CLOEXEC | unix.O_PATH
+	}
+	return unix.O_DIRECTORY | unix.O_CLOEXEC
+}
 
 // Readable says whether path is a regular file inside, or not there: what is
 // neither may never come to an end when it is read.

@@ -49,32 +49,61 @@ func TestWorkDir(t *testing.T) {
 		[][2]string{{"/home/jane/up", "../../../../../../opt"}, {"/home/jane/abs", "/opt"}, {"/home/jane/loop", "loop"}})
 	for _, c := range []struct {
 		cwd, want string
-		ok        bool
+		where     Where
 	}{
-		{"/home/jane", "/home/jane", true},
-		{"/home/jane/src", "/home/jane/src", true},
-		{"/srv/x", "/data/x", true},
-		{"/srv/deep/y", "/deeper/y", true},
-		{"/srv/deeper", "/home/jane", false},
-		{"/opt", "/opt", true},
-		{"/only/there", "/run/host/only/there", true},
-		{"/gone", "/run/host/gone", true},
-		{"/nowhere", "/home/jane", false},
-		{"/home/jane/up", "/home/jane/up", true}, // leads to the root inside, never out of it
-		{"/home/jane/abs", "/home/jane/abs", true},
-		{"/home/jane/loop", "/home/jane", false},
+		{"/home/jane", "/home/jane", TheSame},
+		{"/home/jane/src", "/home/jane/src", TheSame},
+		{"/srv/x", "/data/x", TheSame},
+		{"/srv/deep/y", "/deeper/y", TheSame},
+		{"/srv/deeper", "", Nowhere},
+		{"/opt", "/opt", TheSame},
+		{"/only/there", "/run/host/only/there", TheSame},
+		{"/gone", "/run/host/gone", TheSame},
+		{"/nowhere", "", Nowhere},
+		{"/home/jane/up", "/home/jane/up", TheSame}, // leads to the root inside, never out of it
+		{"/home/jane/abs", "/home/jane/abs", TheSame},
+		{"/home/jane/loop", "", Nowhere},
 	} {
-		if got, ok := target.WorkDir(c.cwd); got != c.want || ok != c.ok {
-			t.Errorf("%s: %s, %v; want %s, %v", c.cwd, got, ok, c.want, c.ok)
+		if got, where := target.WorkDir(c.cwd, nil); got != c.want || where != c.where {
+			t.Errorf("%s: %s, %v; want %s, %v", c.cwd, got, where, c.want, c.where)
 		}
 	}
 	r.HostFiles = false
-	if got, ok := target.WorkDir("/only/there"); got != "/home/jane" || ok {
-		t.Errorf("without the host view: %s, %v", got, ok)
+	if got, where := target.WorkDir("/only/there", nil); where != Nowhere {
+		t.Errorf("without the host view: %s, %v", got, where)
 	}
-	r.Home = "/nonexistent"
-	if got, ok := target.WorkDir("/nowhere"); got != "/" || ok {
-		t.Errorf("without a home: %s, %v", got, ok)
+}
+
+// D6: a directory that is shared but another one inside is not taken for the caller's.
+func TestD6_AnotherDirectory(t *testing.T) {
+	r := &Record{Home: "/home/jane", HostFiles: true, Mounts: []Mapping{{"/home/jane", "/home/jane"}}}
+	target := inside(t, r, []string{"/home/jane/disk", "/home/jane/lost", "/run/host/home/jane/disk", "/run/host/opt", "/opt"}, nil)
+	stat := func(path string) *unix.Stat_t {
+		t.Helper()
+		fd, err := target.open(path, unix.O_PATH)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer unix.Close(fd)
+		var st unix.Stat_t
+		if err := unix.Fstat(fd, &st); err != nil {
+			t.Fatal(err)
+		}
+		return &st
+	}
+	for _, c := range []struct {
+		cwd, as, want string
+		where         Where
+	}{
+		{"/home/jane/disk", "/home/jane/disk", "/home/jane/disk", TheSame},
+		{"/home/jane/disk", "/run/host/home/jane/disk", "/run/host/home/jane/disk", TheSame}, // a mount that is missing inside
+		{"/home/jane/lost", "/run/host/home/jane/disk", "", Nowhere},
+		{"/opt", "/opt", "/opt", TheSame},
+		{"/opt", "/run/host/opt", "/opt", OfThePath},
+	} {
+		if got, where := target.WorkDir(c.cwd, stat(c.as)); got != c.want || where != c.where {
+			t.Errorf("%s, which is %s: %s, %v; want %s, %v", c.cwd, c.as, got, where, c.want, c.where)
+		}
 	}
 }
 

@@ -15,9 +15,13 @@ import (
 // failure: the caller asks podman.
 var ErrStale = errors.New("no longer as recorded")
 
-// recordVersion changes when the meaning of a field of Record does, or what is asked of
-// the tbx-box that it names.
-const recordVersion = 4
+// recordVersion changes when the meaning of a field of Record does. The agent of the
+// bridge reads records too, and may be an older tbx's.
+const recordVersion = 2
+
+// boxVersion changes when something else is asked of the tbx-box that a record names, or
+// of a toolbox before it is entered. One that another tbx has set up is set up once more.
+const boxVersion = 2
 
 // Record is what tbx remembers of a toolbox that it started and initialised.
 // It lives in the user's runtime directory, so it never outlives the boot.
@@ -36,7 +40,8 @@ type Record struct {
 	Mounts    []Mapping    // where directories of the host are found inside
 	HostFiles bool         // the host's root is at /run/host
 	Without   []string     // integrations that are off
-	Box       string       // tbx-box as seen inside
+	Box       string       // tbx-box as seen inside ...
+	BoxKnows  int          // ... and the boxVersion that it was made for
 	Isolated  bool         // entered by podman alone, within its limits
 	Bridge    string       // by what the bridge to the host knows it
 }
@@ -59,12 +64,15 @@ func Load(dir, name string) (*Record, error) {
 	if err := json.Unmarshal(data, &r); err != nil || r.Version != recordVersion || r.Name != name {
 		return nil, fmt.Errorf("%w: the record of %s cannot be read", ErrStale, name)
 	}
+	if r.BoxKnows != boxVersion {
+		return nil, fmt.Errorf("%w: %s was set up by another version of tbx", ErrStale, name)
+	}
 	return &r, nil
 }
 
 // Save writes the record, replacing an older one of the same name.
 func (r *Record) Save(dir string) error {
-	r.Version = recordVersion
+	r.Version, r.BoxKnows = recordVersion, boxVersion
 	boot, err := bootID()
 	if err != nil {
 		return err

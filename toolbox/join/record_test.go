@@ -3,9 +3,11 @@ package join
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"testing"
 )
 
@@ -166,4 +168,28 @@ func FuzzLoad(f *testing.F) {
 			t.Error("a record that nobody wrote was believed")
 		}
 	})
+}
+
+// A toolbox that another tbx has set up has a tbx-box that may not know what is asked.
+func TestRecordOfAnotherBox(t *testing.T) {
+	dir := t.TempDir()
+	r := &Record{Name: "web", ID: "1"}
+	if err := r.Save(dir); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Load(dir, "web"); err != nil {
+		t.Fatal(err)
+	}
+	path := recordPath(dir, "web")
+	data, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	older := strings.Replace(string(data), fmt.Sprintf(`"BoxKnows":%d`, boxVersion), `"BoxKnows":0`, 1)
+	if err := os.WriteFile(path, []byte(older), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Load(dir, "web"); !errors.Is(err, ErrStale) {
+		t.Errorf("it is believed: %v", err)
+	}
 }

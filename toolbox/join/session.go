@@ -1,6 +1,7 @@
 package join
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -10,6 +11,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/tbx-project/tbx/internal/fail"
 	"github.com/tbx-project/tbx/internal/hostprog"
 	"github.com/tbx-project/tbx/internal/inherited"
 )
@@ -46,8 +48,22 @@ func Nsenter() (string, error) {
 	return path, nil
 }
 
+// mayJoin says whether this process may enter namespaces at all. A filter of system
+// calls answers before the kernel sees that there is no such descriptor, and nsenter
+// would end with a sentence of its own.
+func mayJoin() error {
+	if err := unix.Setns(-1, unix.CLONE_NEWNS); errors.Is(err, unix.EPERM) {
+		return fail.New(fail.Unable, "this process may not enter namespaces: a filter of system calls forbids it, as RestrictNamespaces= in a unit does").
+			Hint("call tbx from outside, for example by: systemd-run --user --wait --pipe tbx ...")
+	}
+	return nil
+}
+
 // argv returns the nsenter call for s.
 func (t *Target) argv(nsenter string, s *Session) ([]string, error) {
+	if err := mayJoin(); err != nil {
+		return nil, err
+	}
 	args := []string{"nsenter"}
 	pid := strconv.Itoa(t.Record.PID)
 	switch {

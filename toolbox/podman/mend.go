@@ -3,11 +3,12 @@
 package podman
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"os"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/tbx-project/tbx/internal/fail"
@@ -40,16 +41,10 @@ func mend(ctx context.Context, socket, program string, warn func(text, hint stri
 	running, ended := join.Containers(runtime)
 	switch {
 	case len(running) > 0:
-		var pids []string
-		for _, pid := range running {
-			pids = append(pids, strconv.Itoa(pid))
-		}
-		slices.Sort(pids)
-		return fail.New(fail.Unable, "podman (%s) cannot find its own processes: somebody has ended its pause process and its monitors; %d of your containers still run without them", program, len(running)).
-			Hint("this ends them, with all that runs in them, and the next call mends podman: kill -9 %s", strings.Join(pids, " "))
+		return stillRunning(program, running)
 	case len(ended) == 0: // of a runtime whose state tbx does not know
-		return fail.New(fail.Unable, "podman (%s) cannot find its own processes: somebody has ended its pause process and its monitors", program).
-			Hint("this stops every container of yours, and mends podman: podman system migrate")
+		return fail.New(fail.Unable, "podman (%s) cannot join its own processes, and no container of yours is to be found", program).
+			Hint("what podman itself proposes stops all containers that it still has: podman system migrate")
 	}
 	for _, id := range ended {
 		if err := writeExit(exitsDir(runtime), id); err != nil {
@@ -60,6 +55,37 @@ func mend(ctx context.Context, socket, program string, warn func(text, hint stri
 		return fail.Wrap(fail.Unable, fmt.Errorf("%w: %s", err, strings.TrimSpace(string(out))), "podman (%s) cannot find its own processes, and podman system migrate failed", program).
 			Hint("log out and in again, or restart the machine")
 	}
-	warn("somebody had ended all processes of your containers and podman's own; podman system migrate has put podman's records right", "")
+	warn("all processes of your containers and podman's own had ended; podman system migrate has put podman's records right", "")
 	return nil
+}
+
+// stillRunning is the error for containers whose monitors are gone, which nobody but
+// their user may end. tbx enters its own toolboxes all the same.
+func stillRunning(program string, running map[string]int) error {
+	var names []string
+	for id, pid := range running {
+		if monitored(pid) {
+			return fail.New(fail.Unable, "podman (%s) cannot join its own processes, though container %s has its monitor", program, cmp.Or(containerName(pid), id)).
+				Hint("see what podman says itself: podman info")
+		}
+		names = append(names, fmt.Sprintf("%s (process %d)", cmp.Or(containerName(pid), id[:min(len(id), 12)]), pid))
+	}
+	slices.Sort(names)
+	return fail.New(fail.Unable, "podman (%s) cannot find its own processes: its pause process and its monitors have ended; still running without them: %s", program, strings.Join(names, ", ")).
+		Hint("a toolbox that runs can still be entered; when the processes named here have ended, the next call mends podman")
+}
+
+// monitored says whether the parent of a container's first process is conmon.
+func monitored(pid int) bool {
+	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return false
+	}
+	text := string(data)
+	fields := strings.Fields(text[strings.LastIndexByte(text, ')')+1:])
+	if len(fields) < 2 {
+		return false
+	}
+	comm, err := os.ReadFile("/proc/" + fields[1] + "/comm")
+	return err == nil && strings.TrimSpace(string(comm)) == "conmon"
 }

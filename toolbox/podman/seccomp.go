@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
+	"syscall"
 
 	"golang.org/x/sys/unix"
 
@@ -117,32 +118,32 @@ func stricter(profile []byte) ([]byte, error) {
 // sockets allow socket(2) and socketpair(2) of the families that may be had. The
 // others are answered as by a kernel that has none of them, so that programs take
 // another way; what has no name yet is denied as every call that is not listed.
-// NETLINK_AUDIT stays denied, as in podman's filter.
+// NETLINK_AUDIT stays denied with EINVAL, as in podman's filter: libaudit, and so
+// useradd(8), takes that for a kernel without it.
 func sockets() []any {
 	const netlinkAudit, named, low32 = 9, 64, 1<<32 - 1
 	is := func(index int, value uint64) any { // the kernel looks at the low 32 bits
 		return map[string]any{"index": index, "value": uint64(low32), "valueTwo": value, "op": "SCMP_CMP_MASKED_EQ"}
 	}
-	rule := func(name, action string, args ...any) any {
-		r := map[string]any{"names": []string{name}, "action": action, "args": args}
-		if action == "SCMP_ACT_ERRNO" {
-			r["errnoRet"] = int(unix.EAFNOSUPPORT)
-		}
-		return r
+	allow := func(name string, args ...any) any {
+		return map[string]any{"names": []string{name}, "action": "SCMP_ACT_ALLOW", "args": args}
 	}
-	out := []any{rule("socketpair", "SCMP_ACT_ALLOW", is(0, unix.AF_UNIX))}
+	deny := func(errno syscall.Errno, args ...any) any {
+		return map[string]any{"names": []string{"socket"}, "action": "SCMP_ACT_ERRNO", "errnoRet": int(errno), "args": args}
+	}
+	out := []any{allow("socketpair", is(0, unix.AF_UNIX)), deny(unix.EINVAL, is(0, unix.AF_NETLINK), is(2, netlinkAudit))}
 	for family := range uint64(named) {
 		switch {
 		case family == unix.AF_NETLINK:
 			for protocol := range uint64(netlinkAudit + 16) {
 				if protocol != netlinkAudit {
-					out = append(out, rule("socket", "SCMP_ACT_ALLOW", is(0, family), is(2, protocol)))
+					out = append(out, allow("socket", is(0, family), is(2, protocol)))
 				}
 			}
 		case slices.Contains(families(), family):
-			out = append(out, rule("socket", "SCMP_ACT_ALLOW", is(0, family)))
+			out = append(out, allow("socket", is(0, family)))
 		default:
-			out = append(out, rule("socket", "SCMP_ACT_ERRNO", is(0, family)))
+			out = append(out, deny(unix.EAFNOSUPPORT, is(0, family)))
 		}
 	}
 	return out

@@ -3,6 +3,7 @@
 package podman
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -14,10 +15,12 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
 
+	"github.com/tbx-project/tbx/internal/escape"
 	"github.com/tbx-project/tbx/internal/fail"
 	"github.com/tbx-project/tbx/internal/flock"
 	"github.com/tbx-project/tbx/internal/hostprog"
@@ -52,13 +55,20 @@ func service(ctx context.Context, dir string, warn func(text, hint string)) (str
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return "", fail.Wrap(fail.Unable, err, "the runtime directory of tbx cannot be made").Hint("log in anew, or set XDG_RUNTIME_DIR to a directory of yours")
 	}
+	if err := checkCaller(); err != nil {
+		return "", err
+	}
 	program, err := hostprog.Look("podman")
 	if err != nil {
 		return "", fail.New(fail.Unable, "podman is not installed, or not in PATH").
 			Hint("install it with your distribution's package manager, for example: sudo apt-get install podman")
 	}
 	path := filepath.Join(dir, "podman-"+settingsKey()+".sock")
-	pause := filepath.Join(filepath.Dir(dir), "libpod/tmp/pause.pid")
+	pause := pauseFileOf(filepath.Dir(dir))
+	checkPause(ctx, filepath.Dir(dir), warn)
+	if tmpdir := hostprog.BadTmpdir(os.Environ()); tmpdir != "" {
+		warn(fmt.Sprintf("TMPDIR is %s, which is no directory that you may write to: podman works without it", escape.Quote(tmpdir)), "")
+	}
 	for again := true; ; again = false {
 		found := serves(path, pause)
 		if !found {
@@ -110,7 +120,7 @@ func copyFile(from, to string) {
 // meanwhile: it does when nothing was asked for a while, as while a user thinks
 // about a question of tbx's.
 func reviving(dir string, warn func(text, hint string)) *http.Client {
-	return &http.Client{Transport: &http.Transport{
+	return &http.Client{Transport: rewinding{&http.Transport{
 		DisableCompression: true,
 		DisableKeepAlives:  true, // a kept connection may be one to a service that has ended
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
@@ -124,7 +134,7 @@ func reviving(dir string, warn func(text, hint string)) *http.Client {
 			}
 			return new(net.Dialer).DialContext(ctx, "unix", path)
 		},
-	}}
+	}}}
 }
 
 // settingsKey stands for what a service reads once, when it starts: variables, and
@@ -268,25 +278,13 @@ func lastLine(file string) string {
 	return lines[len(lines)-1]
 }
 
-// subidHint explains the most frequent reason for which rootless podman cannot start.
+// subidHint adds the most frequent reason for which rootless podman cannot start, if
+// that is the reason.
 func subidHint(e *fail.Error) error {
-	user := os.Getenv("USER")
-	for _, file := range []string{"/etc/subuid", "/etc/subgid"} {
-		data, err := os.ReadFile(file)
-		if err != nil || !hasRange(string(data), user, os.Getuid()) {
-			e.Hints = nil
-			return e.Hint("give user %s a range of ids, as an administrator: usermod --add-subuids 100000-165535 --add-subgids 100000-165535 %s", user, user)
-		}
+	if file := missingSubIDs(); file != "" {
+		account := cmp.Or(hostprog.Account(), strconv.Itoa(os.Getuid()))
+		e.Hints = nil
+		return e.Hint("%s has no ids for you; an administrator gives some with: usermod --add-subuids 100000-165535 --add-subgids 100000-165535 %s", file, account)
 	}
 	return e
-}
-
-func hasRange(file, user string, uid int) bool {
-	for _, line := range strings.Split(file, "\n") {
-		owner, _, ok := strings.Cut(line, ":")
-		if ok && (owner == user || owner == fmt.Sprint(uid)) {
-			return true
-		}
-	}
-	return false
 }

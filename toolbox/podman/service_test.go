@@ -68,16 +68,3 @@ func TestOlder(t *testing.T) {
 		}
 	}
 }
-
-func TestHasRange(t *testing.T) {
-	const file = "# comment\njane:100000:65536\n1001:200000:65536\n"
-	for _, c := range []struct {
-		user string
-		uid  int
-		want bool
-	}{{"jane", 1, true}, {"bob", 1001, true}, {"ja", 1, false}, {"bob", 100, false}, {"", 1, false}} {
-		if got := hasRange(file, c.user, c.uid); got != c.want {
-			t.Errorf("%s (%d): %v", c.user, c.uid, got)
-		}
-	}
-}

@@ -1,0 +1,106 @@
+package hostbridge
+
+import (
+	"net"
+	"sync"
+
+	"golang.org/x/sys/unix"
+)
+
+// What all toolboxes use together is divided so that one cannot use it up: a
+// toolbox that has less than its part is served also when nothing is left, and one
+// that has more gives way.
+
+// slots are those for running commands. It is safe for use by several goroutines.
+type slots struct {
+	mu   sync.Mutex
+	used map[string]int // by the toolbox's id
+	all  int
+}
+
+// leastSlots is the part of each toolbox however many there are.
+const leastSlots = 8
+
+// take takes a slot for a toolbox, of which so many are served.
+func (s *slots) take(box string, boxes int) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	part := max(leastSlots, maxAll/max(boxes, 1))
+	if s.used[box] >= maxRunning || s.all >= maxAll && s.used[box] >= part {
+		return false
+	}
+	if s.used == nil {
+		s.used = map[string]int{}
+	}
+	s.used[box]++
+	s.all++
+	return true
+}
+
+func (s *slots) free(box string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.all--
+	if s.used[box]--; s.used[box] == 0 {
+		delete(s.used, box)
+	}
+}
+
+// running is how many commands run.
+func (s *slots) running() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.all
+}
+
+// silentLimit is how many connections of all toolboxes may say nothing: a part of the
+// descriptors that this process may have.
+func silentLimit() int {
+	var lim unix.Rlimit
+	if unix.Getrlimit(unix.RLIMIT_NOFILE, &lim) != nil {
+		return maxWaiting
+	}
+	return int(min(max(lim.Cur/4, 16), 16*maxWaiting))
+}
+
+// hold notes a connection that has not said anything yet. Where there are too many,
+// the toolbox that has most of them loses the one that has been silent longest.
+func (a *agent) hold(s *served, conn *net.UnixConn) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	s.mu.Lock()
+	s.waiting = append(s.waiting, conn)
+	most, all := s, len(s.waiting)
+	count := all
+	s.mu.Unlock()
+	for _, other := range a.boxes {
+		if other != s {
+			other.mu.Lock()
+			n := len(other.waiting)
+			other.mu.Unlock()
+			if all += n; n > count {
+				most, count = other, n
+			}
+		}
+	}
+	if all > a.silent {
+		most.hangUpOldest()
+	} else if s.waitingNow() > maxWaiting {
+		s.hangUpOldest()
+	}
+}
+
+func (s *served) waitingNow() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.waiting)
+}
+
+func (s *served) hangUpOldest() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.waiting) > 0 {
+		s.waiting[0].Close()
+		s.waiting = s.waiting[1:]
+	}
+}

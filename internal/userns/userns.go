@@ -1,0 +1,96 @@
+// Package userns says what user namespace a process is in, by the ids that it has
+// there, user_namespaces(7). The caller's own place is looked at before tbx says why
+// something fails: much that looks broken from inside a unit's or a sandbox's
+// namespace is whole outside.
+package userns
+
+import (
+	"os"
+	"strconv"
+	"strings"
+)
+
+// Own returns /proc/self/uid_map, or "" on a kernel that has none.
+func Own() string {
+	data, _ := os.ReadFile("/proc/self/uid_map") // "" is for the caller of these functions to understand
+	return string(data)
+}
+
+// FakeRoot says whether id 0 of a namespace, as uid_map has it, is an ordinary user
+// outside who is root only here, as in unshare --map-root-user and podman unshare.
+func FakeRoot(uidMap string) bool {
+	for _, m := range parse(uidMap) {
+		if m.first == 0 {
+			return m.end == 1 && m.outside != 0
+		}
+	}
+	return false
+}
+
+// LacksIDs says whether a namespace holds none of the ranges that subuid(5), as text,
+// gives a user. Without a range it goes by the number of ids: those that are made for
+// one process have its user's and perhaps root's.
+func LacksIDs(uidMap, subuid, account string, uid int) bool {
+	have, total := parse(uidMap), 0
+	for _, m := range have {
+		total += m.end - m.first
+	}
+	if total == 0 {
+		return false // not to be understood
+	}
+	ranges := rangesOf(subuid, account, uid)
+	if len(ranges) == 0 {
+		return total <= 2
+	}
+	for _, r := range ranges {
+		for _, m := range have {
+			if r.first >= m.first && r.end <= m.end {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// HasRange says whether subuid(5), as text, gives a user ids, by name or number.
+func HasRange(subuid, account string, uid int) bool { return len(rangesOf(subuid, account, uid)) > 0 }
+
+// ids are those from first to before end, and what the first is outside.
+type ids struct{ first, end, outside int }
+
+func parse(uidMap string) []ids {
+	var out []ids
+	for _, line := range strings.Split(uidMap, "\n") {
+		if n := numbers(strings.Fields(line)); len(n) == 3 {
+			out = append(out, ids{n[0], n[0] + n[2], n[1]})
+		}
+	}
+	return out
+}
+
+func rangesOf(subuid, account string, uid int) []ids {
+	var out []ids
+	for _, line := range strings.Split(subuid, "\n") {
+		f := strings.Split(strings.TrimSpace(line), ":")
+		if f[0] != account && f[0] != strconv.Itoa(uid) {
+			continue
+		}
+		if n := numbers(f[1:]); len(n) == 2 && n[1] > 0 {
+			out = append(out, ids{first: n[0], end: n[0] + n[1]})
+		}
+	}
+	return out
+}
+
+// numbers returns nil where one of words is none.
+func numbers(words []string) []int {
+	var out []int
+	for _, w := range words {
+		n, err := strconv.Atoi(w)
+		if err != nil {
+			return nil
+		}
+		out = append(out, n)
+	}
+	return out
+}

@@ -1,0 +1,24 @@
+//go:build remote
+
+package podman
+
+import (
+	"os"
+
+	"github.com/tbx-project/tbx/internal/fail"
+	"github.com/tbx-project/tbx/internal/hostprog"
+	"github.com/tbx-project/tbx/internal/userns"
+)
+
+// checkCaller finds a caller in a user namespace that has no ids for containers. There
+// podman can neither join the namespace of its containers nor make another, and takes
+// its own processes for ended.
+func checkCaller() error {
+	subuid, _ := os.ReadFile("/etc/subuid") // the ids may come from elsewhere
+	if !userns.LacksIDs(userns.Own(), string(subuid), hostprog.Account(), os.Getuid()) {
+		return nil
+	}
+	return fail.New(fail.Unable, "this process is in a user namespace of its own, which has no ids for containers: podman cannot be used from here").
+		Hint("call tbx from outside, for example by: systemd-run --user --wait --pipe tbx ...").
+		Hint("in units of a user's manager PrivateTmp=, PrivateUsers=, ProtectSystem= and the like make such a namespace; so do bubblewrap and unshare")
+}

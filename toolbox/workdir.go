@@ -1,0 +1,136 @@
+package toolbox
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/tbx-project/tbx/internal/escape"
+	"github.com/tbx-project/tbx/internal/fail"
+	"github.com/tbx-project/tbx/toolbox/join"
+)
+
+// workDir finds the directory in which the session begins: the one that was asked for,
+// else the caller's. A command is never run in a directory that the caller did not name:
+// it may be one that removes files. A shell begins at home instead, and says so.
+func (p *Prepared) workDir() (string, error) {
+	if want := p.opts.WorkDir; filepath.IsAbs(want) {
+		return want, p.checkWorkDir(want)
+	}
+	var dir string
+	where := join.Nowhere
+	cwd, here, why := whereabouts(p.host.Env)
+	if why == nil {
+		if dir, where = p.target.WorkDir(cwd, here); where == join.Nowhere {
+			why = p.whyNot(cwd)
+		}
+	}
+	if where == join.Nowhere {
+		var err error
+		if dir, err = p.elsewhere(why); err != nil {
+			return "", err
+		}
+	}
+	if want := p.opts.WorkDir; want != "" {
+		dir = filepath.Join(dir, want)
+		return dir, p.checkWorkDir(dir)
+	}
+	if where == join.OfThePath && !p.Record.Isolated {
+		p.sayOnce(dir)
+	}
+	return dir, nil
+}
+
+func (p *Prepared) checkWorkDir(dir string) error {
+	switch err := p.target.CheckDir(dir); {
+	case errors.Is(err, fs.ErrNotExist):
+		return &ExitError{ExitFailed, fail.New(fail.NotFound, "directory %s is not in toolbox %s", escape.Text(dir), p.Record.Name)}
+	case err != nil:
+		return &ExitError{ExitFailed, fail.Wrap(nil, err, "no session can begin in directory %s of toolbox %s", escape.Text(dir), p.Record.Name)}
+	}
+	return nil
+}
+
+// whereabouts returns the caller's directory, by the way by which the user came, links
+// and all, and what stat(2) says of it.
+func whereabouts(env []string) (string, *unix.Stat_t, error) {
+	var here unix.Stat_t
+	if err := unix.Stat(".", &here); err != nil {
+		return "", nil, fail.Wrap(nil, err, "the directory that you are in cannot be looked at").Hint("change to another one")
+	}
+	buf := make([]byte, unix.PathMax)
+	n, err := unix.Getcwd(buf)
+	switch {
+	case errors.Is(err, unix.ENOENT) || here.Nlink == 0:
+		return "", nil, fail.New(nil, "the directory that you are in was removed").Hint("change to another one, or back into it: cd ..")
+	case errors.Is(err, unix.ERANGE), errors.Is(err, unix.ENAMETOOLONG):
+		return "", nil, fail.New(nil, "the path of the directory that you are in is too long to be named").Hint("change to one above it")
+	case err != nil:
+		return "", nil, fail.Wrap(nil, err, "the directory that you are in has no path").Hint("change to another one")
+	}
+	cwd := string(buf[:n-1]) // without the NUL
+	if !filepath.IsAbs(cwd) {
+		return "", nil, fail.New(nil, "the directory that you are in is on no file system that is mounted here").Hint("change to another one")
+	}
+	if pwd := lookup(env, "PWD"); filepath.IsAbs(pwd) {
+		var st unix.Stat_t
+		if unix.Stat(pwd, &st) == nil && st.Dev == here.Dev && st.Ino == here.Ino {
+			cwd = filepath.Clean(pwd)
+		}
+	}
+	return cwd, &here, nil
+}
+
+// whyNot says why no session can begin in the caller's directory.
+func (p *Prepared) whyNot(cwd string) error {
+	dir := escape.Text(cwd)
+	if unix.Access(".", unix.R_OK|unix.X_OK) != nil && !p.Record.Isolated {
+		return fail.New(nil, "directory %s may not be read by you, and no session begins in such a one", dir).Hint("look at it with: ls -ld %s", dir)
+	}
+	return fail.New(fail.NotFound, "directory %s is not in toolbox %s", dir, p.Record.Name).
+		Hint("change to one that is shared, or name one of the toolbox's: --workdir DIRECTORY")
+}
+
+// elsewhere is what happens where the caller's directory is not to be had: an error for
+// a command, and the home for a shell. An isolated toolbox has none of the user's
+// directories but those that are listed, and its home is its own: there a command begins
+// at home too.
+func (p *Prepared) elsewhere(why error) (string, error) {
+	if (len(p.opts.Args) > 0 || p.opts.WorkDir != "") && !p.Record.Isolated {
+		return "", &ExitError{ExitFailed, why}
+	}
+	for _, dir := range []string{p.Record.Home, "/"} {
+		if p.target.CheckDir(dir) == nil {
+			p.opts.Warn(fmt.Sprintf("%v; using %s", why, dir))
+			return dir, nil
+		}
+	}
+	return "", &ExitError{ExitFailed, why}
+}
+
+// sayOnce tells, on a terminal and once in a boot, that a directory of this path is the
+// toolbox's own, where host and toolbox both have one, such as /srv.
+func (p *Prepared) sayOnce(dir string) {
+	if !p.opts.Terminal {
+		return
+	}
+	said := filepath.Join(p.host.TbxRuntime(), "said", p.Record.Name+strings.ReplaceAll(dir, "/", "%"))
+	if os.MkdirAll(filepath.Dir(said), 0o700) != nil {
+		return
+	}
+	f, err := os.OpenFile(said, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return // it was said
+	}
+	f.Close()
+	text := fmt.Sprintf("directory %s is the toolbox's own", escape.Text(dir))
+	if p.Record.HostFiles {
+		text += "; the host's is " + escape.Text(join.HostView+dir)
+	}
+	p.opts.Warn(text)
+}
