@@ -11,6 +11,7 @@ import (
 	"strings"
 	"unicode"
 
+	"github.com/tbx-project/tbx/internal/envset"
 	"github.com/tbx-project/tbx/internal/escape"
 	"github.com/tbx-project/tbx/internal/fail"
 	"github.com/tbx-project/tbx/internal/xdg"
@@ -157,11 +158,4 @@ func exists(path string) bool {
 }
 
 // lookup returns the value of the last NAME=value in env.
-func lookup(env []string, name string) string {
-	for i := len(env) - 1; i >= 0; i-- {
-		if v, ok := strings.CutPrefix(env[i], name+"="); ok {
-			return v
-		}
-	}
-	return ""
-}
+func lookup(env []string, name string) string { return envset.Get(env, name) }

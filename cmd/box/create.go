@@ -28,7 +28,7 @@ type createOptions struct {
 	memory, shm    string
 	without        map[string]*bool
 	dryRun         bool
-	format         string
+	format         cli.Format
 }
 
 // NewCreate returns `tbx create`.
@@ -124,9 +124,6 @@ func (o *createOptions) integrationsAsked(cmd *cobra.Command) error {
 }
 
 func runCreate(ctx context.Context, env *fetch.Env, o *createOptions) error {
-	if err := cli.CheckFormat(o.format); err != nil {
-		return err
-	}
 	r, err := o.request()
 	if err != nil {
 		return err
@@ -143,7 +140,7 @@ func runCreate(ctx context.Context, env *fetch.Env, o *createOptions) error {
 		return err
 	}
 	env.Progress().Close()
-	if o.format == "json" {
+	if o.format == cli.JSON {
 		b, err := p.Toolboxes.Find(ctx, name)
 		if err != nil {
 			return err
@@ -205,12 +202,12 @@ func create(ctx context.Context, e *fetch.Env, p *provision.Provisioner, r provi
 }
 
 // planCreate is create --dry-run.
-func planCreate(ctx context.Context, e *fetch.Env, prov *provision.Provisioner, r provision.Request, format string) error {
+func planCreate(ctx context.Context, e *fetch.Env, prov *provision.Provisioner, r provision.Request, format cli.Format) error {
 	p, err := prov.Plan(ctx, r)
 	if err != nil {
 		return err
 	}
-	if format == "json" {
+	if format == cli.JSON {
 		return cli.PrintJSON(e.Out, struct {
 			*toolbox.Plan
 			Options []toolbox.Option `json:"options"`

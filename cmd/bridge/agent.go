@@ -17,7 +17,7 @@ import (
 // NewAgent returns `tbx agent`.
 func NewAgent(env *cli.Env) *cobra.Command {
 	var serve, prompt bool
-	var format string
+	var format cli.Format
 	cmd := &cobra.Command{
 		Use:   "agent [flags]",
 		Short: "See the bridge's agent, or answer its questions",
@@ -34,15 +34,12 @@ notifications, and where there is no desktop the answer is no.`,
 			if serve {
 				return Serve(cmd.Context(), env)
 			}
-			if err := cli.CheckFormat(format); err != nil {
-				return err
-			}
 			h, err := env.Host()
 			if err != nil {
 				return err
 			}
 			if prompt {
-				if format == "json" {
+				if format == cli.JSON {
 					return fail.New(fail.Usage, "--prompt asks people, and --format json is for programs")
 				}
 				if !cli.IsTerminal(env.In) || !cli.IsTerminal(env.Err) {
@@ -55,7 +52,7 @@ notifications, and where there is no desktop the answer is no.`,
 			if err != nil {
 				return err
 			}
-			if format == "json" {
+			if format == cli.JSON {
 				if st.Boxes == nil {
 					st.Boxes = []string{}
 				}

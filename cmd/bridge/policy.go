@@ -43,7 +43,7 @@ from happening and makes visible what is done.`,
 }
 
 func newPolicyShow(env *cli.Env) *cobra.Command {
-	var format string
+	var format cli.Format
 	cmd := &cobra.Command{
 		Use:               "show [flags]",
 		Short:             "Print the rules in the order in which they are tried",
@@ -52,14 +52,11 @@ func newPolicyShow(env *cli.Env) *cobra.Command {
 		Args:              cli.Exactly(0, "no arguments"),
 		ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(*cobra.Command, []string) error {
-			if err := cli.CheckFormat(format); err != nil {
-				return err
-			}
 			p, err := policy(env)
 			if err != nil {
 				return err
 			}
-			if format == "json" {
+			if format == cli.JSON {
 				return cli.PrintJSON(env.Out, ruleRows(p.Rules))
 			}
 			w := tabwriter.NewWriter(env.Out, 0, 0, 2, ' ', 0)
@@ -136,7 +133,7 @@ func ruleWhat(r hostbridge.Rule) string {
 }
 
 func newPolicyCheck(env *cli.Env) *cobra.Command {
-	var format string
+	var format cli.Format
 	cmd := &cobra.Command{
 		Use:   "check [flags]",
 		Short: "Check the policy files",
@@ -147,9 +144,6 @@ writes any file lets a toolbox do everything that you can do.`,
 		Args:              cli.Exactly(0, "no arguments"),
 		ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(*cobra.Command, []string) error {
-			if err := cli.CheckFormat(format); err != nil {
-				return err
-			}
 			p, err := policy(env)
 			if err != nil {
 				return err
@@ -165,7 +159,7 @@ writes any file lets a toolbox do everything that you can do.`,
 					wide = append(wide, r)
 				}
 			}
-			if format == "json" {
+			if format == cli.JSON {
 				return cli.PrintJSON(env.Out, policyCheck{own, ruleRows(wide)})
 			}
 			for _, r := range wide {
@@ -247,7 +241,7 @@ type policyVerdict struct {
 
 func newPolicyTest(env *cli.Env) *cobra.Command {
 	o := &policyTarget{}
-	var format string
+	var format cli.Format
 	cmd := &cobra.Command{
 		Use:   "test [flags] TOOLBOX -- COMMAND [ARG...]",
 		Short: "Say what the policy says of a command",
@@ -257,9 +251,6 @@ without running it: to an isolated one, if it was created so. The exit code is 0
 		Example: "  tbx policy test build -- podman ps\n  tbx policy test --verb build -- open-url https://example.org",
 		Args:    o.parse,
 		RunE: func(*cobra.Command, []string) error {
-			if err := cli.CheckFormat(format); err != nil {
-				return err
-			}
 			d, err := o.decide(env)
 			if err != nil {
 				return err
@@ -268,7 +259,7 @@ without running it: to an isolated one, if it was created so. The exit code is 0
 			if d.Rule != nil {
 				v.Rule, v.Everything = d.Where(), d.Rule.MeansEverything()
 			}
-			if format == "json" {
+			if format == cli.JSON {
 				if err := cli.PrintJSON(env.Out, v); err != nil {
 					return err
 				}

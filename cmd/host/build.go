@@ -31,9 +31,6 @@ only root may.`,
 		Args:              cli.Exactly(1, "a directory or a Containerfile"),
 		ValidArgsFunction: cli.OnlyFirst(cli.Files),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if err := cli.CheckFormat(o.format); err != nil {
-				return err
-			}
 			h, err := openHost(env, o)
 			if err != nil {
 				return err

@@ -25,7 +25,7 @@ type hostOptions struct {
 	sysroot string
 	os      string
 	elevate string
-	format  string
+	format  cli.Format
 }
 
 // Commands makes the commands below `tbx host`: All or StatusOnly.

@@ -22,9 +22,6 @@ func withKargs(env *cli.Env, o *hostOptions) func(*cobra.Command, change) error 
 }
 
 func showKargs(cmd *cobra.Command, env *cli.Env, o *hostOptions) error {
-	if err := cli.CheckFormat(o.format); err != nil {
-		return err
-	}
 	h, err := openHost(env, o)
 	if err != nil {
 		return err
@@ -41,7 +38,7 @@ func showKargs(cmd *cobra.Command, env *cli.Env, o *hostOptions) error {
 		return fail.New(osupdate.ErrUnsupported, "%s does not tell the kernel's arguments", h.Backend().Kind()).
 			Hint("see the running ones in /proc/cmdline")
 	}
-	if o.format == "json" {
+	if o.format == cli.JSON {
 		return cli.PrintJSON(env.Out, d.Kargs)
 	}
 	for _, k := range d.Kargs {

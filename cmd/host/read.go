@@ -28,7 +28,7 @@ changes nothing.`, `  tbx host check
 			if err != nil {
 				return err
 			}
-			if o.format == "json" {
+			if o.format == cli.JSON {
 				err = cli.PrintJSON(env.Out, c)
 			} else {
 				printCheck(env, c)
@@ -47,7 +47,7 @@ result.`, "  tbx host history"},
 			if err != nil {
 				return err
 			}
-			if o.format == "json" {
+			if o.format == cli.JSON {
 				return cli.PrintJSON(env.Out, append([]osupdate.Entry{}, entries...))
 			}
 			if len(entries) == 0 {
@@ -64,7 +64,7 @@ result.`, "  tbx host history"},
 			if err != nil {
 				return err
 			}
-			if o.format == "json" {
+			if o.format == cli.JSON {
 				return cli.PrintJSON(env.Out, append([]string{}, lines...))
 			}
 			for _, l := range lines {
@@ -117,7 +117,7 @@ or between the previous and the running one, when those two are the same.`, `  t
 			if err != nil {
 				return err
 			}
-			if o.format == "json" {
+			if o.format == cli.JSON {
 				return cli.PrintJSON(env.Out, d)
 			}
 			if len(d.Removed)+len(d.Added)+len(d.Changed) == 0 {
@@ -147,16 +147,13 @@ func hostDoctor(env *cli.Env, o *hostOptions) *cobra.Command {
 		Long:    "Look for what keeps, or would keep, this host from being updated, and say what to do.",
 		Example: "  tbx host doctor", Args: cli.Exactly(0, "no arguments"), ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if err := cli.CheckFormat(o.format); err != nil {
-				return err
-			}
 			h, openErr := openHost(env, o)
 			if h == nil {
 				return openErr
 			}
 			findings, worst := h.Doctor(cmd.Context(), openErr)
 			env.Progress().Close()
-			if o.format == "json" {
+			if o.format == cli.JSON {
 				if err := cli.PrintJSON(env.Out, findings); err != nil {
 					return err
 				}

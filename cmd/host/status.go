@@ -27,7 +27,7 @@ and what the updater does now.`,
 			if err != nil {
 				return err
 			}
-			if o.format == "json" {
+			if o.format == cli.JSON {
 				return cli.PrintJSON(env.Out, st)
 			}
 			return printStatus(env, st, env.Log.IsLevelEnabled(logrus.DebugLevel))
@@ -43,9 +43,6 @@ func reader(env *cli.Env, o *hostOptions, help readerHelp, run func(*cobra.Comma
 		Use: help.use + " [flags]", Short: help.short, Long: help.long, Example: help.example,
 		Args: cli.Exactly(0, "no arguments"), ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if err := cli.CheckFormat(o.format); err != nil {
-				return err
-			}
 			h, err := openHost(env, o)
 			if err != nil {
 				explainDetection(env, h, err)

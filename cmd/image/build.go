@@ -18,7 +18,7 @@ type imageBuildOptions struct {
 	authfile   string
 	args       []string
 	unsignedOK bool
-	format     string
+	format     cli.Format
 }
 
 func newImageBuild(env *fetch.Env) *cobra.Command {
@@ -65,9 +65,6 @@ content. Without a name it is named by that content.`,
 }
 
 func runImageBuild(ctx context.Context, env *fetch.Env, o *imageBuildOptions) error {
-	if err := cli.CheckFormat(o.format); err != nil {
-		return err
-	}
 	args := map[string]string{}
 	for _, a := range o.args {
 		name, value, found := strings.Cut(a, "=")

@@ -65,9 +65,9 @@ func (r *imageRow) name() string {
 }
 
 // printImage is the end of the commands that bring an image here.
-func printImage(e *fetch.Env, img images.Image, ref, format string) error {
+func printImage(e *fetch.Env, img images.Image, ref string, format cli.Format) error {
 	e.Progress().Close()
-	if format == "json" {
+	if format == cli.JSON {
 		return cli.PrintJSON(e.Out, rowOfImage(e, img, nil))
 	}
 	_, err := fmt.Fprintf(e.Out, "%s %.12s\n", escape.Text(ref), img.ID)

@@ -92,7 +92,7 @@ func runTrustAdd(env *fetch.Env, scope, path string) error {
 }
 
 func newTrustList(env *fetch.Env) *cobra.Command {
-	var format string
+	var format cli.Format
 	cmd := &cobra.Command{
 		Use:     "list [flags]",
 		Aliases: []string{"ls"},
@@ -108,10 +108,7 @@ distribution's in /usr/share/tbx/keys. Yours win.`,
 	return cmd
 }
 
-func runTrustList(env *fetch.Env, format string) error {
-	if err := cli.CheckFormat(format); err != nil {
-		return err
-	}
+func runTrustList(env *fetch.Env, format cli.Format) error {
 	if _, err := env.Host(); err != nil {
 		return err
 	}
@@ -119,7 +116,7 @@ func runTrustList(env *fetch.Env, format string) error {
 	if err != nil {
 		return err
 	}
-	if format == "json" {
+	if format == cli.JSON {
 		return cli.PrintJSON(env.Out, append([]images.Key{}, keys...))
 	}
 	if len(keys) == 0 {

@@ -77,7 +77,7 @@ var mayImport = map[string][]string{
 	// Backends do not know each other; backends knows them all.
 	"osupdate":          {"internal/..."},
 	"osupdate/...":      {"osupdate", "osupdate/ostreefamily", "internal/..."},
-	"osupdate/backends": {"osupdate", "osupdate/abroot", "osupdate/bootc", "osupdate/observe", "osupdate/ostree", "osupdate/rpmostree", "osupdate/sysupdate", "osupdate/transactional"},
+	"osupdate/backends": {"internal/...", "osupdate", "osupdate/abroot", "osupdate/bootc", "osupdate/observe", "osupdate/ostree", "osupdate/rpmostree", "osupdate/sysupdate", "osupdate/transactional"},
 
 	"completion": {"internal/..."},
 	"provision":  {"toolbox", "images", "internal/..."},
