@@ -19,7 +19,11 @@ PREFIX ?= $(HOME)/.local
 YES ?=
 
 .DEFAULT_GOAL := build
+<<<<<<< HEAD
 .PHONY: build test unit race vuln fuzz cover roots system systemimages systempodman systemrest systemroot systembox lint bench try install uninstall help clean
+=======
+.PHONY: build test unit roots system systemimages systempodman systemrest systemroot systembox lint vm siege bench try install uninstall help clean
+>>>>>>> main
 
 build: ## build bin/tbx, bin/tbx-podman and bin/tbx-box (ARCHITECTURE.md, "Three programs")
 	$(GO) build -ldflags '$(LDFLAGS) $(ENTRY)' -o bin/tbx ./cmd/tbx
@@ -92,6 +96,16 @@ lint: ## formatting, golangci-lint (.golangci.yml) and shell scripts
 	$(GO) run $(GOLANGCI_LINT) run
 	@shellcheck -x profile.d/tbx.sh $$(git ls-files -z | xargs -0 awk 'FNR == 1 && /^#!.*sh$$/ {print FILENAME} {nextfile}')
 
+vm: ## SELinux enforcing, memory and process limits, in a machine of QEMU (about 20 minutes without KVM; root)
+	tests/lab/setup --for vm $(YES)
+	$(MAKE) --no-print-directory build
+	tests/vm/run
+
+siege: ## a random adversary in isolated toolboxes, for SIEGE="-minutes 3 -seed 1 -as user" (tests/siege/run)
+	tests/lab/setup --for test $(YES)
+	$(MAKE) --no-print-directory build
+	tests/siege/run $(SIEGE)
+
 bench: ## measure against toolbox, distrobox and podman exec (docs/performance.md)
 	tests/lab/setup --for bench $(YES)
 	$(MAKE) --no-print-directory build
@@ -101,13 +115,14 @@ install: build ## install below PREFIX (default ~/.local)
 	install -D -m 755 bin/tbx $(DESTDIR)$(PREFIX)/bin/tbx
 	install -D -m 755 -t $(DESTDIR)$(PREFIX)/libexec/tbx bin/tbx-box bin/tbx-podman
 	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/man/man1 docs/man/*.1
+	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/selinux/packages packaging/selinux/tbx.cil
 	install -d $(DESTDIR)$(PREFIX)/share/{bash-completion/completions,zsh/site-functions,fish/vendor_completions.d}
 	install -m 644 completion/tbx.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/tbx
 	install -m 644 -t $(DESTDIR)$(PREFIX)/share/zsh/site-functions completion/_tbx
 	install -m 644 -t $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d completion/tbx.fish
 
 uninstall: ## remove what install put below PREFIX; toolboxes go on working
-	rm -f $(DESTDIR)$(PREFIX)/share/man/man1/tbx{,-*}.1 $(DESTDIR)$(PREFIX)/bin/tbx $(DESTDIR)$(PREFIX)/libexec/tbx/tbx-{box,podman} \
+	rm -f $(DESTDIR)$(PREFIX)/share/man/man1/tbx{,-*}.1 $(DESTDIR)$(PREFIX)/share/selinux/packages/tbx.cil $(DESTDIR)$(PREFIX)/bin/tbx $(DESTDIR)$(PREFIX)/libexec/tbx/tbx-{box,podman} \
 	  $(DESTDIR)$(PREFIX)/share/bash-completion/completions/tbx $(DESTDIR)$(PREFIX)/share/zsh/site-functions/_tbx \
 	  $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/tbx.fish
 

@@ -22,6 +22,7 @@ import (
 	"github.com/tbx-project/tbx/internal/eintr"
 	"github.com/tbx-project/tbx/internal/fail"
 	"github.com/tbx-project/tbx/internal/flock"
+	"github.com/tbx-project/tbx/internal/selinux"
 )
 
 // Options are what an agent is made of. All but Settled, Askers, Tbx and Log is needed.
@@ -254,7 +255,11 @@ func (a *agent) serveBox(ctx context.Context, id string, begun bool) (*served, e
 		unix.Close(pidfd)
 		return nil, err
 	}
-	l, err := listen(filepath.Join(dir, "sock"), "unixpacket", sockMode)
+	var l *listener
+	// With SELinux a container may connect to what has its own label, and no other container has that.
+	if why := selinux.MakeSockets(labelFor(box.Pid), func() { l, err = listen(filepath.Join(dir, "sock"), "unixpacket", sockMode) }); why != nil {
+		a.logf("toolbox %s: SELinux may keep it from the bridge: %v", box.Name, why)
+	}
 	if err != nil {
 		unix.Close(pidfd)
 		return nil, err
@@ -280,6 +285,14 @@ func (a *agent) serveBox(ctx context.Context, id string, begun bool) (*served, e
 		a.drop(s)
 	}()
 	return s, nil
+}
+
+// labelFor is the SELinux label of a toolbox that has one of its own, for its socket.
+func labelFor(pid int) string {
+	if label := selinux.Label(pid); label != selinux.Label(os.Getpid()) {
+		return label
+	}
+	return ""
 }
 
 // whole says that the toolbox can reach the socket. It may have removed it, with

@@ -48,6 +48,7 @@ func SessionEnv(r *join.Record, caller []string, o EnvOptions) []string {
 	if dirs := env.get("TERMINFO_DIRS"); r.HostFiles && !slices.Contains(r.Without, Terminfo) && !strings.HasSuffix(dirs, terminfoDirs) {
 		env.set("TERMINFO_DIRS", dirs+terminfoDirs)
 	}
+	setStart(env, r)
 	env.set("SHELL", o.Shell)
 	env.set("HOME", r.Home)
 	if o.Root {

@@ -10,7 +10,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
 	"strings"
 	"time"
 
@@ -39,6 +38,7 @@ func (m *Manager) initConfig(b *Box) boxinit.Config {
 	h, s := m.Host, b.Spec
 	cfg := boxinit.Config{
 		Name:       string(b.Name),
+		Mark:       strings.ReplaceAll(m.Prompt, "%s", string(b.Name)),
 		User:       boxinit.User{Name: h.User, Gecos: h.Gecos, Home: h.Home, RealHome: h.RealHome, UID: h.UID, GID: h.GID, Group: h.Group},
 		Shells:     append(shellPlaces(h.Shell), "/bin/bash", "/usr/bin/bash", "/bin/sh", "/usr/bin/sh"),
 		Hostname:   h.Hostname,
@@ -48,7 +48,6 @@ func (m *Manager) initConfig(b *Box) boxinit.Config {
 		NoSudo:     s.Isolated,
 		Shares:     s.shareDirs(),
 		HostExec:   s.Has(Bridge),
-		Files:      m.Files,
 	}
 	cfg.Inside = m.containersInside(b)
 	if s.Isolated && s.GPU {
@@ -75,9 +74,14 @@ func (m *Manager) initConfig(b *Box) boxinit.Config {
 			cfg.Follow = append(cfg.Follow, names...)
 		}
 	}
-	follow(DNS, "resolv.conf", "hosts", "host.conf")
-	follow(Timezone, "localtime", "timezone")
-	follow(HostServices, "machine-id")
+	follow(DNS, "resolv.conf", "hosts")
+	follow(Timezone, "localtime")
+	if s.Has(HostServices) {
+		cfg.Copy = []string{"machine-id"}
+	}
+	if s.Has(Timezone) && s.Has(HostView) {
+		cfg.Zone, cfg.ZoneAt = zoneName("")
+	}
 	link := func(key string, paths ...string) {
 		if s.Has(key) {
 			cfg.Links = append(cfg.Links, paths...)
@@ -86,23 +90,16 @@ func (m *Manager) initConfig(b *Box) boxinit.Config {
 	link(SystemBus, "/run/dbus/system_bus_socket")
 	link(DNS, "/run/systemd/resolve")
 	link(Devices, "/run/udev")
-	link(HostServices, "/run/systemd/journal", "/run/systemd/sessions", "/run/systemd/seats", "/run/systemd/users", "/var/log/journal",
-		"/run/avahi-daemon/socket", "/run/cups/cups.sock", "/run/pcscd/pcscd.comm", "/run/.heim_org.h5l.kcm-socket", "/run/libvirt")
+	link(HostServices, "/run/systemd/journal", "/run/systemd/sessions", "/run/systemd/seats", "/run/systemd/users",
+		"/var/log/journal", "/run/log/journal", "/run/avahi-daemon/socket", "/run/cups/cups.sock", "/run/pcscd/pcscd.comm", "/run/.heim_org.h5l.kcm-socket", "/run/libvirt")
 	if !s.Has(Tmp) {
 		link(X11, "/tmp/.X11-unix")
-	}
-	if !s.Has(HostView) && s.Has(DNS) {
-		cfg.Files = append(slices.Clone(cfg.Files), copies("/etc/resolv.conf", "/etc/hosts", "/etc/host.conf")...)
 	}
 	if s.Has(Media) {
 		cfg.Binds = []string{"/media", "/mnt", "/run/media", "/var/mnt"}
 	}
 	if s.Has(Locale) {
-		for _, name := range []string{"LANG", "LC_ALL", "LC_CTYPE", "LC_COLLATE", "LC_MESSAGES", "LC_NUMERIC", "LC_TIME", "LC_MONETARY"} {
-			if v := lookup(h.Env, name); v != "" {
-				cfg.Locales = append(cfg.Locales, v)
-			}
-		}
+		cfg.Locales = append(localesOf(h.Env), hostLocales("")...)
 	}
 	return cfg
 }
@@ -120,11 +117,14 @@ func shellPlaces(shell string) []string {
 	return places
 }
 
-// copies are files of the host for a toolbox that cannot follow them: they are as
+// hostCopies are files of the host for a toolbox that cannot follow them: they are as
 // of the toolbox's start.
-func copies(paths ...string) []boxinit.File {
+func (m *Manager) hostCopies(s *Spec) []boxinit.File {
+	if s.Has(HostView) || !s.Has(DNS) {
+		return nil
+	}
 	var out []boxinit.File
-	for _, p := range paths {
+	for _, p := range []string{"/etc/resolv.conf", "/etc/hosts"} {
 		if data, err := os.ReadFile(p); err == nil {
 			out = append(out, boxinit.File{Path: p, Content: string(data), Mode: 0o644})
 		}

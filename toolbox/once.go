@@ -23,6 +23,13 @@ func (p *Prepared) once(topic, text, hint string) {
 	p.opts.Remark(text, hint)
 }
 
+// remark is once, each time.
+func (p *Prepared) remark(text string) {
+	if p.opts.Remark != nil {
+		p.opts.Remark(text, "")
+	}
+}
+
 // hostGroups gives numbers of the host's groups their names, where group(5) has them.
 func hostGroups(numbers []string) []string {
 	names := make([]string, 0, len(numbers))

@@ -10,12 +10,14 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/tbx-project/tbx/internal/fail"
 	"github.com/tbx-project/tbx/internal/hostprog"
 	"github.com/tbx-project/tbx/internal/inherited"
+	"github.com/tbx-project/tbx/toolbox/boxinit"
 	"github.com/tbx-project/tbx/toolbox/join"
 )
 
@@ -150,8 +152,8 @@ func (p *Prepared) session() (*join.Session, error) {
 			Hint("look at it with: tbx run %s -- ls -ld %s", r.Name, args[0])}
 	case err != nil:
 		e := fail.New(fail.NotFound, "command %s is not in toolbox %s", args[0], r.Name)
-		if name, err := ParseName(args[0]); err == nil && p.manager.hasSpec(name) {
-			e.Hint("to run something in toolbox %s: tbx run %s -- COMMAND", name, name)
+		if p.namesToolbox(args[0]) {
+			e.Hint("to run something in toolbox %s: tbx run %s -- COMMAND", args[0], args[0])
 		}
 		return nil, &ExitError{ExitNotFound, e}
 	}
@@ -162,7 +164,24 @@ func (p *Prepared) session() (*join.Session, error) {
 	if !o.Root {
 		s.Groups = p.groups(s.DropGroups)
 	}
+	p.seeToLocales(env)
 	return s, nil
+}
+
+// namesToolbox says whether a word is a toolbox's name, Toolbx's too, which have no
+// specification.
+func (p *Prepared) namesToolbox(word string) bool {
+	name, err := ParseName(word)
+	if err != nil || p.manager.hasSpec(name) {
+		return err == nil
+	}
+	if !p.Record.Names.Has(word) {
+		return false
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	_, err = p.manager.Find(ctx, name)
+	return err == nil
 }
 
 // groups are the supplementary groups that the session must be given, because the
@@ -180,22 +199,51 @@ func (p *Prepared) groups(drop bool) []int {
 // command returns the command, or the login shell.
 func (p *Prepared) command() ([]string, error) {
 	if len(p.opts.Args) > 0 {
-		return p.opts.Args, nil
+		return p.helped(p.opts.Args), nil
 	}
 	shell, want := p.shell(), p.host.Shell
+	if shell == p.chosenShell() {
+		want = shell
+	}
 	if shell == "" {
 		return nil, &ExitError{ExitNotFound, fail.New(fail.NotFound, "toolbox %s has no shell", p.Record.Name).
 			Hint("run one of its programs with: tbx run %s -- COMMAND", p.Record.Name)}
 	}
 	if p.target != nil && want != "" && filepath.Base(shell) != filepath.Base(want) {
-		p.opts.Warn(fmt.Sprintf("shell %s is not in toolbox %s, using %s", want, p.Record.Name, shell))
+		p.remark(fmt.Sprintf("shell %s is not in toolbox %s, using %s", want, p.Record.Name, shell))
 	}
 	return []string{shell, "-l"}, nil
 }
 
-// shell returns the login shell: the caller's if the toolbox has it, also since
-// a moment ago, else what the initialiser found.
+// helped is the call of a command that the toolbox helps, see boxinit.First, also of one
+// that was installed since the toolbox was started.
+func (p *Prepared) helped(args []string) []string {
+	own := boxinit.FirstDir + "/" + args[0]
+	if p.opts.Root || p.Record.Isolated || !slices.Contains(boxinit.FirstNames(), args[0]) ||
+		p.target == nil || p.target.LookPath("/usr/bin/"+args[0], nil, "/") != nil || p.target.LookPath(own, nil, "/") != nil {
+		return args
+	}
+	return append([]string{own}, args[1:]...)
+}
+
+// chosenShell is the login shell that was set inside (chsh, usermod), or "".
+func (p *Prepared) chosenShell() string {
+	if p.target == nil || p.Record.Wrote == "" {
+		return ""
+	}
+	own := p.target.PasswdShell(p.host.User)
+	if own == "" || own == p.Record.Wrote || p.target.LookPath(own, nil, "/") != nil {
+		return ""
+	}
+	return own
+}
+
+// shell returns the login shell: the one that was set inside, else the caller's if the
+// toolbox has it, also since a moment ago, else what the initialiser found.
 func (p *Prepared) shell() string {
+	if own := p.chosenShell(); own != "" {
+		return own
+	}
 	want := p.host.Shell
 	if p.target == nil || want == "" {
 		return p.Record.Shell
@@ -275,6 +323,12 @@ func (p *Prepared) byPodman(s *join.Session) error {
 		args = append(args, r.Box, "terminal")
 	}
 	args = append(args, s.Args...)
+	if r.Isolated {
+		if err := checkProcesses(cgroupRoot, r); err != nil {
+			return err
+		}
+		yieldMemory(r.PID)
+	}
 	return fmt.Errorf("podman: %w", inherited.Become(podman, args, hostprog.PodmanEnv(p.host.Env)))
 }
 

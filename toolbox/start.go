@@ -181,6 +181,12 @@ func (m *Manager) initialise(ctx context.Context, e Engine, b *Box) (*join.Recor
 	r, joinErr := m.newRecord(b)
 	r.Box = filepath.Join(boxinit.BoxDir, version, "tbx-box")
 	cfg := m.initConfig(b)
+	if cfg.Files, err = m.ownFiles(b.boxDir(m.Host), version); err != nil {
+		return nil, err
+	}
+	cfg.Files = append(cfg.Files, m.hostCopies(b.Spec)...)
+	r.Start = startDir(r, b.boxDir(m.Host))
+	cfg.StartDir, cfg.Started = r.Start, started(r.StartTime)
 	trees := m.attachable(b, &cfg)
 	defer closeAll(trees)
 	if m.Bridge != nil && b.Spec.Has(Bridge) && !b.Spec.Isolated { // an isolated one has it mounted
@@ -203,9 +209,9 @@ func (m *Manager) initialise(ctx context.Context, e Engine, b *Box) (*join.Recor
 		}
 	}
 	if err != nil {
-		return nil, err
+		return nil, m.orSELinux(b, err)
 	}
-	r.Shell, r.HostFiles = summary.Shell, init.config.HostFiles
+	r.Shell, r.Wrote, r.HostFiles, r.Locales = summary.Shell, summary.Wrote, init.config.HostFiles, summary.Locales
 	if r.HostFiles {
 		r.Mounts = append(r.Mounts, notShared(cfg.Inside)...)
 	}

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"strings"
 
@@ -116,21 +115,9 @@ func (p *Prepared) elsewhere(why error) (string, error) {
 // sayOnce tells, on a terminal and once in a boot, that a directory of this path is the
 // toolbox's own, where host and toolbox both have one, such as /srv.
 func (p *Prepared) sayOnce(dir string) {
-	if !p.opts.Terminal {
-		return
-	}
-	said := filepath.Join(p.host.TbxRuntime(), "said", p.Record.Name+strings.ReplaceAll(dir, "/", "%"))
-	if os.MkdirAll(filepath.Dir(said), 0o700) != nil {
-		return
-	}
-	f, err := os.OpenFile(said, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-	if err != nil {
-		return // it was said
-	}
-	f.Close()
 	text := fmt.Sprintf("directory %s is the toolbox's own", escape.Text(dir))
 	if p.Record.HostFiles {
 		text += "; the host's is " + escape.Text(join.HostView+dir)
 	}
-	p.opts.Warn(text)
+	p.once("dir"+strings.ReplaceAll(dir, "/", "%"), text, "")
 }

@@ -27,9 +27,10 @@ type listOptions struct {
 func NewList(env *fetch.Env, listImages func(ctx context.Context, names bool, format cli.Format) error) *cobra.Command {
 	o := &listOptions{}
 	cmd := &cobra.Command{
-		Use:     "list [flags]",
-		Aliases: []string{"ls"},
-		Short:   "List the toolboxes",
+		Use:         "list [flags]",
+		Annotations: cli.Quietly(),
+		Aliases:     []string{"ls"},
+		Short:       "List the toolboxes",
 		Long: `List the toolboxes, also those that Toolbx made. --images lists the images
 instead, as tbx image list does; with --containers too, both.`,
 		Example:           "  tbx list\n  tbx list --images\n  tbx list --format json | jq '.[].name'",

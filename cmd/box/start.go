@@ -15,11 +15,12 @@ import (
 // NewStart returns `tbx start`.
 func NewStart(env *cli.Env) *cobra.Command {
 	return &cobra.Command{
-		Use:     "start NAME...",
-		Short:   "Start toolboxes",
-		Long:    "Start toolboxes and set them up. enter and run do this by themselves.",
-		Example: "  tbx start build",
-		Args:    names,
+		Use:         "start NAME...",
+		Annotations: cli.Quietly(),
+		Short:       "Start toolboxes",
+		Long:        "Start toolboxes and set them up. enter and run do this by themselves.",
+		Example:     "  tbx start build",
+		Args:        names,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return each(env, args, func(m *toolbox.Manager, name toolbox.Name) error {
 				_, err := m.Start(cmd.Context(), name)
@@ -35,11 +36,12 @@ func NewStop(env *cli.Env) *cobra.Command {
 	var all bool
 	grace := 2
 	cmd := &cobra.Command{
-		Use:     "stop [flags] NAME...",
-		Short:   "Stop toolboxes",
-		Long:    "Stop toolboxes and everything that runs in them. Nothing in them is lost but what runs.",
-		Example: "  tbx stop build\n  tbx stop --all",
-		Args:    namesOr(&all),
+		Use:         "stop [flags] NAME...",
+		Annotations: cli.Quietly(),
+		Short:       "Stop toolboxes",
+		Long:        "Stop toolboxes and everything that runs in them. Nothing in them is lost but what runs.",
+		Example:     "  tbx stop build\n  tbx stop --all",
+		Args:        namesOr(&all),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if grace < 0 {
 				return fail.New(fail.Usage, "--time %d: it must not be negative", grace)
@@ -65,9 +67,10 @@ func NewStop(env *cli.Env) *cobra.Command {
 func NewRemove(env *cli.Env) *cobra.Command {
 	var all, force bool
 	cmd := &cobra.Command{
-		Use:     "rm [flags] NAME...",
-		Aliases: []string{"remove"},
-		Short:   "Remove toolboxes",
+		Use:         "rm [flags] NAME...",
+		Annotations: cli.Quietly(),
+		Aliases:     []string{"remove"},
+		Short:       "Remove toolboxes",
 		Long: `Remove toolboxes with all that was installed in them. Your home and other
 directories of the host are untouched, also one given with create --home. The
 private home of an isolated toolbox goes with it.
@@ -110,11 +113,12 @@ func removeQuestion(ctx context.Context, m *toolbox.Manager, name toolbox.Name) 
 // NewRename returns `tbx rename`.
 func NewRename(env *cli.Env) *cobra.Command {
 	return &cobra.Command{
-		Use:     "rename OLD NEW",
-		Short:   "Give a toolbox another name",
-		Long:    "Give a toolbox another name. It may be running; sessions that are open keep the old name in their prompt.",
-		Example: "  tbx rename debian-toolbox-12 work",
-		Args:    cli.Exactly(2, "the old name and the new one"),
+		Use:         "rename OLD NEW",
+		Annotations: cli.Quietly(),
+		Short:       "Give a toolbox another name",
+		Long:        "Give a toolbox another name. It may be running; sessions that are open keep the old name in their prompt.",
+		Example:     "  tbx rename debian-toolbox-12 work",
+		Args:        cli.Exactly(2, "the old name and the new one"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			m, err := env.Manager()
 			if err != nil {

@@ -78,7 +78,8 @@ notifications, and where there is no desktop the answer is no.`,
 // before it was shown is no answer to it.
 func answer(e *cli.Env, q hostbridge.Question) bool {
 	unix.IoctlSetInt(int(e.In.Fd()), unix.TCFLSH, unix.TCIFLUSH)
-	fmt.Fprintf(e.Err, "\nToolbox %s asks to run this on the host (%s):\n\n    %s\n\nAllow it %s? [y/N] ", q.Box, q.Rule, strings.ReplaceAll(q.Text(), "\n", "\n    "), q.HowLong())
+	fmt.Fprintf(e.Err, "\nToolbox %s asks to run this on the host (%s):\n\n    %s\n\nAllow it %s? [y/N] ",
+		q.Box, q.Rule, strings.ReplaceAll(q.Text(), "\n", "\n    "), q.HowLong())
 	put := time.Now()
 	yes := e.SaysYes()
 	if q.TooLate(put) {

@@ -23,6 +23,14 @@ import (
 	"github.com/tbx-project/tbx/toolbox/boxinit"
 )
 
+// QuietSuccess is the annotation of a command that writes nothing to standard error when
+// it succeeds and that is no terminal: scripts compare it. Warnings are written all the
+// same; with --verbose everything is.
+const QuietSuccess = "quiet-success"
+
+// Quietly is the annotations of such a command.
+func Quietly() map[string]string { return map[string]string{QuietSuccess: ""} }
+
 // Env is what every command is given: streams, settings, and the wiring of the
 // domain packages, each made on first use so that a command pays for what it
 // needs.
@@ -32,6 +40,7 @@ type Env struct {
 	Log          *logrus.Logger
 	Yes          bool // answer every question with yes
 	Quiet        bool // no progress
+	Verbose      bool // say what is done, terminal or not
 
 	Session bool // the command's exit codes are those of what it runs
 

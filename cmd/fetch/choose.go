@@ -3,6 +3,7 @@ package fetch
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 
 	"github.com/tbx-project/tbx/images"
@@ -40,7 +41,7 @@ func (e *chooser) DistroToolbox(distro, release string) (toolbox.Name, error) {
 }
 
 // ChooseToolbox is the part of choosing that needs the catalogue and podman.
-func (e *chooser) ChooseToolbox(ctx context.Context, m *toolbox.Manager, offer bool) (toolbox.Name, error) {
+func (e *chooser) ChooseToolbox(ctx context.Context, m *toolbox.Manager, command []string) (toolbox.Name, error) {
 	choice, err := e.choose(ctx, images.Request{})
 	if err != nil {
 		return "", err
@@ -61,12 +62,19 @@ func (e *chooser) ChooseToolbox(ctx context.Context, m *toolbox.Manager, offer b
 	}
 	switch len(all) {
 	case 0:
-		if offer {
+		if command == nil {
 			return e.offer(ctx)
 		}
 		return "", fail.New(fail.NotFound, "there is no toolbox yet").Hint("make one with: tbx create")
 	case 1:
 		return all[0].Name, nil
+	}
+	if len(command) > 0 && slices.Contains(names, command[0]) {
+		err := fail.New(fail.Usage, "%s is one of several toolboxes, and tbx run takes its first word for a command", command[0])
+		if len(command) > 1 {
+			return "", err.Hint("to run something in toolbox %s: tbx run %s -- COMMAND", command[0], command[0])
+		}
+		return "", err.Hint("to run something in toolbox %s: tbx run %s -- COMMAND", command[0], command[0]).Hint("for a shell in it: tbx enter %s", command[0])
 	}
 	i, err := e.Pick("Which toolbox?", names)
 	if errors.Is(err, fail.Canceled) {

@@ -36,6 +36,10 @@ it can do what you can.`,
 			if err := cli.NoneEmpty(cmd.Flags()); err != nil {
 				return err
 			}
+			if _, sober := cmd.Annotations[cli.QuietSuccess]; sober && verbose == 0 && !cli.IsTerminal(env.Err) {
+				env.Quiet = true
+			}
+			env.Verbose = verbose > 0
 			switch {
 			case level != "":
 				l, err := logrus.ParseLevel(level)

@@ -16,8 +16,9 @@ type Chooser interface {
 	// DistroToolbox returns the name that the default toolbox of a distribution has.
 	DistroToolbox(distro, release string) (toolbox.Name, error)
 	// ChooseToolbox says which toolbox is meant when nothing but the catalogue, podman
-	// or the user can tell. offer: with none at all the user may be asked to make one.
-	ChooseToolbox(ctx context.Context, m *toolbox.Manager, offer bool) (toolbox.Name, error)
+	// or the user can tell. command is what shall run; without one, for a shell, the
+	// user may be asked to make the first toolbox.
+	ChooseToolbox(ctx context.Context, m *toolbox.Manager, command []string) (toolbox.Name, error)
 }
 
 // selector holds the flags by which a user says which toolbox is meant.
@@ -61,8 +62,8 @@ func (s *selector) name(choose Chooser) (toolbox.Name, error) {
 
 // defaultToolbox says which toolbox is meant when none is named: the one of the
 // configuration, the only one, the host's distribution's, or the user's choice.
-// With none at all it is made, if offer says that the user may be asked that.
-func defaultToolbox(ctx context.Context, e *cli.Env, choose Chooser, m *toolbox.Manager, offer bool) (toolbox.Name, error) {
+// With none at all it is made, if no command waits and the user says so.
+func defaultToolbox(ctx context.Context, e *cli.Env, choose Chooser, m *toolbox.Manager, command []string) (toolbox.Name, error) {
 	c, err := e.Config()
 	if err != nil {
 		return "", err
@@ -73,5 +74,5 @@ func defaultToolbox(ctx context.Context, e *cli.Env, choose Chooser, m *toolbox.
 	if name, ok := m.DefaultName(""); ok {
 		return name, nil
 	}
-	return choose.ChooseToolbox(ctx, m, offer)
+	return choose.ChooseToolbox(ctx, m, command)
 }

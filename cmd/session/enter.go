@@ -26,8 +26,9 @@ type enterOptions struct {
 func NewEnter(env *cli.Env, choose Chooser) *cobra.Command {
 	o := &enterOptions{}
 	cmd := &cobra.Command{
-		Use:   "enter [flags] [NAME]",
-		Short: "Open a shell in a toolbox",
+		Use:         "enter [flags] [NAME]",
+		Annotations: cli.Quietly(),
+		Short:       "Open a shell in a toolbox",
 		Long: `Open your login shell in a toolbox, in the directory where you are.
 
 The toolbox is started if it does not run. Without a name it is the only
@@ -111,7 +112,7 @@ func runSession(ctx context.Context, env *cli.Env, choose Chooser, sel *selector
 		name, err = sel.name(choose)
 	}
 	if err == nil && name == "" {
-		name, err = defaultToolbox(ctx, env, choose, m, args == nil)
+		name, err = defaultToolbox(ctx, env, choose, m, args)
 	}
 	if err != nil {
 		return err
@@ -119,7 +120,8 @@ func runSession(ctx context.Context, env *cli.Env, choose Chooser, sel *selector
 	terminal := cli.IsTerminal(env.In) && cli.IsTerminal(env.Out)
 	enters := args == nil && terminal
 	set := f.env
-	if c.Terminal.Title && terminal {
+	speaks := terminalSpeaks(env)
+	if c.Terminal.Title && terminal && speaks {
 		set = append([]string{"TBX_TITLE=1"}, set...)
 	}
 	s, err := m.Open(ctx, name, toolbox.SessionOptions{
@@ -144,7 +146,7 @@ func runSession(ctx context.Context, env *cli.Env, choose Chooser, sel *selector
 		return withoutTerminal(env, name)
 	case f.pty && cli.IsTerminal(env.In) && !s.Record.Isolated: // which has a terminal of its own anyway
 		return s.BehindPTY(selfCommand(env, name))
-	case enters && c.Terminal.Announce:
+	case enters && c.Terminal.Announce && speaks:
 		if err := announce(env, m.BoxFile, name); err != nil { // no reason to stay outside
 			env.Log.Debugf("the terminal is told nothing: %v", err)
 		}
@@ -153,10 +155,20 @@ func runSession(ctx context.Context, env *cli.Env, choose Chooser, sel *selector
 	return s.Exec(ctx)
 }
 
-// remark writes remarks on the terminal, if there is one; without, they are not made,
-// and so not taken for said.
+// terminalSpeaks says whether the terminal understands escape sequences: expect(1) and
+// a shell in Emacs do not, and say so by TERM, or by none.
+func terminalSpeaks(env *cli.Env) bool {
+	switch env.Getenv("TERM") {
+	case "", "dumb", "unknown":
+		return false
+	}
+	return true
+}
+
+// remark writes remarks on the terminal, or with --verbose elsewhere too. Without, they
+// are not made, and so not taken for said.
 func remark(env *cli.Env) func(text, hint string) {
-	if env.Quiet || !cli.IsTerminal(env.Err) {
+	if env.Quiet || !env.Verbose && !cli.IsTerminal(env.Err) {
 		return nil
 	}
 	return env.Progress().Remark

@@ -18,8 +18,9 @@ type runOptions struct {
 func NewRun(env *cli.Env, choose Chooser) *cobra.Command {
 	o := &runOptions{}
 	cmd := &cobra.Command{
-		Use:   "run [flags] [NAME --] COMMAND [ARG...]",
-		Short: "Run a command in a toolbox",
+		Use:         "run [flags] [NAME --] COMMAND [ARG...]",
+		Annotations: cli.Quietly(),
+		Short:       "Run a command in a toolbox",
 		Long: `Run one command in a toolbox, in the directory where you are.
 
 The first word after the flags is the command, unless the word right behind it

@@ -3,11 +3,11 @@
 //
 // Its first argument is its role. Inside a toolbox: pause (the first process), init
 // (the initialiser), name-terminal (shows the host's terminal in /dev/pts), exec and
-// terminal (the last step into a session), host-exec (the bridge's client). On the
-// host: tree (a view of the host's file system), settle (sets options of an isolated
-// toolbox's mounts), session and farewell (the companion of an interactive session),
-// keep (the companion of a host command). Called by another name, it is a shim: the
-// host's command of that name.
+// terminal (the last step into a session), first and booted (a command that needs help
+// there), host-exec (the bridge's client). On the host: tree (a view of the host's file
+// system), settle (sets options of an isolated toolbox's mounts), session and farewell
+// (the companion of an interactive session), keep (the companion of a host command).
+// Called by another name, it is a shim: the host's command of that name.
 package main
 
 import (
@@ -60,6 +60,10 @@ func run(args []string) int {
 		return keeper.Main()
 	case "session":
 		return stage.Session(args[2:])
+	case "first":
+		return boxinit.First(args[2:])
+	case "booted":
+		return boxinit.Booted(args[2:])
 	case "farewell":
 		return stage.Farewell(args[2:])
 	default:

@@ -49,6 +49,6 @@ type chooser struct{}
 
 func (chooser) DistroToolbox(string, string) (toolbox.Name, error) { return "", becomeFull() }
 
-func (chooser) ChooseToolbox(context.Context, *toolbox.Manager, bool) (toolbox.Name, error) {
+func (chooser) ChooseToolbox(context.Context, *toolbox.Manager, []string) (toolbox.Name, error) {
 	return "", becomeFull()
 }

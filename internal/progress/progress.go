@@ -87,11 +87,11 @@ func (d *Display) Line(text string) {
 	d.above("%s\n", escape.Text(text))
 }
 
-// Remark says what is good to know and asks for nothing: on a terminal only.
+// Remark says once what is good to know and asks for nothing. quiet leaves it out.
 func (d *Display) Remark(text, hint string) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if !d.terminal || d.quiet || d.warned[text] {
+	if d.quiet || d.warned[text] {
 		return
 	}
 	d.warned[text] = true

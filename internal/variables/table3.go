@@ -184,6 +184,7 @@ var table3 = [...]Variable{
 	{"TBX_SESSION", HostOnly, ""},
 	{"TBX_TITLE", HostOnly, ""},
 	{"TBX_TOOLBOX", HostOnly, ""},
+	{"TBX_ZDOTDIR", HostOnly, ""},
 	{"TEMP", Place, ""},
 	{"TEMPDIR", Place, ""},
 	{"TERM", Always, ""},

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -87,6 +88,48 @@ func TestOutputThroughPTY(t *testing.T) {
 	c.end(t)
 	if got := strings.Count(c.shown(), "\n"); got != 100000 || !strings.HasSuffix(c.shown(), "\n100000\n") {
 		t.Errorf("%d lines, the last: %q", got, c.shown()[len(c.shown())-20:])
+	}
+}
+
+// D74: a terminal that understands no escape sequences gets none.
+func TestD74_DumbTerminal(t *testing.T) {
+	t.Parallel()
+	for name, env := range map[string][]string{"dumb": {"TERM=dumb"}, "none": {"TERM="}, "no colour": {"TERM=xterm", "NO_COLOR=1"}} {
+		c := openPTY(t, env, "tbx", "enter", box)
+		expect(t, c, box)
+		c.send("echo to the end; exit\r")
+		c.end(t)
+		raw := c.raw()
+		switch sequences := regexp.MustCompile("\x1b\\]777;|\x1b\\]0;").FindAllString(raw, -1); {
+		case name == "no colour" && len(sequences) == 0:
+			t.Errorf("%s: the terminal is told nothing: %q", name, raw)
+		case name != "no colour" && len(sequences) > 0:
+			t.Errorf("%s: %q", name, raw)
+		}
+		if strings.Contains(raw, "\x1b[35m") || strings.Contains(raw, "\x1b[38;5") {
+			t.Errorf("%s: the name is in colour: %q", name, raw)
+		}
+	}
+}
+
+// D77: a directory that host and toolbox both have is said to be the toolbox's, once.
+func TestD77_OwnDirectory(t *testing.T) {
+	t.Parallel()
+	open := func(dir string) string {
+		t.Helper()
+		c := openPTY(t, nil, "sh", "-c", `cd "$1" && tbx run "$0" -- pwd`, box, dir)
+		c.end(t)
+		return c.shown()
+	}
+	const said = "is the toolbox's own"
+	if got := open("/var/tmp"); !strings.Contains(got, "directory /var/tmp "+said) || !strings.Contains(got, "the host's is /run/host/var/tmp") {
+		t.Errorf("the first time: %q", got)
+	}
+	if got := open("/var/tmp"); strings.Contains(got, said) {
+		t.Errorf("again: %q", got)
+	}
+	if got := open("/tmp"); strings.Contains(got, said) {
+		t.Errorf("of what is shared: %q", got)
 	}
 }
 

@@ -3,10 +3,15 @@ package boxinit
 // Config is what the host tells the initialiser, as JSON on standard input.
 type Config struct {
 	Name     string // the toolbox's name
+	Mark     string // what a shell's prompt shows of it; empty: nothing
+	StartDir string // where shells are led by ZDOTDIR, as seen inside; empty: nowhere
+	Started  int64  // when the toolbox was started, in nanoseconds since 1970; 0: not known
 	User     User
 	Shells   []string // acceptable login shells, best first; the first that exists is the user's
 	Hostname string   // must resolve inside the toolbox
 	Locales  []string // names such as "de_DE.UTF-8" that the session will ask for
+
+	LocalesOnly bool // see to the locales and do nothing else
 
 	NoDevices   bool     // only the devices that every container has
 	KeepDevices []string // beginnings of names below /dev that stay all the same
@@ -21,7 +26,10 @@ type Config struct {
 	RuntimeLinks []string // entries of HostRuntime to link into RuntimeDir
 	HostRuntime  string   // where podman mounted the host's runtime directory for those links
 
-	Follow []string // files of the host's /etc to follow: resolv.conf, hosts, localtime, ...
+	Follow []string // files of the host's /etc to follow: resolv.conf, hosts, localtime
+	Copy   []string // files of the host's /etc that never change, and are written to by packages: machine-id
+	Zone   string   // the name of the host's time zone; empty: not known, or not shared
+	ZoneAt bool     // the host has it in /etc/timezone, as Debian has
 	Links  []string // sockets and directories of the host to show at the same path
 	Binds  []string // directories of the host to bind at the same path
 
@@ -49,7 +57,7 @@ type File struct {
 	Content string
 	Mode    uint32 // permission bits
 	Needs   string // path that must exist for the file to make sense; empty: always
-	Append  bool   // add Content to the file, once, instead of replacing it
+	Undo    bool   // take Content out of the file, where a former tbx put it, instead of writing it
 }
 
 // Event is one line of JSON on the initialiser's standard output.
@@ -64,7 +72,10 @@ type Event struct {
 // Summary is what the host needs to know of an initialised toolbox.
 type Summary struct {
 	Shell string `json:"shell"`           // the user's login shell inside; empty in an image without one
-	Watch bool   `json:"watch,omitempty"` // the first process must be told, by SIGHUP, to keep the hosts file up to date
+	Wrote string `json:"wrote,omitempty"` // what tbx wrote into passwd(5), perhaps at an earlier start
+	// Locales are those of Config.Locales that are there now, or cannot be.
+	Locales []string `json:"locales,omitempty"`
+	Watch   bool     `json:"watch,omitempty"` // the first process must be told, by SIGHUP, to keep the hosts file up to date
 }
 
 // SystemPath is where the programs of every distribution are, in the order of PATH.
@@ -75,6 +86,10 @@ const (
 	HostView = "/run/host"        // the host's file system
 	StateDir = "/run/tbx/state"   // files of this start, owned by the user
 	BoxDir   = "/run/tbx/box"     // the versions of tbx-box, read-only from the host
+	ShellDir = BoxDir + "/shell"  // what shells read when they start, see package profile
+	FirstDir = BoxDir + "/first"  // tbx-box by the names of commands that come before the toolbox's own
 	Bridge   = "/run/tbx/host"    // a link to the directory of the bridge to the host
 	Marker   = "/run/.toolboxenv" // what prompts and editors look for
+	// MarkerToo is what Toolbx calls it since its second version.
+	MarkerToo = "/run/.toolbxenv"
 )

@@ -1,5 +1,6 @@
-// Package boxinit is what runs inside a toolbox: its first process, and the
-// initialiser that makes a container of any image a toolbox of its user.
+// Package boxinit is what runs inside a toolbox: its first process, the initialiser
+// that makes a container of any image a toolbox of its user, and First, which helps some
+// of the toolbox's own commands.
 //
 // tbx enters the container as its root and runs Init after every start. Init
 // asks nothing of the image: no shell, no libc, no useradd, no mount(8). It

@@ -3,37 +3,9 @@ package boxinit
 import (
 	"bytes"
 	"errors"
-	"io/fs"
 	"os"
 	"path/filepath"
-	"strings"
 )
-
-// makeDirectories makes what an image without a distribution may lack.
-func (b *box) makeDirectories() error {
-	var failed []error
-	for _, d := range []struct {
-		path string
-		mode os.FileMode
-	}{{"/tmp", 0o1777}, {"/var/tmp", 0o1777}, {"/run", 0o755}, {"/root", 0o700}} {
-		if _, err := os.Stat(b.root + d.path); err == nil {
-			continue
-		}
-		err := os.MkdirAll(b.root+d.path, 0o755)
-		if err == nil {
-			err = os.Chmod(b.root+d.path, d.mode.Perm()|stickyOf(d.mode))
-		}
-		failed = append(failed, err)
-	}
-	return errors.Join(failed...)
-}
-
-func stickyOf(mode os.FileMode) os.FileMode {
-	if mode&0o1000 != 0 {
-		return os.ModeSticky
-	}
-	return 0
-}
 
 func (b *box) writeFiles() error {
 	var failed []error
@@ -50,22 +22,31 @@ func (b *box) writeFiles() error {
 
 // put writes a file of tbx's own unless it is there already, with that content.
 func (b *box) put(f File) error {
-	full := b.root + f.Path
-	old, err := b.read(f.Path)
-	switch {
-	case err == nil && f.Append && bytes.Contains(old, []byte(f.Content)):
-		return nil
-	case err == nil && f.Append:
-		return b.replace(f.Path, append(old, f.Content...), 0o644)
-	case err == nil && string(old) == f.Content:
-		return os.Chmod(full, os.FileMode(f.Mode))
-	case err != nil && f.Append && !errors.Is(err, fs.ErrNotExist):
+	if f.Undo {
+		return b.undo(f)
+	}
+	if err := b.mkdir(filepath.Dir(f.Path)); err != nil {
 		return err
 	}
-	if err := os.MkdirAll(filepath.Dir(full), 0o755); err != nil {
-		return err
+	if old, err := b.read(f.Path); err == nil && string(old) == f.Content {
+		return os.Chmod(b.root+f.Path, os.FileMode(f.Mode))
 	}
 	return b.create(f.Path, []byte(f.Content), os.FileMode(f.Mode))
+}
+
+// undo takes out of a package's file the lines that former versions of tbx added to
+// it: the package manager asks at each update whose version shall be kept. A file
+// that has nothing else was tbx's alone.
+func (b *box) undo(f File) error {
+	old, err := b.read(f.Path)
+	if err != nil || !bytes.Contains(old, []byte(f.Content)) {
+		return nil // not there, or what tbx never wrote to
+	}
+	rest := bytes.ReplaceAll(old, []byte(f.Content), nil)
+	if len(rest) == 0 && f.Needs != f.Path {
+		return os.Remove(b.root + f.Path)
+	}
+	return b.replace(f.Path, rest, 0o644)
 }
 
 // exceptSharedPaths tells the image's package manager which paths are the
@@ -86,6 +67,7 @@ func (b *box) exceptSharedPaths() error {
 	}
 	if b.exists("/usr/lib/tmpfiles.d") {
 		// systemd-tmpfiles, run by a package's script, would fail on /tmp, which is the host's.
+		failed = append(failed, b.mkdir("/etc/tmpfiles.d"))
 		for _, name := range []string{"tmp.conf", "fs-tmp.conf", "x11.conf", "home.conf"} {
 			if !b.exists("/etc/tmpfiles.d/" + name) {
 				failed = append(failed, b.link("/etc/tmpfiles.d/"+name, "/dev/null"))
@@ -93,79 +75,4 @@ func (b *box) exceptSharedPaths() error {
 		}
 	}
 	return errors.Join(failed...)
-}
-
-func (b *box) exists(p string) bool {
-	_, err := os.Lstat(b.root + p)
-	return err == nil
-}
-
-// ensureHostname sees to it that the host's name resolves inside. Where the
-// host's own /etc/hosts has it, that file is followed as it is. Elsewhere (the
-// host resolves its name by nss-myhostname, or the toolbox has a name of its
-// own) the toolbox has a file in StateDir, which the first process keeps up to
-// date.
-func (b *box) ensureHostname() error {
-	name := b.cfg.Hostname
-	if old, err := b.read("/etc/hostname"); err == nil && name != "" && strings.TrimSpace(string(old)) != name {
-		// podman mounts a file with the container's id over it, which is nobody's name.
-		if err := b.overwrite("/etc/hostname", []byte(name+"\n")); err != nil {
-			return err
-		}
-	}
-	hosts, err := b.readThrough("/etc/hosts")
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	if name == "" || hostsHas(hosts, name) && !b.ownHosts() {
-		return nil
-	}
-	if b.cfg.HostFiles {
-		if host, err := os.ReadFile(b.root + HostView + "/etc/hosts"); err == nil {
-			if hostsHas(host, name) {
-				return nil
-			}
-			hosts = host
-		}
-	}
-	if err := b.create(StateDir+"/hosts-name", []byte(name+"\n"), 0o644); err != nil {
-		return err
-	}
-	if err := b.create(StateDir+"/hosts", withEntry(hosts, name), 0o644); err != nil {
-		return err
-	}
-	return errors.Join(b.chown(b.root+StateDir+"/hosts"), b.link("/etc/hosts", StateDir+"/hosts"))
-}
-
-// ownHosts says whether /etc/hosts is the file that tbx keeps.
-func (b *box) ownHosts() bool {
-	target, err := os.Readlink(b.root + "/etc/hosts")
-	return err == nil && target == StateDir+"/hosts"
-}
-
-// withEntry returns a hosts(5) file with a line for name.
-func withEntry(hosts []byte, name string) []byte {
-	if hostsHas(hosts, name) {
-		return hosts
-	}
-	if len(hosts) == 0 {
-		hosts = []byte("127.0.0.1 localhost\n::1 localhost\n")
-	}
-	if !bytes.HasSuffix(hosts, []byte("\n")) {
-		hosts = append(hosts, '\n')
-	}
-	return append(hosts, "127.0.1.1 "+name+"\n"...)
-}
-
-func hostsHas(hosts []byte, name string) bool {
-	for _, line := range strings.Split(string(hosts), "\n") {
-		line, _, _ = strings.Cut(line, "#")
-		fields := strings.Fields(line)
-		for _, f := range fields[min(1, len(fields)):] {
-			if strings.EqualFold(f, name) {
-				return true
-			}
-		}
-	}
-	return false
 }

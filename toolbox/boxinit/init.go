@@ -1,6 +1,7 @@
 package boxinit
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -8,6 +9,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"golang.org/x/sys/unix"
 )
 
 // box is the state of one run of the initialiser. Paths are below root, which
@@ -17,6 +20,10 @@ type box struct {
 	root string
 	out  *json.Encoder
 	step string
+
+	ownShell string   // the login shell that was chosen inside
+	wrote    string   // the one that tbx wrote into passwd(5)
+	locales  []string // locales that are there, or cannot be
 }
 
 // fatal marks an error after which the toolbox cannot be entered.
@@ -31,9 +38,13 @@ func (f fatal) Error() string { return f.err.Error() }
 // It returns an error when the toolbox cannot be used; the same error has been
 // reported by then.
 func Init(in io.Reader, out io.Writer) error {
+	unix.Umask(0o022) // what is made here stays, whoever started the toolbox
 	b := &box{out: json.NewEncoder(out)}
 	if err := json.NewDecoder(in).Decode(&b.cfg); err != nil {
 		return b.fail(fatal{err: fmt.Errorf("cannot read what the host asked for: %w", err), hint: "tbx and tbx-box may be of different versions: reinstall tbx"})
+	}
+	if b.cfg.LocalesOnly {
+		return b.take([]step{{"locale", b.ensureLocales}})
 	}
 	return b.run()
 }
@@ -50,13 +61,17 @@ func (b *box) run() error {
 		{"host view", b.attachHostView},
 		{"home", b.trimHome},
 		{"devices", b.dropDeviceMounts},
+		{"former starts", b.emptyRun},
 		{"directories", b.makeDirectories},
 		{"user", b.ensureUser},
 		{"files of tbx", b.writeFiles},
+		{"time zone", b.nameZone},
 		{"files of the host", b.followHostFiles},
 		{"host name", b.ensureHostname},
 		{"links to the host", b.linkHostPaths},
+		{"commands", b.linkFirst},
 		{"mounts of the host", b.bindHostPaths},
+		{"directories of packages", b.makeRunDirectories},
 		{"runtime directory", b.ensureRuntimeDir},
 		{"containers", b.ownContainers},
 		{"SELinux", b.hideSELinux},
@@ -81,7 +96,9 @@ func (b *box) take(steps []step) error {
 			}
 		}
 	}
-	return b.out.Encode(Event{Ready: &Summary{Shell: b.loginShell(), Watch: b.ownHosts() && b.cfg.HostFiles}})
+	return b.out.Encode(Event{Ready: &Summary{
+		Shell: cmp.Or(b.ownShell, b.loginShell()), Wrote: b.wrote, Watch: b.ownHosts() && b.cfg.HostFiles, Locales: b.locales,
+	}})
 }
 
 func (b *box) fail(f fatal) error {
@@ -97,13 +114,16 @@ func (b *box) makeStateDir() error {
 			return fatal{err: fmt.Errorf("the image cannot be a toolbox's: %w", err), hint: "choose another image"}
 		}
 	}
-	if err := os.MkdirAll(b.root+StateDir, 0o755); err != nil {
+	if err := b.mkdir(StateDir); err != nil {
 		return fatal{err: fmt.Errorf("cannot write inside the toolbox: %w", err), hint: "look for a full disk with: df -h ~"}
 	}
-	if err := b.chown(b.root + StateDir); err != nil {
+	if err := errors.Join(os.Chmod(b.root+StateDir, 0o755), b.chown(b.root+StateDir)); err != nil {
 		return err
 	}
-	return errors.Join(b.create(Marker, nil, 0o644), b.create(StateDir+"/name", []byte(b.cfg.Name+"\n"), 0o644))
+	return errors.Join(
+		b.create(Marker, nil, 0o644), b.create(MarkerToo, nil, 0o644),
+		b.create(StateDir+"/name", []byte(b.cfg.Name+"\n"), 0o644), b.writeMark(),
+	)
 }
 
 func (b *box) chown(path string) error {

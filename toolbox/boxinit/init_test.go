@@ -166,8 +166,20 @@ func TestLoginShell(t *testing.T) {
 
 func TestSudo(t *testing.T) {
 	root := tree(t, map[string]string{"/etc/doas.d/": ""})
-	set(t, root, jane())
-	if got := read(t, root+"/etc/sudoers.d/tbx"); !strings.Contains(got, "\n#1000 ALL=(ALL:ALL) NOPASSWD: ALL\n") || !strings.Contains(got, "\nDefaults:#1000 env_keep += TERMINFO_DIRS\n") {
+	cfg := jane()
+	cfg.StartDir = "/home/jane/box/shell"
+	set(t, root, cfg)
+	got := read(t, root+"/etc/sudoers.d/tbx")
+	for _, want := range []string{
+		"\n#1000 ALL=(ALL:ALL) NOPASSWD: ALL\n", "\nDefaults:#1000 env_keep += \"", " TERMINFO_DIRS ", " no_proxy ", " HTTPS_PROXY ", " ZDOTDIR=/home/jane/box/shell/zsh\"\n",
+	} {
+		if !strings.Contains(strings.ReplaceAll(got, "\"TERMINFO ", "\" TERMINFO "), want) {
+			t.Errorf("sudoers: %q, want %q in it", got, want)
+		}
+	}
+	cfg.StartDir = "/home/jane doe/box/shell" // which cannot stand in that list
+	set(t, root, cfg)
+	if got := read(t, root+"/etc/sudoers.d/tbx"); strings.Contains(got, "ZDOTDIR") {
 		t.Errorf("sudoers: %q", got)
 	}
 	if fi, err := os.Stat(root + "/etc/sudoers.d/tbx"); err != nil || fi.Mode().Perm() != 0o440 {
@@ -237,7 +249,7 @@ func TestFollow(t *testing.T) {
 		set(t, root, cfg)
 		for name, want := range map[string]string{
 			"resolv.conf": HostView + "/etc/resolv.conf", "localtime": HostView + "/etc/localtime",
-			"absolute": HostView + "/usr/share/x", "twice": HostView + "/usr/share/x", "missing": "", "dangling": "",
+			"absolute": HostView + "/usr/share/x", "twice": HostView + "/usr/share/x", "missing": "", "dangling": HostView + "/etc/dangling",
 			"zone": HostView + "/etc/zone", "zone-of-the-host": HostView + "/usr/share/zoneinfo/There",
 		} {
 			if got, _ := os.Readlink(root + "/etc/" + name); got != want {
@@ -325,13 +337,15 @@ func TestFiles(t *testing.T) {
 	cfg.Files = []File{
 		{Path: "/etc/profile.d/tbx.sh", Content: "new\n", Mode: 0o644, Needs: "/etc/profile"},
 		{Path: "/etc/fish/x", Content: "x", Mode: 0o644, Needs: "/usr/bin/fish"},
-		{Path: "/etc/zsh/zshrc", Content: "hook\n", Mode: 0o644, Needs: "/etc/zsh", Append: true},
+		{Path: "/etc/zsh/zshrc", Content: "hook\n", Needs: "/etc/zsh", Undo: true},
+		{Path: "/etc/bashrc", Content: "hook\n", Needs: "/etc/bashrc", Undo: true},
+		{Path: "/etc/zsh/tbx-alone", Content: "hook\n", Needs: "/etc/zsh", Undo: true},
 		{Path: "/etc/linked", Content: "mine", Mode: 0o600},
 	}
-	root := tree(t, map[string]string{"/etc/profile": "", "/etc/zsh/zshrc": "theirs\n", "/etc/victim": "untouched", "/etc/linked": "-> victim"})
+	root := tree(t, map[string]string{"/etc/profile": "", "/etc/zsh/zshrc": "theirs\nhook\n", "/etc/zsh/tbx-alone": "hook\n", "/etc/bashrc": "theirs\n", "/etc/victim": "untouched", "/etc/linked": "-> victim"})
 	for range 2 {
 		set(t, root, cfg)
-		for name, want := range map[string]string{"/etc/profile.d/tbx.sh": "new\n", "/etc/zsh/zshrc": "theirs\nhook\n", "/etc/linked": "mine", "/etc/victim": "untouched"} {
+		for name, want := range map[string]string{"/etc/profile.d/tbx.sh": "new\n", "/etc/zsh/zshrc": "theirs\n", "/etc/bashrc": "theirs\n", "/etc/linked": "mine", "/etc/victim": "untouched"} {
 			if got := read(t, root+name); got != want {
 				t.Errorf("%s: %q, want %q", name, got, want)
 			}
@@ -339,6 +353,9 @@ func TestFiles(t *testing.T) {
 	}
 	if _, err := os.Stat(root + "/etc/fish"); err == nil {
 		t.Error("a file for a program that is not there")
+	}
+	if _, err := os.Stat(root + "/etc/zsh/tbx-alone"); err == nil {
+		t.Error("a file of nothing but tbx's line is still there")
 	}
 	if fi, err := os.Lstat(root + "/etc/linked"); err != nil || fi.Mode() != 0o600 {
 		t.Errorf("mode %v, %v", fi.Mode(), err)

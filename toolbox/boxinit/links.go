@@ -5,30 +5,9 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"path"
 	"path/filepath"
 	"strings"
 )
-
-// followHostFiles makes files of /etc symbolic links into the host view, so
-// that they follow the host at once and nobody polls (DNS after a VPN comes up,
-// a new time zone).
-func (b *box) followHostFiles() error {
-	if !b.cfg.HostFiles {
-		return nil
-	}
-	var failed []error
-	for _, name := range b.cfg.Follow {
-		target, ok := b.hostPath("/etc/" + name)
-		if !ok {
-			continue
-		}
-		if err := b.link("/etc/"+name, target); err != nil {
-			failed = append(failed, err)
-		}
-	}
-	return errors.Join(failed...)
-}
 
 // linkHostPaths shows sockets and directories of the host at their usual place.
 func (b *box) linkHostPaths() error {
@@ -39,9 +18,7 @@ func (b *box) linkHostPaths() error {
 		}
 	}
 	if b.cfg.HostExec {
-		if err := b.linkTbx(); err != nil {
-			failed = append(failed, err)
-		}
+		failed = append(failed, b.linkTbx(), b.linkOpeners())
 	}
 	if !b.cfg.HostFiles {
 		return errors.Join(failed...)
@@ -50,8 +27,8 @@ func (b *box) linkHostPaths() error {
 		if _, err := os.Stat(b.root + HostView + p); err != nil {
 			continue
 		}
-		if fi, err := os.Lstat(b.root + p); err == nil && fi.Mode()&fs.ModeSymlink == 0 {
-			continue // the image, a package or a mount has its own
+		if b.inTheWay(p) {
+			continue
 		}
 		if err := b.link(p, HostView+p); err != nil {
 			failed = append(failed, err)
@@ -72,38 +49,40 @@ func (b *box) linkTbx() error {
 	return b.link("/usr/local/bin/tbx", BoxDir+"/shims/tbx")
 }
 
-// zoneinfo is where tzset(3) has its time zones.
-const zoneinfo = "/usr/share/zoneinfo/"
+// openers are host commands that mean the host whatever is installed in the toolbox:
+// what they open, the user's desktop shows. xdg-utils comes along with any program that
+// has a window.
+var openers = []string{"xdg-open"}
 
-// hostPath says where a file of the host is found inside the toolbox. A link
-// on the host that is absolute would lead into the toolbox's own tree, so
-// absolute links are followed here; relative ones stay as they are, and the
-// file goes on following the host. So does an absolute link to a time zone that
-// the toolbox has too: what changes with the zone is the link.
-func (b *box) hostPath(p string) (string, bool) {
-	for range 10 {
-		target, err := os.Readlink(b.root + HostView + p)
-		if err != nil || !path.IsAbs(target) {
-			break
+// linkOpeners puts them where they come before a package's own, for login shells and
+// root too, unless the owner says otherwise: by something else of that name in
+// /usr/local/bin, or for all toolboxes by removing the shim.
+func (b *box) linkOpeners() error {
+	var failed []error
+	for _, name := range openers {
+		p, shim := "/usr/local/bin/"+name, BoxDir+"/shims/"+name
+		ours := b.linkTarget(p) == shim
+		switch {
+		case b.exists(BoxDir+"/shims") && !b.exists(shim):
+			if ours {
+				failed = append(failed, os.Remove(b.root+p))
+			}
+		case ours, !b.exists(p):
+			failed = append(failed, b.link(p, shim))
 		}
-		if strings.HasPrefix(target, zoneinfo) && b.exists(target) {
-			return HostView + p, true
-		}
-		p = path.Clean(target)
 	}
-	_, err := os.Stat(b.root + HostView + p)
-	return HostView + p, err == nil
+	return errors.Join(failed...)
 }
 
 // link makes p a symbolic link to target, in one step where p exists already.
 func (b *box) link(p, target string) error {
 	dir := filepath.Dir(p)
 	p = b.root + p
+	if err := b.mkdir(dir); err != nil {
+		return err
+	}
 	if have, err := os.Readlink(p); err == nil && have == target {
 		return nil
-	}
-	if err := os.MkdirAll(b.root+dir, 0o755); err != nil {
-		return err
 	}
 	if err := b.own(dir); err != nil {
 		return err
@@ -130,7 +109,7 @@ func (b *box) ensureRuntimeDir() error {
 	if mounted, err := isMountPoint(dir); err != nil || mounted {
 		return err
 	}
-	if err := os.MkdirAll(filepath.Dir(dir), 0o755); err != nil {
+	if err := b.mkdir(filepath.Dir(dir)); err != nil {
 		return err
 	}
 	if err := os.Mkdir(dir, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {

@@ -12,6 +12,7 @@ import (
 // are generated once, into the image's own archive, from the image's sources or
 // the host's; a musl image needs none.
 func (b *box) ensureLocales() error {
+	b.locales = b.cfg.Locales
 	if b.root != "" || !b.exists("/usr/bin/localedef") {
 		return nil
 	}
@@ -36,6 +37,7 @@ func (b *box) ensureLocales() error {
 		if known[normaliseLocale(name)] || b.exists("/usr/lib/locale/"+normaliseLocale(name)) {
 			continue
 		}
+		known[normaliseLocale(name)] = true // or not to be had
 		if err := generateLocale(name); err != nil {
 			failed = append(failed, err)
 		}

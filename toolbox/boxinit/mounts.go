@@ -22,7 +22,7 @@ func (b *box) attachHostView() error {
 	if mounted, err := isMountPoint(HostView); err != nil || mounted {
 		return err
 	}
-	if err := os.MkdirAll(HostView, 0o755); err != nil {
+	if err := b.mkdir(HostView); err != nil {
 		return err
 	}
 	if err := unix.MoveMount(b.cfg.HostTreeFD, "", unix.AT_FDCWD, HostView, unix.MOVE_MOUNT_F_EMPTY_PATH); err != nil {
@@ -120,24 +120,43 @@ func (b *box) bindHostPaths() error {
 	if !b.cfg.HostFiles || b.root != "" {
 		return nil
 	}
+	mounts, err := ReadMounts(ownMounts)
+	if err != nil {
+		return err
+	}
 	var failed []error
 	for _, dir := range b.cfg.Binds {
-		src := HostView + dir
-		if fi, err := os.Lstat(src); err != nil || !fi.IsDir() {
-			continue // not on this host, or a link to a place that is bound itself
-		}
-		if mounted, err := isMountPoint(dir); err == nil && mounted {
-			continue
-		}
-		err := os.MkdirAll(dir, 0o755)
-		if err == nil {
-			err = unix.Mount(src, dir, "", unix.MS_BIND|unix.MS_REC, "")
-		}
-		if err != nil {
-			failed = append(failed, fmt.Errorf("%s: %w", dir, err))
-		}
+		failed = append(failed, b.bindHostPath(dir, mounts))
 	}
 	return errors.Join(failed...)
+}
+
+// bindHostPath binds one of them. Where something is mounted below it already, such as
+// a volume that the owner asked for, that stays in sight: then each of the host's
+// directories is bound beside it.
+func (b *box) bindHostPath(dir string, mounts []MountLine) error {
+	src := HostView + dir
+	if fi, err := os.Lstat(src); err != nil || !fi.IsDir() {
+		return nil // not on this host, or a link to a place that is bound itself
+	}
+	if slices.ContainsFunc(mounts, func(m MountLine) bool { return m.Point == dir }) {
+		return nil
+	}
+	if slices.ContainsFunc(mounts, func(m MountLine) bool { return below(m.Point, dir) }) {
+		var failed []error
+		for _, name := range names(src) {
+			failed = append(failed, b.bindHostPath(dir+"/"+name, mounts))
+		}
+		return errors.Join(failed...)
+	}
+	err := b.mkdir(dir)
+	if err == nil {
+		err = unix.Mount(src, dir, "", unix.MS_BIND|unix.MS_REC, "")
+	}
+	if err != nil {
+		return fmt.Errorf("%s: %w", dir, err)
+	}
+	return nil
 }
 
 // hideSELinux keeps programs inside from asking the host's policy for label

@@ -2,7 +2,6 @@ package boxinit
 
 import (
 	"errors"
-	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -20,13 +19,17 @@ import (
 func (b *box) ensureUser() error {
 	u := b.cfg.User
 	uid, gid := strconv.Itoa(u.UID), strconv.Itoa(u.GID)
-	if err := os.MkdirAll(b.root+"/etc", 0o755); err != nil {
+	if err := b.mkdir("/etc"); err != nil {
 		return err
 	}
-	entry := strings.Join([]string{u.Name, "x", uid, gid, u.Gecos, u.Home, b.passwdShell()}, ":")
-	err := errors.Join(
+	shell, err := b.chooseShell()
+	if err != nil {
+		return err
+	}
+	entry := strings.Join([]string{u.Name, "x", uid, gid, u.Gecos, u.Home, shell}, ":")
+	err = errors.Join(
 		b.editTable("/etc/passwd", 0o644, func(lines []string) []string {
-			return replaceEntry(ensureRoot(lines, "root:x:0:0:root:/root:"+b.passwdShell()), entry, func(f []string) bool {
+			return replaceEntry(ensureRoot(lines, "root:x:0:0:root:/root:"+shell), entry, func(f []string) bool {
 				return f[0] == u.Name || len(f) > 2 && f[2] == uid
 			})
 		}),
@@ -75,7 +78,7 @@ func (b *box) ensureHome() error {
 	if _, err := os.Stat(home); err == nil {
 		return nil
 	}
-	if err := os.MkdirAll(filepath.Dir(home), 0o755); err != nil {
+	if err := b.mkdir(filepath.Dir(u.Home)); err != nil {
 		return err
 	}
 	if _, err := os.Stat(b.root + u.RealHome); err == nil && u.RealHome != "" {
@@ -124,39 +127,7 @@ func (b *box) shared(dir string) bool {
 // below says whether path is dir or lies in it.
 func below(path, dir string) bool { return path == dir || strings.HasPrefix(path, dir+"/") }
 
-// allowSudo writes a rule that names the user by number. A rule for a group
-// would not match: a session keeps the host's groups and has none of the
-// image's. A null password, as Toolbx sets, would depend on the image's PAM.
-// TERMINFO_DIRS reaches the command, or root's programs would not know a
-// terminal that only the host describes.
-func (b *box) allowSudo() error {
-	rule := fmt.Sprintf("# Written by tbx at every start.\n#%[1]d ALL=(ALL:ALL) NOPASSWD: ALL\nDefaults:#%[1]d env_keep += TERMINFO_DIRS\n", b.cfg.User.UID)
-	err := b.put(File{Path: "/etc/sudoers.d/tbx", Content: rule, Mode: 0o440})
-	if _, derr := os.Stat(b.root + "/etc/doas.d"); derr == nil {
-		err = errors.Join(err, b.put(File{Path: "/etc/doas.d/tbx.conf", Content: "permit nopass keepenv " + b.cfg.User.Name + "\n", Mode: 0o440}))
-	}
-	return err
-}
-
-// loginShell returns the first acceptable shell that exists inside, or "".
-func (b *box) loginShell() string {
-	for _, sh := range b.cfg.Shells {
-		if fi, err := b.stat(sh); err == nil && fi.Mode().IsRegular() && fi.Mode()&0o111 != 0 {
-			return sh
-		}
-	}
-	return ""
-}
-
 func (b *box) stat(p string) (fs.FileInfo, error) { return os.Stat(b.root + p) }
-
-// passwdShell is loginShell for a field that must not be empty.
-func (b *box) passwdShell() string {
-	if sh := b.loginShell(); sh != "" {
-		return sh
-	}
-	return "/bin/sh"
-}
 
 // editTable rewrites a file of lines, if the edit changes anything.
 func (b *box) editTable(p string, mode os.FileMode, edit func([]string) []string) error {

@@ -27,6 +27,26 @@ func ReadNames(path string) (Names, error) {
 	return Names{Path: path, Inode: st.Ino, Size: st.Size, Mtime: st.Mtim.Sec, MtimeNsec: st.Mtim.Nsec}, nil
 }
 
+// Has says whether some container is called name, a toolbox or not.
+func (n Names) Has(name string) bool {
+	data, err := os.ReadFile(n.Path)
+	if err != nil {
+		return false
+	}
+	var table []struct {
+		Names []string `json:"names"`
+	}
+	if json.Unmarshal(data, &table) != nil {
+		return false
+	}
+	for _, c := range table {
+		if slices.Contains(c.Names, name) {
+			return true
+		}
+	}
+	return false
+}
+
 // hold says whether the container id is still called name. changed tells that
 // the table is another than recorded, though it says the same of this name; n
 // is then its new state.

@@ -2,7 +2,9 @@ package join
 
 import (
 	"errors"
+	"io"
 	"io/fs"
+	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -81,6 +83,12 @@ func (r *Record) shared(path string) (string, bool) {
 	return filepath.Join(r.Mounts[best].Box, strings.TrimPrefix(path, r.Mounts[best].Host)), true
 }
 
+// SamePath says whether a path of the host is shared at that same path inside.
+func (r *Record) SamePath(path string) bool {
+	inside, ok := r.shared(filepath.Clean(path))
+	return ok && inside == path
+}
+
 // BoxPath returns where a path of the host is inside: where it is shared, else
 // in the host view. It does not look whether anything is there.
 func (r *Record) BoxPath(path string) string {
@@ -121,6 +129,32 @@ func (t *Target) dirFlags() int {
 func (t *Target) Readable(path string) bool {
 	_, mode, err := t.stat(path)
 	return err != nil || mode&unix.S_IFMT == unix.S_IFREG
+}
+
+// PasswdShell returns the login shell of a user inside, from passwd(5), or "".
+func (t *Target) PasswdShell(user string) string {
+	const file, most = "/etc/passwd", 1 << 20
+	if _, mode, err := t.stat(file); err != nil || mode&unix.S_IFMT != unix.S_IFREG {
+		return ""
+	}
+	fd, err := t.open(file, unix.O_RDONLY|unix.O_CLOEXEC|unix.O_NONBLOCK)
+	if err != nil {
+		return ""
+	}
+	f := os.NewFile(uintptr(fd), file)
+	defer f.Close()
+	data, err := io.ReadAll(io.LimitReader(f, most))
+	if err != nil {
+		return ""
+	}
+	for _, line := range strings.Split(string(data), "\n") {
+		if rest, ok := strings.CutPrefix(line, user+":"); ok {
+			if fields := strings.Split(rest, ":"); len(fields) == 6 {
+				return fields[5]
+			}
+		}
+	}
+	return ""
 }
 
 // open opens path inside the toolbox, with its root as the root of every link

@@ -44,6 +44,9 @@ type Record struct {
 	BoxKnows  int          // ... and the boxVersion that it was made for
 	Isolated  bool         // entered by podman alone, within its limits
 	Bridge    string       // by what the bridge to the host knows it
+	Wrote     string       // the login shell that tbx wrote into passwd(5) inside
+	Locales   []string     // locales that are there, or cannot be
+	Start     string       // directory of what shells read when they start, as seen inside; empty: there is none
 }
 
 // Mapping says that the host's directory Host is Box inside.

@@ -1,0 +1,58 @@
+package boxinit
+
+import (
+	"cmp"
+	"strconv"
+	"strings"
+)
+
+// shellFile has the login shell that tbx last wrote into the user's line of passwd(5).
+// A line that says another one was changed inside, by chsh(1) or usermod(8).
+const shellFile = "/var/lib/tbx/shell"
+
+// chooseShell returns what the user's line of passwd(5) shall say: what was chosen
+// inside, if that is a program, else the first acceptable shell, which is remembered.
+func (b *box) chooseShell() (string, error) {
+	b.ownShell = ""
+	wrote, err := b.read(shellFile)
+	b.wrote = strings.TrimSpace(string(wrote))
+	if now := b.passwdShell(); err == nil && now != b.wrote && b.runnable(now) {
+		b.ownShell = now
+		return now, nil
+	}
+	shell := cmp.Or(b.loginShell(), "/bin/sh") // the field must not be empty
+	b.wrote = shell
+	return shell, b.put(File{Path: shellFile, Content: shell + "\n", Mode: 0o644})
+}
+
+// passwdShell is the shell in the user's line of passwd(5), or "".
+func (b *box) passwdShell() string {
+	data, err := b.readThrough("/etc/passwd")
+	if err != nil {
+		return ""
+	}
+	for _, line := range strings.Split(string(data), "\n") {
+		if f := strings.Split(line, ":"); len(f) == 7 && f[0] == b.cfg.User.Name && f[2] == strconv.Itoa(b.cfg.User.UID) {
+			return f[6]
+		}
+	}
+	return ""
+}
+
+// loginShell returns the first acceptable shell that exists inside, or "".
+func (b *box) loginShell() string {
+	for _, sh := range b.cfg.Shells {
+		if b.runnable(sh) {
+			return sh
+		}
+	}
+	return ""
+}
+
+func (b *box) runnable(p string) bool {
+	if p == "" {
+		return false
+	}
+	fi, err := b.stat(p)
+	return err == nil && fi.Mode().IsRegular() && fi.Mode()&0o111 != 0
+}

@@ -1,0 +1,90 @@
+package toolbox
+
+import (
+	"context"
+	"io"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/tbx-project/tbx/internal/variables"
+	"github.com/tbx-project/tbx/toolbox/boxinit"
+	"github.com/tbx-project/tbx/toolbox/join"
+)
+
+// localeNames are the variables that hold a locale's name, locale(7). LANGUAGE holds
+// languages, for which no locale is needed.
+func localeNames() []string {
+	var out []string
+	for _, v := range variables.All() {
+		if v.Of == Locale && v.Meaning == variables.Value && v.Name != "LANGUAGE" {
+			out = append(out, v.Name)
+		}
+	}
+	return out
+}
+
+// localesOf returns the locales that an environment asks for.
+func localesOf(env []string) []string {
+	var out []string
+	for _, name := range localeNames() {
+		if v := lookup(env, name); v != "" && !slices.Contains(out, v) {
+			out = append(out, v)
+		}
+	}
+	return out
+}
+
+// localeFiles are where a host says which locale its sessions begin with: of systemd,
+// and of Debian's family.
+var localeFiles = []string{"/etc/locale.conf", "/etc/default/locale"}
+
+// hostLocales are those of the host's sessions, for a toolbox that cron or a unit
+// starts, which have none of their own.
+func hostLocales(root string) []string {
+	var env []string
+	for _, file := range localeFiles {
+		data, err := os.ReadFile(root + file)
+		if err != nil {
+			continue
+		}
+		for _, line := range strings.Split(string(data), "\n") {
+			if name, value, ok := strings.Cut(strings.TrimSpace(line), "="); ok {
+				env = append(env, name+"="+strings.Trim(value, `"'`))
+			}
+		}
+	}
+	return localesOf(env)
+}
+
+// seeToLocales has a locale of the session's generated that the toolbox is not known
+// to have: whoever started it may have had another one. A session that begins without
+// it says what it lacks by itself.
+func (p *Prepared) seeToLocales(env []string) {
+	r := p.Record
+	if r.Isolated || r.Start == "" || slices.Contains(r.Without, Locale) {
+		return
+	}
+	missing := slices.DeleteFunc(localesOf(env), func(l string) bool {
+		return slices.Contains(r.Locales, l) || slices.Contains([]string{"C", "POSIX", "C.UTF-8", "C.utf8"}, l)
+	})
+	if len(missing) == 0 {
+		return
+	}
+	m := p.manager
+	m.stage("generating locale %s in toolbox %s", strings.Join(missing, ", "), r.Name)
+	init := initRun{manager: m, name: Name(r.Name), log: io.Discard, config: boxinit.Config{LocalesOnly: true, Locales: missing}}
+	if _, err := init.byJoining(context.Background(), r, nil, nil); err != nil {
+		m.debug("locales of toolbox %s: %v", r.Name, err)
+		return
+	}
+	m.remember(r, missing)
+}
+
+// remember notes in the record which locales were seen to.
+func (m *Manager) remember(r *join.Record, locales []string) {
+	r.Locales = append(r.Locales, locales...)
+	if err := r.Save(m.Host.TbxRuntime()); err != nil {
+		m.debug("record of toolbox %s: %v", r.Name, err)
+	}
+}
