@@ -66,7 +66,7 @@ type toolbox 'tbx host-exec lsblk --nodeps --output NAME,SIZE'; sleep 2; until_s
 show toolbox 'Now it runs. The same once more is not asked about, because the rule says `remember = "always"`.'
 fresh toolbox; fresh host; type toolbox 'tbx host-exec lsblk --discard'; until_shown host '\[y/N\] ?'
 type host ''; until_shown toolbox 'ask\$ ?'
-show toolbox 'Other arguments are another question. The owner just presses Enter.'
+show toolbox 'Other arguments are another question, as another directory would be. The owner just presses Enter.'
 tmux send-keys -t host C-c; until_shown host '\$ ?'
 fresh host; type host 'tbx policy show | head -4'; until_shown host '\$ ?'
 type host 'tbx policy test build -- lsblk --nodeps --output NAME,SIZE'; until_shown host '\$ ?'

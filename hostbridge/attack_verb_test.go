@@ -33,7 +33,13 @@ func TestB16_OpenURL(t *testing.T) {
 	if got, _ := os.ReadFile(b.Local.Config.Root + "/opened"); string(got) != good+"\n" {
 		t.Errorf("opened %q", got)
 	}
-	for _, bad := range []string{"file:///etc/passwd", "javascript:alert(1)", "-flag", "https://a\nb", "https://" + strings.Repeat("a", 1<<16), "mailto:", "mailto://x", "//example.org", "https://user@\u202ex", "https:x", "https://\xff", "https://ex\u202eample.org", "https:///x", "https://p\u0430ypal.com", "HTTPS:x", "data:text/html,x", "", "https://a b", "http://a'b"} {
+	b.Output(t, "--verb", "open-url", "mailto:a@b.example?subject=c&body=d")
+	b.Local.RestartAgent() // it opens 20 at once
+	for i, bad := range []string{"file:///etc/passwd", "javascript:alert(1)", "-flag", "https://a\nb", "https://" + strings.Repeat("a", 1<<16), "mailto:", "mailto://x", "//example.org", "https://user@\u202ex", "https:x", "https://\xff", "https://ex\u202eample.org", "https:///x", "https://p\u0430ypal.com", "HTTPS:x", "data:text/html,x", "", "https://a b", "http://a'b",
+		"https://bank.example@evil.example/", "https://a:b@c/", "http://@x/", "mailto:a@b?attach=/etc/passwd", "mailto:a@b?subject=x&Attachment=/etc/passwd", "mailto:a@b?insert=/etc/passwd", "mailto:a@b?x;y=%zz"} {
+		if i%15 == 14 {
+			b.Local.RestartAgent()
+		}
 		cmd := b.Client("--verb", "open-url", bad)
 		out, _ := cmd.CombinedOutput()
 		if code := cmd.ProcessState.ExitCode(); code != 125 {

@@ -16,7 +16,6 @@ import (
 	"github.com/BurntSushi/toml"
 	"golang.org/x/sys/unix"
 
-	"github.com/tbx-project/tbx/internal/atomicfile"
 	"github.com/tbx-project/tbx/internal/eintr"
 	"github.com/tbx-project/tbx/internal/escape"
 	"github.com/tbx-project/tbx/internal/fail"
@@ -265,43 +264,6 @@ func (r *Rule) validate() error {
 		}
 	}
 	return nil
-}
-
-// Prepend writes a rule before all others of the user's own file, so that it
-// decides, and returns the file. The directory is made where it is missing.
-func (d PolicyDirs) Prepend(r Rule) (string, error) {
-	if d.User == "" {
-		return "", fail.New(fail.Unable, "there is no directory for the user's policy")
-	}
-	if err := r.validate(); err != nil {
-		return "", fail.Wrap(fail.Usage, err, "no such rule can be written")
-	}
-	if err := os.MkdirAll(d.User, 0o700); err != nil {
-		return "", fail.Wrap(fail.Unable, err, "policy directory")
-	}
-	file := filepath.Join(d.User, ownRules)
-	old, err := readPolicyFile(file, os.Getuid())
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return "", fail.Wrap(fail.Unable, err, "policy file %s", file)
-	}
-	var text bytes.Buffer
-	enc := toml.NewEncoder(&text)
-	enc.Indent = ""
-	if err := enc.Encode(map[string][]Rule{"rule": {r}}); err != nil {
-		return "", err
-	}
-	text.WriteByte('\n')
-	if bytes.HasPrefix(old, text.Bytes()) {
-		return file, nil // it is the first already
-	}
-	text.Write(old)
-	if _, err := ParsePolicy(file, text.Bytes()); err != nil {
-		return "", err
-	}
-	if text.Len() > maxPolicyFile {
-		return "", fail.New(fail.Unable, "policy file %s: it would be larger than 256 KiB", file)
-	}
-	return file, atomicfile.Write(file, text.Bytes(), 0o600)
 }
 
 // Test says what the policy says of a request in the current directory and without

@@ -5,9 +5,9 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"syscall"
 
 	"github.com/tbx-project/tbx/internal/fail"
+	"github.com/tbx-project/tbx/internal/rootonly"
 )
 
 // SystemPath is where a command without a slash is looked up, whatever PATH
@@ -51,7 +51,7 @@ func Resolve(name, path string) (Program, error) {
 	if !executable(real) {
 		return p, fail.New(fail.Unable, "%s: not an executable file", name)
 	}
-	p.fixed = onlyRootWrites(p.Found)
+	p.fixed = rootonly.Check(p.Found) == nil
 	return p, nil
 }
 
@@ -67,42 +67,6 @@ func look(name, path string) string {
 func executable(file string) bool {
 	fi, err := os.Stat(file)
 	return err == nil && fi.Mode().IsRegular() && fi.Mode()&0o111 != 0
-}
-
-// onlyRootWrites follows a path from the root, through symlinks, and says
-// whether only root can change any step of it: a file, a directory on the way or
-// where a link leads.
-func onlyRootWrites(file string) bool {
-	at, rest := "/", file
-	for links := 0; ; {
-		fi, err := os.Lstat(at)
-		if err != nil {
-			return false
-		}
-		st, ok := fi.Sys().(*syscall.Stat_t)
-		link := fi.Mode().Type() == os.ModeSymlink
-		if !ok || st.Uid != 0 || !link && fi.Mode().Perm()&0o022 != 0 && fi.Mode()&os.ModeSticky == 0 {
-			return false
-		}
-		if link {
-			to, err := os.Readlink(at)
-			if links++; err != nil || links > 40 { // as many as the kernel follows
-				return false
-			}
-			rest = to + "/" + rest
-			if at = filepath.Dir(at); filepath.IsAbs(to) {
-				at = "/"
-			}
-		}
-		step := ""
-		for step == "" || step == "." {
-			if rest == "" {
-				return true
-			}
-			step, rest, _ = strings.Cut(rest, "/")
-		}
-		at = filepath.Join(at, step) // ".." too: at has no links
-	}
 }
 
 // names are all names that the program goes by. Programs that act by the name

@@ -97,12 +97,35 @@ func openURL(v verbCall) ([]string, error) {
 	default:
 		return nil, fail.New(fail.Usage, "%s: only http, https and mailto addresses are opened on the host", escape.Quote(raw))
 	}
+	if u.User != nil { // https://bank.example@evil.example is of evil.example
+		return nil, fail.New(fail.Usage, "%s: an address may not hold a user before its host", escape.Quote(raw))
+	}
+	if u.Scheme == "mailto" {
+		if err := plainMail(u); err != nil {
+			return nil, err
+		}
+	}
 	for _, r := range u.Host {
 		if r > unicode.MaxASCII { // looks like another name; browsers take the encoded form
 			return nil, fail.New(fail.Usage, "%s: write the host's name in its xn-- form", escape.Quote(raw))
 		}
 	}
 	return v.pick("open an address", []string{"xdg-open", raw}, []string{"gio", "open", raw})
+}
+
+// plainMail refuses header fields that make a mail program take more than text from
+// the address, RFC 6068 section 4: some attach a file that it names.
+func plainMail(u *url.URL) error {
+	fields, err := url.ParseQuery(u.RawQuery)
+	if err != nil {
+		return fail.New(fail.Usage, "%s: not an address of a mail", escape.Quote(u.String()))
+	}
+	for name := range fields {
+		if !slices.Contains([]string{"to", "cc", "bcc", "subject", "body", "in-reply-to"}, strings.ToLower(name)) {
+			return fail.New(fail.Usage, "%s: a mail may not come with %s", escape.Quote(u.String()), escape.Quote(name))
+		}
+	}
+	return nil
 }
 
 // openFile's argument is replaced by the file's name on the host, by the keeper.

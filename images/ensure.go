@@ -74,13 +74,13 @@ type EnsureOptions struct {
 // registry can be reached and the distribution can be bootstrapped, that is
 // offered. What was just fetched is prepared, so that toolboxes start at once.
 func Ensure(ctx context.Context, store Store, ch Choice, opts EnsureOptions) (Image, error) {
-	here, err := find(ctx, store, ch)
+	here, name, err := find(ctx, store, ch)
 	missing := errors.Is(err, fail.NotFound)
 	if err != nil && !missing {
 		return Image{}, err
 	}
 	if !missing && opts.Policy != PullAlways && opts.Policy != PullNewer {
-		return here, opts.vouched(here)
+		return here, opts.vouched(here, name)
 	}
 	if opts.Policy == PullNever {
 		return Image{}, fail.New(fail.NotFound, "image %s: it is not in the local store", ch.Reference).Hint("leave out --pull never to download it")
@@ -89,7 +89,7 @@ func Ensure(ctx context.Context, store Store, ch Choice, opts EnsureOptions) (Im
 		return Image{}, err
 	} else if ref.Local() {
 		if !missing {
-			return here, opts.vouched(here) // there is no registry to ask
+			return here, opts.vouched(here, name) // there is no registry to ask
 		}
 		return Image{}, notHere(ch.Reference)
 	}
@@ -115,7 +115,7 @@ func Ensure(ctx context.Context, store Store, ch Choice, opts EnsureOptions) (Im
 	case ctx.Err() != nil || !errors.Is(err, ErrUnreachable):
 		return Image{}, err
 	case !missing && opts.Policy == PullNewer:
-		return here, opts.vouched(here)
+		return here, opts.vouched(here, name)
 	case !missing || ch.Bootstrap == nil:
 		return Image{}, err
 	}
@@ -167,16 +167,16 @@ func (o EnsureOptions) pull(ctx context.Context, store Store, ref string) (Image
 }
 
 // vouched refuses an image that came here unverified.
-func (o EnsureOptions) vouched(img Image) error {
+func (o EnsureOptions) vouched(img Image, asked string) error {
 	if o.Trust == nil || o.UnsignedOK {
 		return nil
 	}
-	_, ok, err := o.Trust.Vouched(RecordsIn(o.Bootstrap.StateDir), img)
+	_, ok, err := o.Trust.Vouched(RecordsIn(o.Bootstrap.StateDir), img, asked)
 	if err != nil {
 		return fmt.Errorf("image %s: its record: %w", img.name(), err)
 	}
 	if !ok {
-		return fail.Wrap(fail.Unable, ErrPolicy, "image %s: signatures are required, and nobody vouches for it", img.name()).
+		return fail.Wrap(fail.Unable, ErrPolicy, "image %s: signatures are required, and nobody vouches for it", escape.Text(asked)).
 			Hint("--pull always fetches it anew and checks its signature; --unsigned-ok takes it as it is")
 	}
 	return nil
@@ -235,13 +235,15 @@ func prepare(ctx context.Context, store Store, stateDir string, img Image, progr
 	return nil
 }
 
-// find looks for ch in the store: under its own name, then as bootstrapped.
-func find(ctx context.Context, store Store, ch Choice) (Image, error) {
-	img, err := store.Inspect(ctx, ch.Reference)
+// find looks for ch in the store: under its own name, then as bootstrapped. It tells
+// the name too.
+func find(ctx context.Context, store Store, ch Choice) (img Image, name string, err error) {
+	img, err = store.Inspect(ctx, ch.Reference)
 	if errors.Is(err, fail.NotFound) && ch.Local != "" {
-		return store.Inspect(ctx, ch.Local)
+		img, err = store.Inspect(ctx, ch.Local)
+		return img, ch.Local, err
 	}
-	return img, err
+	return img, ch.Reference, err
 }
 
 func notHere(ref string) error {

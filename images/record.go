@@ -20,6 +20,7 @@ type Record struct {
 	Origin    Origin    `json:"origin"`
 	Digest    string    `json:"digest,omitempty"` // what the registry called it
 	Signer    string    `json:"signer,omitempty"` // ID of the key that the signature was checked with; "" when none was
+	Signed    []Signed  `json:"signed,omitempty"` // each name under which it was verified
 	Date      time.Time `json:"date"`
 
 	Bootstrap *BootstrapRecord `json:"bootstrap,omitempty"`

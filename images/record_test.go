@@ -51,7 +51,7 @@ func TestS10_RecordOfAnotherImage(t *testing.T) {
 		if err := os.WriteFile(filepath.Join(records.dir, "b.json"), []byte(data), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if by, ok, err := (Trust{}).Vouched(records, Image{ID: "b"}); ok || err == nil || !strings.Contains(err.Error(), "not a record of this image") {
+		if by, ok, err := (Trust{}).Vouched(records, Image{ID: "b"}, "registry.example.org/app:1"); ok || err == nil || !strings.Contains(err.Error(), "not a record of this image") {
 			t.Errorf("%s: vouched for by %q, %v, %v", data, by, ok, err)
 		}
 	}

@@ -21,6 +21,9 @@ import (
 type Trust struct {
 	Dir   string   // the user's, where keys are added: $XDG_CONFIG_HOME/tbx/keys
 	Other []string // the administrator's and the distribution's, which the user's override
+	// Keyrings are those that may have checked the mirror for a bootstrapped image of
+	// that name; nil: none vouches.
+	Keyrings func(local Ref) []string
 }
 
 // Key is one trusted key.
@@ -216,11 +219,18 @@ func VerifiedPull(ctx context.Context, store Store, registry Registry, trust Tru
 	if before := records.lastSigner(parsed); before != "" && before != key.ID {
 		progress.Report(Event{Stage: StageWarning, Text: fmt.Sprintf("image %s: it was signed by %s before and is signed by %s now", ref, before, key.ID)})
 	}
-	return img, records.Save(Record{Image: img.ID, Reference: ref, Origin: OriginPull, Digest: digest, Signer: key.ID})
+	rec := Record{Image: img.ID, Reference: ref, Origin: OriginPull, Digest: digest}
+	if old, ok, err := records.Load(img.ID); err == nil && ok && old.Origin == OriginPull {
+		rec.Signed = old.signatures()
+	}
+	rec.sign(Signed{ref, digest, key.ID})
+	return img, records.Save(rec)
 }
 
-// Verify checks the signature of an image that is here once more, at its
-// registry, and records who signed it. Its layers are not downloaded again.
+// Verify checks the signature of an image that is here once more, at the registry
+// of the name that is asked for, and records who signed it. Its layers are not
+// downloaded again. One that is asked for by its ID is verified under the name that
+// it came by.
 func Verify(ctx context.Context, store Store, trust Trust, stateDir, ref string, progress Progress) (Key, error) {
 	img, err := store.Inspect(ctx, ref)
 	if err != nil {
@@ -234,11 +244,18 @@ func Verify(ctx context.Context, store Store, trust Trust, stateDir, ref string,
 	if !ok || rec.Origin != OriginPull {
 		rec = Record{Image: img.ID, Reference: ref, Origin: OriginPull, Digest: img.Digest()}
 	}
-	parsed, err := ParseRef(rec.Reference)
+	name := ref
+	if asked, err := ParseRef(ref); err != nil || asked.ID != "" || MaybeID(ref) && strings.HasPrefix(img.ID, ref) {
+		name = rec.Reference
+	}
+	parsed, err := ParseRef(name)
 	if err != nil {
 		return Key{}, err
 	}
-	if parsed.Local() || parsed.Short() || rec.Digest == "" {
+	if parsed.Digest != "" {
+		rec.Digest = parsed.Digest
+	}
+	if parsed.Local() || rec.Digest == "" {
 		return Key{}, fail.Wrap(nil, ErrPolicy, "image %s: it did not come from a registry, so that there is no signature to check", img.name())
 	}
 	parsed = parsed.Tagged()
@@ -256,7 +273,7 @@ func Verify(ctx context.Context, store Store, trust Trust, stateDir, ref string,
 	if checked.ID != img.ID {
 		return Key{}, fail.Wrap(nil, ErrPolicy, "image %s: the registry has another image under its digest %s", img.name(), rec.Digest)
 	}
-	rec.Signer = key.ID
+	rec.sign(Signed{name, rec.Digest, key.ID})
 	return key, records.Save(rec)
 }
 
@@ -303,25 +320,4 @@ func pullSigned(ctx context.Context, store Store, key Key, stateDir string, ref 
 		err = e
 	}
 	return img, err
-}
-
-// Vouched tells who verified the image when it came here, if that counts still: a
-// key that is the one of the image's scope today, or the keyring of the mirror that
-// it was made from. A key that was removed vouches for nothing any more.
-func (t Trust) Vouched(records Records, img Image) (by string, ok bool, err error) {
-	rec, ok, err := records.Load(img.ID)
-	switch {
-	case err != nil || !ok:
-		return "", false, err
-	case rec.Origin == OriginBootstrap:
-		return rec.Bootstrap.Keyring, true, nil
-	case rec.Signer == "":
-		return "", false, nil
-	}
-	ref, err := ParseRef(rec.Reference)
-	if err != nil {
-		return "", false, err
-	}
-	key, ok, err := t.For(ref)
-	return rec.Signer, ok && key.ID == rec.Signer, err
 }

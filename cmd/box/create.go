@@ -140,6 +140,7 @@ func runCreate(ctx context.Context, env *fetch.Env, o *createOptions) error {
 		return err
 	}
 	env.Progress().Close()
+	env.TellRules(string(name), "counts for this one")
 	if o.format == cli.JSON {
 		b, err := p.Toolboxes.Find(ctx, name)
 		if err != nil {

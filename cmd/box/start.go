@@ -73,7 +73,8 @@ func NewRemove(env *cli.Env) *cobra.Command {
 		Short:       "Remove toolboxes",
 		Long: `Remove toolboxes with all that was installed in them. Your home and other
 directories of the host are untouched, also one given with create --home. The
-private home of an isolated toolbox goes with it.
+private home of an isolated toolbox goes with it, and so do the rules that tbx policy
+allow and your answers have written for a toolbox of that name; each is shown.
 
 It asks first. --force does not ask, and removes a toolbox that is running.`,
 		Example: "  tbx rm build\n  tbx rm --force build test",
@@ -92,7 +93,11 @@ It asks first. --force does not ask, and removes a toolbox that is running.`,
 						return err
 					}
 				}
-				return m.Remove(cmd.Context(), name, force)
+				if err := m.Remove(cmd.Context(), name, force); err != nil {
+					return err
+				}
+				env.ForgetRules(string(name))
+				return nil
 			})
 		},
 		ValidArgsFunction: env.CompleteToolboxes,
@@ -116,9 +121,11 @@ func NewRename(env *cli.Env) *cobra.Command {
 		Use:         "rename OLD NEW",
 		Annotations: cli.Quietly(),
 		Short:       "Give a toolbox another name",
-		Long:        "Give a toolbox another name. It may be running; sessions that are open keep the old name in their prompt.",
-		Example:     "  tbx rename debian-toolbox-12 work",
-		Args:        cli.Exactly(2, "the old name and the new one"),
+		Long: `Give a toolbox another name. It may be running; sessions that are open keep the old
+name in their prompt. Rules that tbx policy allow and your answers have written for it
+go along.`,
+		Example: "  tbx rename debian-toolbox-12 work",
+		Args:    cli.Exactly(2, "the old name and the new one"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			m, err := env.Manager()
 			if err != nil {
@@ -132,7 +139,11 @@ func NewRename(env *cli.Env) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return m.Rename(cmd.Context(), old, name)
+			if err := m.Rename(cmd.Context(), old, name); err != nil {
+				return err
+			}
+			env.MoveRules(string(old), string(name))
+			return nil
 		},
 		ValidArgsFunction: env.CompleteToolboxes,
 	}

@@ -21,11 +21,12 @@ func NewAudit(env *cli.Env) *cobra.Command {
 		Use:   "audit [flags]",
 		Short: "Show what toolboxes have asked of the host",
 		Long: `Show what toolboxes have asked of the host, and what became of it. The log is
-~/.local/state/tbx/host-audit.jsonl; where there is systemd's journal, the same
-lines are in it, which a toolbox cannot change: journalctl SYSLOG_IDENTIFIER=tbx-agent
+~/.local/state/tbx/host-audit.jsonl; where there is systemd's journal, it gets the same
+lines, which a toolbox cannot change, though your programs can add some that look alike:
+journalctl SYSLOG_IDENTIFIER=tbx-agent
 
-When the log is full, its oldest lines go, but for a share of each toolbox: what one
-toolbox does cannot push out what another one did, nor what it was denied itself.
+When the log is full, its oldest lines go, but for a share of each toolbox: the newest
+512 KiB of what it was denied and of the rest, less where there are many toolboxes.
 After 200 refusals of one toolbox one in a minute is written, and the others are
 counted.`,
 		Example:           "  tbx audit --denied\n  tbx audit --follow --toolbox build --format json",

@@ -27,7 +27,7 @@ from ~/.config/tbx/host-policy.d, then come the built-in ones. The first rule
 that matches decides; where none does, the answer is no. docs/host-policy.md
 describes the files.
 
-A toolbox shares your home and your session: whatever the policy says, a program
+Unless it is isolated, a toolbox shares your home and your session: whatever the policy says, a program
 in it that means harm can run code as you on the host. The policy keeps accidents
 from happening and makes visible what is done.`,
 		Example: "  tbx policy show\n  tbx policy test build -- podman ps\n  tbx policy allow build -- rpm-ostree upgrade",
@@ -62,7 +62,7 @@ func newPolicyShow(env *cli.Env) *cobra.Command {
 			w := tabwriter.NewWriter(env.Out, 0, 0, 2, ' ', 0)
 			fmt.Fprintln(w, "ACTION\tTOOLBOX\tWHAT\tRULE")
 			for _, r := range p.Rules {
-				fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", r.Action, escape.Text(r.Box), ruleWhat(r), r.Where)
+				fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", r.Action, escape.Text(r.Box), cli.RuleWhat(r), r.Where)
 			}
 			return w.Flush()
 		},
@@ -109,27 +109,6 @@ func policy(e *cli.Env) (*hostbridge.Policy, error) {
 		return nil, err
 	}
 	return cli.PolicyDirs(h).Load()
-}
-
-// ruleWhat says in one line what a rule is about.
-func ruleWhat(r hostbridge.Rule) string {
-	what := escape.Text(r.Exec)
-	if r.Verb != "" {
-		what = "verb " + escape.Text(r.Verb)
-	}
-	for _, a := range r.Args {
-		what += " " + escape.Text(a)
-	}
-	if r.Dir != "" {
-		what += "  in " + escape.Text(r.Dir)
-	}
-	for _, kv := range r.Env {
-		what += "  with " + escape.Text(kv)
-	}
-	if r.MeansEverything() {
-		what += "  (means everything)"
-	}
-	return what
 }
 
 func newPolicyCheck(env *cli.Env) *cobra.Command {
@@ -246,7 +225,7 @@ func newPolicyTest(env *cli.Env) *cobra.Command {
 		Use:   "test [flags] TOOLBOX -- COMMAND [ARG...]",
 		Short: "Say what the policy says of a command",
 		Long: `Say whether a toolbox may run a command on the host, and which rule decides,
-without running it: to an isolated one, if it was created so. The exit code is 0 for allow,
+without running it, from the current directory: to an isolated one, if it was created so. The exit code is 0 for allow,
 20 for deny and 21 for ask.`,
 		Example: "  tbx policy test build -- podman ps\n  tbx policy test --verb build -- open-url https://example.org",
 		Args:    o.parse,
@@ -318,7 +297,8 @@ arguments the rule is for the command with any arguments; with some, for exactly
 these, where * is any one and a last ** any rest. TOOLBOX may be @any, @integrated
 or @isolated.
 
-The administrator's rules come first all the same.`,
+The administrator's rules come first all the same. A rule for a name ends with the
+toolbox, see tbx rm.`,
 		Example: "  tbx policy " + name + " build -- rpm-ostree upgrade\n  tbx policy " + name + " --verb build -- clipboard paste",
 		Args:    o.parse,
 		RunE: func(*cobra.Command, []string) error {

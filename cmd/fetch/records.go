@@ -31,7 +31,15 @@ func (e *Env) Records() images.Records { return images.RecordsIn(e.Dirs().State)
 
 // Trust gives the keys that the user, the administrator and the distribution trust.
 func (e *Env) Trust() images.Trust {
-	return images.Trust{Dir: filepath.Join(e.Dirs().Config, "keys"), Other: []string{"/etc/tbx/keys", "/usr/share/tbx/keys"}}
+	return images.Trust{
+		Dir: filepath.Join(e.Dirs().Config, "keys"), Other: []string{"/etc/tbx/keys", "/usr/share/tbx/keys"},
+		Keyrings: func(local images.Ref) []string {
+			if c, _, err := e.Catalogue(); err == nil {
+				return c.KeyringsOf(local)
+			}
+			return nil
+		},
+	}
 }
 
 // LateRegistry reads the user's files of registries when it is asked and not

@@ -87,7 +87,7 @@ func runImageInspect(ctx context.Context, env *fetch.Env, ref string, format cli
 	} else if ok {
 		i.Date, i.Bootstrap, i.Build = &rec.Date, rec.Bootstrap, rec.Build
 	}
-	if by, ok, err := env.Trust().Vouched(env.Records(), img); err != nil {
+	if by, ok, err := env.Trust().Vouched(env.Records(), img, ref); err != nil {
 		return err
 	} else if ok {
 		i.VouchedBy = by

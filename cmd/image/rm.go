@@ -79,7 +79,15 @@ func removeImage(ctx context.Context, e *fetch.Env, p *provision.Provisioner, re
 		}
 	}
 	e.Progress().Stage("removing image " + ref)
-	return p.Remove(ctx, r)
+	if err := p.Remove(ctx, r); err != nil {
+		return err
+	}
+	if r.Whole {
+		for _, name := range r.UsedBy { // removed with it
+			e.ForgetRules(name)
+		}
+	}
+	return nil
 }
 
 func newImagePrune(env *fetch.Env) *cobra.Command {

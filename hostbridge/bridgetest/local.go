@@ -379,8 +379,11 @@ func (l *LocalSetup) Ensure(id string, env []string) error {
 }
 
 func (l *LocalSetup) stopAgent() {
+	log, _ := os.ReadFile(filepath.Join(l.Config.Root, "agent.log"))
+	if bytes.Contains(log, []byte("DATA RACE")) || bytes.Contains(log, []byte("panic:")) { // go test -race
+		l.t.Error("the agent reports a fault of its own")
+	}
 	if l.t.Failed() {
-		log, _ := os.ReadFile(filepath.Join(l.Config.Root, "agent.log"))
 		l.t.Logf("agent's log: %s", log)
 	}
 	if st, err := hostbridge.AskStatus(context.Background(), l.Config.Dir()); err == nil {

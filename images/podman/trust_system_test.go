@@ -233,7 +233,7 @@ func TestS9_SignedBySigstore(t *testing.T) {
 		}
 		return
 	}
-	first, ok, err := x.trust.Vouched(images.RecordsIn(x.path("state")), img)
+	first, ok, err := x.trust.Vouched(images.RecordsIn(x.path("state")), img, ref)
 	if !ok || err != nil || !strings.HasPrefix(first, "SHA256:") {
 		t.Errorf("vouched by %q, %v", first, err)
 	}
@@ -272,7 +272,7 @@ func TestS9_SignedBySigstore(t *testing.T) {
 	if img, err = x.ensure(ref, images.PullAlways); err != nil {
 		t.Fatalf("signed by podman: %v %q", err, fail.Hints(err))
 	}
-	if by, ok, err := x.trust.Vouched(images.RecordsIn(x.path("state")), img); !ok || err != nil || by != own.ID || by == first {
+	if by, ok, err := x.trust.Vouched(images.RecordsIn(x.path("state")), img, ref); !ok || err != nil || by != own.ID || by == first {
 		t.Errorf("vouched by %q, %v", by, err)
 	}
 	if !x.seen.has(func(e images.Event) bool { return e.Stage == images.StageWarning && strings.Contains(e.Text, own.ID) }) {

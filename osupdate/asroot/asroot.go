@@ -19,6 +19,7 @@ import (
 	"strings"
 
 	"github.com/tbx-project/tbx/internal/fail"
+	"github.com/tbx-project/tbx/internal/rootonly"
 	"github.com/tbx-project/tbx/osupdate"
 )
 
@@ -45,6 +46,9 @@ type Caller struct {
 	Dirs   []string // where pkexec, run0 and sudo are looked for: fixed places
 	Stdin  io.Reader
 	Stderr io.Writer // for their prompts
+	// Fixed says why a program may not be started as root; nil: rootonly.Check, what
+	// others than root can change may not.
+	Fixed func(path string) error
 }
 
 var _ osupdate.Elevator = (*Caller)(nil)
@@ -84,9 +88,21 @@ func (c *Caller) Argv(o osupdate.Order) ([]string, error) {
 	if c.Method == Auto {
 		methods = []Method{Pkexec, Run0, Sudo}
 	}
+	fixed := c.Fixed
+	if fixed == nil {
+		fixed = rootonly.Check
+	}
 	before := map[Method][]string{Pkexec: {}, Run0: {"--pipe", "--"}, Sudo: {"--"}}
 	for _, m := range methods {
 		if path := find(string(m)); path != "" && before[m] != nil {
+			if err := fixed(path); err != nil {
+				return nil, fail.Wrap(osupdate.ErrPermission, err, "%s is not started: not only root can change it", path)
+			}
+			if err := fixed(c.Self); err != nil {
+				return nil, fail.Wrap(osupdate.ErrPermission, err, "%s needs root, and this tbx is not started as root: not only root can change it", o.Request.Verb).
+					Hint("install tbx where only root can write, such as: sudo make install PREFIX=/usr/local").
+					Hint("then the same command works, and so does: sudo tbx host %s", o.Request.Verb)
+			}
 			return slices.Concat([]string{path}, before[m], []string{c.Self, Prefix + osupdate.ActionOf(o.Request), string(data)}), nil
 		}
 	}

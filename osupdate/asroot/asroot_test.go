@@ -82,7 +82,8 @@ func newBench(t *testing.T, dir string, tool *osupdatetest.Tool) *bench {
 		t.Fatal(err)
 	}
 	b := &bench{dir: dir, stderr: &bytes.Buffer{}}
-	b.caller = &asroot.Caller{Self: filepath.Join(dir, "tbx"), Method: asroot.Auto, Dirs: []string{dir}, Stderr: b.stderr}
+	b.caller = &asroot.Caller{Self: filepath.Join(dir, "tbx"), Method: asroot.Auto, Dirs: []string{dir}, Stderr: b.stderr,
+		Fixed: func(string) error { return nil }} // both are where tests are
 	return b
 }
 
@@ -268,5 +269,62 @@ func TestPolicy(t *testing.T) {
 	slices.Sort(want)
 	if !slices.Equal(got, want) {
 		t.Errorf("actions %q\nwant %q", got, want)
+	}
+}
+
+// A tbx that others than root can change, by any step of the way to it, is never
+// started as root, by any of the ways, whatever is asked for; and what to do is said.
+func TestS12_TbxOfAUserIsNotStartedAsRoot(t *testing.T) {
+	dir := t.TempDir()
+	b := newBench(t, dir, fakeHost(t))
+	b.caller.Fixed = nil // as the real one
+	started := filepath.Join(dir, "started")
+	for _, m := range []string{"pkexec", "run0", "sudo"} {
+		b.script(t, m, "echo \"$0 $*\" >> "+started+"\n")
+	}
+	asRoot := os.Getuid() == 0
+	home := filepath.Join(dir, "home")
+	own := filepath.Join(home, ".local", "bin")
+	if err := os.MkdirAll(own, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	tbx := filepath.Join(own, "tbx")
+	if err := os.WriteFile(tbx, []byte("#!/bin/sh\n"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	link := filepath.Join(dir, "link")
+	if err := os.Symlink(tbx, link); err != nil {
+		t.Fatal(err)
+	}
+	if asRoot { // else all is the user's anyway
+		if err := os.Chown(home, 54321, 54321); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, self := range []string{tbx, link, "/proc/self/cwd/tbx", "tbx", ""} {
+		for _, method := range []asroot.Method{asroot.Auto, asroot.Pkexec, asroot.Run0, asroot.Sudo} {
+			for _, r := range []osupdate.Request{{Verb: osupdate.StatusVerb}, {Verb: osupdate.Upgrade}, {Verb: osupdate.Pin, Target: "0"}} {
+				b.caller.Self, b.caller.Method = self, method
+				_, err := b.caller.Run(t.Context(), osupdate.Order{Request: r}, nil)
+				if !errors.Is(err, osupdate.ErrPermission) || !strings.Contains(err.Error(), "not only root can change it") {
+					t.Errorf("%s of %q by %s: %v", r.Verb, self, method, err)
+				}
+				if asRoot && !strings.Contains(strings.Join(fail.Hints(err), " "), "sudo tbx host "+string(r.Verb)) {
+					t.Errorf("%s of %q by %s: hints %q", r.Verb, self, method, fail.Hints(err))
+				}
+			}
+		}
+	}
+	if said, err := os.ReadFile(started); err == nil {
+		t.Errorf("started: %s", said)
+	}
+	if !asRoot {
+		return
+	}
+	// The counterpart: root's own is.
+	b.caller.Self = filepath.Join(dir, "tbx")
+	b.caller.Run(t.Context(), osupdate.Order{Request: osupdate.Request{Verb: osupdate.StatusVerb}}, nil)
+	if said, err := os.ReadFile(started); err != nil || !strings.Contains(string(said), b.caller.Self) {
+		t.Errorf("root's own tbx was not started: %s %v", said, err)
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/tbx-project/tbx/hostbridge"
@@ -184,4 +185,59 @@ func audit(t *testing.T, box, arg string) hostbridge.Record {
 		}
 	}
 	return last
+}
+
+// A host command is run by the installed tbx-box, whatever lies where toolboxes find
+// theirs: that directory is in the home, which a toolbox may share. The agent holds the
+// file open, and starts it by its descriptor.
+func TestS13_KeeperIsTheInstalledProgram(t *testing.T) {
+	box := realBox(t, "busybox")
+	installed, err := filepath.EvalSymlinks(filepath.Join(os.Getenv("TBX_BIN"), "tbx-box"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	keeper := func() string {
+		t.Helper()
+		return strings.TrimSpace(box.Output(t, "sh", "-c", "readlink /proc/$PPID/exe"))
+	}
+	if got := keeper(); got != installed {
+		t.Errorf("the keeper is %s, want %s", got, installed)
+	}
+	copies, _ := filepath.Glob(filepath.Join(os.Getenv("HOME"), ".local/share/tbx/box/*/tbx-box"))
+	if len(copies) == 0 {
+		t.Fatal("toolboxes have no tbx-box")
+	}
+	for _, file := range copies {
+		old, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() {
+			os.Remove(file)
+			os.WriteFile(file, old, 0o755)
+		})
+		os.Remove(file)
+		if err := os.WriteFile(file, []byte("#!/bin/sh\necho plant >>/tmp/plant-ran\n"), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	out, err := exec.Command(tbx(), "agent", "--format", "json").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var agent struct{ Pid int }
+	if err := json.Unmarshal(out, &agent); err != nil {
+		t.Fatal(err)
+	}
+	syscall.Kill(agent.Pid, syscall.SIGKILL)
+	bridgetest.Eventually(t, "another agent serves the toolbox", func() bool {
+		exec.Command(tbx(), "run", "bridge-busybox", "true").Run()
+		return box.Client("true").Run() == nil
+	})
+	if got := keeper(); got != installed {
+		t.Errorf("with a plant in the home the keeper is %s, want %s", got, installed)
+	}
+	if _, err := os.Stat("/tmp/plant-ran"); err == nil {
+		t.Error("the plant was run on the host")
+	}
 }

@@ -83,7 +83,7 @@ func TestB18_FakeAnswerOnTheBus(t *testing.T) {
 		go func() { done <- cmd.Wait() }()
 		select {
 		case shown := <-n.shown:
-			if want := `echo "\x1b[2J\u202e&lt;b&gt;" -s`; shown[1] != want {
+			if want := `echo "\x1b[2J\u202e&lt;b&gt;" -s` + "\nin " + box.Shared; shown[1] != want {
 				t.Errorf("the owner is shown %q, want %q", shown[1], want)
 			}
 		case err := <-done:
