@@ -19,11 +19,7 @@ PREFIX ?= $(HOME)/.local
 YES ?=
 
 .DEFAULT_GOAL := build
-<<<<<<< HEAD
-.PHONY: build test unit race vuln fuzz cover roots system systemimages systempodman systemrest systemroot systembox lint bench try install uninstall help clean
-=======
-.PHONY: build test unit roots system systemimages systempodman systemrest systemroot systembox lint vm siege bench try install uninstall help clean
->>>>>>> main
+.PHONY: build test unit race vuln fuzz cover roots system systemimages systempodman systemrest systemroot systembox lint vm siege bench try install uninstall help clean
 
 build: ## build bin/tbx, bin/tbx-podman and bin/tbx-box (ARCHITECTURE.md, "Three programs")
 	$(GO) build -ldflags '$(LDFLAGS) $(ENTRY)' -o bin/tbx ./cmd/tbx
@@ -47,8 +43,9 @@ unit: ## tests that need no podman, root or network
 	$(GO) vet -tags '$(TAGS)' ./...
 	$(GO) test -vet=off -tags '$(TAGS)' -shuffle=on ./...
 
+# Not the two tests of an agent that is at its limit of descriptors: the race detector has some of its own.
 race: ## the unit tests under the race detector, which needs a C compiler
-	CGO_ENABLED=1 $(GO) test -race -vet=off $$($(GO) list ./... | grep -v /tests/)
+	CGO_ENABLED=1 $(GO) test -race -vet=off -timeout 20m -skip '^TestB3_(WrongDescriptors|DescriptorsTwice)$$' $$($(GO) list ./... | grep -v /tests/)
 
 fuzz: ## fuzz every target for T each (default 20s)
 	for p in $$(git grep -l '^func Fuzz' -- '*_test.go' | xargs -n1 dirname | sort -u); do \
