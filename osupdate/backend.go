@@ -35,6 +35,18 @@ type Backend interface {
 	Explain(err *ToolError) error
 }
 
+// Limited is a Backend whose Check looks at less than upgrade takes. NotChecked
+// says what was left out, each as a part of a sentence: "layered packages".
+type Limited interface {
+	NotChecked(s *State) []string
+}
+
+// KargsReader is a Backend that is asked for the kernel arguments of the next boot,
+// which its State does not tell.
+type KargsReader interface {
+	NextKargs(ctx context.Context, s *State) ([]string, error)
+}
+
 // Differ is a Backend that can tell what two of its deployments differ in.
 type Differ interface {
 	Diff(ctx context.Context, from, to *Deployment) (*Diff, error)

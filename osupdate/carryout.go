@@ -8,8 +8,10 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/tbx-project/tbx/internal/atomicfile"
+	"github.com/tbx-project/tbx/internal/fail"
 	"github.com/tbx-project/tbx/internal/pattern"
 )
 
@@ -20,12 +22,25 @@ func (h *Host) carryOut(ctx context.Context, p *Plan, before *State) (*Result, e
 	}
 	defer os.RemoveAll(scratch)
 	res := &Result{Plan: p, Before: before.Next()}
+	idle := len(p.Steps) > 0
 	for i, step := range p.Steps {
 		h.trace("step %d of %d: %s", i+1, len(p.Steps), strings.Join(step.Argv, " "))
 		step.Argv = replaceAll(step.Argv, ScratchDir, scratch)
-		if err := h.step(ctx, step); err != nil {
-			return nil, err
+		if step.Skip != nil {
+			skip, err := step.Skip(ctx)
+			if err != nil {
+				return nil, h.explain(err)
+			}
+			if skip {
+				h.trace("step %d not needed", i+1)
+				continue
+			}
 		}
+		did, err := h.step(ctx, step)
+		if err != nil {
+			return nil, h.stopped(ctx, step, before, err)
+		}
+		idle = idle && did == didNothing
 		h.trace("step %d done", i+1)
 		if step.Enough == nil {
 			continue
@@ -40,20 +55,90 @@ func (h *Host) carryOut(ctx context.Context, p *Plan, before *State) (*Result, e
 	if p.Request.Verb == Reboot {
 		return res, nil
 	}
-	// The steps are done: even a caller who gave up meanwhile gets the truth.
-	after, err := h.state(context.WithoutCancel(ctx))
+	return res, h.effect(context.WithoutCancel(ctx), p, before, res, idle)
+}
+
+// effect reads the host again and holds it against the request. The steps are
+// done: even a caller who gave up meanwhile gets the truth. idle says that each
+// step did nothing by its own words.
+func (h *Host) effect(ctx context.Context, p *Plan, before *State, res *Result, idle bool) error {
+	after, err := h.state(ctx)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	res.After, res.Reboot, res.Warnings = after.Next(), after.Reboot, after.Warnings
+	if r, ok := h.be.(KargsReader); ok && p.Request.Verb == Kargs {
+		if next := after.Next(); next != nil && next.Kargs == nil {
+			if next.Kargs, err = r.NextKargs(ctx, after); err != nil {
+				h.trace("the kernel arguments of the next boot: %v", err)
+			}
+		}
+	}
+	res.After, res.Reboot, res.Warnings = after.Next(), after.Reboot, append(slices.Clone(p.Warnings), after.Warnings...)
 	if err := verify(p.Request, before, after); err != nil {
-		return nil, err
+		return err
 	}
-	if res.Unchanged == "" && sameSystems(before, after) && (p.NeedsBoot || p.Request.Verb == Cleanup) {
+	same := sameSystems(p.Request.Verb, before, after)
+	switch {
+	case res.Unchanged != "" || !same:
+	case idle:
+		res.Unchanged = "there was nothing to do"
+	case p.NeedsBoot && p.Request.Verb == Kargs:
+		return fail.New(ErrUnverified, "%s: %s said that it was done, and the next system is the same as before", p.Request.Verb, h.be.Kind()).
+			Hint("see the arguments of the next boot: tbx host kargs")
+	case p.NeedsBoot:
 		res.Unchanged = "there was nothing to do"
 	}
 	h.trace("verified")
-	return res, nil
+	return nil
+}
+
+// stopped completes the error of a step that was ended before its time. What a
+// daemon works on is stopped too, and the host is looked at once it is idle.
+func (h *Host) stopped(ctx context.Context, step Step, before *State, err error) error {
+	if step.Stop == nil || !errors.Is(err, fail.Canceled) && !errors.Is(err, ErrTimeout) {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), graceToStop)
+	defer cancel()
+	told := false
+	for {
+		s, stateErr := h.state(ctx)
+		switch {
+		case stateErr == nil && s.Busy != nil && !told:
+			told = true
+			if _, _, stopErr := h.cfg.Tools.Run(ctx, Call{Argv: step.Stop}); stopErr != nil {
+				h.trace("stop: %v", stopErr)
+			}
+		case stateErr != nil:
+			return errors.Join(err, fail.Wrap(ErrBusy, stateErr, "it is not known whether %s still works", h.be.Kind()).Hint("see: tbx host status"))
+		case s.Busy != nil && ctx.Err() == nil:
+			select {
+			case <-time.After(pollBusy):
+			case <-ctx.Done():
+			}
+		case s.Busy != nil:
+			return fail.Wrap(ErrBusy, err, "%s still works: %s", h.be.Kind(), s.Busy.What).Hint("see when it is done: tbx host status")
+		case !sameSystems("", before, s):
+			next := s.Next()
+			if next == nil {
+				return err
+			}
+			return fail.Wrap(kindOf(err), err, "%s had done it already: %s boots next", h.be.Kind(), s.Label(next)).Hint("to undo it: tbx host cancel")
+		default:
+			return err
+		}
+	}
+}
+
+// kindOf is the kind of err, so that a sentence can be put before it.
+func kindOf(err error) error {
+	if errors.Is(err, fail.Canceled) {
+		return fail.Canceled
+	}
+	if p := ProblemOf(err); p != nil {
+		return p
+	}
+	return ErrBackend
 }
 
 // scratch makes the directory of p's steps, on the disk of the history, where
@@ -74,31 +159,48 @@ func (h *Host) scratch(p *Plan) (string, error) {
 	return dir, errors.Join(os.MkdirAll(filepath.Join(dir, "frame/usr"), 0o755), os.Mkdir(filepath.Join(dir, "policy"), 0o755))
 }
 
-// sameSystems says whether a user would see no difference: ostree stages a system
-// anew, with another number, that is staged already.
-func sameSystems(a, b *State) bool {
-	return a.Backend == b.Backend && a.Tracked == b.Tracked && slices.EqualFunc(a.Deployments, b.Deployments, func(x, y Deployment) bool {
-		return x.Same(&y) && x.Booted == y.Booted && x.Staged == y.Staged && x.Pinned == y.Pinned && (x.Index > 0 || slices.Equal(x.Kargs, y.Kargs))
-	})
+// sameSystems says whether a user would see no difference. An upgrade may stage
+// anew, with another number, what is staged already; any other verb that made
+// another number changed something.
+func sameSystems(verb Verb, a, b *State) bool {
+	return a.Backend == b.Backend && a.Tracked == b.Tracked && a.Boot.State == b.Boot.State &&
+		slices.EqualFunc(a.Deployments, b.Deployments, func(x, y Deployment) bool {
+			return (x.ID == y.ID || verb == Upgrade && x.Same(&y)) && x.Booted == y.Booted && x.Next == y.Next && x.Staged == y.Staged &&
+				x.Locked == y.Locked && x.Pinned == y.Pinned && x.Incomplete == y.Incomplete && x.Unlocked == y.Unlocked &&
+				(x.Kargs == nil || y.Kargs == nil || slices.Equal(x.Kargs, y.Kargs))
+		})
 }
+
+const (
+	graceToStop = time.Minute // for a daemon to give up its work
+	pollBusy    = 200 * time.Millisecond
+)
 
 var waitsForLock = pattern.Lazy(`Waiting for sysroot lock`)
 
-func (h *Host) step(ctx context.Context, s Step) error {
+// did is what a step says about itself.
+type did int
+
+const (
+	didSomething did = iota
+	didNothing
+)
+
+func (h *Host) step(ctx context.Context, s Step) (did, error) {
 	argv := s.Argv
 	if s.Origin != nil {
 		dir, err := os.MkdirTemp(h.cfg.StateDir, ".origin")
 		if err != nil {
-			return err
+			return 0, err
 		}
 		defer os.RemoveAll(dir)
 		path := filepath.Join(dir, "origin")
 		if err := atomicfile.WriteVolatile(path, s.Origin.Bytes("libostree-transient"), 0o644); err != nil {
-			return err
+			return 0, err
 		}
 		argv = replaceAll(argv, OriginFile, path)
 	}
-	call := Call{Argv: argv, Waiting: waitsForLock(), ProgressFD: s.ProgressFD}
+	call := Call{Argv: argv, Waiting: waitsForLock(), ProgressFD: s.ProgressFD, Interrupt: s.Stop != nil}
 	var showing sync.Mutex // the updater's two outputs are read side by side
 	show := func(line string) {
 		showing.Lock()
@@ -120,16 +222,26 @@ func (h *Host) step(ctx context.Context, s Step) error {
 	}
 	stdout, stderr, err := h.cfg.Tools.Run(ctx, call)
 	var te *ToolError
+	code := 0
 	switch {
 	case err == nil:
 		te = &ToolError{Argv: argv, Stdout: lastBytes(stdout), Stderr: string(stderr)}
-	case ProblemOf(err) == nil && errors.As(err, &te) && slices.Contains(s.OK, te.Code):
-		return nil
-	case ProblemOf(err) != nil || te == nil:
-		return err
+	case ProblemOf(err) != nil || !errors.As(err, &te):
+		return 0, err
+	default:
+		code = te.Code
 	}
+	explain := h.be.Explain
 	if s.Explain != nil {
-		return s.Explain(te)
+		explain = s.Explain
 	}
-	return h.be.Explain(te)
+	if !slices.Contains(s.OK, code) {
+		if err := explain(te); err != nil {
+			return 0, err
+		}
+	}
+	if s.Idle != nil && s.Idle(te.Stdout, te.Stderr, code) {
+		return didNothing, nil
+	}
+	return didSomething, nil
 }

@@ -214,6 +214,10 @@ func (p probe) sysupdate(d *Detection, say func(string, ...any)) bool {
 	for _, dir := range []string{"etc/sysupdate.d", "run/sysupdate.d", "usr/lib/sysupdate.d"} {
 		for _, glob := range []string{"*.transfer", "*.conf"} {
 			found, _ := filepath.Glob(filepath.Join(p.path(dir), glob)) // the pattern is constant: no error
+			if len(found) > 0 && p.packageManager() != "" && p.osRelease("IMAGE_VERSION") == "" {
+				say("/%s/%s: systemd-sysupdate transfers, but packages make this system: os-release has no IMAGE_VERSION", dir, filepath.Base(found[0]))
+				return false
+			}
 			if len(found) > 0 {
 				d.Kind = Sysupdate
 				say("/%s/%s: systemd-sysupdate transfers", dir, filepath.Base(found[0]))

@@ -16,7 +16,6 @@ func (h *Host) Plan(ctx context.Context, r Request) (*Plan, error) {
 }
 
 func (h *Host) plan(ctx context.Context, r Request) (*Plan, *State, error) {
-	asked := r
 	if err := r.Validate(); err != nil {
 		return nil, nil, err
 	}
@@ -31,47 +30,16 @@ func (h *Host) plan(ctx context.Context, r Request) (*Plan, *State, error) {
 		return nil, nil, err
 	}
 	var p *Plan
-	if r.Verb == Rollback && r.Target == "" && h.rolledBack(s) {
-		r.Target = s.Next().ID
-	}
 	if r.Verb == Reboot {
-		p, err = h.rebootPlan()
+		p, err = h.rebootPlan(ctx, s, r)
 	} else {
 		p, err = h.be.Plan(ctx, s, r)
 	}
 	if err != nil {
 		return nil, nil, h.explain(err)
 	}
-	p.Backend, p.Request, p.StateHash = h.be.Kind(), asked, s.Hash()
+	p.Backend, p.Request, p.StateHash = h.be.Kind(), r, s.Hash()
 	return p, s, nil
-}
-
-// rolledBack says whether what boots next is there because of a rollback of ours,
-// so that a second one does not toggle.
-func (h *Host) rolledBack(s *State) bool {
-	entries, err := h.History()
-	if err != nil || len(entries) == 0 || s.Next() == nil {
-		return false
-	}
-	e := entries[len(entries)-1]
-	return e.Request.Verb == Rollback && e.Request.Target == "" && e.Phase == "end" && e.Outcome == "done" &&
-		e.Boot == bootID(h.cfg.Root) && e.Content == s.Next().Content()
-}
-
-// rebootPlan asks logind, which asks polkit and honours inhibitors, systemctl(1).
-func (h *Host) rebootPlan() (*Plan, error) {
-	if h.cfg.Sysroot != "" {
-		return nil, fail.New(ErrUnsupported, "%s is not the running system: there is nothing to reboot", h.cfg.Sysroot).
-			Hint("leave --sysroot out to restart this machine")
-	}
-	systemctl, err := h.cfg.Tools.Path("systemctl")
-	if err != nil {
-		return nil, err
-	}
-	return &Plan{
-		Steps:   []Step{{Argv: []string{systemctl, "reboot", "--check-inhibitors=yes"}, Effect: "restart the machine, unless a program inhibits it"}},
-		Effects: []string{"the machine restarts; everything that runs on it ends"},
-	}, nil
 }
 
 // Do carries out r: plan, lock, compare, run, read again, verify, record. With
@@ -82,20 +50,29 @@ func (h *Host) Do(ctx context.Context, r Request, dryRun bool) (*Result, error) 
 		return &Result{Plan: p, DryRun: dryRun, Unchanged: p.Unchanged, Before: before.Next(), After: before.Next(), Reboot: before.Reboot}, nil
 	}
 	if h.mayElevate(err) || err == nil && p.NeedsRoot && !h.cfg.Superuser {
-		if h.cfg.Elevate == nil {
-			return nil, fail.New(ErrPermission, "%s %s needs root", h.be.Kind(), r.Verb).Hint("run it with sudo")
-		}
-		h.trace("elevate %s", r.Verb)
-		a, err := h.cfg.Elevate.Run(ctx, Order{Request: r, DryRun: dryRun}, h.cfg.Progress)
-		if err != nil {
-			return nil, err
-		}
-		return a.Result, nil
+		return h.elevate(ctx, r, dryRun)
 	}
 	if err != nil {
 		return nil, err
 	}
-	return h.apply(ctx, p, before)
+	res, err := h.apply(ctx, p, before)
+	if r.Verb == Reboot && h.mayElevate(err) { // logind lets some users restart the machine, and others not
+		return h.elevate(ctx, r, dryRun)
+	}
+	return res, err
+}
+
+// elevate has root's tbx carry out r.
+func (h *Host) elevate(ctx context.Context, r Request, dryRun bool) (*Result, error) {
+	if h.cfg.Elevate == nil {
+		return nil, fail.New(ErrPermission, "%s %s needs root", h.be.Kind(), r.Verb).Hint("run it with sudo")
+	}
+	h.trace("elevate %s", r.Verb)
+	a, err := h.cfg.Elevate.Run(ctx, Order{Request: r, DryRun: dryRun}, h.cfg.Progress)
+	if err != nil {
+		return nil, err
+	}
+	return a.Result, nil
 }
 
 func (h *Host) apply(ctx context.Context, p *Plan, before *State) (*Result, error) {
@@ -114,7 +91,10 @@ func (h *Host) apply(ctx context.Context, p *Plan, before *State) (*Result, erro
 	}
 	e := Entry{
 		Op: fmt.Sprintf("%d-%d", time.Now().UnixNano(), os.Getpid()), Phase: "begin", Time: time.Now().UTC(),
-		Boot: bootID(h.cfg.Root), User: h.cfg.User, Backend: p.Backend, Request: p.Request,
+		Boot: bootID(h.cfg.Root), User: h.cfg.User, Backend: p.Backend, Request: p.Request, Sysroot: h.cfg.Sysroot,
+	}
+	if b := before.Booted(); b != nil {
+		e.Running = b.Content()
 	}
 	if cur := before.Current(); cur != nil {
 		e.From = cur.Name()
@@ -134,7 +114,7 @@ func (h *Host) apply(ctx context.Context, p *Plan, before *State) (*Result, erro
 	case res.Unchanged != "":
 		e.Outcome, e.Message = "unchanged", res.Unchanged
 	case res.After != nil:
-		e.Intended, e.Content = res.After.Name(), res.After.Content()
+		e.Intended, e.Content, e.Staged = res.After.Name(), res.After.Content(), res.After.Staged
 	}
 	if recErr := record(h.cfg.StateDir, e); recErr != nil && err == nil {
 		res.Warnings = append(res.Warnings, recErr.Error())

@@ -186,14 +186,18 @@ func (h *Host) AddToContainerfile(ctx context.Context, file string, packages []s
 // RunningKargs are the kernel arguments of the running system, as an administrator
 // would have given them.
 func RunningKargs(root string) []string {
-	return slices.DeleteFunc(splitCmdline(probe{root}.read("proc/cmdline")), func(k string) bool {
+	list := SplitKargs(probe{root}.read("proc/cmdline"))
+	if end := slices.Index(list, "--"); end >= 0 { // what follows is for init
+		list = list[:end]
+	}
+	return slices.DeleteFunc(list, func(k string) bool {
 		name, _, _ := strings.Cut(k, "=")
-		return slices.Contains([]string{"BOOT_IMAGE", "ostree", "composefs", "initrd"}, name)
+		return slices.Contains([]string{"BOOT_IMAGE", "ostree", "composefs", "initrd"}, name) || strings.HasPrefix(k, "(ostree:")
 	})
 }
 
-// splitCmdline splits at white space outside of double quotes, as the kernel does.
-func splitCmdline(line string) []string {
+// SplitKargs splits a kernel command line at white space outside of double quotes, as the kernel does.
+func SplitKargs(line string) []string {
 	inside := false
 	return strings.FieldsFunc(line, func(r rune) bool {
 		if r == '"' {

@@ -10,6 +10,8 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
+	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -25,9 +27,12 @@ type Entry struct {
 	User     int       `json:"user"`
 	Backend  Kind      `json:"backend"`
 	Request  Request   `json:"request"`
+	Sysroot  string    `json:"sysroot,omitempty"`  // the directory that --sysroot named; empty: the running host
 	From     string    `json:"from,omitempty"`     // name of the system that ran or would have booted
-	Intended string    `json:"intended,omitempty"` // name of the system that boots next, after
-	Content  string    `json:"content,omitempty"`  // what it holds
+	Running  string    `json:"running,omitempty"`  // content of the system that ran
+	Intended string    `json:"intended,omitempty"` // name of the system that should boot next, afterwards
+	Content  string    `json:"content,omitempty"`  // its content
+	Staged   bool      `json:"staged,omitempty"`   // it was to be written at shutdown
 	Outcome  string    `json:"outcome,omitempty"`  // done, unchanged or failed
 	Problem  string    `json:"problem,omitempty"`
 	Message  string    `json:"message,omitempty"`
@@ -115,23 +120,94 @@ func interrupted(entries []Entry) *Entry {
 	return nil
 }
 
-// unbooted returns the last change of an earlier boot whose system is not the
-// one that runs now: finalising it at shutdown failed, or somebody chose another.
-func unbooted(entries []Entry, boot string, booted *Deployment) *Entry {
+// atWork says whether the tbx that began e still runs: its number is in Op.
+func atWork(e *Entry, boot string) bool {
+	if e == nil || e.Boot != boot {
+		return false
+	}
+	pid, err := strconv.Atoi(e.Op[strings.LastIndexByte(e.Op, '-')+1:])
+	return err == nil && strings.HasPrefix(processName(pid), "tbx")
+}
+
+// moves are the verbs whose aim is another system at the next boot.
+func moves(v Verb) bool {
+	switch v {
+	case Upgrade, Switch, BuildVerb, Install, Uninstall, OverrideReplace, OverrideRemove, OverrideReset, Kargs, Initramfs:
+		return true
+	}
+	return false
+}
+
+// unbooted returns the last system that tbx staged and that was lost before it
+// booted: the system that ran then runs again, and the staged one is not among
+// those that are there. It is no evidence that another system runs, which somebody
+// else has installed, nor that the staged one is there and another was chosen.
+func unbooted(entries []Entry, boot string, s *State) *Entry {
+	booted := s.Booted()
 	if booted == nil {
 		return nil
 	}
 	for i := len(entries) - 1; i >= 0; i-- {
 		e := &entries[i]
-		if e.Phase != "end" || e.Outcome != "done" || e.Content == "" {
+		if e.Phase != "end" || e.Outcome != "done" || e.Request.Verb == Pin || e.Request.Verb == Unpin {
 			continue
 		}
-		if e.Boot == boot || e.Content == booted.Content() {
+		there := slices.ContainsFunc(s.Deployments, func(d Deployment) bool { return d.Content() == e.Content })
+		old := e.Running == "" // written by a tbx that recorded neither
+		switch {
+		case e.Content == "" || e.Boot == boot || there || !moves(e.Request.Verb) || e.Request.DownloadOnly:
+			return nil
+		case !old && (!e.Staged || e.Running != booted.Content()):
 			return nil
 		}
 		return e
 	}
 	return nil
+}
+
+// chosen says by which kind of verb of tbx the system of that content was made the
+// next one in this boot; empty where it was not tbx.
+func chosen(entries []Entry, boot, content string) BootBy {
+	for i := len(entries) - 1; i >= 0; i-- {
+		e := &entries[i]
+		if e.Boot != boot {
+			return ""
+		}
+		if e.Phase != "end" || e.Outcome != "done" || e.Content == "" || e.Request.Verb == Pin || e.Request.Verb == Unpin {
+			continue
+		}
+		switch {
+		case e.Content != content:
+			return ""
+		case e.Request.Verb == Rollback:
+			return ByRollback
+		case moves(e.Request.Verb):
+			return ByUpdate
+		}
+		return ""
+	}
+	return ""
+}
+
+// lastWentBack says whether the last change of this boot was a rollback without a
+// target, to the system of that content: a second one has nothing to do.
+func lastWentBack(entries []Entry, boot, content string) bool {
+	for i := len(entries) - 1; i >= 0; i-- {
+		e := &entries[i]
+		if e.Boot != boot {
+			return false
+		}
+		if e.Phase != "end" || e.Outcome != "done" || e.Request.Verb == Pin || e.Request.Verb == Unpin {
+			continue
+		}
+		return e.Request.Verb == Rollback && e.Request.Target == "" && e.Content == content
+	}
+	return false
+}
+
+// of keeps the entries about one sysroot; empty is the running host.
+func of(entries []Entry, sysroot string) []Entry {
+	return slices.DeleteFunc(entries, func(e Entry) bool { return e.Sysroot != sysroot })
 }
 
 // bootID is this boot's id; empty where /proc is not there.

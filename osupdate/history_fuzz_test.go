@@ -23,6 +23,7 @@ func FuzzHistory(f *testing.F) {
 		if e := interrupted(entries); e != nil && e.Phase != "begin" {
 			t.Errorf("interrupted by its end: %+v", e)
 		}
-		unbooted(entries, "boot", &Deployment{ID: "x"})
+		unbooted(entries, "boot", (&State{Deployments: []Deployment{{ID: "x", Booted: true}}}).Arrange())
+		chosen(entries, "boot", "x")
 	})
 }

@@ -2,9 +2,11 @@ package osupdate
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/tbx-project/tbx/internal/fail"
@@ -66,8 +68,11 @@ type Status struct {
 
 // Checked is `tbx host check`.
 type Checked struct {
-	Update *Update `json:"update"`           // null: none
-	Staged string  `json:"staged,omitempty"` // the update is there already and waits for a reboot
+	Update     *Update  `json:"update"`                // null: none
+	Staged     string   `json:"staged,omitempty"`      // the update is there already and waits for a reboot
+	Downloaded string   `json:"downloaded,omitempty"`  // a system that is downloaded and not applied
+	NotChecked []string `json:"not_checked,omitempty"` // what was not looked at, as parts of a sentence
+	Boot       Boot     `json:"boot"`                  // what boots next
 }
 
 // Result is what a mutating verb came to.
@@ -137,9 +142,13 @@ func (h *Host) Status(ctx context.Context) (*Status, error) {
 	if err != nil {
 		s.Warnings = append(s.Warnings, err.Error())
 	}
-	st.Interrupted = interrupted(entries)
+	if e := interrupted(entries); s.Busy == nil && !atWork(e, bootID(h.cfg.Root)) {
+		st.Interrupted = e
+	}
 	if h.det.Booted {
-		st.Unbooted = unbooted(entries, bootID(h.cfg.Root), s.Booted())
+		if e := unbooted(entries, bootID(h.cfg.Root), s); e != nil && h.rightAfter(ctx, e.Boot) {
+			st.Unbooted = e
+		}
 	}
 	if b := s.Booted(); b != nil && b.Kargs == nil && h.det.Booted {
 		b.Kargs = RunningKargs(h.cfg.Root)
@@ -166,11 +175,55 @@ func (h *Host) state(ctx context.Context) (*State, error) {
 		s, err = be.State(ctx)
 	}
 	if err == nil {
+		h.learn(s)
 		if wrong := s.Sound(); wrong != nil {
 			return nil, fail.Wrap(ErrBadOutput, wrong, "%s shows what no host can be", h.be.Kind()).Hint("see what it was asked with --verbose, and ask it yourself")
 		}
 	}
 	return s, h.explain(err)
+}
+
+// learn adds to s what the history knows and the updater does not: that what boots
+// next was chosen by tbx in this boot.
+func (h *Host) learn(s *State) {
+	booted := s.Booted()
+	entries, err := h.History()
+	if err != nil {
+		return // Status says so
+	}
+	if next := s.Next(); next != nil {
+		s.wentBack = lastWentBack(entries, bootID(h.cfg.Root), next.Content())
+	}
+	if booted == nil || s.Boot.State == BootRunning || s.Boot.State == BootStaged {
+		return
+	}
+	for i := range s.Deployments {
+		d := &s.Deployments[i]
+		by := chosen(entries, bootID(h.cfg.Root), d.Content())
+		if by == "" || d.Booted || !d.Next && s.Boot.State != BootUnknown || d.Locked {
+			continue
+		}
+		s.Boot = Boot{Next: d.ID, By: by, Source: "the history of tbx"}
+		s.Arrange()
+		return
+	}
+}
+
+// rightAfter says whether this boot is the one that followed the boot of that id, as
+// far as the journal tells. Two boots later nothing can be said of the first.
+func (h *Host) rightAfter(ctx context.Context, boot string) bool {
+	journalctl, err := h.cfg.Tools.Path("journalctl")
+	if err != nil || h.cfg.Root != "/" {
+		return true
+	}
+	out, _, err := h.cfg.Tools.Run(ctx, Call{Argv: []string{journalctl, "--quiet", "--boot=-1", "--lines=1", "--output=json", "--output-fields=_BOOT_ID"}})
+	var line struct {
+		Boot string `json:"_BOOT_ID"`
+	}
+	if err != nil || json.Unmarshal(out, &line) != nil || line.Boot == "" {
+		return true
+	}
+	return line.Boot == strings.ReplaceAll(boot, "-", "")
 }
 
 // explain classifies a bare tool failure.
@@ -205,16 +258,50 @@ func (h *Host) Check(ctx context.Context) (*Checked, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &Checked{Update: u}
-	if next, booted := s.Next(), s.Booted(); u == nil && booted != nil && next != booted {
-		c.Staged = next.Name()
+	c := &Checked{Update: u, Boot: s.Boot}
+	if next := s.Waits(); u == nil && next != nil {
+		c.Staged = s.Label(next)
+	}
+	if n, ok := h.be.(Limited); ok {
+		c.NotChecked = n.NotChecked(s)
+	}
+	if d := s.Downloaded(); d != nil {
+		c.Downloaded = s.Label(d)
 	}
 	return c, nil
 }
 
 // History is what tbx did to this host, oldest first.
 func (h *Host) History() ([]Entry, error) {
-	return readHistory(append([]string{h.cfg.StateDir}, h.cfg.HistoryIn...))
+	entries, err := readHistory(append([]string{h.cfg.StateDir}, h.cfg.HistoryIn...))
+	return of(entries, h.cfg.Sysroot), err
+}
+
+// Kargs are the kernel arguments of the next boot and the running ones; nil where
+// they are not known.
+func (h *Host) Kargs(ctx context.Context) (next, running []string, err error) {
+	st, err := h.Status(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	s := st.State
+	if b := s.Booted(); b != nil {
+		running = b.Kargs
+		if h.cfg.Sysroot == "" {
+			running = RunningKargs(h.cfg.Root)
+		}
+	}
+	if n := s.Next(); n != nil {
+		next = n.Kargs
+	}
+	if r, ok := h.be.(KargsReader); ok && (next == nil || h.cfg.Sysroot == "" && s.Next() != s.Booted()) {
+		if list, readErr := r.NextKargs(ctx, s); readErr == nil {
+			next = list
+		} else {
+			h.trace("the kernel arguments of the next boot: %v", readErr)
+		}
+	}
+	return next, running, nil
 }
 
 // Diff tells what two deployments differ in; from and to as [State.Find] takes

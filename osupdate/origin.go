@@ -92,6 +92,19 @@ func (o *Origin) Tracks() string {
 	return ""
 }
 
+// Custom is rpm-ostree's custom-origin: who manages the host instead of an upgrade,
+// and what it follows; nil where there is none.
+func (o *Origin) Custom() []string {
+	if url := o.Get("origin", "custom-url"); url != "" {
+		custom := []string{url}
+		if text := o.Get("origin", "custom-description"); text != "" {
+			custom = append(custom, text)
+		}
+		return custom
+	}
+	return nil
+}
+
 // Changed says whether the client layered, removed or replaced anything, which
 // bootc refuses to upgrade.
 func (o *Origin) Changed() bool {

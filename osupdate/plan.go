@@ -18,6 +18,14 @@ type Step struct {
 	// lines go to Read.
 	ProgressFD bool `json:"-"`
 	Show       bool `json:"-"` // its output is for the user, as it comes
+	// Idle says whether the program did nothing, by its own words or code: the host
+	// was as asked for. May be nil: then only the states before and after tell.
+	Idle func(stdout, stderr string, code int) bool `json:"-"`
+	// Skip says whether the step has nothing left to do, asked just before it. May be nil.
+	Skip func(context.Context) (bool, error) `json:"-"`
+	// Stop is the command that ends the work where ending the program does not: a
+	// daemon does it. May be nil.
+	Stop []string `json:"-"`
 	// Enough is asked after the step whether those that follow have anything left to
 	// do; if not, it says why, and the plan ends. May be nil.
 	Enough func(context.Context) (why string, err error) `json:"-"`
@@ -53,6 +61,7 @@ type Plan struct {
 	Request    Request  `json:"request"`
 	Steps      []Step   `json:"steps"`
 	Effects    []string `json:"effects"`             // what changes, in sentences
+	Warnings   []string `json:"warnings,omitempty"`  // what to know before it is done
 	Unchanged  string   `json:"unchanged,omitempty"` // why there is nothing to do; then Steps is empty
 	NeedsRoot  bool     `json:"needs_root"`
 	NeedsBoot  bool     `json:"needs_reboot"`
@@ -69,12 +78,12 @@ func Nothing(kind Kind, r Request, why string) *Plan {
 // Hash identifies a state: a plan made on one is not applied to another.
 func (s *State) Hash() string {
 	type identity struct {
-		ID                     string
-		Booted, Staged, Pinned bool
+		ID                                   string
+		Booted, Staged, Pinned, Locked, Next bool
 	}
 	var ids []identity
 	for _, d := range s.Deployments {
-		ids = append(ids, identity{d.ID, d.Booted, d.Staged, d.Pinned})
+		ids = append(ids, identity{d.ID, d.Booted, d.Staged, d.Pinned, d.Locked, d.Next})
 	}
 	data, _ := json.Marshal(struct { // cannot fail: plain data
 		Kind    Kind

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/tbx-project/tbx/internal/fail"
+	"github.com/tbx-project/tbx/internal/pattern"
 )
 
 // Problem is a kind of failure of a host update, for errors.Is. The errors
@@ -35,6 +36,7 @@ var (
 	ErrCorrupt     = &Problem{"corrupt"}
 	ErrUnverified  = &Problem{"result not as planned"}
 	ErrUnsafe      = &Problem{"would leave no way back"}
+	ErrInhibited   = &Problem{"inhibited"} // the machine may not be restarted now
 	ErrNetwork     = &Problem{"network"}
 	ErrTimeout     = &Problem{"timed out"}
 	ErrBusy        = &Problem{"busy"}
@@ -47,7 +49,7 @@ func Problems() []*Problem {
 	return []*Problem{
 		ErrBackend, ErrNotImage, ErrInContainer, ErrUnsupported, ErrManaged, ErrPermission, ErrSignature,
 		ErrConflict, ErrDowngrade, ErrSpace, ErrEtcMerge, ErrFinalize, ErrNotFound, ErrNoRollback, ErrCorrupt,
-		ErrUnverified, ErrUnsafe, ErrNetwork, ErrTimeout, ErrBusy, ErrLocalMods, ErrBadOutput,
+		ErrUnverified, ErrUnsafe, ErrInhibited, ErrNetwork, ErrTimeout, ErrBusy, ErrLocalMods, ErrBadOutput,
 	}
 }
 
@@ -91,11 +93,13 @@ func (e *ToolError) Error() string {
 }
 
 // Text is all that the program wrote, stderr first.
-func (e *ToolError) Text() string { return e.Stderr + e.Stdout }
+func (e *ToolError) Text() string { return colours().ReplaceAllString(e.Stderr+e.Stdout, "") }
+
+var colours = pattern.Lazy("\x1b\\[[0-9;]*m")
 
 func (e *ToolError) lastLine() string {
 	for _, s := range []string{e.Stderr, e.Stdout} {
-		if s = strings.TrimSpace(s); s != "" {
+		if s = strings.TrimSpace(colours().ReplaceAllString(s, "")); s != "" {
 			return strings.TrimPrefix(s[strings.LastIndexByte(s, '\n')+1:], "error: ")
 		}
 	}

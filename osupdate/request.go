@@ -19,6 +19,7 @@ type Request struct {
 	Parts          []string `json:"parts,omitempty"`
 	AllowDowngrade bool     `json:"allow_downgrade,omitempty"`
 	DownloadOnly   bool     `json:"download_only,omitempty"`
+	Soft           bool     `json:"soft,omitempty"`
 }
 
 // Words are the request's arguments, as a person would write them after the verb.
@@ -41,6 +42,15 @@ func (r Request) KargsAfter(now []string) []string {
 		}
 	}
 	return want
+}
+
+// File is the part of the request that names a file of this machine: an image in a
+// file or directory. Root's helper takes none. Empty: there is none.
+func (r Request) File() string {
+	if r.Verb == Switch && ParseSource(r.Target).Class == SourceArchive {
+		return r.Target
+	}
+	return ""
 }
 
 // Validate refuses a value that is not of its argument's form, and an argument

@@ -34,8 +34,14 @@ const (
 // and never remembered. It is the "state" of `tbx host status --format json`.
 type State struct {
 	Backend     Kind         `json:"backend"`
-	Deployments []Deployment `json:"deployments"` // boot order: the first boots next
+	Deployments []Deployment `json:"deployments"` // in the updater's own order
+	Boot        Boot         `json:"boot"`        // what boots next
 	Tracked     string       `json:"tracked"`     // what upgrade follows: a refspec, an image, a channel
+	wentBack    bool         // the last change of this boot is a rollback of tbx, without a target
+	Previous    string       `json:"-"`                       // id of the way back, where the updater knows it better than the order; one that is not there: none
+	OwnIndex    bool         `json:"-"`                       // the backend has set each Index: numbers of the updater's own
+	Custom      []string     `json:"custom_origin,omitempty"` // who manages it instead, and of what: rpm-ostree's custom-origin
+	Stateroot   string       `json:"stateroot,omitempty"`     // the one that was asked for; empty: the running one
 	Busy        *Holder      `json:"busy,omitempty"`
 	Driver      *Driver      `json:"driver,omitempty"`
 	Reboot      string       `json:"reboot,omitempty"` // why a reboot is needed; empty when it is not
@@ -44,25 +50,30 @@ type State struct {
 
 // Deployment is one bootable host system.
 type Deployment struct {
-	ID        string     `json:"id"`    // stable name: "<stateroot>-<checksum>.<serial>", "snapshot 5", a slot
-	Index     int        `json:"index"` // place in the boot order, 0 boots next
-	Booted    bool       `json:"booted"`
-	Next      bool       `json:"next"`     // boots next
-	Staged    bool       `json:"staged"`   // written at shutdown; lost by a power cut
-	Rollback  bool       `json:"rollback"` // what rollback without a target goes to
-	Pinned    bool       `json:"pinned"`
-	Locked    bool       `json:"locked"` // staged, and not applied until unlocked
-	Version   string     `json:"version,omitempty"`
-	Checksum  string     `json:"checksum,omitempty"` // identity of the content: OSTree commit, fs-verity digest
-	Base      string     `json:"base,omitempty"`     // commit below the layers, where it differs
-	Tracks    string     `json:"tracks,omitempty"`   // refspec or image
-	Image     *Image     `json:"image,omitempty"`
-	Time      *time.Time `json:"time,omitempty"`
-	Changes   *Changes   `json:"changes,omitempty"`
-	Kargs     []string   `json:"kargs,omitempty"` // where cheap to know
-	Unlocked  string     `json:"unlocked,omitempty"`
-	EndOfLife string     `json:"end_of_life,omitempty"`
-	Stateroot string     `json:"stateroot,omitempty"`
+	ID         string     `json:"id"`    // stable name: "<stateroot>-<checksum>.<serial>", "snapshot 5", a slot
+	Index      int        `json:"index"` // the updater's own index
+	Booted     bool       `json:"booted"`
+	Next       bool       `json:"next"`     // boots next
+	Staged     bool       `json:"staged"`   // written at shutdown; lost by a power cut
+	Rollback   bool       `json:"rollback"` // what rollback without a target goes to
+	Pinned     bool       `json:"pinned"`
+	Locked     bool       `json:"locked"`                // staged, and not applied until unlocked
+	Incomplete string     `json:"incomplete,omitempty"`  // why it cannot boot: partly installed, given up by boot counting
+	SoftReboot bool       `json:"soft_reboot,omitempty"` // can be reached without firmware and kernel
+	Version    string     `json:"version,omitempty"`
+	Checksum   string     `json:"checksum,omitempty"` // identity of the content: OSTree commit, fs-verity digest
+	Base       string     `json:"base,omitempty"`     // commit below the layers, where it differs
+	Tracks     string     `json:"tracks,omitempty"`   // refspec or image
+	Image      *Image     `json:"image,omitempty"`
+	Time       *time.Time `json:"time,omitempty"`
+	BaseTime   *time.Time `json:"base_time,omitempty"` // of the image below the layers, where it differs
+	Changes    *Changes   `json:"changes,omitempty"`
+	Kargs      []string   `json:"kargs,omitempty"` // where cheap to know
+	Unlocked   string     `json:"unlocked,omitempty"`
+	EndOfLife  string     `json:"end_of_life,omitempty"`
+	Successor  string     `json:"successor,omitempty"` // the ref to follow at the end of life
+	Signature  string     `json:"signature,omitempty"` // how the signature of what it follows is checked: required, policy, remote:NAME, none, insecure, valid
+	Stateroot  string     `json:"stateroot,omitempty"`
 }
 
 // Image is the container image that a deployment was made from.
@@ -75,19 +86,49 @@ type Image struct {
 
 // Changes is what the client put on top of the image.
 type Changes struct {
-	Layered   []string `json:"layered,omitempty"`   // packages asked for
-	Inactive  []string `json:"inactive,omitempty"`  // asked for, and in the base already
-	Local     []string `json:"local,omitempty"`     // from local files
-	Removed   []string `json:"removed,omitempty"`   // removed from the base
-	Replaced  []string `json:"replaced,omitempty"`  // replaced in the base
-	Initramfs bool     `json:"initramfs,omitempty"` // made on the host
-	Dracut    []string `json:"dracut,omitempty"`    // dracut's arguments for that
-	Live      bool     `json:"live,omitempty"`      // changed while running
+	Layered   []string `json:"layered,omitempty"`       // packages asked for
+	Inactive  []string `json:"inactive,omitempty"`      // asked for, and in the base already
+	Local     []string `json:"local,omitempty"`         // from local files
+	Removed   []string `json:"removed,omitempty"`       // removed from the base
+	Replaced  []string `json:"replaced,omitempty"`      // replaced in the base
+	Initramfs bool     `json:"initramfs,omitempty"`     // made on the host
+	Dracut    []string `json:"dracut,omitempty"`        // dracut's arguments for that
+	Live      bool     `json:"live,omitempty"`          // changed while running
+	Files     []string `json:"initramfs_etc,omitempty"` // files of /etc in the initramfs
+	NotInUse  []string `json:"not_in_use,omitempty"`    // asked for, and without effect: overrides of nothing, packages that failed
 }
 
 // Any says whether the client put anything on top that a reset would take off.
 func (c *Changes) Any() bool {
-	return c != nil && (len(c.Layered)+len(c.Inactive)+len(c.Local)+len(c.Removed)+len(c.Replaced) > 0 || c.Initramfs)
+	return c != nil && (len(c.Layered)+len(c.Inactive)+len(c.Local)+len(c.Removed)+len(c.Replaced)+len(c.Files) > 0 || c.Initramfs)
+}
+
+// Requested says whether a package was asked for, by its name or its full name.
+func (c *Changes) Requested(name string) bool {
+	return slices.Contains(c.Layered, name) || slices.Contains(c.Inactive, name) || c.LocalName(name) != ""
+}
+
+// LocalName is the full name of the package from a local file that name stands for:
+// "docker-ce" for docker-ce-18.05-3.x86_64. It is empty where there is none.
+func (c *Changes) LocalName(name string) string {
+	for _, full := range c.Local {
+		if full == name || PackageName(full) == name {
+			return full
+		}
+	}
+	return ""
+}
+
+// PackageName is the name in NAME-VERSION-RELEASE.ARCHITECTURE of rpm(8).
+func PackageName(full string) string {
+	for range 2 {
+		i := strings.LastIndexByte(full, '-')
+		if i <= 0 {
+			return full
+		}
+		full = full[:i]
+	}
+	return full
 }
 
 // Holder is whoever works on the host now.
@@ -100,8 +141,9 @@ type Holder struct {
 
 // Driver is an agent that has registered to drive updates.
 type Driver struct {
-	Name string `json:"name"`
-	Unit string `json:"unit"`
+	Name     string `json:"name"`
+	Unit     string `json:"unit"`
+	Inactive bool   `json:"inactive,omitempty"` // registered, and its unit does not run: the updater ignores it
 }
 
 // Update is a newer system that the host could take.
@@ -127,29 +169,71 @@ type Diff struct {
 	Packages bool     `json:"packages"`          // false: paths
 }
 
-// Arrange fills Index, Next, Rollback and Reboot from the order of the
-// deployments and their Booted and Staged marks; every backend's State ends by
-// calling it. Nothing booted (a sysroot of another machine): the first counts as
-// current and the second as the way back.
+// Arrange fills Index, Boot, Next, Rollback and Reboot from the order of the
+// deployments, their marks, and what the backend has set in Boot; every backend's
+// State ends by calling it. Nothing booted (a sysroot of another machine): the first
+// of the stateroot counts as current and its second as the way back.
 func (s *State) Arrange() *State {
-	booted := -1
+	root := s.Stateroot
 	for i := range s.Deployments {
 		d := &s.Deployments[i]
-		d.Index, d.Next, d.Rollback = i, i == 0, false
+		d.Next, d.Rollback = false, false
+		if !s.OwnIndex {
+			d.Index = i
+		}
 		if d.Booted {
-			booted = i
+			root = d.Stateroot
 		}
 	}
-	if back := max(booted, 0) + 1; back < len(s.Deployments) {
-		s.Deployments[back].Rollback = true
+	mine := func(d *Deployment) bool { return root == "" || d.Stateroot == root }
+	scope := func(*Deployment) bool { return true }
+	if s.Stateroot != "" && s.Booted() == nil {
+		scope = mine
 	}
-	if s.Reboot == "" && booted > 0 {
-		s.Reboot = "deployment " + s.Deployments[0].Name() + " boots next"
+	s.settle(scope)
+	if back := s.wayBack(mine); back != nil {
+		back.Rollback = true
 	}
-	if s.Tracked == "" && len(s.Deployments) > 0 {
-		s.Tracked = s.Deployments[max(booted, 0)].Tracks
+	s.Reboot = ""
+	if next := s.Waits(); next != nil {
+		s.Reboot = "deployment " + s.Label(next) + " boots next"
+	}
+	if cur := s.Current(); s.Tracked == "" && cur != nil {
+		s.Tracked = cur.Tracks
 	}
 	return s
+}
+
+// wayBack is what a rollback without a target goes to: the system of the same
+// stateroot that comes after the running one; or the running one, where it is not
+// the default by nobody's rollback.
+func (s *State) wayBack(mine func(*Deployment) bool) *Deployment {
+	booted, next := s.Booted(), s.Next()
+	cur := s.Current()
+	if cur == nil || s.Boot.State == BootUnknown {
+		cur = booted
+	}
+	if cur == nil {
+		return nil
+	}
+	if booted != nil && next != nil && next != booted && !next.Staged && s.Boot.State == BootOther && s.Waits() == nil {
+		return booted
+	}
+	if s.Previous != "" {
+		if d := s.byID(s.Previous); d != nil && !d.Next && d.Incomplete == "" {
+			return d
+		}
+		return nil
+	}
+	after := false
+	for i := range s.Deployments {
+		d := &s.Deployments[i]
+		if after && mine(d) && d.Incomplete == "" && !d.Next {
+			return d
+		}
+		after = after || d == cur
+	}
+	return nil
 }
 
 // Sound says why s cannot be the state of a host, or nil: every system has a name
@@ -187,77 +271,147 @@ func (d *Deployment) Content() string { return cmp.Or(d.Checksum, d.ID) }
 // Same says whether both hold the same content.
 func (d *Deployment) Same(o *Deployment) bool { return d.Content() == o.Content() }
 
-// Current is the running system, or the first where nothing is booted; nil
-// without deployments.
+// Label is the name of d, and what tells it from another system of that name.
+func (s *State) Label(d *Deployment) string {
+	for i := range s.Deployments {
+		if o := &s.Deployments[i]; o.ID != d.ID && o.Name() == d.Name() {
+			return d.Name() + " (" + d.mark(o) + ")"
+		}
+	}
+	return d.Name()
+}
+
+// mark is what tells d from o, of the same name.
+func (d *Deployment) mark(o *Deployment) string {
+	serial := func(id string) string { return id[strings.LastIndexByte(id, '.')+1:] }
+	switch {
+	case d.Checksum != o.Checksum && len(d.Checksum) > 8:
+		return d.Checksum[:8]
+	case serial(d.ID) != serial(o.ID):
+		return "number " + serial(d.ID)
+	}
+	return d.ID
+}
+
+// NamesOf names two systems for a sentence, so that they can be told apart.
+func NamesOf(a, b *Deployment) (string, string) {
+	if a.Name() != b.Name() {
+		return a.Name(), b.Name()
+	}
+	return a.Name() + " (" + a.mark(b) + ")", b.Name() + " (" + b.mark(a) + ")"
+}
+
+// Current is the running system; where nothing is booted, the next one of the
+// stateroot that was asked for; nil without deployments.
 func (s *State) Current() *Deployment {
+	if b := s.Booted(); b != nil {
+		return b
+	}
+	if next := s.Next(); next != nil {
+		return next
+	}
+	if len(s.Deployments) > 0 {
+		return &s.Deployments[0]
+	}
+	return nil
+}
+
+// Booted is the running system, or nil.
+func (s *State) Booted() *Deployment {
 	for i := range s.Deployments {
 		if s.Deployments[i].Booted {
 			return &s.Deployments[i]
 		}
 	}
-	return s.Next()
+	return nil
 }
 
-// Booted is the running system, or nil.
-func (s *State) Booted() *Deployment {
-	if d := s.Current(); d != nil && d.Booted {
-		return d
+// Next is what boots next; nil without deployments, and where it cannot be told.
+func (s *State) Next() *Deployment {
+	for i := range s.Deployments {
+		if s.Deployments[i].Next {
+			return &s.Deployments[i]
+		}
 	}
 	return nil
 }
 
-// Next is what boots next; nil without deployments.
-func (s *State) Next() *Deployment {
-	if len(s.Deployments) == 0 {
-		return nil
+// Head is the system that a change begins with: what waits for the next boot, else
+// the running one. A downloaded system that is not applied is none.
+func (s *State) Head() *Deployment {
+	if next := s.Next(); next != nil {
+		return next
 	}
-	return &s.Deployments[0]
+	return s.Current()
 }
 
 // Find resolves an index, an id, a version, a checksum (or a start of it of at
-// least eight characters), or one of booted, next and rollback.
+// least eight characters), or one of booted, next and rollback. An id or an index
+// is exact; any other name that fits several systems is refused with their indexes.
 func (s *State) Find(name string) (*Deployment, error) {
-	i, numeric := -1, false
-	if n, err := strconv.Atoi(name); err == nil && len(name) < 4 {
-		i, numeric = n, true
+	if d := s.byID(name); d != nil {
+		return d, nil
 	}
-	match := func(d *Deployment) bool {
-		return numeric && d.Index == i || d.ID == name || d.Version != "" && d.Version == name ||
-			len(name) >= 8 && strings.HasPrefix(d.Checksum, name) || name == "booted" && d.Booted ||
-			name == "next" && d.Next || name == "rollback" && d.Rollback
+	if n, err := strconv.Atoi(name); err == nil && (s.OwnIndex || len(name) < 4) {
+		for i := range s.Deployments {
+			if s.Deployments[i].Index == n {
+				return &s.Deployments[i], nil
+			}
+		}
 	}
-	if at := slices.IndexFunc(s.Deployments, func(d Deployment) bool { return match(&d) }); at >= 0 {
-		return &s.Deployments[at], nil
-	}
-	return nil, fail.New(ErrNotFound, "deployment %q: this host has none of that name", name).
-		Hint("see the indexes 0 to %d in: tbx host status", len(s.Deployments)-1)
+	return s.only(name, func(d *Deployment) bool {
+		return d.Version != "" && d.Version == name || len(name) >= 8 && strings.HasPrefix(d.Checksum, name) ||
+			name == "booted" && d.Booted || name == "next" && d.Next || name == "rollback" && d.Rollback
+	})
 }
 
-// Back resolves the target of a rollback; empty means the previous system.
+// only is the one system that fits.
+func (s *State) only(name string, fits func(*Deployment) bool) (*Deployment, error) {
+	var found []*Deployment
+	for i := range s.Deployments {
+		if d := &s.Deployments[i]; fits(d) {
+			found = append(found, d)
+		}
+	}
+	switch len(found) {
+	case 0:
+		return nil, fail.New(ErrNotFound, "deployment %q: this host has none of that name", name).
+			Hint("see the indexes in: tbx host status")
+	case 1:
+		return found[0], nil
+	}
+	var indexes []string
+	for _, d := range found {
+		indexes = append(indexes, strconv.Itoa(d.Index))
+	}
+	return nil, fail.New(fail.Usage, "deployment %q names several systems of this host: %s", name, strings.Join(indexes, " and ")).
+		Hint("give the index of the one that you mean, see: tbx host status")
+}
+
+// Back resolves the target of a rollback; empty means the previous system, or the
+// running one where it is not the default.
 func (s *State) Back(target string) (*Deployment, error) {
 	if target != "" {
 		return s.Find(target)
 	}
-	if s.wentBack() {
-		return s.Next(), nil
+	booted, next := s.Booted(), s.Next()
+	if s.wentBack && next != nil {
+		return next, nil // twice is once
 	}
-	for i := range s.Deployments {
-		if s.Deployments[i].Rollback {
-			return &s.Deployments[i], nil
-		}
+	if booted != nil && next == nil {
+		return nil, fail.New(ErrNoRollback, "it cannot be told what boots next, so neither what a rollback would change").
+			Hint("name the system to boot next: tbx host rollback booted, or an index from tbx host status")
+	}
+	if booted != nil && next != booted && !next.Staged && (s.Boot.State == BootRollback || s.Waits() == next && s.older(next, booted)) {
+		return next, nil // went back already; twice is once
+	}
+	if i := slices.IndexFunc(s.Deployments, func(d Deployment) bool { return d.Rollback }); i >= 0 {
+		return &s.Deployments[i], nil
+	}
+	if waits := s.Waits(); waits != nil || s.Downloaded() != nil {
+		return nil, fail.New(ErrNoRollback, "this host has no system older than the running one to go back to").
+			Hint("to stay with the running system, withdraw what waits for the next boot: tbx host cancel")
 	}
 	return nil, fail.New(ErrNoRollback, "this host has no other system to go back to").
 		Hint("keep one by pinning before the next upgrade: tbx host pin booted")
-}
-
-// wentBack says whether what boots next is an older system than the running one.
-func (s *State) wentBack() bool {
-	cur, next := s.Booted(), s.Next()
-	if cur == nil || next == cur || next.Staged {
-		return false
-	}
-	if next.Time != nil && cur.Time != nil {
-		return next.Time.Before(*cur.Time)
-	}
-	return cur.Index == len(s.Deployments)-1
 }

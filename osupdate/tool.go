@@ -59,6 +59,7 @@ type Call struct {
 	Waiting    *regexp.Regexp // output that means "I wait for a lock" and is no sign of life; may be nil
 	ProgressFD bool           // see Step
 	Env        []string       // besides the Tools'
+	Interrupt  bool           // it passes an interrupt on to its daemon, and needs a moment for that
 }
 
 const (
@@ -109,6 +110,10 @@ func (t *Tools) Run(ctx context.Context, c Call) (stdout, stderr []byte, err err
 	cmd.Dir = "/"
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
 	cmd.WaitDelay = graceToKill
+	if c.Interrupt {
+		cmd.Cancel = func() error { return interrupt(cmd.Process) }
+		cmd.WaitDelay = 2 * graceToKill
+	}
 	start := time.Now()
 	if err = cmd.Start(); err == nil {
 		watch.begin(cmd.Process.Pid)
@@ -143,6 +148,14 @@ func (t *Tools) Run(ctx context.Context, c Call) (stdout, stderr []byte, err err
 		return stdout, stderr, te
 	}
 	return stdout, stderr, nil
+}
+
+// interrupt sends SIGINT, and SIGTERM where that changes nothing: a program that was
+// started with SIGINT ignored never sees it.
+func interrupt(p *os.Process) error {
+	err := p.Signal(os.Interrupt)
+	time.AfterFunc(graceToKill, func() { _ = p.Signal(syscall.SIGTERM) }) // it has ended long since, or it is time
+	return err
 }
 
 func replaceAll(argv []string, old, to string) []string {

@@ -215,8 +215,11 @@ next boot.`, Example: "  tbx host cancel"},
 				Long: `Delete what the host does not need. The system that boots next is never left alone
 before it has run.`, Example: "  tbx host cleanup\n  tbx host cleanup --pending"},
 		}, {
-			Verb: Reboot, Phrase: "restart the machine", Actions: admin(Reboot, "Restart the machine"),
-			Help: Help{Command: "reboot", Short: "Restart the machine", Long: "Restart the machine, unless a program inhibits it.", Example: "  tbx host reboot"},
+			Verb: Reboot, Phrase: "restart the machine",
+			Args:    []Argument{{Flag: "soft", Usage: "keep the firmware and the kernel running, where the next system allows it", field: softField}},
+			Actions: admin(Reboot, "Restart the machine"),
+			Help: Help{Command: "reboot", Short: "Restart the machine", Long: "Restart the machine, unless a program inhibits it.",
+				Example: "  tbx host reboot\n  tbx host reboot --soft"},
 		},
 	}
 }

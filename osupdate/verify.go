@@ -34,6 +34,15 @@ func verify(r Request, before, after *State) error {
 	return nil
 }
 
+// subject is the system that a change is on: the staged one where it is locked, else
+// what boots next.
+func (c *comparison) subject() *Deployment {
+	if d := c.after.Downloaded(); d != nil {
+		return d
+	}
+	return c.after.Next()
+}
+
 // sameSource: only switch and build change what the host follows; a rollback may
 // go to a system that followed something else.
 func (c *comparison) sameSource() error {
@@ -57,7 +66,21 @@ func (c *comparison) sameSource() error {
 	return nil
 }
 
-func verifyUpgrade(c *comparison) error { return nil }
+// verifyUpgrade: what was only to be downloaded does not boot, and nothing that was
+// to boot is lost; what was to boot is not locked.
+func verifyUpgrade(c *comparison) error {
+	was, next := c.before.Next(), c.after.Next()
+	if c.r.DownloadOnly {
+		if was != nil && (next == nil || !next.Same(was)) {
+			return c.wrong("%s was to boot next, and does so no more", was.Name())
+		}
+		return nil
+	}
+	if d := c.after.Downloaded(); d != nil && (c.before.Downloaded() == nil || !d.Same(c.before.Downloaded())) {
+		return c.wrong("%s is downloaded, and locked: it does not boot next", d.Name())
+	}
+	return nil
+}
 
 func verifyRollback(c *comparison) error {
 	want, err := c.before.Back(c.r.Target)
@@ -82,7 +105,7 @@ func verifyPin(c *comparison) error {
 }
 
 func verifyFollows(c *comparison) error {
-	next := c.after.Next()
+	next := c.subject()
 	if next == nil || !strings.Contains(next.Tracks, c.r.Target) && (next.Image == nil || !strings.Contains(next.Image.Reference, c.r.Target)) {
 		return c.wrong("the system that boots next does not follow %s", c.r.Target)
 	}
@@ -90,23 +113,52 @@ func verifyFollows(c *comparison) error {
 }
 
 func verifyPackages(c *comparison) error {
-	next := c.after.Next()
+	next := c.subject()
 	if next == nil || next.Changes == nil {
 		return nil // the backend does not tell
 	}
 	for _, p := range c.r.Packages {
-		has := slices.Contains(next.Changes.Layered, p) || slices.Contains(next.Changes.Inactive, p) || slices.Contains(next.Changes.Local, p)
-		if has != (c.r.Verb == Install) {
+		switch has := next.Changes.Requested(p); {
+		case has != (c.r.Verb == Install):
 			return c.wrong("package %s is not as asked for", p)
+		case slices.Contains(next.Changes.NotInUse, p):
+			return c.wrong("package %s is asked for and is in no system", p)
 		}
 	}
 	return nil
 }
 
-func verifyOverrides(c *comparison) error { return nil }
+// verifyOverrides: an override that is asked for must have an effect: updaters take
+// the name of a package that the base does not have.
+func verifyOverrides(c *comparison) error {
+	next := c.subject()
+	if next == nil || next.Changes == nil {
+		return nil
+	}
+	has := func(name string) bool {
+		return slices.Contains(next.Changes.Replaced, name) || slices.Contains(next.Changes.Removed, name)
+	}
+	for _, p := range c.r.Packages {
+		switch {
+		case c.r.Verb == OverrideReset && has(p):
+			return c.wrong("package %s is still overridden", p)
+		case c.r.Verb != OverrideReset && !has(p):
+			return c.wrong("package %s is not overridden", p)
+		case c.r.Verb != OverrideReset && slices.Contains(next.Changes.NotInUse, p):
+			return c.wrong("the override of %s is without effect: the base has no such package; undo it with: tbx host cancel", p)
+		}
+	}
+	if c.r.Verb == OverrideReset && len(c.r.Packages) == 0 && len(next.Changes.Replaced)+len(next.Changes.Removed) > 0 {
+		return c.wrong("packages are still overridden")
+	}
+	return nil
+}
 
 func verifyKargs(c *comparison) error {
 	next, was := c.after.Next(), c.before.Next()
+	if d := c.after.Downloaded(); d != nil { // they land on the system that is staged
+		next, was = d, c.before.Downloaded()
+	}
 	if next == nil || next.Kargs == nil {
 		return nil
 	}
@@ -149,12 +201,20 @@ func (s *State) byID(id string) *Deployment {
 }
 
 // keepsWayBack refuses a clean-up that would leave an untried system alone on
-// the disk.
+// the disk, or that would delete a system which was booted before and is the way
+// back.
 func keepsWayBack(r Request, s *State) error {
-	if r.Verb != Cleanup || !slices.Contains(r.Parts, "rollback") {
+	if r.Verb != Cleanup {
 		return nil
 	}
-	if b := s.Booted(); b != nil && (b.Next || slices.Contains(r.Parts, "pending")) {
+	b, next := s.Booted(), s.Next()
+	if slices.Contains(r.Parts, "pending") && b != nil && next != nil && next != b && !next.Staged &&
+		(s.Boot.State == BootRollback || s.Boot.State == BootOther) {
+		return fail.New(ErrUnsafe, "cleanup: %s boots next and is no update that waits: it would be deleted for good", s.Label(next)).
+			Hint("to stay with the running system and keep that one: tbx host rollback booted").
+			Hint("to boot it and delete the other one afterwards: tbx host reboot, then tbx host cleanup --rollback")
+	}
+	if !slices.Contains(r.Parts, "rollback") || b != nil && (b.Next || slices.Contains(r.Parts, "pending")) {
 		return nil // what remains is the system that runs
 	}
 	return fail.New(ErrUnsafe, "cleanup: the system that boots next has not run yet, and the other one is the way back").

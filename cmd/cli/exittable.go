@@ -79,6 +79,8 @@ func ExitCodes() []ExitCode {
 	}, hostCodes(), []ExitCode{
 		{ExitDeny, []ExitGroup{ExitPolicyTest}, "the policy denies it", nil},
 		{ExitAsk, []ExitGroup{ExitPolicyTest}, "the policy has the user asked", nil},
+		{22, []ExitGroup{ExitHost},
+			"a program or another session keeps the machine from being restarted", []ExitKind{{Err: osupdate.ErrInhibited}}},
 		{69, []ExitGroup{ExitHost}, "the source of updates cannot be reached", []ExitKind{
 			{osupdate.ErrNetwork, "the source of updates cannot be reached"},
 			{osupdate.ErrTimeout, "the updater gave no sign of life"},

@@ -66,32 +66,39 @@ func printResult(env *cli.Env, res *osupdate.Result) {
 	case res.Unchanged != "":
 		fmt.Fprintf(env.Out, "Unchanged: %s\n", escape.Text(res.Unchanged))
 	case res.DryRun:
-		p := res.Plan
-		for i, s := range p.Steps {
-			fmt.Fprintf(env.Out, "%d. %s\n   %s\n", i+1, escape.Text(s.Effect), escape.Text(cli.Quoted(s.Argv)))
-		}
-		for _, f := range []struct {
-			is  bool
-			yes string
-			no  string
-		}{
-			{p.NeedsRoot, "Needs root", "Needs no root"},
-			{p.NeedsBoot, "Needs a reboot to take effect", "Takes effect at once"},
-			{p.Reversible, "Can be undone", "Cannot be undone"},
-		} {
-			if f.is {
-				fmt.Fprintln(env.Out, f.yes)
-			} else {
-				fmt.Fprintln(env.Out, f.no)
-			}
-		}
+		printPlan(env, res.Plan)
 	case res.Plan.Request.Verb == osupdate.Reboot:
-	case res.Before != nil && res.After != nil && !res.Before.Same(res.After):
-		fmt.Fprintf(env.Out, "%s boots next, after %s\n", escape.Text(res.After.Name()), escape.Text(res.Before.Name()))
+	case res.Before != nil && res.After != nil && (!res.Before.Same(res.After) || res.Before.ID != res.After.ID):
+		after, before := osupdate.NamesOf(res.After, res.Before)
+		fmt.Fprintf(env.Out, "%s boots next, after %s\n", escape.Text(after), escape.Text(before))
 	default:
 		fmt.Fprintf(env.Out, "Done: %s\n", escape.Text(strings.Join(res.Plan.Effects, "; ")))
 	}
 	if res.Reboot != "" && !res.DryRun {
 		fmt.Fprintf(env.Err, "Restart when it suits you: tbx host reboot\n")
+	}
+}
+
+func printPlan(env *cli.Env, p *osupdate.Plan) {
+	for i, s := range p.Steps {
+		fmt.Fprintf(env.Out, "%d. %s\n   %s\n", i+1, escape.Text(s.Effect), escape.Text(cli.Quoted(s.Argv)))
+	}
+	for _, f := range []struct {
+		is  bool
+		yes string
+		no  string
+	}{
+		{p.NeedsRoot, "Needs root", "Needs no root"},
+		{p.NeedsBoot, "Needs a reboot to take effect", "Takes effect at once"},
+		{p.Reversible, "Can be undone", "Cannot be undone"},
+	} {
+		if f.is {
+			fmt.Fprintln(env.Out, f.yes)
+		} else {
+			fmt.Fprintln(env.Out, f.no)
+		}
+	}
+	for _, w := range p.Warnings {
+		fmt.Fprintf(env.Out, "Note: %s\n", escape.Text(w))
 	}
 }

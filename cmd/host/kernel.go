@@ -2,6 +2,8 @@ package host
 
 import (
 	"fmt"
+	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -21,28 +23,35 @@ func withKargs(env *cli.Env, o *hostOptions) func(*cobra.Command, change) error 
 	}
 }
 
+// showKargs prints the kernel arguments of the next boot, and says on standard error
+// whose they are where the running ones differ.
 func showKargs(cmd *cobra.Command, env *cli.Env, o *hostOptions) error {
 	h, err := openHost(env, o)
 	if err != nil {
 		return err
 	}
-	st, err := h.Status(cmd.Context())
+	next, running, err := h.Kargs(cmd.Context())
 	if err != nil {
 		return err
 	}
-	d := st.State.Next()
-	if d == nil || d.Kargs == nil {
-		d = st.State.Current()
-	}
-	if d == nil || d.Kargs == nil {
+	list, note := next, ""
+	switch {
+	case next == nil && running == nil:
 		return fail.New(osupdate.ErrUnsupported, "%s does not tell the kernel's arguments", h.Backend().Kind()).
 			Hint("see the running ones in /proc/cmdline")
+	case next == nil:
+		list, note = running, "these are the running ones; those of the next boot are not known"
+	case running != nil && !slices.Equal(next, running):
+		note = "these are of the next boot; the running ones are: " + strings.Join(running, " ")
 	}
 	if o.format == cli.JSON {
-		return cli.PrintJSON(env.Out, d.Kargs)
+		return cli.PrintJSON(env.Out, list)
 	}
-	for _, k := range d.Kargs {
+	for _, k := range list {
 		fmt.Fprintln(env.Out, escape.Text(k))
+	}
+	if note != "" {
+		fmt.Fprintln(env.Err, escape.Text(note))
 	}
 	return nil
 }

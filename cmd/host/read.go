@@ -33,7 +33,7 @@ changes nothing.`, `  tbx host check
 			} else {
 				printCheck(env, c)
 			}
-			if err == nil && check && c.Update == nil {
+			if err == nil && check && c.Update == nil && len(c.NotChecked) == 0 {
 				return cli.Exit(cli.ExitUnchanged)
 			}
 			return err
@@ -121,7 +121,11 @@ or between the previous and the running one, when those two are the same.`, `  t
 				return cli.PrintJSON(env.Out, d)
 			}
 			if len(d.Removed)+len(d.Added)+len(d.Changed) == 0 {
-				fmt.Fprintf(env.Err, "%s and %s hold the same\n", escape.Text(d.From), escape.Text(d.To))
+				what := "hold the same"
+				if d.Packages { // their files may differ
+					what = "have the same packages"
+				}
+				fmt.Fprintf(env.Err, "%s and %s %s\n", escape.Text(d.From), escape.Text(d.To), what)
 			}
 			for _, part := range []struct {
 				mark  string
@@ -180,6 +184,8 @@ func printCheck(env *cli.Env, c *osupdate.Checked) {
 	switch u := c.Update; {
 	case u == nil && c.Staged != "":
 		fmt.Fprintf(env.Out, "%s waits for the next boot\n", escape.Text(c.Staged))
+	case u == nil && len(c.NotChecked) > 0:
+		fmt.Fprintln(env.Out, "No update was found")
 	case u == nil:
 		fmt.Fprintln(env.Out, "There is no update")
 	default:
@@ -196,6 +202,15 @@ func printCheck(env *cli.Env, c *osupdate.Checked) {
 				fmt.Fprintln(env.Out, "  "+escape.Text(p))
 			}
 		}
+	}
+	if c.Downloaded != "" {
+		fmt.Fprintf(env.Out, "%s is downloaded, and boots after: tbx host upgrade\n", escape.Text(c.Downloaded))
+	}
+	if len(c.NotChecked) > 0 {
+		fmt.Fprintf(env.Out, "Not looked at: %s\n", escape.Text(strings.Join(c.NotChecked, "; ")))
+	}
+	if c.Boot.State == osupdate.BootOther || c.Boot.State == osupdate.BootUnknown {
+		fmt.Fprintln(env.Out, escape.Text(c.Boot.Text))
 	}
 }
 

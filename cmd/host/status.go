@@ -3,6 +3,7 @@ package host
 import (
 	"errors"
 	"fmt"
+	"io"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -73,30 +74,34 @@ func printStatus(env *cli.Env, st *osupdate.Status, verbose bool) error {
 	if s.Reboot != "" {
 		fmt.Fprintf(env.Out, "Reboot   %s\n", escape.Text(s.Reboot))
 	}
+	if b := s.Boot; b.State != osupdate.BootRunning && b.State != osupdate.BootStaged {
+		fmt.Fprintf(env.Out, "Boots    %s (%s)\n", escape.Text(b.Text), escape.Text(b.Source))
+	}
+	if len(s.Custom) > 0 {
+		fmt.Fprintf(env.Out, "Managed  %s\n", escape.Text(strings.Join(s.Custom, "; ")))
+	}
+	if cur := s.Current(); cur != nil && cur.Signature != "" {
+		fmt.Fprintf(env.Out, "Signed   %s\n", escape.Text(signatureWords(cur.Signature)))
+	}
 	if s.Busy != nil {
 		fmt.Fprintf(env.Out, "Busy     %s\n", escape.Text(osupdate.Busy(*s.Busy).Error()))
 	}
 	if s.Driver != nil {
-		fmt.Fprintf(env.Out, "Driven   by %s (%s)\n", escape.Text(s.Driver.Name), escape.Text(s.Driver.Unit))
+		text := "by " + s.Driver.Name + " (" + s.Driver.Unit + ")"
+		if s.Driver.Inactive {
+			text += ", which does not run"
+		}
+		fmt.Fprintf(env.Out, "Driven   %s\n", escape.Text(text))
 	}
 	if verbose {
 		for _, e := range st.Detection.Evidence {
 			fmt.Fprintf(env.Out, "Because  %s\n", escape.Text(e))
 		}
 	}
-	fmt.Fprintln(env.Out)
-	t := tabwriter.NewWriter(env.Out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(t, "\tVERSION\tCONTENT\tSTATE\tCHANGES")
-	for _, d := range s.Deployments {
-		content := d.Content()
-		if len(content) > 12 && len(d.Checksum) > 12 {
-			content = content[:12]
-		}
-		fmt.Fprintf(t, "%d\t%s\t%s\t%s\t%s\n", d.Index, escape.Text(d.Version), escape.Text(content), marks(&d), changes(&d))
-	}
-	if err := t.Flush(); err != nil {
+	if err := printSystems(env.Out, s); err != nil {
 		return err
 	}
+	printEndOfLife(env, s)
 	for _, w := range s.Warnings {
 		env.Progress().Warn(w, "")
 	}
@@ -113,6 +118,85 @@ func printStatus(env *cli.Env, st *osupdate.Status, verbose bool) error {
 	return nil
 }
 
+// signatureWords says how signatures are checked.
+func signatureWords(signature string) string {
+	switch signature {
+	case "policy":
+		return "as /etc/containers/policy.json demands"
+	case "valid":
+		return "yes, by a key that this host trusts"
+	case "required":
+		return "each update must be"
+	case "none", "insecure":
+		return "no: signatures are not checked"
+	case "unknown":
+		return "not known"
+	}
+	return "as " + signature + " demands"
+}
+
+// printSystems prints a line for each system; what each follows only where they
+// follow different things.
+func printSystems(w io.Writer, s *osupdate.State) error {
+	several, dates := false, false
+	for _, d := range s.Deployments {
+		several = several || d.Tracks != s.Deployments[0].Tracks
+		dates = dates || made(&d) != ""
+	}
+	fmt.Fprintln(w)
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	head := "\tVERSION\tCONTENT\tSTATE\tCHANGES"
+	if dates {
+		head = strings.Replace(head, "\tSTATE", "\tDATE\tSTATE", 1)
+	}
+	if several {
+		head += "\tFOLLOWS"
+	}
+	fmt.Fprintln(t, head)
+	for _, d := range s.Deployments {
+		content := d.Content()
+		if len(content) > 12 && len(d.Checksum) > 12 {
+			content = content[:12]
+		}
+		fmt.Fprintf(t, "%d\t%s\t%s\t", d.Index, escape.Text(d.Version), escape.Text(content))
+		if dates {
+			fmt.Fprintf(t, "%s\t", made(&d))
+		}
+		fmt.Fprintf(t, "%s\t%s", escape.Text(marks(&d)), changes(&d))
+		if several {
+			fmt.Fprintf(t, "\t%s", escape.Text(d.Tracks))
+		}
+		fmt.Fprintln(t)
+	}
+	return t.Flush()
+}
+
+// made is the day on which the image of a system was made.
+func made(d *osupdate.Deployment) string {
+	at := d.BaseTime
+	if at == nil {
+		at = d.Time
+	}
+	if at == nil {
+		return ""
+	}
+	return at.UTC().Format(time.DateOnly)
+}
+
+// printEndOfLife warns of a system that gets no updates any more, with what to follow
+// instead.
+func printEndOfLife(env *cli.Env, s *osupdate.State) {
+	cur := s.Current()
+	if cur == nil || cur.EndOfLife == "" {
+		return
+	}
+	hint := "choose what to follow instead: tbx host switch REF|IMAGE"
+	if cur.Successor != "" {
+		hint = "its successor: tbx host switch " + cur.Successor
+	}
+	env.Progress().Warn("the running system has reached its end of life: "+cur.EndOfLife, hint)
+}
+
 func marks(d *osupdate.Deployment) string {
 	var out []string
 	for _, m := range []struct {
@@ -120,7 +204,10 @@ func marks(d *osupdate.Deployment) string {
 		word string
 	}{
 		{d.Booted, "running"}, {d.Next, "boots next"}, {d.Staged, "staged"}, {d.Locked, "not applied"},
-		{d.Rollback, "rollback"}, {d.Pinned, "pinned"}, {d.Unlocked != "", "unlocked"},
+		{d.Rollback, "rollback"}, {d.Pinned, "pinned"},
+		{d.Unlocked != "", "unlocked"}, {d.Changes != nil && d.Changes.Live, "changed live"},
+		{d.SoftReboot && d.Next && !d.Booted, "soft reboot"},
+		{d.Incomplete != "", d.Incomplete},
 	} {
 		if m.is {
 			out = append(out, m.word)
@@ -138,7 +225,10 @@ func changes(d *osupdate.Deployment) string {
 	for _, part := range []struct {
 		n    int
 		word string
-	}{{len(c.Layered) + len(c.Local), "layered"}, {len(c.Removed), "removed"}, {len(c.Replaced), "replaced"}} {
+	}{
+		{len(c.Layered) + len(c.Local), "layered"}, {len(c.Removed), "removed"}, {len(c.Replaced), "replaced"},
+		{len(c.Files), "in the initramfs"}, {len(c.NotInUse), "without effect"},
+	} {
 		if part.n > 0 {
 			out = append(out, fmt.Sprintf("%d %s", part.n, part.word))
 		}

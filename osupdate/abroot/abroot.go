@@ -5,6 +5,7 @@
 package abroot
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -64,26 +65,31 @@ type answer struct {
 		Timestamp time.Time `json:"timestamp"`
 		Image     string    `json:"image"`
 	} `json:"abimage"`
-	Kargs   string   `json:"kargs"`
-	Added   []string `json:"pkgsAdd"`
-	Removed []string `json:"pkgsRm"`
+	Kargs    string          `json:"kargs"`
+	Unstaged json.RawMessage `json:"pkgsUnstg"` // asked for, and on no root yet
+	Added    []string        `json:"pkgsAdd"`
+	Removed  []string        `json:"pkgsRm"`
 }
 
 func parse(data []byte, booted string) (*osupdate.State, error) {
 	var a answer
-	if err := json.Unmarshal(data, &a); err != nil {
+	if err := json.Unmarshal(object(data), &a); err != nil {
 		return nil, err
 	}
 	if a.Present == "" || a.Future == "" || a.Present == a.Future || a.Image.Image == "" {
 		return nil, errors.New("it does not name two roots and their image")
 	}
-	s := &osupdate.State{Backend: osupdate.ABRoot, Tracked: a.Image.Image}
+	s := &osupdate.State{Backend: osupdate.ABRoot, Tracked: a.Image.Image, Boot: osupdate.Boot{By: osupdate.ByUpdate}}
+	changes := &osupdate.Changes{Layered: a.Added, Removed: a.Removed, NotInUse: names(a.Unstaged)}
 	for _, label := range []string{a.Present, a.Future} {
 		d := osupdate.Deployment{ID: label, Booted: label == booted, Tracks: a.Image.Image}
+		if label == a.Present {
+			d.Changes = changes // of what boots next
+		}
 		if label == booted {
 			d.Image = &osupdate.Image{Reference: a.Image.Image, Transport: "registry", Digest: a.Image.Digest, Signature: "unknown"}
-			d.Kargs = strings.Fields(a.Kargs)
-			d.Changes = &osupdate.Changes{Layered: a.Added, Removed: a.Removed}
+			d.Kargs = osupdate.SplitKargs(a.Kargs)
+			d.Changes = changes
 			if !a.Image.Timestamp.IsZero() {
 				t := a.Image.Timestamp.UTC()
 				d.Time = &t
@@ -92,6 +98,41 @@ func parse(data []byte, booted string) (*osupdate.State, error) {
 		s.Deployments = append(s.Deployments, d)
 	}
 	return s.Arrange(), nil
+}
+
+// object is data from the first line that begins a JSON object on: warnings may
+// stand before it, as of a program that is not installed.
+func object(data []byte) []byte {
+	for rest := data; len(rest) > 0; {
+		if bytes.HasPrefix(bytes.TrimSpace(rest), []byte("{")) {
+			return rest
+		}
+		_, rest, _ = bytes.Cut(rest, []byte("\n"))
+	}
+	return data
+}
+
+// names reads the names of packages: strings, with a sign before them or not, or
+// objects that have them as values.
+func names(raw json.RawMessage) []string {
+	var list []any
+	if json.Unmarshal(raw, &list) != nil {
+		return nil
+	}
+	var out []string
+	for _, item := range list {
+		switch v := item.(type) {
+		case string:
+			out = append(out, strings.TrimLeft(v, "+- "))
+		case map[string]any:
+			for _, key := range []string{"name", "Name"} {
+				if name, ok := v[key].(string); ok {
+					out = append(out, name)
+				}
+			}
+		}
+	}
+	return out
 }
 
 // run looks at what the program says even when it ends with 0.
@@ -115,6 +156,10 @@ func (b *Backend) State(ctx context.Context) (*osupdate.State, error) {
 		return nil, osupdate.BadOutput([]string{b.program, "status", "-j"}, out, err)
 	}
 	s.Busy = osupdate.PIDLock(b.lock)
+	if s.Boot.State == osupdate.BootRunning && osupdate.Blessed(ctx, b.tools) == "indeterminate" {
+		s.Boot.State = osupdate.BootUnblessed
+		s.Arrange()
+	}
 	return s, nil
 }
 
@@ -138,7 +183,7 @@ func (b *Backend) Check(ctx context.Context, s *osupdate.State) (*osupdate.Updat
 		Digest    string  `json:"newDigest"`
 		System    changes `json:"systemPackageDiff"`
 	}
-	if jsonErr := json.Unmarshal(out, &doc); jsonErr != nil || doc.HasUpdate == nil {
+	if jsonErr := json.Unmarshal(object(out), &doc); jsonErr != nil || doc.HasUpdate == nil {
 		if te != nil {
 			return nil, te // no answer: it failed
 		}
@@ -175,8 +220,11 @@ func (b *Backend) Plan(ctx context.Context, s *osupdate.State, r osupdate.Reques
 		if r.Target != "" || r.DownloadOnly || r.AllowDowngrade {
 			return nil, osupdate.Unsupported(osupdate.ABRoot, r.Verb, b.Capabilities().Lacks[osupdate.CanVersion])
 		}
-		if cur := s.Booted(); cur != nil && !cur.Next {
-			other = s.Next().ID // a second upgrade writes the root that is not running
+		if err := osupdate.KeepsProven(s, other); err != nil {
+			return nil, err
+		}
+		if next := s.Next(); s.Booted() != nil && next != nil && !next.Booted {
+			other = next.ID // a second upgrade writes the root that is not running
 		}
 		// `abroot upgrade` ends with 1 for "no update" and for a failure: ask first.
 		u, err := b.Check(ctx, s)
@@ -207,9 +255,10 @@ func (b *Backend) Plan(ctx context.Context, s *osupdate.State, r osupdate.Reques
 		step("follow "+r.Target+" from now on", "rebase", r.Target)
 		step("write it to "+other+" and boot it next", "upgrade")
 	case osupdate.Install, osupdate.Uninstall:
-		verb := map[osupdate.Verb]string{osupdate.Install: "add", osupdate.Uninstall: "remove"}[r.Verb]
-		step(verb+" "+strings.Join(r.Packages, ", "), append([]string{"pkg", verb}, r.Packages...)...)
-		step("build the system with it into "+other+" and boot it next", "pkg", "apply")
+		if err := osupdate.KeepsProven(s, other); err != nil {
+			return nil, err
+		}
+		b.packages(s, r, step)
 	case osupdate.Cancel:
 		p.Network, p.NeedsBoot = false, false
 		if s.Busy == nil {
@@ -218,6 +267,20 @@ func (b *Backend) Plan(ctx context.Context, s *osupdate.State, r osupdate.Reques
 		step("stop "+s.Busy.What, "upgrade", "--cancel")
 	}
 	return p.Finish(osupdate.ABRoot, r), nil
+}
+
+// packages adds to the list those that are not on it, and builds the list. What an
+// earlier call asked for and failed to build is on the list already.
+func (b *Backend) packages(s *osupdate.State, r osupdate.Request, step func(effect string, args ...string)) {
+	verb := map[osupdate.Verb]string{osupdate.Install: "add", osupdate.Uninstall: "remove"}[r.Verb]
+	left := r.Packages
+	if c := s.Head().Changes; c != nil && r.Verb == osupdate.Install {
+		left = slices.DeleteFunc(slices.Clone(left), func(p string) bool { return slices.Contains(c.Layered, p) && slices.Contains(c.NotInUse, p) })
+	}
+	if len(left) > 0 {
+		step(verb+" "+strings.Join(left, ", "), append([]string{"pkg", verb}, left...)...)
+	}
+	step("build the system with it into the other root and boot it next", "pkg", "apply")
 }
 
 // Explain also judges successes: without root ABRoot ends with 0.

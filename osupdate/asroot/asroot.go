@@ -185,6 +185,9 @@ func Parse(args []string) (osupdate.Order, error) {
 	if Prefix+osupdate.ActionOf(o.Request) != args[0] {
 		return o, fail.New(fail.Usage, "the order is for %q, the call for %q", osupdate.ActionOf(o.Request), strings.TrimPrefix(args[0], Prefix))
 	}
+	if file := o.Request.File(); file != "" { // root would read what its caller may not
+		return o, fail.New(fail.Usage, "%s to a file is for root itself: %s", o.Request.Verb, file).Hint("run the same command with sudo")
+	}
 	return o, o.Request.Validate()
 }
 

@@ -27,7 +27,9 @@ func New(cache string, newer osupdate.Newer) func(osupdate.Detection, osupdate.C
 		if sysroot == "" {
 			sysroot = cfg.Root
 		}
-		plain := func() (osupdate.Backend, error) { return ostree.New(cfg.Tools, sysroot, cfg.OS, cache, d.Booted) }
+		plain := func() (osupdate.Backend, error) {
+			return ostree.New(cfg.Tools, sysroot, cfg.OS, cache, d.Booted)
+		}
 		switch d.Kind {
 		case osupdate.OSTree:
 			return plain()
@@ -36,7 +38,11 @@ func New(cache string, newer osupdate.Newer) func(osupdate.Detection, osupdate.C
 			if b, err := ostree.New(cfg.Tools, sysroot, cfg.OS, cache, true); err == nil {
 				newest = b.Newest
 			}
-			return rpmostree.New(cfg.Tools, newer, newest)
+			b, err := rpmostree.New(cfg.Tools, newer, newest)
+			if err != nil {
+				return nil, err
+			}
+			return b.At(cfg.Root, cfg.Superuser), nil
 		case osupdate.Bootc:
 			opt := bootc.Options{Root: cfg.Superuser, System: cfg.Root, Composefs: d.Composefs, Registry: newer}
 			if b, err := plain(); err == nil && !d.Composefs {

@@ -63,8 +63,14 @@ func suite(composefs bool) func(t *testing.T) *osupdatetest.Fixture {
 			},
 			"ostree": {}, "rpm-ostree": {},
 		})
+		registry := func(context.Context, string, string) (string, error) { // the image that the upgrade brings
+			if tool.State(t) != "clean" {
+				return "", nil
+			}
+			return "sha256:3333333333333333333333333333333333333333333333333333333333333333", nil
+		}
 		return &osupdatetest.Fixture{
-			Config:   config(t, tool, bootc.Options{Root: true, Composefs: composefs}),
+			Config:   config(t, tool, bootc.Options{Root: true, Composefs: composefs, Registry: registry}),
 			Snapshot: func() string { return strings.Replace(tool.State(t), "cached", "clean", 1) }, Reboot: func() { tool.SetState(t, "rebooted") },
 			Reader: "bootc", Mutator: "bootc", Upgrades: "'upgrade --progress'*",
 		}
@@ -106,7 +112,7 @@ func TestPlans(t *testing.T) {
 		{"clean", "1.15.2", nil, osupdate.Request{Verb: "upgrade"}, []string{"bootc upgrade --progress-fd={progress}"}},
 		{"clean", "1.1.0", nil, osupdate.Request{Verb: "upgrade"}, []string{"bootc upgrade"}},
 		{"clean", "1.12.0", nil, osupdate.Request{Verb: "upgrade", DownloadOnly: true}, []string{"bootc upgrade --download-only --progress-fd={progress}"}},
-		{"downloaded", "1.12.0", nil, osupdate.Request{Verb: "upgrade"}, []string{"bootc upgrade --from-downloaded --progress-fd={progress}"}},
+		{"downloaded", "1.12.0", nil, osupdate.Request{Verb: "upgrade"}, []string{"bootc upgrade --progress-fd={progress}", "bootc upgrade --from-downloaded"}},
 		{"clean", "1.15.2", nil, osupdate.Request{Verb: "rollback"}, []string{"bootc rollback"}},
 		{"staged", "1.15.2", nil, osupdate.Request{Verb: "rollback"}, []string{"bootc rollback"}},
 		{"queued", "1.15.2", nil, osupdate.Request{Verb: "rollback"}, nil},

@@ -22,9 +22,16 @@ const kargsSource = "tbx"
 // kargs leaves it to rpm-ostree where that is there. bootc itself has a command for
 // it since 1.15.2, which replaces all arguments of a source; man page:
 // bootc-loader-entries-set-options-for-source(8).
-func (b *Backend) kargs(ctx context.Context, r osupdate.Request, p *osupdate.Plan) error {
+func (b *Backend) kargs(ctx context.Context, s *osupdate.State, r osupdate.Request, p *osupdate.Plan) error {
+	if d := s.Downloaded(); d != nil {
+		return fail.New(osupdate.ErrUnsafe, "%s is downloaded and not applied, and would be lost", s.Label(d)).
+			Hint("have it applied first: tbx host upgrade").Hint("or drop it: tbx host cancel")
+	}
 	if rpm, err := b.tools.Path("rpm-ostree"); err == nil {
-		p.Steps = append(p.Steps, ostreefamily.KargsStep(rpm, r))
+		step := ostreefamily.KargsStep(rpm, r)
+		step.Idle = func(_, _ string, code int) bool { return code == ostreefamily.Unchanged }
+		step.Stop = []string{rpm, "cancel"}
+		p.Steps = append(p.Steps, step)
 		return nil
 	}
 	const verb = "set-options-for-source"
@@ -65,7 +72,7 @@ var (
 func (b *Backend) ownKargs() ([]string, error) {
 	staged, err := os.ReadFile(filepath.Join(b.opt.System, "run/ostree/staged-deployment"))
 	if m := stagedSource().FindSubmatch(staged); m != nil { // a dictionary of strings, each ended by a zero
-		return strings.Fields(string(m[1])), nil
+		return osupdate.SplitKargs(string(m[1])), nil
 	}
 	if err != nil && !os.IsNotExist(err) {
 		return nil, fail.Wrap(osupdate.ErrPermission, err, "what is staged cannot be read").Hint("run it as root")
@@ -88,7 +95,7 @@ func (b *Backend) ownKargs() ([]string, error) {
 		if v > top {
 			top, ours = v, nil
 			if m := entrySource().FindSubmatch(data); m != nil {
-				ours = strings.Fields(string(m[1]))
+				ours = osupdate.SplitKargs(string(m[1]))
 			}
 		}
 	}

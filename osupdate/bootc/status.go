@@ -11,6 +11,12 @@ import (
 // host is the part of `bootc status --format=json` that tbx uses. All of it may
 // be missing or null; apiVersion says nothing about which keys are there.
 type host struct {
+	Spec struct {
+		Image *struct {
+			Image     string `json:"image"`
+			Transport string `json:"transport"`
+		} `json:"image"`
+	} `json:"spec"`
 	Status *struct {
 		Staged         *entry  `json:"staged"`
 		Booted         *entry  `json:"booted"`
@@ -30,13 +36,15 @@ type entry struct {
 	Incompatible bool         `json:"incompatible"`
 	Pinned       bool         `json:"pinned"`
 	DownloadOnly bool         `json:"downloadOnly"`
+	SoftReboot   bool         `json:"softRebootCapable"`
 	OSTree       *struct {
 		Stateroot string `json:"stateroot"`
 		Checksum  string `json:"checksum"`
 		Serial    int    `json:"deploySerial"`
 	} `json:"ostree"`
 	Composefs *struct {
-		Verity string `json:"verity"`
+		Verity   string `json:"verity"`
+		BootType string `json:"bootType"` // Bls or Uki
 	} `json:"composefs"`
 }
 
@@ -55,7 +63,8 @@ type imageStatus struct {
 type answer struct {
 	state        *osupdate.State
 	incompatible bool
-	cached       *osupdate.Update
+	unsure       bool           // whether the other system boots next is not known
+	cached       []*imageStatus // what bootc has found, of the staged and of the booted system
 }
 
 func parse(data []byte) (*answer, error) {
@@ -68,9 +77,15 @@ func parse(data []byte) (*answer, error) {
 		return nil, fmt.Errorf("no status in it")
 	}
 	st := h.Status
+	queued := st.RollbackQueued
+	if queued && st.Booted != nil && st.Booted.Composefs != nil && st.Booted.Composefs.BootType != "Bls" {
+		// Up to 1.16.9 it is said of every unified kernel image after an upgrade.
+		a.unsure, queued = true, false
+	}
 	order := []*entry{st.Booted, st.Rollback}
-	if st.RollbackQueued {
+	if queued {
 		order = []*entry{st.Rollback, st.Booted}
+		a.state.Boot.By = osupdate.ByRollback
 	}
 	order = append([]*entry{st.Staged}, order...)
 	for i := range st.Others {
@@ -86,31 +101,39 @@ func parse(data []byte) (*answer, error) {
 		}
 		d.Booted, d.Staged = e == st.Booted, e == st.Staged
 		d.Locked = d.Staged && e.DownloadOnly
+		if d.Booted && st.Overlay != nil {
+			d.Unlocked = "development"
+		}
 		a.state.Deployments = append(a.state.Deployments, d)
+		if (d.Staged || d.Booted) && e.Cached != nil {
+			a.cached = append(a.cached, e.Cached)
+		}
+		a.incompatible = a.incompatible || e.Incompatible && (d.Booted || d.Staged)
 	}
-	if st.Booted != nil {
-		a.incompatible = st.Booted.Incompatible
-		if c := st.Booted.Cached; c != nil && st.Booted.Image != nil && c.Digest != st.Booted.Image.Digest {
-			a.cached = &osupdate.Update{Version: c.Version, Checksum: c.Digest, Time: stamp(c.Timestamp), Source: "bootc"}
-		}
-		if st.Overlay != nil {
-			for i := range a.state.Deployments {
-				if d := &a.state.Deployments[i]; d.Booted {
-					d.Unlocked = "development"
-				}
-			}
-		}
+	if im := h.Spec.Image; im != nil && im.Image != "" {
+		a.state.Tracked = tracks(&osupdate.Image{Reference: im.Image, Transport: im.Transport})
 	}
 	a.state.Arrange()
-	if n := a.state.Next(); n != nil && n.Locked {
-		a.state.Reboot = ""
-		a.state.Warnings = append(a.state.Warnings, n.Name()+" is downloaded and is not applied until: tbx host upgrade")
-	}
 	return a, nil
 }
 
+// say adds the warning of a download that is not applied.
+func (a *answer) say() {
+	if d := a.state.Downloaded(); d != nil {
+		a.state.Warnings = append(a.state.Warnings, a.state.Label(d)+" is downloaded and is not applied until: tbx host upgrade; a reboot without that loses it")
+	}
+}
+
+// tracks writes an image as `bootc status` names it for people.
+func tracks(im *osupdate.Image) string {
+	if im.Transport != "" && im.Transport != "registry" {
+		return im.Transport + ":" + im.Reference
+	}
+	return im.Reference
+}
+
 func (e *entry) deployment() (osupdate.Deployment, error) {
-	d := osupdate.Deployment{Pinned: e.Pinned}
+	d := osupdate.Deployment{Pinned: e.Pinned, SoftReboot: e.SoftReboot}
 	switch {
 	case e.OSTree != nil && e.OSTree.Checksum != "":
 		d.Stateroot, d.Checksum = e.OSTree.Stateroot, e.OSTree.Checksum
@@ -126,16 +149,13 @@ func (e *entry) deployment() (osupdate.Deployment, error) {
 	if im := e.Image; im != nil {
 		d.Version, d.Time = im.Version, stamp(im.Timestamp)
 		d.Image = &osupdate.Image{Reference: im.Image.Image, Transport: im.Image.Transport, Digest: im.Digest, Signature: signature(im.Image.Signature)}
-		d.Tracks = im.Image.Image
-		if im.Image.Transport != "" && im.Image.Transport != "registry" {
-			d.Tracks = im.Image.Transport + ":" + im.Image.Image
-		}
+		d.Tracks, d.Signature = tracks(d.Image), d.Image.Signature
 	}
 	return d, nil
 }
 
 // signature is a string ("containerPolicy", "insecure"), an object
-// {"ostreeRemote": NAME}, null or missing.
+// {"ostreeRemote": NAME}, null or missing: then no signature is checked.
 func signature(raw json.RawMessage) string {
 	var word string
 	var remote struct {
@@ -144,7 +164,7 @@ func signature(raw json.RawMessage) string {
 	switch {
 	case json.Unmarshal(raw, &word) == nil && word == "containerPolicy":
 		return "policy"
-	case word == "insecure":
+	case word == "insecure" || len(raw) == 0 || string(raw) == "null":
 		return "insecure"
 	case json.Unmarshal(raw, &remote) == nil && remote.Name != "":
 		return "remote:" + remote.Name

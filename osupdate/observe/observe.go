@@ -118,9 +118,10 @@ func (b *Backend) slots(ctx context.Context) (*osupdate.State, error) {
 // name for the boot loader are the systems.
 func parseSlots(data []byte, kind osupdate.Kind) (*osupdate.State, error) {
 	type slot struct {
-		State    string `json:"state"`
-		Bootname string `json:"bootname"`
-		Status   struct {
+		State      string `json:"state"`
+		Bootname   string `json:"bootname"`
+		BootStatus string `json:"boot_status"`
+		Status     struct {
 			Bundle struct {
 				Version string `json:"version"`
 			} `json:"bundle"`
@@ -137,11 +138,14 @@ func parseSlots(data []byte, kind osupdate.Kind) (*osupdate.State, error) {
 	if err := json.Unmarshal(data, &doc); err != nil {
 		return nil, err
 	}
-	s := &osupdate.State{Backend: kind, Tracked: doc.Compatible}
+	s := &osupdate.State{Backend: kind, Tracked: doc.Compatible, Boot: osupdate.Boot{By: osupdate.ByUpdate}}
 	for _, named := range doc.Slots {
 		for name, sl := range named {
 			if sl.Bootname == "" {
 				continue
+			}
+			if name == doc.Primary && sl.BootStatus == "bad" {
+				s.Boot.By = osupdate.ByFallback
 			}
 			s.Deployments = append(s.Deployments, osupdate.Deployment{
 				ID: name, Booted: sl.State == "booted", Version: sl.Status.Bundle.Version, Checksum: sl.Status.Checksum.SHA256, Tracks: doc.Compatible,
@@ -181,7 +185,7 @@ func (b *Backend) generations() (*osupdate.State, error) {
 	if err != nil {
 		booted = ""
 	}
-	s := &osupdate.State{Backend: b.kind, Tracked: "/etc/nixos/configuration.nix"}
+	s := &osupdate.State{Backend: b.kind, Tracked: "/etc/nixos/configuration.nix", Boot: osupdate.Boot{By: osupdate.ByUpdate}}
 	numbers := map[string]int{}
 	for _, l := range links {
 		store, err := os.Readlink(l)

@@ -30,7 +30,7 @@ func TestBooted(t *testing.T) {
 	}
 	m.says(77, "upgrade --check", "Unchanged")
 	m.says(0, "check", "42.2 waits for the next boot")
-	m.says(3, "pin 0", "42.2 is staged and cannot be pinned yet", "hint: reboot first")
+	m.says(16, "pin 0", "42.2 is staged and cannot be pinned yet", "hint: reboot first")
 
 	// A power cut: the old system, and tbx says that the new one did not come.
 	m.off()

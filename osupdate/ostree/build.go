@@ -48,7 +48,7 @@ func (b *Backend) BuildPlan(ctx context.Context, s *osupdate.State, src string) 
 	origin := &osupdate.Origin{Groups: []osupdate.OriginGroup{{Name: "origin", Keys: [][2]string{{"refspec", localRef}}}}}
 	p.Steps = append(p.Steps, osupdate.Step{
 		Argv: append(commit, tree...), Effect: "commit the tree to the host's own repository, unless it is there already",
-		Enough: func(ctx context.Context) (string, error) { return b.builtAlready(ctx, s.Next()) },
+		Enough: func(ctx context.Context) (string, error) { return b.builtAlready(ctx, s.Head()) },
 	})
 	if b.booted {
 		args = append(args, "--stage") // today's /etc is merged at shutdown, not now

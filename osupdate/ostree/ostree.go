@@ -113,15 +113,50 @@ func (b *Backend) State(ctx context.Context) (*osupdate.State, error) {
 	if stopped {
 		s.Warnings = append(s.Warnings, "a deployment is not signed as its remote demands")
 	}
-	s.Deployments = b.complete(list, stopped)
+	s.Stateroot = b.os
+	loader := ostreefamily.ReadLoader(b.sysroot, b.sysroot, b.booted)
+	s.Deployments = list
+	if stopped {
+		s.Deployments = b.complete(list, loader.Entries)
+	}
+	remotes := ostreefamily.Remotes(b.sysroot, b.sysroot)
 	for i := range s.Deployments {
 		d := &s.Deployments[i]
 		if o := b.origin(d); o != nil {
 			d.Tracks = o.Tracks()
+			if d.Booted {
+				s.Custom = o.Custom()
+			}
 		}
+		commit := ostreefamily.ReadCommit(b.repo(), d.Checksum)
+		commit.Fill(d)
+		d.Signature = ostreefamily.Signature(d, remotes)
 	}
+	loader.Apply(s)
 	s.Arrange()
 	return s, b.hasStateroot(s)
+}
+
+// complete adds the deployments that ostree left out because it stopped at one
+// without a signature.
+func (b *Backend) complete(list []osupdate.Deployment, entries []ostreefamily.Entry) []osupdate.Deployment {
+	for _, e := range entries {
+		if e.ID == "" || slices.ContainsFunc(list, func(d osupdate.Deployment) bool { return d.ID == e.ID }) {
+			continue
+		}
+		d := osupdate.Deployment{ID: e.ID}
+		d.Stateroot, d.Checksum = ostreefamily.PartsOf(e.ID)
+		if o := b.origin(&d); o != nil {
+			d.Pinned = o.Get("libostree-transient", "pinned") == "true"
+		}
+		list = append(list, d)
+	}
+	return list
+}
+
+// origin reads a deployment's origin file; nil when it cannot be.
+func (b *Backend) origin(d *osupdate.Deployment) *osupdate.Origin {
+	return ostreefamily.Origin(b.sysroot, d)
 }
 
 // hasStateroot refuses a stateroot that the caller named and that has no system.
@@ -190,36 +225,40 @@ func (b *Backend) Check(ctx context.Context, s *osupdate.State) (*osupdate.Updat
 	if err != nil {
 		return nil, err
 	}
-	if next := s.Next(); commit == cur.Checksum || commit == next.Checksum {
+	if next := s.Next(); commit == cur.Checksum || next != nil && commit == next.Checksum {
 		return nil, nil
 	}
 	u := &osupdate.Update{Checksum: commit, Source: "metadata of " + remote + ":" + ref}
 	if remote == "" {
 		u.Source = "the local ref " + ref
 	}
-	if v, err := b.run(ctx, b.ostree, "--repo="+repo, "show", "--print-metadata-key=version", commit); err == nil {
-		u.Version = strings.Trim(strings.TrimSpace(v), "'")
+	for _, d := range s.Deployments {
+		if d.Checksum == commit {
+			u.Version, u.Time = d.Version, d.Time
+		}
+	}
+	for _, r := range []string{b.repo(), repo} {
+		if c := ostreefamily.ReadCommit(r, commit); u.Version == "" {
+			u.Version, u.Time = c.Version, c.Time
+		}
 	}
 	return u, nil
 }
 
+// tracked is what an upgrade follows.
 func (b *Backend) tracked(s *osupdate.State) (cur *osupdate.Deployment, remote, ref string, err error) {
 	if cur = s.Current(); cur == nil {
 		return nil, "", "", fail.New(osupdate.ErrNotFound, "%s has no deployment", b.sysroot).Hint("deploy one first: ostree admin deploy")
 	}
-	ref = cur.Tracks
-	switch {
-	case ref == "" || strings.HasPrefix(ref, "<"):
-		return nil, "", "", fail.New(osupdate.ErrUnsupported, "the system's origin is of a type that plain ostree cannot follow").
-			Hint("choose a ref to follow: tbx host switch REMOTE:REF")
-	case checksumForm().MatchString(ref):
-		return nil, "", "", fail.New(osupdate.ErrUnsupported, "the host follows the single commit %.12s and would never see an update", ref).
+	source := osupdate.ParseSource(s.Tracked)
+	if source.Class == osupdate.SourceNone || source.Class == osupdate.SourceCommit {
+		return nil, "", "", source.NoNews(s.Custom)
+	}
+	if source.Class != osupdate.SourceRef {
+		return nil, "", "", fail.New(osupdate.ErrUnsupported, "the host follows the image %s, and plain ostree cannot take images", source.Name).
 			Hint("choose a ref to follow: tbx host switch REMOTE:REF")
 	}
-	if r, name, ok := strings.Cut(ref, ":"); ok {
-		remote, ref = r, name
-	}
-	return cur, remote, ref, nil
+	return cur, source.Remote, source.Name, nil
 }
 
 // newest returns the remote ref's commit and the repository that knows it. depth
@@ -401,4 +440,9 @@ func (b *Backend) originFor(d *osupdate.Deployment) (*osupdate.Origin, error) {
 		return o, nil
 	}
 	return nil, fmt.Errorf("deployment %s: %w", d.Name(), errNoOrigin)
+}
+
+// SoftReboot is ostree's.
+func (b *Backend) SoftReboot(ctx context.Context, s *osupdate.State) (*osupdate.Step, error) {
+	return ostreefamily.SoftReboot(ctx, b.tools, s)
 }

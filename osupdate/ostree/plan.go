@@ -29,10 +29,10 @@ func (b *Backend) Plan(ctx context.Context, s *osupdate.State, r osupdate.Reques
 		err = b.kargs(s, r, p)
 	case osupdate.Cancel:
 		p.Reversible = false
-		err = b.withdraw(s, p)
+		err = b.withdraw(ctx, s, p)
 	case osupdate.Cleanup:
 		p.NeedsBoot, p.Reversible = false, false
-		err = b.cleanup(s, r, p)
+		err = b.cleanup(ctx, s, r, p)
 	case osupdate.Overlay:
 		if !b.booted {
 			return nil, osupdate.Unsupported(osupdate.OSTree, r.Verb, "this sysroot is not the running system")
@@ -74,8 +74,8 @@ func (b *Backend) upgrade(ctx context.Context, s *osupdate.State, r osupdate.Req
 		if err != nil {
 			return err
 		}
-		if n := s.Next(); n.Checksum == commit {
-			p.Unchanged = n.Name() + " boots next already"
+		if n := s.Next(); n != nil && n.Checksum == commit {
+			p.Unchanged = s.Label(n) + " boots next already"
 			return nil
 		}
 		args = append(args, "--override-commit="+commit)
@@ -92,11 +92,18 @@ func (b *Backend) upgrade(ctx context.Context, s *osupdate.State, r osupdate.Req
 		if err := losesKargs(s); err != nil {
 			return err
 		}
+		if err := losesDownload(s); err != nil {
+			return err
+		}
 		args = append(args, "--stage")
 	}
-	b.step(p, effect, "upgrade", args...)
+	b.step(p, effect, "upgrade", args...).Idle = nothingNew
 	return nil
 }
+
+// nothingNew reads the words of `ostree admin upgrade`; older ones say nothing
+// when the newest commit is there.
+func nothingNew(stdout, _ string, _ int) bool { return strings.Contains(stdout, "No update available") }
 
 // rollback uses set-default where ostree has it (2023.6). Older ones deploy the
 // commit again with its own origin: without --origin-file ostree would follow the
@@ -107,47 +114,67 @@ func (b *Backend) rollback(ctx context.Context, s *osupdate.State, r osupdate.Re
 		return err
 	}
 	if d.Next {
-		p.Unchanged = d.Name() + " boots next already"
+		p.Unchanged = s.Label(d) + " boots next already"
 		return nil
 	}
+	return b.makeNext(ctx, s, d, p)
+}
+
+// makeNext has d boot next, and loses no other system but a staged one.
+func (b *Backend) makeNext(ctx context.Context, s *osupdate.State, d *osupdate.Deployment, p *osupdate.Plan) error {
 	index := d.Index
-	if s.Next().Staged {
-		b.step(p, "drop the staged "+s.Next().Name(), "undeploy", "0")
-		index--
+	for i := range s.Deployments {
+		if staged := &s.Deployments[i]; staged.Staged {
+			b.step(p, "drop the staged "+s.Label(staged), "undeploy", strconv.Itoa(staged.Index))
+			if index > staged.Index {
+				index--
+			}
+		}
+	}
+	if index == 0 {
+		return nil // the default one, once nothing is staged
 	}
 	help, err := b.run(ctx, b.ostree, "admin", "--help")
 	if err != nil {
 		return err
 	}
 	if strings.Contains(help, "set-default") {
-		b.step(p, "make "+d.Name()+" boot next, with its own /etc", "set-default", strconv.Itoa(index))
+		b.step(p, "make "+s.Label(d)+" boot next, with its own /etc", "set-default", strconv.Itoa(index))
 		return nil
 	}
 	origin, err := b.originFor(d)
 	if err != nil {
 		return err
 	}
-	args, err := b.osArg(s)
-	if err != nil {
-		return err
+	args := []string{"--os=" + d.Stateroot, "--retain", "--origin-file=" + osupdate.OriginFile}
+	for _, k := range d.Kargs {
+		if len(args) == 3 {
+			args = append(args, "--karg-none")
+		}
+		args = append(args, "--karg-append="+k)
 	}
-	args = append(args, "--retain", "--origin-file="+osupdate.OriginFile, d.Checksum)
-	b.step(p, "deploy "+d.Name()+" again and make it boot next, with today's /etc merged into it", "deploy", args...).Origin = origin
+	b.step(p, "deploy "+s.Label(d)+" again and make it boot next, with today's /etc merged into it", "deploy", append(args, d.Checksum)...).Origin = origin
 	return nil
 }
 
 func (b *Backend) switchTo(ctx context.Context, s *osupdate.State, r osupdate.Request, p *osupdate.Plan) error {
-	ref := r.Target
-	if cur := s.Current(); cur != nil && !strings.Contains(ref, ":") {
-		if remote, _, ok := strings.Cut(cur.Tracks, ":"); ok {
-			ref = remote + ":" + ref // as `ostree admin switch` reads it
-		}
+	var remotes []string
+	for name := range ostreefamily.Remotes(b.sysroot, b.sysroot) {
+		remotes = append(remotes, name)
 	}
-	if n := s.Next(); n != nil && n.Tracks == ref {
+	to, err := osupdate.ParseSource(s.Tracked).To(r.Target, remotes)
+	if err != nil || to.Class != osupdate.SourceRef {
+		return fail.New(fail.Usage, "switch: %q is no ref, and plain ostree follows refs only", r.Target).Hint("name one: tbx host switch REMOTE:REF")
+	}
+	ref := to.Text
+	if n := s.Head(); n != nil && n.Tracks == ref {
 		p.Unchanged = "the host follows " + ref + " already"
 		return nil
 	}
 	if err := b.remoteExists(ctx, ref); err != nil {
+		return err
+	}
+	if err := losesDownload(s); err != nil {
 		return err
 	}
 	args, err := b.osArg(s)
@@ -159,23 +186,37 @@ func (b *Backend) switchTo(ctx context.Context, s *osupdate.State, r osupdate.Re
 	return nil
 }
 
+// losesDownload refuses a change that would drop a system which another program has
+// downloaded and locked.
+func losesDownload(s *osupdate.State) error {
+	d := s.Downloaded()
+	if d == nil {
+		return nil
+	}
+	return fail.New(osupdate.ErrUnsafe, "%s is downloaded and locked, and would be lost", s.Label(d)).
+		Hint("whoever locked it applies it; to drop it first: tbx host cancel")
+}
+
 // kargs deploys what boots next once more with other arguments; edit-in-place
 // would change every deployment, the way back included. On a booted host ostree
 // would begin with the arguments that run, not with those that wait for the next
 // boot: it is given them all.
 func (b *Backend) kargs(s *osupdate.State, r osupdate.Request, p *osupdate.Plan) error {
-	next := s.Next()
+	next := s.Head()
 	if next == nil {
 		return fail.New(osupdate.ErrNotFound, "%s has no deployment", b.sysroot).Hint("deploy one first: ostree admin deploy")
 	}
-	args, err := b.osArg(s)
-	if err != nil {
+	if err := losesDownload(s); err != nil {
 		return err
 	}
+	args := []string{"--os=" + next.Stateroot}
 	retain, now := "--retain", next.Kargs
 	if cur := s.Booted(); cur != nil {
 		retain = "--retain-rollback" // what waits is replaced
-		if next.Staged {
+		if s.Boot.State == osupdate.BootRollback || s.Boot.State == osupdate.BootOther {
+			retain = "--retain" // ... unless it ran before
+		}
+		if next.Staged && now == nil {
 			now = cur.Kargs // it has no entry yet; ostree gives it the running ones
 		}
 	}
@@ -204,44 +245,54 @@ func (b *Backend) kargs(s *osupdate.State, r osupdate.Request, p *osupdate.Plan)
 // where others wait for the next boot.
 func losesKargs(s *osupdate.State) error {
 	cur, next := s.Booted(), s.Next()
-	if cur == nil || next == cur || next.Kargs == nil || cur.Kargs == nil || slices.Equal(cur.Kargs, next.Kargs) {
+	if cur == nil || next == nil || next == cur || next.Kargs == nil || cur.Kargs == nil || slices.Equal(cur.Kargs, next.Kargs) {
 		return nil
 	}
 	return fail.New(osupdate.ErrUnsafe, "%s, which boots next, has other kernel arguments than the running system, and ostree would give the update the running ones", next.Name()).
 		Hint("reboot first: tbx host reboot").Hint("or drop what waits for the next boot: tbx host cancel")
 }
 
-// withdraw drops what waits before the running system.
-func (b *Backend) withdraw(s *osupdate.State, p *osupdate.Plan) error {
+// withdraw takes back what waits before the running system. What is staged is
+// dropped; what a rollback or the boot menu left there was booted before and stays:
+// the running system becomes the default again. A system that was made in this boot
+// and never ran is deleted.
+func (b *Backend) withdraw(ctx context.Context, s *osupdate.State, p *osupdate.Plan) error {
 	if s.Busy != nil {
 		return fail.New(osupdate.ErrUnsupported, "ostree cannot stop the work of another process: %s", s.Busy.What).
 			Hint("press Ctrl-C where it runs; nothing is lost")
 	}
 	booted := s.Booted()
-	if booted == nil || booted.Next {
+	if booted == nil || booted.Next && s.Downloaded() == nil {
 		p.Unchanged = "nothing waits for the next boot"
 		return nil
+	}
+	behind := ostreefamily.Behind(s)
+	if len(behind) == 0 || booted.Next || s.Boot.State == osupdate.BootRollback || s.Boot.State == osupdate.BootOther {
+		return b.makeNext(ctx, s, booted, p)
 	}
 	for i := 0; i < booted.Index; i++ {
 		d := &s.Deployments[i]
 		if d.Pinned {
 			return fail.New(osupdate.ErrUnsafe, "%s is pinned and would be deleted", d.Name()).Hint("unpin it first: tbx host unpin %d", i)
 		}
-		b.step(p, "delete "+d.Name()+", which would have booted next", "undeploy", "0")
+		if d.Stateroot != booted.Stateroot {
+			return b.makeNext(ctx, s, booted, p)
+		}
+		b.step(p, "delete "+s.Label(d)+", which would have booted next", "undeploy", "0")
 	}
 	return nil
 }
 
-func (b *Backend) cleanup(s *osupdate.State, r osupdate.Request, p *osupdate.Plan) error {
+func (b *Backend) cleanup(ctx context.Context, s *osupdate.State, r osupdate.Request, p *osupdate.Plan) error {
 	if slices.Contains(r.Parts, "pending") {
-		if err := b.withdraw(s, p); err != nil {
+		if err := b.withdraw(ctx, s, p); err != nil {
 			return err
 		}
 		p.Unchanged = ""
 	}
 	if slices.Contains(r.Parts, "rollback") {
-		if d, err := s.Back(""); err == nil && !d.Pinned && !d.Next {
-			b.step(p, "delete "+d.Name()+", the way back", "undeploy", strconv.Itoa(d.Index-len(p.Steps)))
+		if d, err := s.Back(""); err == nil && !d.Pinned && !d.Next && !d.Booted {
+			b.step(p, "delete "+s.Label(d)+", the way back", "undeploy", strconv.Itoa(d.Index-len(p.Steps)))
 		}
 	}
 	b.step(p, "delete what no deployment uses", "cleanup")

@@ -23,7 +23,7 @@ func (b *Backend) BuildPlan(ctx context.Context, s *osupdate.State, src string) 
 		Request: osupdate.Request{Verb: osupdate.BuildVerb, Target: osupdate.LocalImage}, Steps: steps,
 		NeedsRoot: true, NeedsBoot: true, Reversible: true, Network: true,
 	}
-	next := s.Next()
+	next := s.Head()
 	if next != nil && next.Changes.Any() {
 		b.step(p, "take off layered packages and overrides, which belong into the image now", "reset")
 	}

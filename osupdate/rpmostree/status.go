@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/tbx-project/tbx/osupdate"
@@ -22,40 +23,39 @@ type status struct {
 }
 
 type deployment struct {
-	ID        string          `json:"id"`
-	Osname    string          `json:"osname"`
-	Checksum  string          `json:"checksum"`
-	Base      string          `json:"base-checksum"`
-	Version   string          `json:"version"`
-	Timestamp int64           `json:"timestamp"`
-	Booted    bool            `json:"booted"`
-	Staged    bool            `json:"staged"`
-	Pinned    bool            `json:"pinned"`
-	Locked    bool            `json:"finalization-locked"`
-	Unlocked  string          `json:"unlocked"`
-	Origin    string          `json:"origin"`
-	Image     string          `json:"container-image-reference"`
-	Digest    string          `json:"container-image-reference-digest"`
-	EndOfLife string          `json:"endoflife"`
-	Requested []string        `json:"requested-packages"`
-	Packages  []string        `json:"packages"`
-	Local     []string        `json:"requested-local-packages"`
-	Removed   []string        `json:"requested-base-removals"`
-	Replaced  []string        `json:"requested-base-local-replacements"`
-	Remote    json.RawMessage `json:"requested-base-remote-replacements"`
-	Initramfs bool            `json:"regenerate-initramfs"`
-	Dracut    []string        `json:"initramfs-args"`
-	Live      string          `json:"live-replaced"`
-}
-
-type cached struct {
-	Checksum   string              `json:"checksum"`
-	Version    string              `json:"version"`
-	Timestamp  int64               `json:"timestamp"`
-	Advisories [][]json.RawMessage `json:"advisories"`
-	Manifest   *struct {
-		Added int64 `json:"added-size"`
-	} `json:"manifest-diff"`
+	ID             string              `json:"id"`
+	Osname         string              `json:"osname"`
+	Checksum       string              `json:"checksum"`
+	Base           string              `json:"base-checksum"`
+	Version        string              `json:"version"`
+	Timestamp      int64               `json:"timestamp"`
+	BaseTime       int64               `json:"base-timestamp"`
+	Custom         []string            `json:"custom-origin"`
+	Signed         *bool               `json:"gpg-enabled"`
+	Signatures     [][]json.RawMessage `json:"signatures"`
+	Booted         bool                `json:"booted"`
+	Staged         bool                `json:"staged"`
+	Pinned         bool                `json:"pinned"`
+	Locked         bool                `json:"finalization-locked"`
+	Unlocked       string              `json:"unlocked"`
+	Origin         string              `json:"origin"`
+	Image          string              `json:"container-image-reference"`
+	Digest         string              `json:"container-image-reference-digest"`
+	EndOfLife      string              `json:"endoflife"`
+	Requested      []string            `json:"requested-packages"`
+	Packages       []string            `json:"packages"`
+	Local          []string            `json:"requested-local-packages"`
+	Removed        []string            `json:"requested-base-removals"`
+	Replaced       []string            `json:"requested-base-local-replacements"`
+	Remote         json.RawMessage     `json:"requested-base-remote-replacements"`
+	RealRemote     json.RawMessage     `json:"base-remote-replacements"`
+	RealLocal      []json.RawMessage   `json:"base-local-replacements"`
+	FileOverrides  []string            `json:"requested-local-fileoverride-packages"`
+	EtcFiles       []string            `json:"initramfs-etc"`
+	LiveInProgress string              `json:"live-inprogress"`
+	Initramfs      bool                `json:"regenerate-initramfs"`
+	Dracut         []string            `json:"initramfs-args"`
+	Live           string              `json:"live-replaced"`
 }
 
 func parse(data []byte) (*osupdate.State, *cached, error) {
@@ -79,6 +79,11 @@ func parse(data []byte) (*osupdate.State, *cached, error) {
 	if doc.Driver != nil {
 		s.Driver = &osupdate.Driver{Name: doc.Driver.Name, Unit: doc.Driver.Unit}
 	}
+	for i := range s.Deployments {
+		if s.Deployments[i].Booted {
+			s.Custom = doc.Deployments[i].Custom
+		}
+	}
 	return s.Arrange(), doc.Cached, nil
 }
 
@@ -100,7 +105,42 @@ func (d *deployment) deployment() osupdate.Deployment {
 			out.Image.Digest = d.Digest
 		}
 	}
-	c := osupdate.Changes{Local: d.Local, Removed: d.Removed, Replaced: slices.Concat(d.Replaced, remote(d.Remote)), Initramfs: d.Initramfs, Dracut: d.Dracut, Live: d.Live != ""}
+	if d.BaseTime > 0 {
+		t := time.Unix(d.BaseTime, 0).UTC()
+		out.BaseTime = &t
+	}
+	out.Signature = d.signature(out.Image)
+	out.Changes = d.changes()
+	return out
+}
+
+// signature is what rpm-ostree says of the commit's signatures, or the policy of an
+// image; empty where it says nothing.
+func (d *deployment) signature(im *osupdate.Image) string {
+	if im != nil {
+		return im.Signature
+	}
+	if d.Signed == nil {
+		return ""
+	}
+	if !*d.Signed {
+		return "none"
+	}
+	for _, s := range d.Signatures {
+		var valid bool
+		if len(s) > 0 && json.Unmarshal(s[0], &valid) == nil && valid {
+			return "valid"
+		}
+	}
+	return "required"
+}
+
+func (d *deployment) changes() *osupdate.Changes {
+	remotes := remote(d.Remote)
+	c := &osupdate.Changes{
+		Local: slices.Concat(d.Local, d.FileOverrides), Removed: d.Removed, Replaced: slices.Concat(d.Replaced, remotes),
+		Initramfs: d.Initramfs, Dracut: d.Dracut, Files: d.EtcFiles, Live: d.Live != "" || d.LiveInProgress != "",
+	}
 	for _, p := range d.Requested {
 		if slices.Contains(d.Packages, p) {
 			c.Layered = append(c.Layered, p)
@@ -108,39 +148,36 @@ func (d *deployment) deployment() osupdate.Deployment {
 			c.Inactive = append(c.Inactive, p)
 		}
 	}
-	out.Changes = &c
-	return out
+	if d.RealRemote != nil { // absent in versions that do not tell
+		for _, name := range remotes {
+			if !strings.Contains(string(d.RealRemote), `"`+name+`"`) {
+				c.NotInUse = append(c.NotInUse, name)
+			}
+		}
+	}
+	return c
 }
 
-// remote reads {"repo=updates": ["kernel", ...]}, whose values differ by version.
+// remote reads the packages that are taken from a repository: pairs
+// [["repo=updates", ["kernel", ...]], ...] or, in older versions, an object of them.
 func remote(data json.RawMessage) []string {
-	var byRepo map[string][]string
-	if len(data) == 0 || json.Unmarshal(data, &byRepo) != nil {
-		return nil
-	}
 	var out []string
-	for _, packages := range byRepo {
-		out = append(out, packages...)
+	var pairs [][]json.RawMessage
+	var byRepo map[string][]string
+	switch {
+	case len(data) == 0:
+	case json.Unmarshal(data, &pairs) == nil:
+		for _, p := range pairs {
+			var packages []string
+			if len(p) > 1 && json.Unmarshal(p[1], &packages) == nil {
+				out = append(out, packages...)
+			}
+		}
+	case json.Unmarshal(data, &byRepo) == nil:
+		for _, packages := range byRepo {
+			out = append(out, packages...)
+		}
 	}
 	slices.Sort(out)
 	return out
-}
-
-// severity is the highest of the advisories, [id, kind, severity, ...]; they are
-// security advisories only.
-func (c *cached) severity() (string, []string) {
-	names := []string{"none", "low", "moderate", "important", "critical"}
-	worst, ids := -1, []string(nil)
-	for _, a := range c.Advisories {
-		var id string
-		var n int
-		if len(a) < 3 || json.Unmarshal(a[0], &id) != nil || json.Unmarshal(a[2], &n) != nil {
-			continue
-		}
-		ids, worst = append(ids, id), max(worst, n)
-	}
-	if worst < 0 || worst >= len(names) {
-		return "", ids
-	}
-	return names[worst], ids
 }

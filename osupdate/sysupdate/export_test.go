@@ -1,4 +1,7 @@
 package sysupdate
 
 // ParseList is for the fuzz test.
-var ParseList = parseList
+func ParseList(data []byte) ([]string, error) {
+	versions, _, err := parseList(data)
+	return versions, err
+}

@@ -1,14 +1,12 @@
 // Package sysupdate drives systemd-sysupdate: versions side by side, the newest
-// boots. Facts: systemd-sysupdate(8), and the research page's §1.7. There is no
-// verb to go back; the boot menu and boot counting do that.
+// complete one boots. Facts: systemd-sysupdate(8), and runs of 257 and 262, recorded
+// in testdata/real and made again by the tests where the program is installed. There
+// is no verb to go back; the boot menu and boot counting do that.
 package sysupdate
 
 import (
 	"context"
 	"encoding/json"
-	"errors"
-	"fmt"
-	"slices"
 	"strings"
 
 	"github.com/tbx-project/tbx/internal/fail"
@@ -22,7 +20,10 @@ type Backend struct {
 	running string // IMAGE_VERSION of os-release(5)
 }
 
-var _ osupdate.Backend = (*Backend)(nil)
+var (
+	_ osupdate.Backend = (*Backend)(nil)
+	_ osupdate.Limited = (*Backend)(nil)
+)
 
 // New returns the backend; running is the IMAGE_VERSION of the running system.
 func New(tools *osupdate.Tools, running string) (*Backend, error) {
@@ -49,114 +50,149 @@ func (b *Backend) Capabilities() osupdate.Capabilities {
 			"install": layer, "uninstall": layer, "override-replace": layer, "override-remove": layer, "override-reset": layer,
 			"kargs": image, "initramfs": image, "apply-live": "reboot instead: tbx host reboot", "overlay": "merge a mutable extension: systemd-sysext --mutable=yes merge",
 			"cancel": "an update here is made at once; press Ctrl-C where it runs", osupdate.CanDiff: "images are not compared", osupdate.CanEtcDiff: "/etc has no defaults to compare with",
-			osupdate.CanDownload: "an update is installed as it is downloaded",
+			osupdate.CanDownload: "this version installs an update as it downloads it; 262 and newer can download alone",
 		},
 	}
 }
 
-// State lists what is installed, without the network.
+// version is what `list VERSION` says of one.
+type version struct {
+	Partial    bool `json:"partial"`
+	Pending    bool `json:"pending"`
+	Incomplete bool `json:"incomplete"`
+	Contents   []struct {
+		Left *int `json:"tries-left"`
+	} `json:"contents"`
+}
+
+// why is the reason why a version cannot boot; empty when it can.
+func (v *version) why() string {
+	switch {
+	case v.Partial:
+		return "partly installed"
+	case v.Pending:
+		return "downloaded, and not installed"
+	case v.Incomplete:
+		return "incomplete: a part of it is missing"
+	}
+	for _, c := range v.Contents {
+		if c.Left != nil && *c.Left == 0 {
+			return "given up by boot counting"
+		}
+	}
+	return ""
+}
+
+// State lists what is installed, without the network. Of the versions that are newer
+// than the running one it also asks whether they can boot.
 func (b *Backend) State(ctx context.Context) (*osupdate.State, error) {
 	argv := []string{b.program, "--json=short", "--offline", "list"}
 	out, _, err := b.tools.Run(ctx, osupdate.Call{Argv: argv})
 	if err != nil {
 		return nil, err
 	}
-	versions, err := parseList(out)
+	versions, marks, err := parseList(out)
 	if err != nil {
 		return nil, osupdate.BadOutput(argv, out, err)
 	}
-	s := &osupdate.State{Backend: osupdate.Sysupdate, Tracked: "sysupdate.d"}
+	s := &osupdate.State{Backend: osupdate.Sysupdate, Tracked: "sysupdate.d", Boot: osupdate.Boot{By: osupdate.ByUpdate}}
+	newer := true
 	for _, v := range versions {
-		s.Deployments = append(s.Deployments, osupdate.Deployment{ID: "version " + v, Version: v, Booted: v == b.running, Tracks: "sysupdate.d"})
+		newer = newer && v != b.running
+		d := osupdate.Deployment{ID: "version " + v, Version: v, Booted: v == b.running, Tracks: "sysupdate.d", Incomplete: marks[v]}
+		if newer && d.Incomplete == "" {
+			d.Incomplete = b.details(ctx, v)
+		}
+		if newer && d.Incomplete != "" {
+			s.Warnings = append(s.Warnings, "version "+v+" does not boot next: "+d.Incomplete+advice(d.Incomplete))
+		}
+		s.Deployments = append(s.Deployments, d)
 	}
-	return s.Arrange(), nil
+	if s.Arrange(); s.Boot.State == osupdate.BootRunning && osupdate.Blessed(ctx, b.tools) == "indeterminate" {
+		s.Boot.State = osupdate.BootUnblessed
+		s.Arrange()
+	}
+	return s, nil
 }
 
-// parseList reads both forms of `list`: since 257 an object with all versions,
-// newest first; before, the table as an array of rows.
-func parseList(data []byte) ([]string, error) {
-	var doc struct {
-		All []string `json:"all"`
+func advice(why string) string {
+	if strings.Contains(why, "downloaded") {
+		return "; install it with: tbx host upgrade"
 	}
-	var rows []struct {
-		Version   string `json:"version"`
-		Installed string `json:"installed"`
+	return "; delete it with: tbx host cleanup, then upgrade again"
+}
+
+// details asks for one version. Versions before 257 print a table that says less:
+// then nothing is known against it.
+func (b *Backend) details(ctx context.Context, name string) string {
+	out, _, err := b.tools.Run(ctx, osupdate.Call{Argv: []string{b.program, "--json=short", "--offline", "list", name}})
+	var v version
+	if err != nil || json.Unmarshal(out, &v) != nil {
+		return ""
 	}
-	if err := json.Unmarshal(data, &doc); err != nil {
-		if err := json.Unmarshal(data, &rows); err != nil {
+	return v.why()
+}
+
+// NotChecked: a version that is there in part hides what is newer.
+func (b *Backend) NotChecked(s *osupdate.State) []string {
+	var out []string
+	for i := range s.Deployments {
+		d := &s.Deployments[i]
+		if d.Booted {
+			break
+		}
+		if d.Incomplete != "" {
+			out = append(out, "version "+d.Version+", which is "+d.Incomplete)
+		}
+	}
+	return out
+}
+
+// Plan maps upgrade and cleanup. Nothing can be undone: there is no verb to go back.
+func (b *Backend) Plan(ctx context.Context, s *osupdate.State, r osupdate.Request) (*osupdate.Plan, error) {
+	p := &osupdate.Plan{NeedsRoot: true, NeedsBoot: true}
+	switch {
+	case r.Verb == osupdate.Upgrade && !r.AllowDowngrade:
+		if err := b.upgrade(ctx, s, r, p); err != nil {
 			return nil, err
 		}
-		for _, r := range rows {
-			if strings.TrimSpace(r.Installed) != "" {
-				doc.All = append(doc.All, r.Version)
-			}
-		}
-	}
-	var out []string
-	for _, v := range doc.All {
-		if v == "" || slices.Contains(out, v) {
-			return nil, fmt.Errorf("version %q is empty or named twice", v)
-		}
-		out = append(out, v)
-	}
-	return out, nil
-}
-
-// Check: the program ends with 0 when there is an update, and with another code
-// both when there is none and when it failed.
-func (b *Backend) Check(ctx context.Context, s *osupdate.State) (*osupdate.Update, error) {
-	argv := []string{b.program, "--json=short", "check-new"}
-	out, stderr, err := b.tools.Run(ctx, osupdate.Call{Argv: argv})
-	var te *osupdate.ToolError
-	if err != nil && !(osupdate.ProblemOf(err) == nil && errors.As(err, &te) && te.Code == 1 && !strings.Contains(string(stderr), "Failed")) {
-		return nil, err
-	}
-	var doc struct {
-		Available string `json:"available"`
-	}
-	if text := strings.TrimSpace(string(out)); text != "" {
-		if jsonErr := json.Unmarshal([]byte(text), &doc); jsonErr != nil {
-			return nil, osupdate.BadOutput(argv, out, jsonErr)
-		}
-	}
-	if doc.Available == "" {
-		return nil, nil
-	}
-	return &osupdate.Update{Version: doc.Available, Source: "systemd-sysupdate check-new"}, nil
-}
-
-// Plan maps upgrade and cleanup.
-func (b *Backend) Plan(ctx context.Context, s *osupdate.State, r osupdate.Request) (*osupdate.Plan, error) {
-	p := &osupdate.Plan{NeedsRoot: true, NeedsBoot: true, Reversible: true}
-	switch {
-	case r.Verb == osupdate.Upgrade && !r.DownloadOnly && !r.AllowDowngrade:
-		p.Network = true
-		step := osupdate.Step{Argv: []string{b.program, "update"}, Effect: "install the newest version beside the running one; it boots next", Read: osupdate.Percent("update")}
-		if r.Target != "" {
-			if s.Next() != nil && s.Next().Version == r.Target {
-				p.Unchanged = r.Target + " boots next already"
-			}
-			step.Argv, step.Effect = append(step.Argv, r.Target), "install version "+r.Target+" beside the running one"
-		}
-		p.Steps = []osupdate.Step{step}
 	case r.Verb == osupdate.Cleanup && len(r.Parts) == 0:
-		p.NeedsBoot, p.Reversible = false, false
-		p.Steps = []osupdate.Step{{Argv: []string{b.program, "vacuum"}, Effect: "delete old versions beyond the number that is kept"}}
+		p.NeedsBoot = false
+		p.Steps = []osupdate.Step{{Argv: []string{b.program, "vacuum"}, Effect: "delete old and partly installed versions", Idle: says("Found nothing to remove")}}
 	case r.Verb == osupdate.Cleanup:
 		return nil, fail.New(osupdate.ErrUnsupported, "systemd-sysupdate decides itself which versions go").Hint("clean up without naming parts: tbx host cleanup")
 	case r.Verb == osupdate.Upgrade:
-		return nil, osupdate.Unsupported(osupdate.Sysupdate, r.Verb, b.Capabilities().Lacks[osupdate.CanDownload])
+		return nil, osupdate.Unsupported(osupdate.Sysupdate, r.Verb, "name the older version, which needs no permission: tbx host upgrade --to VERSION")
 	default:
 		return nil, osupdate.Unsupported(osupdate.Sysupdate, r.Verb, b.Capabilities().Lacks[osupdate.Capability(r.Verb)])
 	}
 	return p.Finish(osupdate.Sysupdate, r), nil
 }
 
-// Explain knows the program's texts.
-func (b *Backend) Explain(te *osupdate.ToolError) error {
-	return osupdate.Explain(osupdate.Sysupdate, []osupdate.Rule{
-		osupdate.NewRule(`(?i)signature verification failed|Failed to verify`, osupdate.ErrSignature,
-			"the update is not signed by a key that this host trusts", "nothing was changed; ask its maker whether the key has changed"),
-		osupdate.NewRule(`Device or resource busy|already running`, osupdate.ErrBusy, "another update runs", "try again when it is done"),
-	}, te)
+func (b *Backend) upgrade(ctx context.Context, s *osupdate.State, r osupdate.Request, p *osupdate.Plan) error {
+	if err := osupdate.KeepsProven(s, "an older version"); err != nil && !r.DownloadOnly {
+		return err
+	}
+	p.Network = true
+	verb, effect := "update", "install the newest version beside the running one; it boots next"
+	if r.DownloadOnly {
+		if !b.atLeast(ctx, 262) {
+			return osupdate.Unsupported(osupdate.Sysupdate, r.Verb, b.Capabilities().Lacks[osupdate.CanDownload])
+		}
+		verb, effect, p.NeedsBoot = "acquire", "download the newest version; it is not installed", false
+	}
+	step := osupdate.Step{Argv: []string{b.program, verb}, Effect: effect, Read: osupdate.Percent("update"), Idle: says("No update needed")}
+	if r.Target != "" {
+		if n := s.Next(); n != nil && n.Version == r.Target {
+			p.Unchanged = r.Target + " boots next already"
+			return nil
+		}
+		step.Argv, step.Effect = append(step.Argv, r.Target), "install version "+r.Target+" beside the running one"
+	}
+	p.Steps = []osupdate.Step{step}
+	return nil
+}
+
+func says(words string) func(string, string, int) bool {
+	return func(stdout, stderr string, _ int) bool { return strings.Contains(stdout+stderr, words) }
 }

@@ -29,7 +29,8 @@ func TestSuite(t *testing.T) {
 	osupdatetest.Run(t, func(t *testing.T) *osupdatetest.Fixture {
 		tool := osupdatetest.NewTool(t, "old", map[string][]osupdatetest.Call{"systemd-sysupdate": {
 			{In: "old", Args: list, Stdout: `{"current":"49","all":["49","48"]}`, Maybe: true},
-			{In: "new", Args: list, Stdout: `{"current+pending":"50","all":["50","49"]}`, Maybe: true},
+			{In: "new", Args: list, Stdout: `{"current":"50","all":["50","49"],"appstreamUrls":[]}`, Maybe: true},
+			{In: "new", Args: list + " 50", Stdout: `{"version":"50","newest":true,"available":true,"installed":true,"partial":false,"pending":false,"obsolete":false,"protected":false,"incomplete":false,"changelogUrls":[],"contents":[{"type":"regular-file","path":"/var/lib/images/os_50.raw","mtime":1796061992000000,"mode":420}]}`, Maybe: true},
 			{In: "old", Args: check, Stdout: `{"available":"50"}`, Maybe: true},
 			{Args: "update", Stdout: "Downloading 50: 40%\n", To: "new", Maybe: true},
 		}})
@@ -43,7 +44,9 @@ func TestGoldens(t *testing.T) {
 		t.Fatal(files, err)
 	}
 	for _, file := range files {
-		tool := osupdatetest.NewTool(t, "x", map[string][]osupdatetest.Call{"systemd-sysupdate": {{Args: list, Stdout: osupdatetest.Read(t, file)}}})
+		tool := osupdatetest.NewTool(t, "x", map[string][]osupdatetest.Call{"systemd-sysupdate": {
+			{Args: list, Stdout: osupdatetest.Read(t, file)}, {Args: list + " 50", Stdout: `{"version":"50","installed":true}`, Maybe: true},
+		}})
 		h, err := osupdate.Open(config(t, tool, "49"))
 		if err != nil {
 			t.Fatal(err)

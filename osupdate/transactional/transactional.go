@@ -10,10 +10,7 @@ import (
 	"encoding/xml"
 	"fmt"
 	"path/filepath"
-	"slices"
-	"strconv"
 	"strings"
-	"time"
 
 	"github.com/tbx-project/tbx/osupdate"
 )
@@ -25,7 +22,10 @@ type Backend struct {
 	root    string
 }
 
-var _ osupdate.Backend = (*Backend)(nil)
+var (
+	_ osupdate.Backend = (*Backend)(nil)
+	_ osupdate.Limited = (*Backend)(nil)
+)
 
 // New returns the backend.
 func New(tools *osupdate.Tools, root string) (*Backend, error) {
@@ -56,75 +56,24 @@ func (b *Backend) Capabilities() osupdate.Capabilities {
 
 const tracked = "zypper repositories"
 
-// State asks tukit, which every user may.
+// State asks tukit, which every user may. Its options come before the command, and
+// without -q it prints more than the list.
 func (b *Backend) State(ctx context.Context) (*osupdate.State, error) {
 	tukit, err := b.tools.Path("tukit")
 	if err != nil {
 		return nil, err
 	}
-	argv := []string{tukit, "snapshots", "-f", "number,default,active,date,description"}
+	argv := []string{tukit, "-q", "-f", "number,default,active,date,description", "snapshots"}
 	out, _, err := b.tools.Run(ctx, osupdate.Call{Argv: argv})
 	if err != nil {
 		return nil, err
 	}
-	s, err := parse(string(out))
+	s, err := parse(string(out), osupdate.BootTime(b.root))
 	if err != nil {
 		return nil, osupdate.BadOutput(argv, out, err)
 	}
 	s.Busy = cmp.Or(osupdate.PIDLock(filepath.Join(b.root, "var/run/transactional-update.pid")), osupdate.PIDLock(filepath.Join(b.root, "var/run/tukit.lock")))
 	return s, nil
-}
-
-// parse reads lines of number, default, active, date and description, separated
-// by TABs. Boot order: the default snapshot, the running one, then from new to old.
-func parse(text string) (*osupdate.State, error) {
-	type snapshot struct {
-		n               int
-		dflt, active    bool
-		date, described string
-	}
-	yes := func(s string) bool { return slices.Contains([]string{"yes", "true", "1", "*"}, strings.TrimSpace(s)) }
-	var list []snapshot
-	for line := range strings.Lines(text) {
-		f := strings.Split(strings.TrimRight(line, "\n"), "\t")
-		if len(f) < 3 {
-			return nil, fmt.Errorf("%q is no line of five fields", line)
-		}
-		n, err := strconv.Atoi(strings.TrimSpace(f[0]))
-		if err != nil {
-			if len(list) == 0 && strings.Contains(f[0], "umber") {
-				continue // a head line
-			}
-			return nil, fmt.Errorf("%q is no snapshot's number", f[0])
-		}
-		if n <= 0 {
-			continue // snapshot 0 stands for the running file system
-		}
-		f = append(f, "", "")
-		list = append(list, snapshot{n, yes(f[1]), yes(f[2]), f[3], f[4]})
-	}
-	rank := func(s snapshot) int {
-		switch {
-		case s.dflt:
-			return 0
-		case s.active:
-			return 1
-		}
-		return 2
-	}
-	slices.SortFunc(list, func(a, b snapshot) int { return cmp.Or(rank(a)-rank(b), b.n-a.n) })
-	if len(list) == 0 || !list[0].dflt {
-		return nil, fmt.Errorf("no snapshot is the default")
-	}
-	s := &osupdate.State{Backend: osupdate.Transactional, Tracked: tracked}
-	for _, sn := range list {
-		d := osupdate.Deployment{ID: fmt.Sprintf("snapshot-%d", sn.n), Checksum: fmt.Sprintf("snapshot-%d", sn.n), Version: strconv.Itoa(sn.n), Booted: sn.active, Tracks: tracked}
-		if t, err := time.Parse("2006-01-02 15:04:05", strings.TrimSpace(sn.date)); err == nil {
-			d.Time = &t
-		}
-		s.Deployments = append(s.Deployments, d)
-	}
-	return s.Arrange(), nil
 }
 
 // Check lists what zypper would update, from the metadata that is there.
@@ -165,12 +114,12 @@ func (b *Backend) Plan(ctx context.Context, s *osupdate.State, r osupdate.Reques
 		return nil, osupdate.Unsupported(osupdate.Transactional, r.Verb, why)
 	}
 	p := &osupdate.Plan{NeedsRoot: true, NeedsBoot: true, Reversible: true}
-	waits := s.Booted() != nil && !s.Booted().Next
+	waits := s.Waits() != nil
 	change := func(effect string, args ...string) {
 		argv := []string{b.program, "--non-interactive"}
 		if waits {
 			argv = append(argv, "--continue")
-			effect += ", on top of " + s.Next().ID + " which waits for the next boot"
+			effect += ", on top of " + s.Waits().ID + " which waits for the next boot"
 		}
 		p.Network = true
 		p.Steps = append(p.Steps, osupdate.Step{Argv: append(argv, args...), Effect: effect})
@@ -193,7 +142,7 @@ func (b *Backend) Plan(ctx context.Context, s *osupdate.State, r osupdate.Reques
 		b.makeDefault(p, d)
 	case osupdate.Cancel:
 		p.Unchanged = "nothing waits for the next boot"
-		if waits {
+		if waits && !s.Next().Same(s.Booted()) {
 			p.Unchanged = ""
 			b.makeDefault(p, s.Booted())
 		}
@@ -202,7 +151,7 @@ func (b *Backend) Plan(ctx context.Context, s *osupdate.State, r osupdate.Reques
 		p.Unchanged = "nothing waits for the next boot"
 		if waits {
 			p.Unchanged = ""
-			p.Steps = []osupdate.Step{{Argv: []string{b.program, "apply"}, Effect: "mount /usr and /etc of " + s.Next().ID + " over the running ones"}}
+			p.Steps = []osupdate.Step{{Argv: []string{b.program, "apply"}, Effect: "mount /usr and /etc of " + s.Waits().ID + " over the running ones"}}
 		}
 	case osupdate.Cleanup:
 		p.NeedsBoot, p.Reversible = false, false
@@ -216,15 +165,27 @@ func (b *Backend) makeDefault(p *osupdate.Plan, d *osupdate.Deployment) {
 		p.Unchanged = d.ID + " boots next already"
 		return
 	}
-	p.Steps = append(p.Steps, osupdate.Step{Argv: []string{b.program, "rollback", d.Version}, Effect: "boot " + d.ID + " next"})
+	p.Steps = append(p.Steps, osupdate.Step{Argv: []string{b.program, "rollback", d.Version}, Effect: "boot " + d.ID + " next, or a copy of it where the root is writable"})
 }
 
-// Explain knows the program's texts.
+// NotChecked: zypper looks at the metadata that is there, and at the running system.
+func (b *Backend) NotChecked(s *osupdate.State) []string {
+	out := []string{"repositories since their metadata was refreshed (sudo zypper refresh)"}
+	if next := s.Waits(); next != nil {
+		out = append(out, "what "+next.ID+" has already, which waits for the next boot")
+	}
+	return out
+}
+
+// Explain knows the texts of transactional-update, tukit, snapper and zypper.
 func (b *Backend) Explain(te *osupdate.ToolError) error {
 	return osupdate.Explain(osupdate.Transactional, []osupdate.Rule{
 		osupdate.NewRule(`(?i)couldn't get lock|is another instance already running|tukit.*lock`, osupdate.ErrBusy, "another instance runs", "try again when it is done"),
 		osupdate.NewRule(`(?i)nothing provides|conflicts with|Problem: `, osupdate.ErrConflict, "the packages do not fit together", "see which with --verbose; install it in a toolbox instead"),
 		osupdate.NewRule(`(?i)No provider of '([^']+)' found|package '([^']+)' not found`, osupdate.ErrNotFound, "no repository has %s", "search for it: zypper search WORD"),
+		osupdate.NewRule(`Snapshot '([^']+)' not found`, osupdate.ErrNotFound, "there is no snapshot %s", "see the snapshots: tbx host status"),
 		osupdate.NewRule(`(?i)signature verification failed`, osupdate.ErrSignature, "a repository's signature is not trusted", "nothing was changed; ask its maker whether the key has changed"),
+		osupdate.NewRule("`(snapper [^`]+)` returned with error code", osupdate.ErrBackend,
+			"%s failed", "a full EFI system partition or disk is the usual cause: tbx host doctor"),
 	}, te)
 }

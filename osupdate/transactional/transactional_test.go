@@ -13,7 +13,7 @@ import (
 )
 
 const (
-	list    = "snapshots -f number,default,active,date,description"
+	list    = "-q -f number,default,active,date,description snapshots"
 	updates = "--non-interactive --xmlout list-updates"
 )
 

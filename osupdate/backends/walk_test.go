@@ -1,0 +1,343 @@
+package backends_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/tbx-project/tbx/internal/fail"
+	"github.com/tbx-project/tbx/osupdate"
+	"github.com/tbx-project/tbx/osupdate/backends"
+	"github.com/tbx-project/tbx/osupdate/osupdatetest/fakehost"
+)
+
+func TestMain(m *testing.M) {
+	fakehost.Main()
+	os.Exit(m.Run())
+}
+
+const (
+	ref   = "lab:debian/trixie/x86_64/lab"
+	image = "ostree-unverified-registry:quay.io/lab/host:1"
+)
+
+// machine is a fake host with tbx on it.
+type machine struct {
+	t     *testing.T
+	fake  *fakehost.Host
+	kind  osupdate.Kind
+	state string // directory of the history
+	steps []string
+}
+
+func newMachine(t *testing.T, kind osupdate.Kind) *machine {
+	t.Helper()
+	follows := map[osupdate.Kind]string{osupdate.RPMOSTree: ref, osupdate.Bootc: image}[kind]
+	m := &machine{t: t, fake: fakehost.New(t, follows), kind: kind, state: t.TempDir()}
+	if kind == osupdate.Bootc { // bootc alone, beside ostree
+		if err := os.Remove(filepath.Join(m.fake.Programs(), "rpm-ostree")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	t.Cleanup(func() {
+		if strays, err := os.ReadFile(filepath.Join(m.fake.Root(), "strays")); err == nil {
+			t.Errorf("after %q: calls that the fake does not know:\n%s", m.steps, strays)
+		}
+	})
+	return m
+}
+
+func (m *machine) open() *osupdate.Host {
+	m.t.Helper()
+	newer := func(_ context.Context, reference, digest string) (string, error) {
+		m.fake.Reload(m.t)
+		for follows, version := range m.fake.Newest {
+			if strings.HasSuffix(follows, reference) && fakehost.Digest(version) != digest {
+				return fakehost.Digest(version), nil
+			}
+		}
+		return "", nil
+	}
+	h, err := osupdate.Open(osupdate.Config{
+		Root: m.fake.Root(), Superuser: true, StateDir: m.state, LockPath: filepath.Join(m.state, "lock"),
+		Tools: &osupdate.Tools{Dirs: []string{m.fake.Programs()}, Idle: time.Minute, Patient: time.Second}, NewBackend: backends.New(filepath.Join(m.state, "cache"), newer),
+	})
+	if err != nil {
+		m.t.Fatalf("after %q: %v", m.steps, err)
+	}
+	return h
+}
+
+// do carries out a verb, and returns the result or the error.
+func (m *machine) do(r osupdate.Request) (*osupdate.Result, error) {
+	m.t.Helper()
+	m.steps = append(m.steps, string(r.Verb)+" "+strings.Join(r.Words(), " "))
+	res, err := m.open().Do(m.t.Context(), r, false)
+	m.fake.Reload(m.t)
+	return res, err
+}
+
+func (m *machine) must(r osupdate.Request) *osupdate.Result {
+	m.t.Helper()
+	res, err := m.do(r)
+	if err != nil {
+		m.t.Fatalf("after %q: %v", m.steps, err)
+	}
+	return res
+}
+
+func (m *machine) status() *osupdate.Status {
+	m.t.Helper()
+	st, err := m.open().Status(m.t.Context())
+	if err != nil {
+		m.t.Fatalf("after %q: %v", m.steps, err)
+	}
+	return st
+}
+
+// other has another program change the host.
+func (m *machine) other(change func(h *fakehost.Host)) {
+	m.t.Helper()
+	m.fake.Reload(m.t)
+	change(m.fake)
+	if err := m.fake.Save(); err != nil {
+		m.t.Fatal(err)
+	}
+}
+
+func (m *machine) boot(menu int) {
+	m.t.Helper()
+	m.steps = append(m.steps, fmt.Sprintf("boot entry %d", menu))
+	m.fake.Reload(m.t)
+	m.fake.Boot(m.t, menu)
+}
+
+func (m *machine) errorf(format string, args ...any) {
+	m.t.Helper()
+	m.t.Errorf("after %q: %s", m.steps, fmt.Sprintf(format, args...))
+}
+
+// holds checks what must be true in every state: nothing that reads changes
+// anything, what status says boots next does, and nothing is called a failure that
+// was none.
+func (m *machine) holds() { m.t.Helper(); m.look(true) }
+
+// look is holds, and without thorough only what status and check say.
+func (m *machine) look(thorough bool) {
+	m.t.Helper()
+	m.fake.Reload(m.t)
+	before := m.fake.Snapshot(m.t)
+	st := m.status()
+	s := st.State
+	next := s.Next()
+	if next == nil || next.ID != m.fake.Next().ID() || s.Boot.Next != next.ID {
+		m.errorf("%s boots next, and status says %+v", m.fake.Next().ID(), s.Boot)
+	}
+	if running := m.fake.Running(); s.Booted() == nil || s.Booted().ID != running.ID() {
+		m.errorf("%s runs, and status says %+v", running.ID(), s.Booted())
+	}
+	if st.Unbooted != nil {
+		m.errorf("a false alarm: %+v", st.Unbooted)
+	}
+	for i, d := range s.Deployments {
+		if d.ID != m.fake.Deployments[i].ID() {
+			m.errorf("index %d is %s, and ostree's is %s", i, d.ID, m.fake.Deployments[i].ID())
+		}
+	}
+	h := m.open()
+	checked, err := h.Check(m.t.Context())
+	if err != nil {
+		m.errorf("check: %v", err)
+		return
+	}
+	if checked.Staged != "" && (s.Waits() == nil || checked.Update != nil) {
+		m.errorf("check says that %s waits, and status %+v", checked.Staged, s.Boot)
+	}
+	if !thorough {
+		if after := m.fake.Snapshot(m.t); after != before {
+			m.errorf("reading changed the host:\n%s\nwas\n%s", after, before)
+		}
+		return
+	}
+	for _, r := range requests(m.kind) {
+		if _, err := m.open().Do(m.t.Context(), r, true); err != nil && !known(err) {
+			m.errorf("dry run of %s: %v", r.Verb, err)
+		}
+	}
+	if _, err := h.Diff(m.t.Context(), "", ""); err != nil && !known(err) {
+		m.errorf("diff: %v", err)
+	}
+	if _, err := h.Doctor(m.t.Context(), nil); err != nil {
+		m.errorf("doctor: %v", err)
+	}
+	if after := m.fake.Snapshot(m.t); after != before {
+		m.errorf("reading changed the host:\n%s\nwas\n%s", after, before)
+	}
+}
+
+// known says whether an error is a refusal with a next step.
+func known(err error) bool {
+	for _, kind := range []error{osupdate.ErrUnsupported, osupdate.ErrNoRollback, osupdate.ErrUnsafe, osupdate.ErrNotFound, osupdate.ErrManaged, fail.Usage} {
+		if errors.Is(err, kind) {
+			return len(fail.Hints(err)) > 0
+		}
+	}
+	return false
+}
+
+// requests are what a user of that kind of host may ask for.
+func requests(kind osupdate.Kind) []osupdate.Request {
+	all := []osupdate.Request{
+		{Verb: osupdate.Upgrade}, {Verb: osupdate.Upgrade, DownloadOnly: true}, {Verb: osupdate.Rollback}, {Verb: osupdate.Rollback, Target: "booted"},
+		{Verb: osupdate.Rollback, Target: "2"}, {Verb: osupdate.Cancel}, {Verb: osupdate.Pin, Target: "booted"}, {Verb: osupdate.Unpin, Target: "booted"},
+	}
+	if kind == osupdate.RPMOSTree {
+		all = append(all, osupdate.Request{Verb: osupdate.Kargs, Append: []string{"a=1"}}, osupdate.Request{Verb: osupdate.Kargs, Delete: []string{"a=1"}},
+			osupdate.Request{Verb: osupdate.Install, Packages: []string{"hello"}})
+	}
+	return all
+}
+
+// tryVerb carries out a verb and checks its result against the model.
+func (m *machine) tryVerb(r osupdate.Request) {
+	m.t.Helper()
+	kept := m.kept()
+	offered, err := m.open().Check(m.t.Context())
+	if err != nil {
+		m.errorf("check: %v", err)
+		return
+	}
+	was := m.fake.Next().ID()
+	res, err := m.do(r)
+	if err != nil {
+		if !known(err) {
+			m.errorf("%v, hints %q", err, fail.Hints(err))
+		}
+		return
+	}
+	next := m.fake.Next()
+	if res.After == nil || res.After.ID != next.ID() {
+		m.errorf("%s boots next, and the result says %+v", next.ID(), res.After)
+	}
+	if r.Verb == osupdate.Rollback || r.Verb == osupdate.Cancel || r.Verb == osupdate.Pin {
+		for _, id := range kept {
+			if !slices.ContainsFunc(m.fake.Deployments, func(d fakehost.Deployment) bool { return d.ID() == id }) {
+				m.errorf("%s is lost", id)
+			}
+		}
+	}
+	if r.Verb == osupdate.Upgrade && !r.DownloadOnly {
+		switch u := offered.Update; {
+		case u != nil && u.Checksum != fakehost.Commit(next.Version) && u.Checksum != fakehost.Digest(next.Version):
+			m.errorf("check offered %s, and the upgrade took %s", u.Checksum, next.Version)
+		case u == nil && offered.Staged == "" && res.Unchanged == "":
+			m.errorf("check offered nothing, and the upgrade took %s", next.Version)
+		}
+	}
+	if r.DownloadOnly && next.ID() != was {
+		m.errorf("a download changed what boots next from %s to %s", was, next.ID())
+	}
+	if r.Target == "2" {
+		return // an index means another system now
+	}
+	again, err := m.do(r)
+	switch {
+	case err != nil && !known(err):
+		m.errorf("the second time: %v", err)
+	case err == nil && again.Unchanged == "":
+		m.errorf("the second time it changed something: %+v", again.After)
+	}
+}
+
+// kept are the systems that ran, or will run, and that nobody may lose by a way back.
+func (m *machine) kept() []string {
+	var out []string
+	for _, d := range m.fake.Deployments {
+		if !d.Staged {
+			out = append(out, d.ID())
+		}
+	}
+	return out
+}
+
+// TestH30_Walk goes through the states of a host that a user, another program and
+// the boot menu can reach, to the depth of three changes, and in each of them asks
+// that status, check, and every verb agree with each other and with what then boots.
+func TestH30_Walk(t *testing.T) {
+	for _, kind := range []osupdate.Kind{osupdate.RPMOSTree, osupdate.Bootc} {
+		t.Run(string(kind), func(t *testing.T) {
+			for name, prepare := range situations(kind) {
+				t.Run(name, func(t *testing.T) {
+					t.Parallel()
+					for i, r := range requests(kind) {
+						m := newMachine(t, kind)
+						prepare(m)
+						if i == 0 {
+							m.holds()
+						}
+						m.tryVerb(r)
+						m.look(false)
+						m.boot(0)
+						m.look(i == 0)
+					}
+				})
+			}
+		})
+	}
+}
+
+// situations are the states that a verb is tried in.
+func situations(kind osupdate.Kind) map[string]func(m *machine) {
+	upgrade, back := osupdate.Request{Verb: osupdate.Upgrade}, osupdate.Request{Verb: osupdate.Rollback}
+	raw := map[osupdate.Kind]string{osupdate.RPMOSTree: "rpm-ostree", osupdate.Bootc: "bootc"}[kind]
+	out := map[string]func(m *machine){
+		"clean":                  func(*machine) {},
+		"staged":                 func(m *machine) { m.must(upgrade) },
+		"rolled back":            func(m *machine) { m.must(back) },
+		"rolled back by another": func(m *machine) { m.call(raw, "rollback") },
+		"rolled back and booted": func(m *machine) { m.must(back); m.boot(0) },
+		"old entry in the menu":  func(m *machine) { m.boot(1) },
+		"upgraded and booted":    func(m *machine) { m.must(upgrade); m.boot(0) },
+		"staged, then a newer one appears": func(m *machine) {
+			m.must(upgrade)
+			m.other(func(h *fakehost.Host) { h.Newest[m.fake.Running().Follows] = "4" })
+		},
+		"upgraded, old entry in the menu": func(m *machine) { m.must(upgrade); m.boot(1) },
+		"pinned, upgraded twice": func(m *machine) {
+			m.must(osupdate.Request{Verb: osupdate.Pin, Target: "1"})
+			m.must(upgrade)
+			m.boot(0)
+		},
+		"rolled back, then another stages":                  func(m *machine) { m.must(back); m.call(raw, "upgrade") },
+		"another upgrades after tbx rolled back and booted": func(m *machine) { m.must(back); m.boot(0); m.call(raw, "upgrade"); m.boot(0) },
+	}
+	if kind == osupdate.RPMOSTree {
+		out["locked by an agent"] = func(m *machine) { m.call(raw, "upgrade", "--lock-finalization") }
+	} else {
+		out["downloaded"] = func(m *machine) { m.must(osupdate.Request{Verb: osupdate.Upgrade, DownloadOnly: true}) }
+		out["downloaded, then a newer one appears"] = func(m *machine) {
+			m.must(osupdate.Request{Verb: osupdate.Upgrade, DownloadOnly: true})
+			m.other(func(h *fakehost.Host) { h.Newest[image] = "4" })
+		}
+		out["downloaded and lost"] = func(m *machine) { m.must(osupdate.Request{Verb: osupdate.Upgrade, DownloadOnly: true}); m.boot(0) }
+	}
+	return out
+}
+
+// call runs a program as another user of the machine would.
+func (m *machine) call(name string, args ...string) {
+	m.t.Helper()
+	m.steps = append(m.steps, name+" "+strings.Join(args, " "))
+	tools := &osupdate.Tools{Dirs: []string{m.fake.Programs()}}
+	_, stderr, err := tools.Run(m.t.Context(), osupdate.Call{Argv: append([]string{filepath.Join(m.fake.Programs(), name)}, args...)})
+	if err != nil {
+		m.t.Fatalf("after %q: %v\n%s", m.steps, err, stderr)
+	}
+	m.fake.Reload(m.t)
+}

@@ -1,0 +1,115 @@
+package osupdate
+
+import (
+	"context"
+	"errors"
+	"strings"
+
+	"github.com/tbx-project/tbx/internal/fail"
+)
+
+// rebootPlan asks logind, which asks polkit and honours inhibitors, systemctl(1).
+func (h *Host) rebootPlan(ctx context.Context, s *State, r Request) (*Plan, error) {
+	if h.cfg.Sysroot != "" {
+		return nil, fail.New(ErrUnsupported, "%s is not the running system: there is nothing to reboot", h.cfg.Sysroot).
+			Hint("leave --sysroot out to restart this machine")
+	}
+	systemctl, err := h.cfg.Tools.Path("systemctl")
+	if err != nil {
+		return nil, err
+	}
+	if r.Soft {
+		return h.softReboot(ctx, s, systemctl)
+	}
+	p := &Plan{
+		Steps: []Step{{
+			Argv: []string{systemctl, "reboot", "--check-inhibitors=yes"}, Effect: "restart the machine, unless a program inhibits it",
+			Explain: h.explainSystemctl,
+		}},
+		Effects: []string{"the machine restarts; everything that runs on it ends"},
+	}
+	if next := s.Next(); next != nil {
+		p.Effects = append(p.Effects, "then "+s.Label(next)+" boots")
+	}
+	if d := s.Downloaded(); d != nil {
+		p.Effects = append(p.Effects, s.Label(d)+", which is downloaded and not applied, is lost")
+	}
+	return p, nil
+}
+
+// SoftRebooter is a Backend that can prepare a reboot of the user space alone, into
+// the system that boots next.
+type SoftRebooter interface {
+	// SoftReboot returns the step; ErrUnsupported where the next system does not
+	// allow it or the updater cannot.
+	SoftReboot(ctx context.Context, s *State) (*Step, error)
+}
+
+// softReboot starts the next system's user space under the running kernel,
+// systemd-soft-reboot.service(8).
+func (h *Host) softReboot(ctx context.Context, s *State, systemctl string) (*Plan, error) {
+	p := &Plan{NeedsRoot: true}
+	next := s.Next()
+	switch b, ok := h.be.(SoftRebooter); {
+	case next == nil || next.Booted:
+		return nil, fail.New(ErrUnsupported, "nothing waits for the next boot: there is no system to go to").Hint("restart the machine: tbx host reboot")
+	case s.Boot.State == BootSoft: // prepared already
+	case !ok:
+		return nil, fail.New(ErrUnsupported, "%s cannot prepare a soft reboot", h.be.Kind()).Hint("restart the machine: tbx host reboot")
+	default:
+		step, err := b.SoftReboot(ctx, s)
+		if err != nil {
+			return nil, err
+		}
+		p.Steps = append(p.Steps, *step)
+	}
+	p.Steps = append(p.Steps, Step{
+		Argv: []string{systemctl, "soft-reboot", "--check-inhibitors=yes"}, Effect: "start the services of " + s.Label(next) + " under the running kernel",
+		Explain: h.explainSystemctl,
+	})
+	p.Effects = []string{"the user space ends, and that of " + s.Label(next) + " begins under the running kernel"}
+	return p, nil
+}
+
+// explainSystemctl: what systemctl refuses is not the updater's fault. Its words are
+// those of systemd 252 to 257.
+func (h *Host) explainSystemctl(te *ToolError) error {
+	err := explainTool("systemctl", []Rule{
+		NewRule(`Operation inhibited by (.*?)\.?(?:\n|$)`, ErrInhibited, "the machine was not restarted: it is inhibited by %s",
+			"end that program, or restart anyway: systemctl reboot -i"),
+		NewRule(`User (\S+ is logged in on \S+?)\.?(?:\n|$)`, ErrInhibited, "the machine was not restarted: %s",
+			"have that session ended, or restart anyway: systemctl reboot -i"),
+		NewRule(`(?i)active block inhibitor|closing inhibitors|ignore inhibitors|check-inhibitors`, ErrInhibited, "the machine was not restarted: a program inhibits it",
+			"see which: systemd-inhibit --list; restart anyway: systemctl reboot -i"),
+		NewRule(`(?i)interactive authentication required|access denied`, ErrPermission, "this session may not restart the machine",
+			"run it with sudo, or in a session of its own on this machine"),
+		NewRule(`(?i)connection refused|Failed to connect to bus|not been booted with systemd`, ErrUnsupported, "systemd does not answer",
+			"restart the machine by hand"),
+	}, te)
+	var e *fail.Error
+	if errors.As(err, &e) && e.Kind == ErrInhibited && e.Msg == "systemctl: the machine was not restarted: a program inhibits it" {
+		if who := h.inhibitors(); who != "" {
+			e.Msg += ": " + who
+		}
+	}
+	return err
+}
+
+// inhibitors are the names of the programs that inhibit a shutdown.
+func (h *Host) inhibitors() string {
+	list, err := h.cfg.Tools.Path("systemd-inhibit")
+	if err != nil {
+		return ""
+	}
+	out, _, err := h.cfg.Tools.Run(context.Background(), Call{Argv: []string{list, "--list", "--no-legend", "--no-pager"}})
+	if err != nil {
+		return ""
+	}
+	var who []string
+	for line := range strings.Lines(string(out)) {
+		if f := strings.Fields(line); len(f) > 5 && strings.Contains(line, "shutdown") && strings.HasSuffix(strings.TrimSpace(line), "block") {
+			who = append(who, f[0])
+		}
+	}
+	return strings.Join(who, ", ")
+}
