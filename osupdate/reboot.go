@@ -87,7 +87,7 @@ func (h *Host) explainSystemctl(te *ToolError) error {
 			"restart the machine by hand"),
 	}, te)
 	var e *fail.Error
-	if errors.As(err, &e) && e.Kind == ErrInhibited && e.Msg == "systemctl: the machine was not restarted: a program inhibits it" {
+	if errors.As(err, &e) && errors.Is(e.Kind, ErrInhibited) && e.Msg == "systemctl: the machine was not restarted: a program inhibits it" {
 		if who := h.inhibitors(); who != "" {
 			e.Msg += ": " + who
 		}
