@@ -199,16 +199,25 @@ func launch(ctx context.Context, program, path, pause string) error {
 	}
 	defer log.Close()
 	// LISTEN_PID must be the service's own number, which nobody knows before it
-	// runs: the shell that becomes podman does.
-	cmd := exec.Command("/bin/sh", "-c", `LISTEN_PID=$$ LISTEN_FDS=1 exec "$0" system service --time `+idle, program)
+	// runs: the shell that becomes podman does. It waits until it has been calmed.
+	cmd := exec.Command("/bin/sh", "-c", `read -r go; LISTEN_PID=$$ LISTEN_FDS=1 exec "$0" system service --time `+idle+` </dev/null`, program)
 	cmd.ExtraFiles = []*os.File{socket}
 	cmd.Stdout, cmd.Stderr = log, log
 	cmd.Env = hostprog.PodmanEnv(os.Environ())
 	cmd.Dir = "/"
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
-	if err := hostprog.WithoutInherited(cmd.Start); err != nil {
+	calmed, wait, err := os.Pipe()
+	if err != nil {
+		return err
+	}
+	defer wait.Close()
+	cmd.Stdin = calmed
+	err = hostprog.WithoutInherited(cmd.Start)
+	calmed.Close()
+	if err != nil {
 		return fmt.Errorf("podman cannot be started: %w", err)
 	}
+	calm(cmd.Process.Pid)
 	return cmd.Process.Release()
 }
 
