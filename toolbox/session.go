@@ -111,6 +111,9 @@ func (p *Prepared) Exec(ctx context.Context) error {
 		switch {
 		case !p.target.Alive():
 			err = join.ErrStale
+		case err == nil && !p.Record.Isolated && again && p.target.LookPath(p.Record.Box, nil, "/") != nil:
+			join.Forget(p.host.TbxRuntime(), p.Record.Name) // tbx-box was cleared away on the host: to be set up anew
+			err = fmt.Errorf("%w: tbx-box is missing in it", join.ErrStale)
 		case err == nil && p.Record.Isolated:
 			err = p.byPodman(s)
 		case err == nil:

@@ -176,6 +176,7 @@ func (m *Manager) initialise(ctx context.Context, e Engine, b *Box) (*join.Recor
 	}
 	r, joinErr := m.newRecord(b)
 	r.Box = filepath.Join(boxinit.BoxDir, version, "tbx-box")
+	m.keepSpec(b)
 	cfg := m.initConfig(b)
 	if cfg.Files, err = m.ownFiles(b.boxDir(m.Host), version); err != nil {
 		return nil, err
@@ -183,7 +184,7 @@ func (m *Manager) initialise(ctx context.Context, e Engine, b *Box) (*join.Recor
 	cfg.Files = append(cfg.Files, m.hostCopies(b.Spec)...)
 	r.Start = startDir(r, b.boxDir(m.Host))
 	cfg.StartDir, cfg.Started = r.Start, started(r.StartTime)
-	trees := m.attachable(b, &cfg)
+	trees := m.attachable(b, r, &cfg)
 	defer closeAll(trees)
 	if m.Bridge != nil && b.Spec.Has(Bridge) && !b.Spec.Isolated { // an isolated one has it mounted
 		seen := *r
