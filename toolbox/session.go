@@ -287,7 +287,7 @@ func (p *Prepared) byPodman(s *join.Session) error {
 		for _, path := range userTables {
 			if !p.target.Readable(path) {
 				return fail.New(nil, "toolbox %s cannot be entered: podman would wait for its %s, which is not a regular file", r.Name, path).
-					Hint("remove the toolbox with: tbx rm --force %s", r.Name)
+					Hint("what is in it can be copied out: podman cp %s:DIRECTORY DIRECTORY", r.Name)
 			}
 		}
 	}
