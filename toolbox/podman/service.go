@@ -24,6 +24,7 @@ import (
 	"github.com/tbx-project/tbx/internal/fail"
 	"github.com/tbx-project/tbx/internal/flock"
 	"github.com/tbx-project/tbx/internal/hostprog"
+	"github.com/tbx-project/tbx/internal/xdg"
 )
 
 const (
@@ -249,11 +250,17 @@ func answers(ctx context.Context, program, path string) error {
 			time.Sleep(10 * time.Millisecond) // a podman that ends closes the socket before it says why
 			said = lastLine(logFile(path))
 		}
+		if err := brokenSettings(said); err != nil {
+			return err
+		}
 		e := fail.New(fail.Unable, "podman (%s) does not answer", program)
 		if said != "" {
 			e.Cause = errors.New(said)
 		} else {
 			e.Cause = err
+		}
+		if xdg.OwnRuntime(filepath.Dir(filepath.Dir(path))) {
+			return subidHint(e.Hint("you have no session here: log in, or have a runtime directory from boot on by: loginctl enable-linger %s", hostprog.Account()))
 		}
 		return subidHint(e.Hint("see whether this answers: podman info"))
 	}
