@@ -273,6 +273,9 @@ func checkDescriptors(n int) error {
 // not make, for a runtime that it does not know, and when the cgroup cannot be
 // joined. s is nil where the toolbox cannot be looked into from outside.
 func (p *Prepared) byPodman(s *join.Session) error {
+	if err := hostprog.CheckCaller(); err != nil {
+		return err
+	}
 	podman, err := hostprog.Look("podman")
 	if err != nil {
 		return fail.New(fail.Unable, "podman is not installed, or not in PATH")

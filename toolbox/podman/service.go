@@ -56,9 +56,6 @@ func service(ctx context.Context, dir string, warn func(text, hint string)) (str
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return "", fail.Wrap(fail.Unable, err, "the runtime directory of tbx cannot be made").Hint("log in anew, or set XDG_RUNTIME_DIR to a directory of yours")
 	}
-	if err := checkCaller(); err != nil {
-		return "", err
-	}
 	program, err := hostprog.Look("podman")
 	if err != nil {
 		return "", fail.New(fail.Unable, "podman is not installed, or not in PATH").
@@ -73,6 +70,9 @@ func service(ctx context.Context, dir string, warn func(text, hint string)) (str
 	for again := true; ; again = false {
 		found := serves(path, pause)
 		if !found {
+			if err := hostprog.CheckCaller(); err != nil {
+				return "", err
+			}
 			if err := launch(ctx, program, path, pause); err != nil {
 				return "", err
 			}
