@@ -36,6 +36,7 @@ var allowed = map[string]string{
 	"tbx rm ":                                                                                   "image rm: which containers are in the way",
 	"podman rm --force ":                                                                        "the same, of a build that ended",
 	"podman rm ":                                                                                "the same",
+	"toolbox, see tbx rm.":                                                                      "a command's page",
 }
 
 // D11: no text of tbx's proposes to end or remove something where it was not asked to.
