@@ -73,7 +73,9 @@ func (m *Manager) Open(ctx context.Context, name Name, o SessionOptions) (*Prepa
 	if r, err := join.Load(dir, string(name)); err == nil {
 		t, err := r.Open(dir)
 		if err == nil {
-			return &Prepared{Record: r, target: t, manager: m, host: m.Host, opts: o}, nil
+			p := &Prepared{Record: r, target: t, manager: m, host: m.Host, opts: o}
+			p.dropBlind()
+			return p, nil
 		}
 		m.debug("toolbox %s is not as recorded: %v", name, err)
 		if errors.Is(err, join.ErrPaused) {
@@ -98,8 +100,22 @@ func (p *Prepared) start(ctx context.Context, name Name) error {
 		p.manager.debug("toolbox %s is entered by podman exec: %v", name, err)
 		p.target = nil
 	}
+	p.dropBlind()
 	return nil
 }
+
+// dropBlind leaves to podman a toolbox that cannot be looked into.
+func (p *Prepared) dropBlind() {
+	if p.target != nil && p.target.Blind() {
+		p.manager.debug("toolbox %s is entered by podman exec: its files are seen from inside only", p.Record.Name)
+		p.target.Close()
+		p.target = nil
+	}
+}
+
+// OwnTerminal says whether the session gets a terminal of the toolbox's own anyway, from
+// podman.
+func (p *Prepared) OwnTerminal() bool { return p.Record.Isolated || p.target == nil }
 
 // Exec becomes the session: on success it does not return.
 func (p *Prepared) Exec(ctx context.Context) error {

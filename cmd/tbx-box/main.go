@@ -42,6 +42,7 @@ func run(args []string) int {
 	case "pause":
 		return boxinit.Pause(args[2:])
 	case "init":
+		os.Chdir("/") // who joined a toolbox that cannot be seen from outside stands there
 		if boxinit.Init(os.Stdin, os.Stdout) != nil {
 			return 1 // reported as an event
 		}
