@@ -61,6 +61,7 @@ func run(args []string) int {
 	case "keep":
 		return keeper.Main()
 	case "session":
+		inherited.Honor() // what it starts inherits them
 		return stage.Session(args[2:])
 	case "first":
 		return boxinit.First(args[2:])
