@@ -92,6 +92,9 @@ func (r *request) admit(ctx context.Context) error {
 	if !r.s.rate.take(time.Now()) {
 		return &refusal{code: 125, reason: "too many requests from this toolbox in a short time", hint: "wait a moment"}
 	}
+	if err := r.findName(ctx); err != nil {
+		return err
+	}
 	policy, err := r.a.policy.get(r.a.Policy)
 	if err != nil {
 		return deny(err.Error(), firstHint(err))
@@ -132,6 +135,26 @@ func (r *request) admit(ctx context.Context) error {
 		return r.ask(ctx)
 	}
 	return nil
+}
+
+// findName looks up what the toolbox is called now: rules go by the name, and it may
+// have been renamed while it runs, and another may have its old name. A record may be
+// away for a moment while it is written anew.
+func (r *request) findName(ctx context.Context) error {
+	var err error
+	for range 10 {
+		var box Box
+		if box, err = r.a.Lookup(ctx, r.box.ID); err == nil && box.Pid == r.s.box.Pid {
+			r.s.rename(box.Name)
+			r.box.Name = box.Name
+			return nil
+		}
+		if !r.box.Isolated { // it could write the records itself
+			return nil
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+	return deny("it is not known what this toolbox is called now", "it may have been renamed: enter it again by its new name")
 }
 
 // prepare makes the command and its environment.

@@ -203,6 +203,9 @@ func agentMain() int {
 				return box, err
 			}
 			box.ID = id
+			if name, err := os.ReadFile(filepath.Join(c.Root, "name."+id)); err == nil {
+				box.Name = string(name)
+			}
 			box.Pid, err = strconv.Atoi(string(pid))
 			return box, err
 		},
