@@ -19,6 +19,7 @@ import (
 	"github.com/tbx-project/tbx/internal/eintr"
 	"github.com/tbx-project/tbx/internal/escape"
 	"github.com/tbx-project/tbx/internal/fail"
+	"github.com/tbx-project/tbx/internal/rootonly"
 )
 
 //go:embed builtin.toml
@@ -72,6 +73,9 @@ func loadDir(dir string, uid int) ([]Rule, error) {
 	}
 	if err == nil {
 		err = checkOwner(dir, uid, unix.O_DIRECTORY)
+	}
+	if err == nil && uid == 0 { // the administrator's: nor may others put another directory in its place
+		err = rootonly.Check(dir)
 	}
 	if err != nil {
 		return nil, fail.Wrap(fail.Unable, err, "policy directory %s", dir)

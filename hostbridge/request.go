@@ -221,7 +221,7 @@ func (r *request) findDir() error {
 	name := r.cwd()
 	p, err := openPlace(name, unix.O_DIRECTORY)
 	if err == nil {
-		r.dir = p.path
+		r.dir, r.rec.Dir = p.path, p.path
 		p.close()
 		return nil
 	}
