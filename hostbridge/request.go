@@ -32,6 +32,7 @@ type request struct {
 	verb     verb
 	dir      string // of the host, without links, where the directory had to be known beforehand
 	file     *place // that a verb opens
+	noFile   error  // why there is none
 }
 
 // refusal is an answer of the agent itself: DENIED if denied is set, else ERROR.
@@ -106,6 +107,11 @@ func (r *request) admit(ctx context.Context) error {
 		r.rec.Verb = q.Verb
 		if r.verb = verbs[q.Verb]; r.verb.build == nil {
 			return &refusal{code: 127, reason: escape.Quote(q.Verb) + ": no such verb of the bridge"}
+		}
+		if r.verb.file && len(q.Args) == 1 { // rules are for the file, whatever it is called
+			if r.noFile = r.findFile(); r.noFile == nil {
+				q.Args = []string{r.file.path}
+			}
 		}
 	} else if policy.mayRun(q) { // else nothing of the host is looked at for it
 		r.program, resolveErr = Resolve(st.Argv[0], r.a.Path)
@@ -188,8 +194,13 @@ func (r *request) prepare() error {
 	if st.Flags&wire.FlagHostCwd != 0 && r.box.Isolated {
 		return deny("an isolated toolbox may not name a directory of the host", "call it from a shared directory")
 	}
-	if r.verb.file {
-		return r.findFile()
+	if r.noFile != nil {
+		return r.noFile
+	}
+	if r.file != nil {
+		if err := r.file.mayOpen(); err != nil {
+			return failure(err)
+		}
 	}
 	if r.decision.Action == Ask && r.verb.build == nil && r.dir == "" {
 		return r.findDir()
@@ -197,8 +208,8 @@ func (r *request) prepare() error {
 	return nil
 }
 
-// findFile looks up the file that is to be opened, and whether it may be: the owner
-// is asked about what it is, and not about what it is called.
+// findFile looks up the file that is to be opened: rules and the owner decide about
+// what it is, and not about what it is called.
 func (r *request) findFile() (err error) {
 	name := r.start.Argv[len(r.start.Argv)-1]
 	if r.box.Isolated {
@@ -210,9 +221,6 @@ func (r *request) findFile() (err error) {
 		return &refusal{code: 125, reason: escape.Quote(name) + ": this file is not shared with the host", hint: "copy it to a directory that is shared"}
 	}
 	r.rec.File = r.file.path
-	if err := r.file.mayOpen(); err != nil {
-		return failure(err)
-	}
 	return nil
 }
 
