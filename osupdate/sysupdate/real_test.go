@@ -122,3 +122,19 @@ func TestH38_DownloadAlone(t *testing.T) {
 		}
 	}
 }
+
+// TestH24_FullBootPartition: an EFI system partition that is full says so by an input
+// and output error.
+func TestH24_FullBootPartition(t *testing.T) {
+	tool := osupdatetest.NewTool(t, "x", map[string][]osupdatetest.Call{"systemd-sysupdate": {
+		{Args: list, Stdout: `{"current":"49","all":["49"]}`}, {Args: "update", Stderr: "Failed to write file: Input/output error\n", Code: 1},
+	}})
+	h, err := osupdate.Open(config(t, tool, "49"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = h.Do(t.Context(), osupdate.Request{Verb: osupdate.Upgrade}, false)
+	if !errors.Is(err, osupdate.ErrSpace) || !strings.Contains(err.Error(), "EFI system partition") || len(fail.Hints(err)) == 0 {
+		t.Errorf("%v", err)
+	}
+}
