@@ -23,6 +23,9 @@ var engineRuntime = []string{
 	"docker", "dockerd-rootless", "containerd", "containerd-rootless", "buildkit", "nerdctl",
 }
 
+// engineFiles are what rootless docker makes beside them, in place of what is there.
+var engineFiles = []string{"docker.sock", "docker.pid"}
+
 // engineData are names below ~/.local/share. Those that are not needed appear only
 // where the host has them.
 var (
@@ -59,7 +62,15 @@ func (m *Manager) containersInside(b *Box) boxinit.Inside {
 		}
 	}
 	for _, name := range engineRuntime {
+		if !shows(b, boxRuntimeDir(h)) {
+			break // it is the toolbox's own
+		}
 		add(boxinit.Place{Path: filepath.Join(boxRuntimeDir(h), name), From: name, Run: true})
+	}
+	if shows(b, boxRuntimeDir(h)) {
+		for _, name := range engineFiles {
+			add(boxinit.Place{Path: filepath.Join(boxRuntimeDir(h), name), From: name, Run: true, File: true})
+		}
 	}
 	for _, base := range m.ownDirs(b, ".local/share", h.Dirs.Data) {
 		for _, name := range engineData {
@@ -72,6 +83,9 @@ func (m *Manager) containersInside(b *Box) boxinit.Inside {
 		}
 	}
 	for _, base := range m.ownDirs(b, ".config", h.Dirs.Config) {
+		if !shows(b, base) {
+			continue
+		}
 		in.Config = filepath.Join(base, "containers")
 		add(boxinit.Place{Path: in.Config, From: "config"})
 	}
@@ -118,7 +132,7 @@ func (m *Manager) prepareInside(b *Box, in boxinit.Inside) {
 		os.MkdirAll(dir, 0o700)
 	}
 	for _, p := range in.Places {
-		if shows(b, p.Path) {
+		if shows(b, p.Path) && !p.File {
 			os.MkdirAll(p.Path, 0o700)
 		}
 	}

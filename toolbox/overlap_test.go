@@ -10,7 +10,6 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/tbx-project/tbx/internal/fail"
-	"github.com/tbx-project/tbx/toolbox/join"
 )
 
 // TestX9_Overlap: a directory in one that an isolated toolbox may change is not
@@ -154,18 +153,5 @@ func TestX7_BoxFiles(t *testing.T) {
 		if data, _ := os.ReadFile(old); string(data) != "the program" {
 			t.Errorf("%q", data)
 		}
-	}
-}
-
-// TestRecordOfBefore: a toolbox that an earlier tbx set up was not looked at, so its
-// record does not count.
-func TestRecordOfBefore(t *testing.T) {
-	dir := t.TempDir()
-	if err := errors.Join(os.Mkdir(filepath.Join(dir, "toolboxes"), 0o700),
-		os.WriteFile(filepath.Join(dir, "toolboxes/cell.json"), []byte(`{"Version":3,"Name":"cell","ID":"x","Isolated":true}`), 0o600)); err != nil {
-		t.Fatal(err)
-	}
-	if r, err := join.Load(dir, "cell"); !errors.Is(err, join.ErrStale) {
-		t.Errorf("%+v, %v", r, err)
 	}
 }

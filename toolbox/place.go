@@ -24,9 +24,13 @@ func (p place) path() string { return filepath.Join(p.root, p.rel) }
 // placeOf says what a path of the host leads to. A link in it is an error, so that
 // it is the very path; nobody can put one there between the look and the answer.
 func placeOf(path string) (place, error) {
-	fd, err := unix.Openat2(unix.AT_FDCWD, path, &unix.OpenHow{
-		Flags: unix.O_PATH | unix.O_CLOEXEC, Resolve: unix.RESOLVE_NO_SYMLINKS | unix.RESOLVE_NO_MAGICLINKS,
-	})
+	direct := func(flags uint64) (int, error) {
+		return unix.Openat2(unix.AT_FDCWD, path, &unix.OpenHow{Flags: unix.O_PATH | unix.O_CLOEXEC | flags, Resolve: unix.RESOLVE_NO_SYMLINKS | unix.RESOLVE_NO_MAGICLINKS})
+	}
+	fd, err := direct(unix.O_DIRECTORY) // which has a file system mounted that is mounted on demand
+	if errors.Is(err, unix.ENOTDIR) {
+		fd, err = direct(0)
+	}
 	if err != nil {
 		return place{}, &os.PathError{Op: "open", Path: path, Err: err}
 	}

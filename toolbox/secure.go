@@ -45,7 +45,7 @@ func (m *Manager) secure(ctx context.Context, e Engine, b *Box) error {
 	if stopErr := m.stop(ctx, e, b, 0); stopErr != nil {
 		return errors.Join(stopErr, said)
 	}
-	return said.Hint("what is in it or in its image did this, or somebody moved what it shares; without the toolbox: tbx rm %s", b.Name)
+	return said.Hint("what is in it or in its image did this, or somebody moved what it shares; look at it before you start it again")
 }
 
 // inHome is where on the host the way to a mount that went elsewhere begins.
@@ -70,7 +70,7 @@ func (m *Manager) prove(ctx context.Context, b *Box) error {
 		return fmt.Errorf("its first process has ended: %w", err)
 	}
 	defer t.Close()
-	want, err := wantedMounts(m.Host, b)
+	want, err := wantedMounts(b)
 	if err != nil {
 		return err
 	}
@@ -106,7 +106,7 @@ func (m *Manager) prove(ctx context.Context, b *Box) error {
 // wantedMounts are what podman was asked to mount. What the user shares must be
 // there by its very path, without a link; of other directories, such as tbx's own,
 // the user may have moved what leads to them.
-func wantedMounts(h *Host, b *Box) ([]*wantedMount, error) {
+func wantedMounts(b *Box) ([]*wantedMount, error) {
 	shared := b.Spec.sharedSources()
 	var out []*wantedMount
 	for _, mt := range b.Mounts {
@@ -131,7 +131,7 @@ func wantedMounts(h *Host, b *Box) ([]*wantedMount, error) {
 	home := false
 	for _, v := range b.Volumes {
 		w := &wantedMount{target: v.Target, source: v.Source, set: attributes(v.Options)}
-		if v.Target == h.RealHome {
+		if strings.Contains(v.Source, "/"+b.Spec.HomeVolume()+"/") {
 			home = true
 			w.set |= unix.MOUNT_ATTR_NOSUID | unix.MOUNT_ATTR_NODEV
 			if at, err := placeOf(v.Source); err == nil { // else podman keeps it where tbx cannot look

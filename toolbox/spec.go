@@ -63,7 +63,7 @@ func (s *Spec) Hash() string {
 func (s *Spec) encode() []byte {
 	var b bytes.Buffer
 	if err := toml.NewEncoder(&b).Encode(s); err != nil {
-		panic(err) // a Spec holds nothing that TOML cannot
+		panic(err) //nolint:forbidigo // a Spec holds nothing that TOML cannot
 	}
 	return b.Bytes()
 }
@@ -89,7 +89,10 @@ func saveSpec(configDir string, name Name, s *Spec) error {
 
 // loadSpec returns fs.ErrNotExist, wrapped, where there is none.
 func loadSpec(configDir string, name Name) (*Spec, error) {
-	path := specFile(configDir, name)
+	return readSpec(specFile(configDir, name), name)
+}
+
+func readSpec(path string, name Name) (*Spec, error) {
 	data, err := ownfile.Read(path)
 	if err != nil {
 		return nil, err

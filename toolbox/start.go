@@ -2,7 +2,6 @@ package toolbox
 
 import (
 	"bytes"
-	"cmp"
 	"context"
 	"errors"
 	"io/fs"
@@ -26,6 +25,11 @@ import (
 // one look. It may be called any number of times, also after a start by podman
 // behind tbx's back or a tbx that was killed on the way.
 func (m *Manager) Start(ctx context.Context, name Name) (*join.Record, error) {
+	return m.start(ctx, name, "tbx create "+string(name))
+}
+
+// start is Start; makes is the call that makes the toolbox where there is none.
+func (m *Manager) start(ctx context.Context, name Name, makes string) (*join.Record, error) {
 	lock, err := m.lock(ctx, name)
 	if err != nil {
 		return nil, err
@@ -37,7 +41,7 @@ func (m *Manager) Start(ctx context.Context, name Name) (*join.Record, error) {
 			return r, nil
 		}
 	}
-	b, err := m.find(ctx, name, "create it with: "+cmp.Or(m.Make, "tbx create "+string(name)))
+	b, err := m.find(ctx, name, "create it with: "+makes)
 	if err == nil {
 		err = b.SpecErr
 	}
@@ -86,7 +90,8 @@ func (m *Manager) run(ctx context.Context, e Engine, b *Box) (*Box, error) {
 		}
 		if b.Spec.Isolated { // whose root may have changed them
 			if err := checkTables(ctx, e, b.ID, b.Image); err != nil {
-				return nil, fail.Wrap(nil, err, "toolbox %s cannot be started", b.Name).Hint("remove it with: tbx rm %s", b.Name)
+				return nil, fail.Wrap(nil, err, "toolbox %s cannot be started", b.Name).
+					Hint("what is in it can be copied out: podman cp %s:DIRECTORY DIRECTORY", b.Name)
 			}
 		}
 	}
@@ -104,7 +109,7 @@ func (m *Manager) run(ctx context.Context, e Engine, b *Box) (*Box, error) {
 	}
 	err := e.Start(ctx, b.ID)
 	for range 4 {
-		if err == nil || ctx.Err() != nil {
+		if err == nil || ctx.Err() != nil || noWay.MatchString(err.Error()) {
 			break
 		}
 		// The monitor of the last run may still have podman clear up after it, which
@@ -112,8 +117,11 @@ func (m *Manager) run(ctx context.Context, e Engine, b *Box) (*Box, error) {
 		time.Sleep(250 * time.Millisecond)
 		err = e.Start(ctx, b.ID)
 	}
+	if err != nil && m.mendStart(ctx, e, b, err) {
+		err = e.Start(ctx, b.ID)
+	}
 	if err != nil {
-		return nil, fail.Wrap(nil, err, "toolbox %s cannot be started", b.Name).Hint("see what it said with: tbx logs %s", b.Name)
+		return nil, startError(b, err)
 	}
 	c, err := e.Inspect(ctx, b.ID)
 	if err != nil {
@@ -135,7 +143,7 @@ func endedError(ctx context.Context, e Engine, b *Box, code int) error {
 		if e.Logs(ctx, b.ID, 1, &said) == nil && said.Len() > 0 {
 			err = fail.New(nil, "toolbox %s cannot be started: %s", b.Name, escape.Text(firstLine(said.String())))
 		}
-		err.Hint("put back what it shares; what is in it, or in its image, may have put a link there: without the toolbox: tbx rm %s", b.Name)
+		err.Hint("put back what it shares; what is in it, or in its image, may have put a link there")
 	}
 	return err.Hint("see what it said with: tbx logs %s", b.Name)
 }
@@ -154,7 +162,7 @@ func (m *Manager) checkShared(b *Box) error {
 		if strings.HasPrefix(mt.Source, "/run/user/") {
 			return err.Hint("it is there while you are logged in, and from boot on after: loginctl enable-linger %s", m.Host.User)
 		}
-		return err.Hint("bring it back, or remove the toolbox with: tbx rm %s", b.Name)
+		return err.Hint("bring it back: the toolbox itself is as it was")
 	}
 	return nil
 }
@@ -188,6 +196,7 @@ func (m *Manager) initialise(ctx context.Context, e Engine, b *Box) (*join.Recor
 	}
 	r, joinErr := m.newRecord(b)
 	r.Box = filepath.Join(boxinit.BoxDir, version, "tbx-box")
+	m.keepSpec(b)
 	cfg := m.initConfig(b)
 	if cfg.Files, err = m.ownFiles(b.boxDir(m.Host), version); err != nil {
 		return nil, err
@@ -195,7 +204,7 @@ func (m *Manager) initialise(ctx context.Context, e Engine, b *Box) (*join.Recor
 	cfg.Files = append(cfg.Files, m.hostCopies(b.Spec)...)
 	r.Start = startDir(r, b.boxDir(m.Host))
 	cfg.StartDir, cfg.Started = r.Start, started(r.StartTime)
-	trees := m.attachable(b, &cfg)
+	trees := m.attachable(b, r, &cfg)
 	defer closeAll(trees)
 	if m.Bridge != nil && b.Spec.Has(Bridge) && !b.Spec.Isolated { // an isolated one has it mounted
 		seen := *r

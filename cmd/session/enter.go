@@ -103,7 +103,6 @@ func runSession(ctx context.Context, env *cli.Env, choose Chooser, sel *selector
 	if err != nil {
 		return err
 	}
-	m.Make = sel.makes()
 	c, err := env.Config()
 	if err != nil {
 		return err
@@ -126,7 +125,7 @@ func runSession(ctx context.Context, env *cli.Env, choose Chooser, sel *selector
 		set = append([]string{"TBX_TITLE=1"}, set...)
 	}
 	s, err := m.Open(ctx, name, toolbox.SessionOptions{
-		Args: args, Set: set, Block: c.Environment.Block, WorkDir: f.workdir, Root: f.root, PreserveFDs: f.preserveFDs,
+		Args: args, Make: sel.makes(), Set: set, Block: c.Environment.Block, WorkDir: f.workdir, Root: f.root, PreserveFDs: f.preserveFDs,
 		Terminal: terminal && !f.noTTY,
 		Warn:     func(text string) { env.Progress().Warn(text, "") },
 		Remark:   remark(env),
@@ -145,7 +144,7 @@ func runSession(ctx context.Context, env *cli.Env, choose Chooser, sel *selector
 		return s.Exec(ctx)
 	case f.noTTY && (cli.IsTerminal(env.In) || cli.IsTerminal(env.Out) || cli.IsTerminal(env.Err)):
 		return withoutTerminal(env, name)
-	case f.pty && cli.IsTerminal(env.In) && !s.Record.Isolated: // which has a terminal of its own anyway
+	case f.pty && cli.IsTerminal(env.In) && !s.OwnTerminal():
 		return s.BehindPTY(selfCommand(env, name))
 	case enters && c.Terminal.Announce && speaks:
 		if err := announce(env, m.BoxFile, name); err != nil { // no reason to stay outside

@@ -1,14 +1,14 @@
 // Command tbx-box is the part of tbx that runs inside a toolbox. It is small
 // and static, so that it runs in an image of any libc or of none.
 //
-// It is called with what it shall be: pause (the first process), init (the
-// initialiser), name-terminal (shows the host's terminal in /dev/pts), exec and terminal (the
-// last step into a session), first and booted (a command of the toolbox that needs help there),
-// tree (a view of the host's file system, taken on the host), settle (sets options of an
-// isolated toolbox's mounts, on the host), way (looks for links in its home, on the host), session or farewell (the companion of an
-// interactive session, on the host), host-exec (the bridge's client), keep (the companion of
-// a host command, on the host). Called by another name, it is a shim: the host's
-// command of that name.
+// Its first argument is its role. Inside a toolbox: pause (the first process), init
+// (the initialiser), name-terminal (shows the host's terminal in /dev/pts), exec and
+// terminal (the last step into a session), first and booted (a command that needs help
+// there), host-exec (the bridge's client). On the host: tree (a view of the host's file
+// system), settle (sets options of an isolated toolbox's mounts), way (looks for links in
+// its home), session and farewell (the companion of an interactive session), keep (the
+// companion of a host command).
+// Called by another name, it is a shim: the host's command of that name.
 package main
 
 import (
@@ -42,6 +42,7 @@ func run(args []string) int {
 	case "pause":
 		return boxinit.Pause(args[2:])
 	case "init":
+		os.Chdir("/") // who joined a toolbox that cannot be seen from outside stands there
 		if boxinit.Init(os.Stdin, os.Stdout) != nil {
 			return 1 // reported as an event
 		}
@@ -62,6 +63,7 @@ func run(args []string) int {
 	case "keep":
 		return keeper.Main()
 	case "session":
+		inherited.Honor() // what it starts inherits them
 		return stage.Session(args[2:])
 	case "first":
 		return boxinit.First(args[2:])

@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -87,6 +88,27 @@ func (c *cell) refused(want string) {
 	if c.running() {
 		c.t.Error("it runs on")
 	}
+	if c.bridged() {
+		c.t.Error("the bridge to the host is open")
+	}
+}
+
+// bridged says whether the agent serves the toolbox.
+func (c *cell) bridged() bool {
+	data, err := os.ReadFile(filepath.Join(os.Getenv("HOME"), ".config/tbx/toolboxes", c.name+".toml"))
+	id := regexp.MustCompile(`(?m)^id = "([0-9a-f]{12})`).FindSubmatch(data)
+	if err != nil || id == nil {
+		c.t.Errorf("the specification: %v", err)
+		return false
+	}
+	sockets, _ := filepath.Glob(filepath.Join(os.Getenv("XDG_RUNTIME_DIR"), "tbx/bridge-*/box", string(id[1]), "sock"))
+	for _, s := range sockets {
+		if conn, err := net.Dial("unixpacket", s); err == nil {
+			conn.Close()
+			return true
+		}
+	}
+	return false
 }
 
 // boxHash names the version of tbx-box that is tested.
@@ -237,10 +259,10 @@ func TestX8_RenamedWhileItRuns(t *testing.T) {
 	c.harmless()
 	// As before the change: it may be renamed and entered while it runs.
 	ok := newCell(t, "x8-rename-ok", image("busybox"))
-	pid := ok.inside(false, "readlink /proc/1/ns/mnt")
+	pid := ok.inside(false, began)
 	tbx(t, "rename", ok.name, ok.name+"-new")
 	ok.name += "-new"
-	if again := ok.inside(false, "readlink /proc/1/ns/mnt"); lastWord(again) != lastWord(pid) {
+	if again := ok.inside(false, began); lastWord(again) != lastWord(pid) {
 		t.Errorf("it was started anew: %s, %s", pid, again)
 	}
 }
@@ -418,5 +440,76 @@ func TestX9_InAnothersShare(t *testing.T) {
 	for _, share := range []string{"/src/p", "/src:ro", "/ro"} {
 		tbx(t, "create", "--quiet", "--isolated", "--image", image("busybox"), "--share", c.dir+share, c.name+"-2")
 		tbx(t, "rm", "--force", c.name+"-2")
+	}
+}
+
+// began says when the toolbox's first process did.
+const began = "cut -d ' ' -f 22 /proc/1/stat"
+
+// TestX8_Upgrade: another version of tbx-box comes while an isolated toolbox runs, and
+// while one is stopped that has prepared for it.
+func TestX8_Upgrade(t *testing.T) {
+	t.Parallel()
+	c := newCell(t, "x8-upgrade", image("busybox"))
+	ns := lastWord(c.inside(false, began))
+	if !c.bridged() {
+		t.Error("the probe of the bridge sees nothing")
+	}
+	next := t.TempDir() // a tbx of its own, with another tbx-box
+	for _, p := range []string{"tbx", "tbx-podman", "tbx-box"} {
+		data, err := os.ReadFile(filepath.Join(os.Getenv("TBX_BIN"), p))
+		must(t, err)
+		if p == "tbx-box" {
+			data = append(data, "another version"...)
+		}
+		must(t, os.WriteFile(filepath.Join(next, p), data, 0o755))
+	}
+	data, err := os.ReadFile(filepath.Join(next, "tbx-box"))
+	must(t, err)
+	sum := sha256.Sum256(data)
+	version := hex.EncodeToString(sum[:8])
+	t.Cleanup(func() { os.RemoveAll(filepath.Join(os.Getenv("HOME"), ".local/share/tbx/box", version)) })
+	upgraded := func(args ...string) (string, error) { return try(filepath.Join(next, "tbx"), args...) }
+	enter := func(what string) string {
+		t.Helper()
+		out, err := upgraded("run", "--workdir", "/", c.name, "--", "sh", "-c", began)
+		if err != nil {
+			t.Errorf("%s: %v\n%s", what, err, out)
+		}
+		return lastWord(out)
+	}
+	if got := enter("running"); got != ns {
+		t.Errorf("it was started anew: %s", got)
+	}
+	if out, err := upgraded("rename", c.name, c.name+"-new"); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	c.name += "-new"
+	if got := enter("renamed while it runs"); got != ns {
+		t.Errorf("it was started anew: %s", got)
+	}
+	if out, err := upgraded("run", "--workdir", "/", c.name, "--", "test", "-x", "/run/tbx/box/"+version+"/tbx-box"); err != nil {
+		t.Errorf("%v\n%s", err, out)
+	}
+	try("podman", "stop", "--time", "0", c.name)
+	if got := enter("stopped, and started by another version"); got == ns {
+		t.Error("it was not stopped")
+	}
+	// One that knows the next version, and has a place and a program for it.
+	c.inside(false, fmt.Sprintf("cd %s && mv src was && mkdir src && ln -s /run/tbx/box src/p", c.dir))
+	for _, h := range []string{version, boxHash(t)} {
+		must(t, os.MkdirAll(c.dir+"/src/p/"+h, 0o755))
+		must(t, os.WriteFile(c.dir+"/src/p/"+h+"/tbx-box", fmt.Appendf(nil, plant, c.dir), 0o755))
+	}
+	for _, start := range []string{"tbx", "podman"} {
+		try("podman", "stop", "--time", "0", c.name)
+		if start == "podman" {
+			try("podman", "start", c.name)
+		}
+		if out, err := upgraded("run", "--workdir", "/", c.name, "--", "true"); err == nil || !strings.Contains(out, "not what it was made as") && !strings.Contains(out, "cannot be started") {
+			t.Errorf("started by %s: %v\n%s", start, err, out)
+		}
+		c.refused("not what it was made as|cannot be started")
+		c.harmless()
 	}
 }
