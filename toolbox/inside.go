@@ -23,9 +23,6 @@ var engineRuntime = []string{
 	"docker", "dockerd-rootless", "containerd", "containerd-rootless", "buildkit", "nerdctl",
 }
 
-// engineFiles are what rootless docker makes beside them, in place of what is there.
-var engineFiles = []string{"docker.sock", "docker.pid"}
-
 // engineData are names below ~/.local/share. Those that are not needed appear only
 // where the host has them.
 var (
@@ -66,11 +63,6 @@ func (m *Manager) containersInside(b *Box) boxinit.Inside {
 			break // it is the toolbox's own
 		}
 		add(boxinit.Place{Path: filepath.Join(boxRuntimeDir(h), name), From: name, Run: true})
-	}
-	if shows(b, boxRuntimeDir(h)) {
-		for _, name := range engineFiles {
-			add(boxinit.Place{Path: filepath.Join(boxRuntimeDir(h), name), From: name, Run: true, File: true})
-		}
 	}
 	for _, base := range m.ownDirs(b, ".local/share", h.Dirs.Data) {
 		for _, name := range engineData {
@@ -132,7 +124,7 @@ func (m *Manager) prepareInside(b *Box, in boxinit.Inside) {
 		os.MkdirAll(dir, 0o700)
 	}
 	for _, p := range in.Places {
-		if shows(b, p.Path) && !p.File {
+		if shows(b, p.Path) {
 			os.MkdirAll(p.Path, 0o700)
 		}
 	}
