@@ -53,7 +53,7 @@ func (m *Manager) start(ctx context.Context, name Name, makes string) (*join.Rec
 		return nil, err
 	}
 	if b.Managed() && b.Spec.Isolated {
-		defer clearStrays(b.boxDir(m.Host))
+		defer m.clearStrays(ctx, b.boxDir(m.Host))
 	}
 	m.stage("starting toolbox %s", name)
 	if b, err = m.run(ctx, e, b); err != nil {

@@ -8,10 +8,9 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
-
-	"golang.org/x/sys/unix"
 
 	"github.com/tbx-project/tbx/internal/escape"
 	"github.com/tbx-project/tbx/internal/fail"
@@ -65,23 +64,30 @@ func (b *Box) obstacle(v Mapping, found io.Reader) error {
 	return fail.New(nil, "toolbox %s cannot be started: in its home, on the way to %s, %s is %s", b.Name,
 		filepath.Join(v.Target, o.Path), filepath.Join(v.Target, o.At), o.Is).
 		Hint("what is in it made that; look at it with: podman unshare ls -ld %s", filepath.Join(v.Source, o.At)).
-		Hint("remove or rename that, or remove the toolbox with: tbx rm %s", b.Name)
+		Hint("rename that, or make another toolbox: what is shared with this one stays on the host")
 }
 
-// clearStrays removes what a runtime has made in the directory of tbx-box: empty
-// directories that belong to a toolbox's root, at most as deep as a version's.
-func clearStrays(dir string) {
+// clearStrays has removed what a runtime has made in the directory of tbx-box: empty
+// directories that belong to a toolbox's root.
+func (m *Manager) clearStrays(ctx context.Context, dir string) {
+	entries, _ := os.ReadDir(dir)
+	versions, _ := filepath.Glob(filepath.Join(dir, "*/*"))
+	for _, e := range entries {
+		versions = append(versions, filepath.Join(dir, e.Name()))
+	}
 	own := os.Getuid()
-	for _, pattern := range []string{"*/*/*", "*/*", "*"} {
-		found, _ := filepath.Glob(filepath.Join(dir, pattern))
-		for _, path := range found {
-			fi, err := os.Lstat(path)
-			if err != nil || !fi.IsDir() {
-				continue
-			}
-			if st, ok := fi.Sys().(*syscall.Stat_t); ok && int(st.Uid) != own {
-				_ = unix.Rmdir(path) // one that is not empty stays
-			}
+	if !slices.ContainsFunc(versions, func(path string) bool {
+		fi, err := os.Lstat(path)
+		if err != nil || !fi.IsDir() {
+			return false
 		}
+		st, ok := fi.Sys().(*syscall.Stat_t)
+		return ok && int(st.Uid) != own
+	}) {
+		return
+	}
+	// What is in one of these the user cannot remove, but podman's root can.
+	if out, err := hostprog.Podman(context.WithoutCancel(ctx), "unshare", m.BoxFile, "strays", dir).CombinedOutput(); err != nil {
+		m.debug("%s cannot be tidied up: %v: %s", dir, err, escape.Text(string(out)))
 	}
 }

@@ -1,9 +1,6 @@
 package toolbox
 
 import (
-	"errors"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 )
@@ -22,24 +19,5 @@ func TestX33_WayOfEachMount(t *testing.T) {
 	}
 	if err := b.obstacle(v, strings.NewReader("other")); err == nil {
 		t.Error("an answer in another language is taken")
-	}
-}
-
-// TestX33_Strays: an empty directory of another user's is removed, and nothing of one's own.
-func TestX33_Strays(t *testing.T) {
-	if os.Getuid() != 0 {
-		t.Skip("only root can give a directory away")
-	}
-	dir := t.TempDir()
-	for path, uid := range map[string]int{"0123/": 0, "0123/src/": 4321, "own/": 4321, "full/": 4321, "full/mine/": 0} {
-		if err := errors.Join(os.MkdirAll(filepath.Join(dir, path), 0o755), os.Chown(filepath.Join(dir, path), uid, uid)); err != nil {
-			t.Fatal(err)
-		}
-	}
-	clearStrays(dir)
-	for path, stays := range map[string]bool{"0123": true, "0123/src": false, "own": false, "full": true, "full/mine": true} {
-		if _, err := os.Lstat(filepath.Join(dir, path)); (err == nil) != stays {
-			t.Errorf("%s: %v", path, err)
-		}
 	}
 }

@@ -5,8 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
+	"os"
 	"path/filepath"
+	"slices"
 	"strings"
+	"syscall"
 
 	"golang.org/x/sys/unix"
 )
@@ -70,4 +74,34 @@ func firstObstacle(dir, path string) (at, is string, err error) {
 		}
 	}
 	return "", "", nil
+}
+
+// Strays removes from dir the empty directories of others than the user: what a
+// runtime has made there. It is run on the host as the root of podman's user
+// namespace, who is the user on the host.
+func Strays(args []string) error {
+	if len(args) != 1 {
+		return errors.New("strays: a directory is needed")
+	}
+	root, err := os.OpenRoot(args[0]) // a toolbox's root may put links in what is its own
+	if err != nil {
+		return err
+	}
+	defer root.Close()
+	var found []string
+	err = fs.WalkDir(root.FS(), ".", func(path string, d fs.DirEntry, err error) error {
+		if err != nil || !d.IsDir() {
+			return nil //nolint:nilerr // what cannot be read is not ours to tidy up
+		}
+		if fi, err := d.Info(); err == nil {
+			if st, ok := fi.Sys().(*syscall.Stat_t); ok && int(st.Uid) != os.Getuid() {
+				found = append(found, path)
+			}
+		}
+		return nil
+	})
+	for _, path := range slices.Backward(found) { // those below come first
+		_ = root.Remove(path) // one that is not empty stays
+	}
+	return err
 }

@@ -1,8 +1,11 @@
 package stage
 
 import (
+	"errors"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -36,6 +39,29 @@ func TestX33_WayToAShare(t *testing.T) {
 		got := strings.TrimSpace(at + " " + is)
 		if got != want {
 			t.Errorf("%s: %q, want %q", rel, got, want)
+		}
+	}
+}
+
+// TestX33_Strays: an empty directory of another user's is removed, and nothing of one's own.
+func TestX33_Strays(t *testing.T) {
+	if os.Getuid() != 0 {
+		t.Skip("only root can give a directory away")
+	}
+	dir := t.TempDir()
+	made := map[string]int{"0123/": 0, "0123/src/": 4321, "own/": 4321, "deep/": 4321, "deep/er/": 4321, "full/": 4321, "full/mine/": 0}
+	for _, path := range slices.Sorted(maps.Keys(made)) {
+		uid := made[path]
+		if err := errors.Join(os.MkdirAll(filepath.Join(dir, path), 0o755), os.Chown(filepath.Join(dir, path), uid, uid)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := Strays([]string{dir}); err != nil {
+		t.Fatal(err)
+	}
+	for path, stays := range map[string]bool{"0123": true, "0123/src": false, "own": false, "deep": false, "full": true, "full/mine": true} {
+		if _, err := os.Lstat(filepath.Join(dir, path)); (err == nil) != stays {
+			t.Errorf("%s: %v", path, err)
 		}
 	}
 }
