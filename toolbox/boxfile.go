@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"slices"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/tbx-project/tbx/internal/atomicfile"
 	"github.com/tbx-project/tbx/internal/fail"
 	"github.com/tbx-project/tbx/toolbox/boxinit"
@@ -101,7 +103,7 @@ func boxOf(command []string) string { return filepath.Base(filepath.Dir(command[
 func putBox(dir, file, installed, version string) error {
 	target := boxPath(dir, version)
 	if sound(target, installed, version) {
-		return nil
+		return executable(dir)
 	}
 	data, err := os.ReadFile(file)
 	if err == nil {
@@ -114,7 +116,19 @@ func putBox(dir, file, installed, version string) error {
 		return fail.Wrap(nil, err, "tbx-box cannot be installed for your toolboxes").
 			Hint("make %s writable, or set XDG_DATA_HOME", filepath.Dir(dir))
 	}
-	return nil
+	return executable(dir)
+}
+
+// executable refuses a directory on a file system whose programs may not be run, as
+// homes are mounted in some places: the kernel would refuse the first process with
+// words that name neither.
+func executable(dir string) error {
+	var st unix.Statfs_t
+	if err := unix.Statfs(dir, &st); err != nil || st.Flags&unix.ST_NOEXEC == 0 {
+		return nil // one that cannot be looked at is another matter
+	}
+	return fail.New(fail.Unable, "every toolbox runs a program that is in %s, on a file system whose programs may not be run (mount option noexec)", dir).
+		Hint("set XDG_DATA_HOME to a directory where they may, for good, and make your toolboxes then")
 }
 
 // sound says whether a file is a regular one, no link, that may be run and is one of

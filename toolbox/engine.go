@@ -25,6 +25,9 @@ type Engine interface {
 	// FileMode returns what kind of file path is in a container, behind links. One
 	// that is not there wraps fail.NotFound. The container need not run.
 	FileMode(ctx context.Context, id, path string) (fs.FileMode, error)
+	// MakeDir makes a directory in a container that does not run, and what leads to it,
+	// as root's.
+	MakeDir(ctx context.Context, id, dir string) error
 	// Start starts a container; one that runs already is no error.
 	Start(ctx context.Context, id string) error
 	// Stop stops a container: TERM, then KILL after grace. One that does not

@@ -5,11 +5,13 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"slices"
 	"syscall"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/tbx-project/tbx/toolbox/boxinit"
+	"github.com/tbx-project/tbx/toolbox/join"
 )
 
 // canShowHost says whether a detached mount of the host's root can be had here.
@@ -25,38 +27,74 @@ func (m *Manager) canShowHost(boxFile string) bool {
 }
 
 // attachable returns what of the host the initialiser shall attach, as descriptors
-// from 3 on, and says in cfg which is which.
-func (m *Manager) attachable(b *Box, cfg *boxinit.Config) []*os.File {
-	var dirs []string
+// from 3 on, and says in cfg which is which. r is the toolbox as it runs.
+func (m *Manager) attachable(b *Box, r *join.Record, cfg *boxinit.Config) []*os.File {
+	m.prepareInside(b, cfg.Inside)
+	type tree struct {
+		dir string
+		fd  *int
+	}
+	var wanted []tree
 	view := !cfg.HostFiles && b.Spec.Has(HostView)
 	if view {
-		dirs = append(dirs, "/")
+		wanted = append(wanted, tree{"/", &cfg.HostTreeFD})
 	}
-	m.prepareInside(b, cfg.Inside)
 	if cfg.Inside.Data != "" {
-		dirs = append(dirs, cfg.Inside.Data, cfg.Inside.Run)
+		wanted = append(wanted, tree{cfg.Inside.Data, &cfg.Inside.DataFD}, tree{cfg.Inside.Run, &cfg.Inside.RunFD})
 	}
-	if len(dirs) == 0 {
-		return nil
+	attach := m.lackingMounts(b, cfg.Inside.Places)
+	for i := range attach {
+		wanted = append(wanted, tree{attach[i].Host, &attach[i].FD})
 	}
-	trees, err := openTrees(m.BoxFile, dirs...)
-	if err != nil && view { // perhaps without the others
-		trees, err = openTrees(m.BoxFile, "/")
+	if !b.Spec.Isolated && !sees(r, r.Box) {
+		wanted = append(wanted, tree{b.boxDir(m.Host), &cfg.BoxFD})
 	}
-	switch {
-	case err != nil && view:
-		m.Progress.Warn("the host's files cannot be shown in toolbox "+string(b.Name)+": "+err.Error(), "")
-	case err != nil: // the initialiser finds them by their names, or says so
+	var trees []*os.File
+	var err error
+	for len(wanted) > 0 { // all of them, or one by one what can be had
+		var dirs []string
+		for _, w := range wanted {
+			dirs = append(dirs, w.dir)
+		}
+		if trees, err = openTrees(m.BoxFile, dirs...); err == nil {
+			break
+		}
 		m.debug("detached mounts for toolbox %s: %v", b.Name, err)
+		had := slices.DeleteFunc(slices.Clone(wanted), func(w tree) bool {
+			one, err := openTrees(m.BoxFile, w.dir)
+			closeAll(one)
+			return err != nil
+		})
+		if len(had) == len(wanted) {
+			break
+		}
+		wanted = had
 	}
-	next := 3
-	if view && err == nil {
-		cfg.HostFiles, cfg.HostTreeFD, next = true, 3, 4
+	for i := range trees {
+		*wanted[i].fd = 3 + i
 	}
-	if len(trees) == len(dirs) && cfg.Inside.Data != "" {
-		cfg.Inside.DataFD, cfg.Inside.RunFD = next, next+1
+	for _, a := range attach {
+		if a.FD != 0 {
+			cfg.Attach = append(cfg.Attach, a)
+			continue
+		}
+		m.Progress.Warn(fmt.Sprintf("what the host has mounted at %s is not in toolbox %s", a.Host, b.Name), "what is written there is written below the mount; the host's is seen below "+boxinit.HostView)
+	}
+	cfg.HostFiles = cfg.HostFiles || cfg.HostTreeFD != 0
+	if view && !cfg.HostFiles {
+		m.Progress.Warn("the host's files cannot be shown in toolbox "+string(b.Name)+": this machine lets nobody but root clone its mounts", "")
 	}
 	return trees
+}
+
+// sees says whether a program is in a toolbox that runs, as far as that can be looked at.
+func sees(r *join.Record, program string) bool {
+	t, err := r.OpenUnrecorded()
+	if err != nil {
+		return true
+	}
+	defer t.Close()
+	return t.LookPath(program, nil, "/") == nil
 }
 
 // openTrees returns detached mounts of directories of the host, with all that is

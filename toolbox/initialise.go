@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -173,7 +174,17 @@ func (i *initRun) byJoining(ctx context.Context, r *join.Record, joinErr error, 
 		return nil, err
 	}
 	defer t.Close()
-	cmd, err := t.Command(&join.Session{Args: []string{r.Box, "init"}, Env: rootEnv(), Dir: "/", Root: true})
+	box := r.Box
+	if i.config.BoxFD != 0 { // not there before it has run: by the directory that holds it on the host
+		dir, err := os.Open(filepath.Dir(i.manager.BoxFile))
+		if err != nil {
+			return nil, err
+		}
+		defer dir.Close()
+		trees = append(slices.Clone(trees), dir)
+		box = fmt.Sprintf("/proc/self/fd/%d/%s", 2+len(trees), filepath.Base(i.manager.BoxFile))
+	}
+	cmd, err := t.Command(&join.Session{Args: []string{box, "init"}, Env: rootEnv(), Dir: "/", Root: true})
 	if err != nil {
 		return nil, err
 	}
@@ -196,7 +207,8 @@ func (i *initRun) byEngine(ctx context.Context, e Engine, id, box string) (*boxi
 	if i.config.HostTreeFD != 0 {
 		i.config.HostTreeFD, i.config.HostFiles = 0, false
 	}
-	i.config.Inside.DataFD, i.config.Inside.RunFD = 0, 0
+	i.config.Inside.DataFD, i.config.Inside.RunFD, i.config.BoxFD = 0, 0, 0
+	i.config.Attach = nil
 	in, err := i.input()
 	if err != nil {
 		return nil, err

@@ -59,6 +59,9 @@ func (m *Manager) containersInside(b *Box) boxinit.Inside {
 		}
 	}
 	for _, name := range engineRuntime {
+		if !shows(b, boxRuntimeDir(h)) {
+			break // it is the toolbox's own
+		}
 		add(boxinit.Place{Path: filepath.Join(boxRuntimeDir(h), name), From: name, Run: true})
 	}
 	for _, base := range m.ownDirs(b, ".local/share", h.Dirs.Data) {
@@ -72,6 +75,9 @@ func (m *Manager) containersInside(b *Box) boxinit.Inside {
 		}
 	}
 	for _, base := range m.ownDirs(b, ".config", h.Dirs.Config) {
+		if !shows(b, base) {
+			continue
+		}
 		in.Config = filepath.Join(base, "containers")
 		add(boxinit.Place{Path: in.Config, From: "config"})
 	}

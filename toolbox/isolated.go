@@ -182,5 +182,5 @@ func (b *Box) mismatch(file string) error {
 		was = "was made isolated"
 	}
 	return fail.New(nil, "toolbox %s %s, and %s says otherwise", b.Name, was, file).
-		Hint("write isolated = %t there, or remove the toolbox and make it anew", made)
+		Hint("write isolated = %t there: a container cannot be changed in this", made)
 }

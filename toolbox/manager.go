@@ -37,6 +37,8 @@ type Box struct {
 	Container
 	Spec    *Spec // nil for a toolbox that tbx did not make, or whose specification is unusable
 	SpecErr error // why a toolbox that tbx made has no Spec
+
+	specMissing bool // SpecErr is that there is no file
 }
 
 // Isolated says whether the container was made isolated, whatever its file says.
@@ -116,8 +118,9 @@ func (m *Manager) box(c *Container) *Box {
 		}
 	}
 	if b.SpecErr = err; errors.Is(err, fs.ErrNotExist) || err == nil {
+		b.specMissing = true
 		b.SpecErr = fail.New(nil, "the specification of toolbox %s is missing: %s", b.Name, specFile(m.Host.Dirs.Config, b.Name)).
-			Hint("bring the file back, or remove the toolbox with: tbx rm %s", b.Name)
+			Hint("bring the file back, as from a backup; what is in the toolbox is untouched")
 	}
 	return b
 }
@@ -129,7 +132,9 @@ func (m *Manager) inspected(c *Container) *Box {
 	b := m.box(c)
 	if b.Spec == nil && !c.hasBox() {
 		b.SpecErr = nil
+		return b
 	}
+	m.restoreSpec(b)
 	return b
 }
 

@@ -16,6 +16,8 @@ const (
 	LabelID      = "io.tbx.id"      // Spec.ID
 	LabelSpec    = "io.tbx.spec"    // Spec.Hash when the container was made
 	LabelVersion = "io.tbx.version" // SpecVersion then
+	// LabelSpecification is the Spec itself as JSON, for a file that is lost.
+	LabelSpecification = "io.tbx.specification"
 	// LabelIsolated is "true" on the container of an isolated toolbox, "false" on others.
 	LabelIsolated = "io.tbx.isolated"
 	// LabelToolbx is what Ptyxis, Cockpit and Toolbx itself look for.
@@ -84,7 +86,7 @@ func NewPlan(name Name, s *Spec, h *Host, boxDir, box string, tree bool, bridge 
 		Hostname: s.Hostname,
 		// Each of them, always: what is not said here, an image can say.
 		Labels: map[string]string{
-			LabelID: s.ID, LabelSpec: s.Hash(), LabelVersion: strconv.Itoa(SpecVersion), LabelIsolated: strconv.FormatBool(s.Isolated),
+			LabelID: s.ID, LabelSpec: s.Hash(), LabelSpecification: s.specLabel(), LabelVersion: strconv.Itoa(SpecVersion), LabelIsolated: strconv.FormatBool(s.Isolated),
 			LabelToolbx: "true", labelDevcontainer: string(meta),
 		},
 		Groups: s.Has(Groups),

@@ -45,7 +45,7 @@ func (m *Manager) secure(ctx context.Context, e Engine, b *Box) error {
 	if stopErr := m.stop(ctx, e, b, 0); stopErr != nil {
 		return errors.Join(stopErr, said)
 	}
-	return said.Hint("what is in it or in its image did this, or somebody moved what it shares; without the toolbox: tbx rm %s", b.Name)
+	return said.Hint("what is in it or in its image did this, or somebody moved what it shares; look at it before you start it again")
 }
 
 // inHome is where on the host the way to a mount that went elsewhere begins.

@@ -73,7 +73,9 @@ func (m *Manager) Open(ctx context.Context, name Name, o SessionOptions) (*Prepa
 	if r, err := join.Load(dir, string(name)); err == nil {
 		t, err := r.Open(dir)
 		if err == nil {
-			return &Prepared{Record: r, target: t, manager: m, host: m.Host, opts: o}, nil
+			p := &Prepared{Record: r, target: t, manager: m, host: m.Host, opts: o}
+			p.dropBlind()
+			return p, nil
 		}
 		m.debug("toolbox %s is not as recorded: %v", name, err)
 		if errors.Is(err, join.ErrPaused) {
@@ -98,8 +100,22 @@ func (p *Prepared) start(ctx context.Context, name Name) error {
 		p.manager.debug("toolbox %s is entered by podman exec: %v", name, err)
 		p.target = nil
 	}
+	p.dropBlind()
 	return nil
 }
+
+// dropBlind leaves to podman a toolbox that cannot be looked into.
+func (p *Prepared) dropBlind() {
+	if p.target != nil && p.target.Blind() {
+		p.manager.debug("toolbox %s is entered by podman exec: its files are seen from inside only", p.Record.Name)
+		p.target.Close()
+		p.target = nil
+	}
+}
+
+// OwnTerminal says whether the session gets a terminal of the toolbox's own anyway, from
+// podman.
+func (p *Prepared) OwnTerminal() bool { return p.Record.Isolated || p.target == nil }
 
 // Exec becomes the session: on success it does not return.
 func (p *Prepared) Exec(ctx context.Context) error {
@@ -111,6 +127,9 @@ func (p *Prepared) Exec(ctx context.Context) error {
 		switch {
 		case !p.target.Alive():
 			err = join.ErrStale
+		case err == nil && !p.Record.Isolated && again && p.target.LookPath(p.Record.Box, nil, "/") != nil:
+			join.Forget(p.host.TbxRuntime(), p.Record.Name) // tbx-box was cleared away on the host: to be set up anew
+			err = fmt.Errorf("%w: tbx-box is missing in it", join.ErrStale)
 		case err == nil && p.Record.Isolated:
 			err = p.byPodman(s)
 		case err == nil:
@@ -270,6 +289,9 @@ func checkDescriptors(n int) error {
 // not make, for a runtime that it does not know, and when the cgroup cannot be
 // joined. s is nil where the toolbox cannot be looked into from outside.
 func (p *Prepared) byPodman(s *join.Session) error {
+	if err := hostprog.CheckCaller(); err != nil {
+		return err
+	}
 	podman, err := hostprog.Look("podman")
 	if err != nil {
 		return fail.New(fail.Unable, "podman is not installed, or not in PATH")
@@ -284,7 +306,7 @@ func (p *Prepared) byPodman(s *join.Session) error {
 		for _, path := range userTables {
 			if !p.target.Readable(path) {
 				return fail.New(nil, "toolbox %s cannot be entered: podman would wait for its %s, which is not a regular file", r.Name, path).
-					Hint("remove the toolbox with: tbx rm --force %s", r.Name)
+					Hint("what is in it can be copied out: podman cp %s:DIRECTORY DIRECTORY", r.Name)
 			}
 		}
 	}

@@ -178,7 +178,7 @@ func checkSharesStill(h *Host, s *Spec) error {
 		}
 		if now != m {
 			return fail.New(nil, "%s, which the toolbox shares, is another directory than when it was made: %s", m, now).
-				Hint("put it back, or make the toolbox anew")
+				Hint("put it back")
 		}
 		if err := checkShare(h, m); err != nil {
 			return err

@@ -89,7 +89,10 @@ func saveSpec(configDir string, name Name, s *Spec) error {
 
 // loadSpec returns fs.ErrNotExist, wrapped, where there is none.
 func loadSpec(configDir string, name Name) (*Spec, error) {
-	path := specFile(configDir, name)
+	return readSpec(specFile(configDir, name), name)
+}
+
+func readSpec(path string, name Name) (*Spec, error) {
 	data, err := ownfile.Read(path)
 	if err != nil {
 		return nil, err

@@ -81,7 +81,8 @@ func (m *Manager) run(ctx context.Context, e Engine, b *Box) (*Box, error) {
 		}
 		if b.Spec.Isolated { // whose root may have changed them
 			if err := checkTables(ctx, e, b.ID, b.Image); err != nil {
-				return nil, fail.Wrap(nil, err, "toolbox %s cannot be started", b.Name).Hint("remove it with: tbx rm %s", b.Name)
+				return nil, fail.Wrap(nil, err, "toolbox %s cannot be started", b.Name).
+					Hint("what is in it can be copied out: podman cp %s:DIRECTORY DIRECTORY", b.Name)
 			}
 		}
 	}
@@ -90,7 +91,7 @@ func (m *Manager) run(ctx context.Context, e Engine, b *Box) (*Box, error) {
 	}
 	err := e.Start(ctx, b.ID)
 	for range 4 {
-		if err == nil || ctx.Err() != nil {
+		if err == nil || ctx.Err() != nil || noWay.MatchString(err.Error()) {
 			break
 		}
 		// The monitor of the last run may still have podman clear up after it, which
@@ -98,8 +99,11 @@ func (m *Manager) run(ctx context.Context, e Engine, b *Box) (*Box, error) {
 		time.Sleep(250 * time.Millisecond)
 		err = e.Start(ctx, b.ID)
 	}
+	if err != nil && m.mendStart(ctx, e, b, err) {
+		err = e.Start(ctx, b.ID)
+	}
 	if err != nil {
-		return nil, fail.Wrap(nil, err, "toolbox %s cannot be started", b.Name).Hint("see what it said with: tbx logs %s", b.Name)
+		return nil, startError(b, err)
 	}
 	c, err := e.Inspect(ctx, b.ID)
 	if err != nil {
@@ -118,7 +122,7 @@ func endedError(b *Box, code int) error {
 	err := fail.New(nil, "toolbox %s ended as soon as it was started, with exit code %d", b.Name, code)
 	if code == boxinit.ExitSwapped {
 		err = fail.New(nil, "toolbox %s cannot be started: its first process found that a directory which it shares is another one than when it was made, or that a link is on the way to it", b.Name).
-			Hint("put back what it shares; what is in it, or in its image, may have put a link there: without the toolbox: tbx rm %s", b.Name)
+			Hint("put back what it shares; what is in it, or in its image, may have put a link there")
 	}
 	return err.Hint("see what it said with: tbx logs %s", b.Name)
 }
@@ -137,7 +141,7 @@ func (m *Manager) checkShared(b *Box) error {
 		if strings.HasPrefix(mt.Source, "/run/user/") {
 			return err.Hint("it is there while you are logged in, and from boot on after: loginctl enable-linger %s", m.Host.User)
 		}
-		return err.Hint("bring it back, or remove the toolbox with: tbx rm %s", b.Name)
+		return err.Hint("bring it back: the toolbox itself is as it was")
 	}
 	return nil
 }
@@ -171,6 +175,7 @@ func (m *Manager) initialise(ctx context.Context, e Engine, b *Box) (*join.Recor
 	}
 	r, joinErr := m.newRecord(b)
 	r.Box = filepath.Join(boxinit.BoxDir, version, "tbx-box")
+	m.keepSpec(b)
 	cfg := m.initConfig(b)
 	if cfg.Files, err = m.ownFiles(b.boxDir(m.Host), version); err != nil {
 		return nil, err
@@ -178,7 +183,7 @@ func (m *Manager) initialise(ctx context.Context, e Engine, b *Box) (*join.Recor
 	cfg.Files = append(cfg.Files, m.hostCopies(b.Spec)...)
 	r.Start = startDir(r, b.boxDir(m.Host))
 	cfg.StartDir, cfg.Started = r.Start, started(r.StartTime)
-	trees := m.attachable(b, &cfg)
+	trees := m.attachable(b, r, &cfg)
 	defer closeAll(trees)
 	if m.Bridge != nil && b.Spec.Has(Bridge) && !b.Spec.Isolated { // an isolated one has it mounted
 		seen := *r

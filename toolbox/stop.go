@@ -41,15 +41,19 @@ func (m *Manager) Stop(ctx context.Context, name Name, grace time.Duration) (sto
 // it: then tbx does, by the mount namespace.
 func (m *Manager) stop(ctx context.Context, e Engine, b *Box, grace time.Duration) error {
 	join.Forget(m.Host.TbxRuntime(), string(b.Name))
+	var held *join.Held
 	if s, err := m.state(b); err == nil && b.Managed() {
+		held = s.Hold(b.PID)
+		defer held.Close()
 		if has, err := s.HasCgroup(); err == nil && !has {
-			s.Sweep(b.PID, grace)
+			held.Sweep(grace)
 		}
 	}
 	if err := m.bury(ctx, e, b); err != nil {
 		return err
 	}
 	stopErr := e.Stop(ctx, b.ID, grace)
+	held.Sweep(0) // containers inside may be in cgroups of the user's manager
 	if err := m.bury(ctx, e, b); err != nil {
 		return err
 	}

@@ -145,7 +145,7 @@ func runSession(ctx context.Context, env *cli.Env, choose Chooser, sel *selector
 		return s.Exec(ctx)
 	case f.noTTY && (cli.IsTerminal(env.In) || cli.IsTerminal(env.Out) || cli.IsTerminal(env.Err)):
 		return withoutTerminal(env, name)
-	case f.pty && cli.IsTerminal(env.In) && !s.Record.Isolated: // which has a terminal of its own anyway
+	case f.pty && cli.IsTerminal(env.In) && !s.OwnTerminal():
 		return s.BehindPTY(selfCommand(env, name))
 	case enters && c.Terminal.Announce && speaks:
 		if err := announce(env, m.BoxFile, name); err != nil { // no reason to stay outside

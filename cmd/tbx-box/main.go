@@ -42,6 +42,7 @@ func run(args []string) int {
 	case "pause":
 		return boxinit.Pause(args[2:])
 	case "init":
+		os.Chdir("/") // who joined a toolbox that cannot be seen from outside stands there
 		if boxinit.Init(os.Stdin, os.Stdout) != nil {
 			return 1 // reported as an event
 		}
@@ -60,6 +61,7 @@ func run(args []string) int {
 	case "keep":
 		return keeper.Main()
 	case "session":
+		inherited.Honor() // what it starts inherits them
 		return stage.Session(args[2:])
 	case "first":
 		return boxinit.First(args[2:])

@@ -7,8 +7,10 @@ import (
 
 	"github.com/tbx-project/tbx/cmd/full"
 	"github.com/tbx-project/tbx/cmd/root"
+	"github.com/tbx-project/tbx/internal/programs"
 )
 
 func main() {
+	programs.RestoreSettings()
 	os.Exit(root.Main(full.Program(), os.Args, os.Stdin, os.Stdout, os.Stderr))
 }

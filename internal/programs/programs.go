@@ -54,5 +54,9 @@ func Become(name string) error {
 	if err != nil {
 		return err
 	}
-	return inherited.Become(path, os.Args, os.Environ())
+	env := os.Environ()
+	if name == Full {
+		env = withoutSettings(env)
+	}
+	return inherited.Become(path, os.Args, env)
 }

@@ -94,7 +94,7 @@ var mayImport = map[string][]string{
 	"cmd/full":       {"completion", "cmd/cli", "cmd/root", "cmd/session", "cmd/bridge", "cmd/host", "cmd/fetch", "cmd/box", "cmd/image", "osupdate/registry", "internal/..."},
 	"cmd/gen":        {"completion", "cmd/cli", "cmd/full", "osupdate", "osupdate/asroot"},
 	"cmd/tbx":        {"cmd/cli", "cmd/root", "cmd/session", "cmd/bridge", "cmd/host", "toolbox", "internal/programs"},
-	"cmd/tbx-podman": {"cmd/full", "cmd/root"},
+	"cmd/tbx-podman": {"cmd/full", "cmd/root", "internal/programs"},
 	"cmd/tbx-box":    {"hostbridge/client", "hostbridge/keeper", "internal/inherited", "toolbox/boxinit", "toolbox/stage"},
 
 	"tests/...": {"..."},

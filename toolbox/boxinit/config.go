@@ -38,9 +38,18 @@ type Config struct {
 	Bridge   string // directory of the bridge to the host, as seen here; empty: none
 	HostExec bool   // tbx can be called by root too, whose PATH has no host commands
 
+	Attach []Attach // what the host has mounted below what is shared, and podman did not show
+
+	BoxFD  int    // an open detached mount of the versions of tbx-box, which are missing at BoxDir; 0: they are there
 	Inside Inside // containers in the toolbox
 
 	Files []File // small files to put in place
+}
+
+// Attach is a mount of the host's that shall be seen at Path.
+type Attach struct {
+	Host, Path string
+	FD         int // an open detached mount of it
 }
 
 // User is the host's user, who is the toolbox's user too.

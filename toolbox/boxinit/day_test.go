@@ -111,7 +111,7 @@ func TestD33_EmptyRun(t *testing.T) {
 		"/run/crond.pid": "1", "/run/deep/er/x": "", "/run/link": "-> /etc", "/run/lock/held": "", "/run/host/keep": "", "/run/tbx/keep": "", "/run/.containerenv": "x",
 		"/run/old/new": "", "/run/daemon/socket": "",
 		"/usr/lib/tmpfiles.d/a.conf": "# no rule\nd /run/daemon 2750 - - -\nD! /var/run/named 0700 1 nobody-here\nd /run/nested/one\nL /run/a-link - - - - /usr/share\nf /run/utmp 0664 - - - text\n" +
-			"d /var/lib/not 0755\nd /run/systemd/seats\nd /run/%b\nr! /run/none\n",
+			"d /var/lib/not 0755\nd /run/systemd/seats\nF! /run/nologin 0644 - - - \"booting\"\nd /run/%b\nr! /run/none\n",
 		"/usr/lib/tmpfiles.d/hidden.conf": "d /run/hidden", "/etc/tmpfiles.d/hidden.conf": "-> /dev/null",
 		"/etc/passwd": "root:x:0:0::/root:/bin/sh\n",
 	}
@@ -124,7 +124,7 @@ func TestD33_EmptyRun(t *testing.T) {
 		"/run/crond.pid": false, "/run/deep": false, "/run/link": false, "/run/lock/held": false, "/run/daemon/socket": false, "/run/old": false,
 		"/run/lock": true, "/run/host/keep": true, "/run/tbx/keep": true, "/run/.containerenv": true, "/run/.toolboxenv": true, "/run/.toolbxenv": true,
 		"/run/daemon": true, "/run/named": false, "/run/nested/one": true, "/run/a-link": true, "/run/utmp": true,
-		"/var/lib/not": false, "/run/systemd": false, "/run/%b": false, "/run/hidden": false, "/etc/passwd": true,
+		"/var/lib/not": false, "/run/systemd": false, "/run/%b": false, "/run/nologin": false, "/run/hidden": false, "/etc/passwd": true,
 	} {
 		if _, err := os.Lstat(root + p); (err == nil) != want {
 			t.Errorf("%s: there is %t, want %t", p, err == nil, want)

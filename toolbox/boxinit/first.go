@@ -164,8 +164,10 @@ func booted(real string, argv []string) (code int, ran bool) {
 	if !dirThere(HostView+systemdDir) || dirThere(systemdDir) {
 		return 0, false
 	}
-	cmd := exec.Command("/proc/self/exe", append([]string{"booted", real}, argv...)...)
-	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
+	cmd := &exec.Cmd{
+		Path: "/proc/self/exe", Args: append([]string{"tbx-box", "booted", real}, argv...), // by another name it is a shim
+		Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr,
+	}
 	uid, gid := os.Getuid(), os.Getgid()
 	cmd.SysProcAttr = &syscall.SysProcAttr{
 		Cloneflags:  syscall.CLONE_NEWUSER | syscall.CLONE_NEWNS,

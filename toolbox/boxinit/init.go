@@ -58,8 +58,10 @@ type step struct {
 func (b *box) run() error {
 	return b.take([]step{
 		{"state", b.makeStateDir},
+		{"program", b.attachBox},
 		{"host view", b.attachHostView},
 		{"home", b.trimHome},
+		{"mounts of the host", b.attachMounts},
 		{"devices", b.dropDeviceMounts},
 		{"former starts", b.emptyRun},
 		{"directories", b.makeDirectories},

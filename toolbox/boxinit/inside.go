@@ -208,7 +208,7 @@ func (b *box) shareEngineSettings() error {
 			failed = append(failed, os.Symlink(to, at))
 		}
 	}
-	if in.Auth != "" {
+	if in.Auth != "" && slices.ContainsFunc(in.Places, func(p Place) bool { return p.Run }) {
 		at := insideDir + "/run/containers/auth.json"
 		if _, err := os.Lstat(at); errors.Is(err, fs.ErrNotExist) {
 			failed = append(failed, b.makeOwned(filepath.Dir(at), false), os.Symlink(in.Auth, at), os.Lchown(at, b.cfg.User.UID, b.cfg.User.GID))

@@ -32,6 +32,19 @@ func (b *box) attachHostView() error {
 	return nil
 }
 
+// attachBox mounts the versions of tbx-box anew where the directory that podman mounted
+// was cleared away on the host while the toolbox ran.
+func (b *box) attachBox() error {
+	if b.cfg.BoxFD == 0 {
+		return nil
+	}
+	unix.Unmount(BoxDir, unix.MNT_DETACH) // nothing can be mounted on a directory that is gone
+	if err := unix.MoveMount(b.cfg.BoxFD, "", unix.AT_FDCWD, BoxDir, unix.MOVE_MOUNT_F_EMPTY_PATH); err != nil {
+		return fmt.Errorf("%s, which was cleared away on the host, cannot be mounted anew until the toolbox starts again: %w", BoxDir, err)
+	}
+	return nil
+}
+
 // trimHome takes the mounts of podman's storage out of the home, where podman's
 // own namespace has one for every other container that runs: the home is mounted
 // anew from the host view, which has none of them.
@@ -58,6 +71,22 @@ func (b *box) trimHome() error {
 		return fatal{err: fmt.Errorf("the home cannot be mounted: %w", err)}
 	}
 	return nil
+}
+
+// attachMounts shows what the host has mounted below what is shared, where podman left
+// it out: a program would write below the mount, where nobody finds it.
+func (b *box) attachMounts() error {
+	var failed []error
+	for _, a := range b.cfg.Attach {
+		if mounted, err := isMountPoint(a.Path); err != nil || mounted {
+			failed = append(failed, err)
+			continue
+		}
+		if err := unix.MoveMount(a.FD, "", unix.AT_FDCWD, a.Path, unix.MOVE_MOUNT_F_EMPTY_PATH); err != nil {
+			failed = append(failed, fmt.Errorf("what the host has mounted at %s is not shown: %w; what is written there is written below it", a.Host, err))
+		}
+	}
+	return errors.Join(failed...)
 }
 
 // dropDeviceMounts removes the device nodes that podman binds one by one into a

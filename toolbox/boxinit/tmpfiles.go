@@ -22,8 +22,10 @@ type runRule struct {
 // tmpfilesDirs are where rules come from. A file hides one of that name in a later directory.
 var tmpfilesDirs = []string{"/etc/tmpfiles.d", "/usr/local/lib/tmpfiles.d", "/usr/lib/tmpfiles.d"}
 
-// hostsRun are what tbx shows of the host in /run, or leaves to podman.
-var hostsRun = []string{"/run/systemd", "/run/udev", "/run/user", "/run/host", "/run/tbx", "/run/log"}
+// notRuled are what tbx shows of the host in /run or leaves to podman, and what says that
+// a boot goes on or who the first process is: with nologin(5) nobody may log in until
+// systemd takes it away.
+var notRuled = []string{"/run/systemd", "/run/udev", "/run/user", "/run/host", "/run/tbx", "/run/log", "/run/nologin", "/run/initctl"}
 
 // runRules reads the rules that are about /run. A file or line that is none is passed
 // over: a boot would say so and go on, too.
@@ -69,7 +71,7 @@ func parseRunRule(line string) (runRule, bool) {
 	}
 	path, inRun := cutRun(strings.Trim(strings.Replace(f[1], "%t/", "/run/", 1), `"`))
 	r := runRule{path: path, user: field(3), group: field(4)}
-	if !inRun || strings.ContainsAny(path, "%*?[") || slices.ContainsFunc(hostsRun, func(p string) bool { return below(path, p) }) {
+	if !inRun || strings.ContainsAny(path, "%*?[") || slices.ContainsFunc(notRuled, func(p string) bool { return below(path, p) }) {
 		return r, false
 	}
 	switch f[0][0] {

@@ -16,7 +16,7 @@ func (r *Record) Shared(path string) (string, bool) { return r.shared(path) }
 
 // Exists says whether anything is at an absolute path inside.
 func (t *Target) Exists(path string) bool {
-	_, _, err := t.stat(path)
+	_, err := t.mode(path)
 	return err == nil
 }
 

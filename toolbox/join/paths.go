@@ -183,6 +183,18 @@ func (t *Target) stat(path string) (real string, mode uint32, err error) {
 	return string(buf[:n]), st.Mode, nil
 }
 
+// mode is what stat says of a path, without where it leads.
+func (t *Target) mode(path string) (uint32, error) {
+	fd, err := t.open(path, unix.O_PATH|unix.O_CLOEXEC)
+	if err != nil {
+		return 0, err
+	}
+	defer unix.Close(fd)
+	var st unix.Stat_t
+	err = unix.Fstat(fd, &st)
+	return st.Mode, err
+}
+
 // LookPath looks inside for a command by the PATH in env, from the directory
 // dir, as execvp(3) does. What is found and is no file that anybody may execute
 // is fs.ErrPermission; whether the user may, the kernel will say.
@@ -212,7 +224,7 @@ func (t *Target) LookPath(command string, env []string, dir string) error {
 }
 
 func (t *Target) executable(path string) error {
-	_, mode, err := t.stat(path)
+	mode, err := t.mode(path)
 	if err == nil && (mode&unix.S_IFMT != unix.S_IFREG || mode&0o111 == 0) {
 		return fs.ErrPermission
 	}

@@ -9,37 +9,69 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Sweep ends every process in the mount namespace of the container's first
-// process pid, and in its user namespace or below that, where containers are that
-// were made inside: it asks at first (HUP for shells, which ignore TERM, then TERM,
-// and CONT for what is stopped) and kills after grace. It is how a toolbox
-// without a cgroup is stopped. Processes are found by the namespaces they are in,
-// never by a number or a name from before, and held by pidfd while they are
-// judged. The namespaces are held open too: the number of one that has ended is the
-// next one's at once, which may be another toolbox's. The container must have a user
-// namespace of its own, as every toolbox of tbx's has.
-//
-// The user may signal even those that run as the toolbox's root: he owns the
-// user namespace above them, user_namespaces(7).
-func (s RuntimeState) Sweep(pid int, grace time.Duration) {
-	var of place
+// Held is a toolbox by its namespaces, held open: the number of one that has ended is
+// the next one's at once, which may be another toolbox's.
+type Held struct {
+	of    place
+	files []*os.File
+}
+
+// Hold returns the toolbox whose first process is pid, or nil where that is not to be
+// had. The container must have a user namespace of its own, as every toolbox of tbx's
+// has.
+func (s RuntimeState) Hold(pid int) *Held {
+	h := &Held{}
 	for _, ns := range []struct {
 		kind string
 		id   *uint64
-	}{{"mnt", &of.mnt}, {"user", &of.user}} {
-		held, id, err := heldNamespace(pid, ns.kind)
+	}{{"mnt", &h.of.mnt}, {"user", &h.of.user}} {
+		file, id, err := heldNamespace(pid, ns.kind)
 		if err != nil {
-			return
+			h.Close()
+			return nil
 		}
-		defer held.Close()
+		h.files = append(h.files, file)
 		*ns.id = id
 	}
-	if own, err := NamespaceID("self", "user"); err != nil || own == of.user {
-		of.user = 0
+	if own, err := NamespaceID("self", "user"); err != nil || own == h.of.user {
+		h.of.user = 0
 	}
-	if s.Alive(pid) { // looked at after the namespaces were opened
-		sweep(of, grace)
+	if !s.Alive(pid) { // looked at after the namespaces were opened
+		h.Close()
+		return nil
 	}
+	return h
+}
+
+// Close lets the namespaces go. h may be nil.
+func (h *Held) Close() {
+	if h != nil {
+		for _, f := range h.files {
+			f.Close()
+		}
+	}
+}
+
+// Sweep ends every process in the toolbox's mount namespace, and in its user namespace
+// or below that, where containers are that were made inside, whatever cgroup a podman
+// there has put them into: it asks at first (HUP for shells, which ignore TERM, then
+// TERM, and CONT for what is stopped) and kills after grace. Processes are found by the
+// namespaces they are in, never by a number or a name from before, and held by pidfd
+// while they are judged. h may be nil.
+//
+// The user may signal even those that run as the toolbox's root: he owns the
+// user namespace above them, user_namespaces(7).
+func (h *Held) Sweep(grace time.Duration) {
+	if h != nil {
+		sweep(h.of, grace)
+	}
+}
+
+// Sweep is Hold and Held.Sweep.
+func (s RuntimeState) Sweep(pid int, grace time.Duration) {
+	h := s.Hold(pid)
+	defer h.Close()
+	h.Sweep(grace)
 }
 
 // place is where a toolbox's processes are: the inodes of its namespaces.

@@ -23,6 +23,7 @@ type Target struct {
 	pidfd  int
 	root   int    // O_PATH descriptor of the root inside
 	cgroup string // path in the cgroup2 hierarchy; empty: it has none of its own
+	blind  bool   // nothing below the root can be seen from here
 }
 
 // Open proves that r holds, or returns an error that wraps ErrStale, or
@@ -83,6 +84,8 @@ func (r *Record) OpenUnrecorded() (*Target, error) {
 		t.Close()
 		return nil, fmt.Errorf("%w: its root cannot be opened: %w", ErrStale, err)
 	}
+	var st unix.Stat_t
+	t.blind = errors.Is(unix.Fstatat(t.root, "", &st, unix.AT_EMPTY_PATH), unix.EACCES)
 	return t, nil
 }
 
@@ -104,6 +107,11 @@ func (t *Target) Close() {
 		}
 	}
 }
+
+// Blind says whether the toolbox cannot be looked into: its root is a FUSE file system,
+// as with podman's mount_program, which only processes of podman's user namespace may
+// look at. What runs inside does, but no directory and no command can be found before.
+func (t *Target) Blind() bool { return t.blind }
 
 // HasCgroup says whether the toolbox has a cgroup of its own. Without one (no
 // systemd user session) podman can neither pause it nor stop what runs in it.

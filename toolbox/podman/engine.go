@@ -3,6 +3,7 @@
 package podman
 
 import (
+	"archive/tar"
 	"bytes"
 	"context"
 	"errors"
@@ -11,6 +12,7 @@ import (
 	"io/fs"
 	"net/http"
 	"os"
+	"path"
 	"path/filepath"
 	"strings"
 	"time"
@@ -181,22 +183,53 @@ func (e *Engine) Create(ctx context.Context, p *toolbox.Plan) (string, error) {
 }
 
 // FileMode implements toolbox.Engine.
-func (e *Engine) FileMode(ctx context.Context, id, path string) (fs.FileMode, error) {
+func (e *Engine) FileMode(ctx context.Context, id, file string) (fs.FileMode, error) {
 	conn, cancel := e.with(ctx)
 	defer cancel()
 	for range 10 {
-		st, err := containers.Stat(conn, id, path)
+		st, err := containers.Stat(conn, id, file)
 		switch {
 		case errors.Is(err, copy.ErrENOENT):
-			return 0, fail.New(fail.NotFound, "%s is not there", path)
+			if st != nil && st.LinkTarget != "" { // of a link that leads nowhere
+				file = st.LinkTarget
+			}
+			return 0, fail.New(fail.NotFound, "%s is not there", file) // toolbox reads the path
 		case err != nil:
 			return 0, convert(err)
-		case st.Mode&fs.ModeSymlink == 0 || st.LinkTarget == path:
+		case st.Mode&fs.ModeSymlink == 0 || st.LinkTarget == file:
 			return st.Mode, nil
 		}
-		path = st.LinkTarget
+		file = st.LinkTarget
 	}
-	return 0, fail.New(fail.NotFound, "%s leads nowhere", path)
+	return 0, fail.New(fail.NotFound, "%s leads nowhere", file)
+}
+
+// MakeDir implements toolbox.Engine.
+func (e *Engine) MakeDir(ctx context.Context, id, dir string) error {
+	conn, cancel := e.with(ctx)
+	defer cancel()
+	base, missing := path.Dir(dir), []string{path.Base(dir)}
+	for base != "/" {
+		if _, err := e.FileMode(ctx, id, base); err == nil {
+			break
+		}
+		base, missing = path.Dir(base), append([]string{path.Base(base)}, missing...)
+	}
+	var archive bytes.Buffer
+	w := tar.NewWriter(&archive)
+	for i := range missing {
+		if err := w.WriteHeader(&tar.Header{Typeflag: tar.TypeDir, Name: path.Join(missing[:i+1]...) + "/", Mode: 0o755}); err != nil {
+			return err
+		}
+	}
+	if err := w.Close(); err != nil {
+		return err
+	}
+	put, err := containers.CopyFromArchive(conn, id, base, &archive)
+	if err != nil {
+		return convert(err)
+	}
+	return convert(put())
 }
 
 // Start implements toolbox.Engine.
@@ -333,7 +366,7 @@ func convert(err error) error {
 	case strings.Contains(model.Message, "insufficient UIDs or GIDs"), strings.Contains(model.Message, "subuid"):
 		return subidHint(&fail.Error{Kind: fail.Unable, Cause: cause})
 	case strings.Contains(model.Message, "setrlimit"):
-		return (&fail.Error{Cause: cause}).Hint("a limit of the host is lower than when the toolbox was made; raise it (see ulimit -a) or make the toolbox anew")
+		return (&fail.Error{Cause: cause}).Hint("a limit of the host is lower than when the toolbox was made; raise it again (see ulimit -a)")
 	}
 	return cause
 }

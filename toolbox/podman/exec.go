@@ -15,6 +15,9 @@ import (
 // Run implements toolbox.Engine by the podman command: an exec through the
 // bindings leaves two processes behind for five minutes.
 func (e *Engine) Run(ctx context.Context, id string, args []string, in io.Reader, out io.Writer) error {
+	if err := hostprog.CheckCaller(); err != nil {
+		return err
+	}
 	cmd := hostprog.Podman(ctx, append([]string{"exec", "--interactive", "--user", "0:0", "--workdir", "/", id}, args...)...)
 	errs := bounded.Buffer{Most: 16 << 10} // of what is printed
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = in, out, &errs

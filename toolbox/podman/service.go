@@ -24,6 +24,7 @@ import (
 	"github.com/tbx-project/tbx/internal/fail"
 	"github.com/tbx-project/tbx/internal/flock"
 	"github.com/tbx-project/tbx/internal/hostprog"
+	"github.com/tbx-project/tbx/internal/xdg"
 )
 
 const (
@@ -55,9 +56,6 @@ func service(ctx context.Context, dir string, warn func(text, hint string)) (str
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return "", fail.Wrap(fail.Unable, err, "the runtime directory of tbx cannot be made").Hint("log in anew, or set XDG_RUNTIME_DIR to a directory of yours")
 	}
-	if err := checkCaller(); err != nil {
-		return "", err
-	}
 	program, err := hostprog.Look("podman")
 	if err != nil {
 		return "", fail.New(fail.Unable, "podman is not installed, or not in PATH").
@@ -72,6 +70,9 @@ func service(ctx context.Context, dir string, warn func(text, hint string)) (str
 	for again := true; ; again = false {
 		found := serves(path, pause)
 		if !found {
+			if err := hostprog.CheckCaller(); err != nil {
+				return "", err
+			}
 			if err := launch(ctx, program, path, pause); err != nil {
 				return "", err
 			}
@@ -199,16 +200,25 @@ func launch(ctx context.Context, program, path, pause string) error {
 	}
 	defer log.Close()
 	// LISTEN_PID must be the service's own number, which nobody knows before it
-	// runs: the shell that becomes podman does.
-	cmd := exec.Command("/bin/sh", "-c", `LISTEN_PID=$$ LISTEN_FDS=1 exec "$0" system service --time `+idle, program)
+	// runs: the shell that becomes podman does. It waits until it has been calmed.
+	cmd := exec.Command("/bin/sh", "-c", `read -r go; LISTEN_PID=$$ LISTEN_FDS=1 exec "$0" system service --time `+idle+` </dev/null`, program)
 	cmd.ExtraFiles = []*os.File{socket}
 	cmd.Stdout, cmd.Stderr = log, log
 	cmd.Env = hostprog.PodmanEnv(os.Environ())
 	cmd.Dir = "/"
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
-	if err := hostprog.WithoutInherited(cmd.Start); err != nil {
+	calmed, wait, err := os.Pipe()
+	if err != nil {
+		return err
+	}
+	defer wait.Close()
+	cmd.Stdin = calmed
+	err = hostprog.WithoutInherited(cmd.Start)
+	calmed.Close()
+	if err != nil {
 		return fmt.Errorf("podman cannot be started: %w", err)
 	}
+	calm(cmd.Process.Pid)
 	return cmd.Process.Release()
 }
 
@@ -240,11 +250,17 @@ func answers(ctx context.Context, program, path string) error {
 			time.Sleep(10 * time.Millisecond) // a podman that ends closes the socket before it says why
 			said = lastLine(logFile(path))
 		}
+		if err := brokenSettings(said); err != nil {
+			return err
+		}
 		e := fail.New(fail.Unable, "podman (%s) does not answer", program)
 		if said != "" {
 			e.Cause = errors.New(said)
 		} else {
 			e.Cause = err
+		}
+		if xdg.OwnRuntime(filepath.Dir(filepath.Dir(path))) {
+			return subidHint(e.Hint("you have no session here: log in, or have a runtime directory from boot on by: loginctl enable-linger %s", hostprog.Account()))
 		}
 		return subidHint(e.Hint("see whether this answers: podman info"))
 	}

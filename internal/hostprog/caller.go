@@ -1,21 +1,18 @@
-//go:build remote
-
-package podman
+package hostprog
 
 import (
 	"os"
 
 	"github.com/tbx-project/tbx/internal/fail"
-	"github.com/tbx-project/tbx/internal/hostprog"
 	"github.com/tbx-project/tbx/internal/userns"
 )
 
-// checkCaller finds a caller in a user namespace that has no ids for containers. There
+// CheckCaller finds a caller in a user namespace that has no ids for containers. There
 // podman can neither join the namespace of its containers nor make another, and takes
 // its own processes for ended.
-func checkCaller() error {
+func CheckCaller() error {
 	subuid, _ := os.ReadFile("/etc/subuid") // the ids may come from elsewhere
-	if !userns.LacksIDs(userns.Own(), string(subuid), hostprog.Account(), os.Getuid()) {
+	if !userns.LacksIDs(userns.Own(), string(subuid), Account(), os.Getuid()) {
 		return nil
 	}
 	return fail.New(fail.Unable, "this process is in a user namespace of its own, which has no ids for containers: podman cannot be used from here").
