@@ -11,11 +11,15 @@ export GOFLAGS := $(strip $(GOFLAGS) -trimpath)
 GO := go
 # Where the programs begin: before Go, which forgets what signals the caller ignores (internal/inherited).
 ENTRY := $(if $(filter linux/amd64,$(shell $(GO) env GOOS)/$(shell $(GO) env GOARCH)),-E=tbx_entry)
+# Pinned, and run as Go modules: neither is in go.mod, whose lines the programs are made of.
+GOLANGCI_LINT := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.12.2
+GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.2.0
+T ?= 20s
 PREFIX ?= $(HOME)/.local
 YES ?=
 
 .DEFAULT_GOAL := build
-.PHONY: build test unit roots system systemimages systempodman systemrest systemroot systembox lint vm siege bench try install uninstall help clean
+.PHONY: build test unit race vuln fuzz cover roots system systemimages systempodman systemrest systemroot systembox lint vm siege bench try install uninstall help clean
 
 build: ## build bin/tbx, bin/tbx-podman and bin/tbx-box (ARCHITECTURE.md, "Three programs")
 	$(GO) build -ldflags '$(LDFLAGS) $(ENTRY)' -o bin/tbx ./cmd/tbx
@@ -30,7 +34,7 @@ try: ## set up what rootless podman needs, make a Debian toolbox and run a comma
 test: ## set up what the tests need and run them all
 	tests/lab/setup --for test $(YES)
 	$(MAKE) --no-print-directory build
-	$(MAKE) --no-print-directory -j2 lint unit roots
+	$(MAKE) --no-print-directory -j2 lint unit race roots
 	tests/lab/user -u tbxlab-images true
 	tests/lab/user -u tbxlab-podman true
 	$(MAKE) --no-print-directory -j3 systemimages systempodman systemrest
@@ -38,6 +42,21 @@ test: ## set up what the tests need and run them all
 unit: ## tests that need no podman, root or network
 	$(GO) vet -tags '$(TAGS)' ./...
 	$(GO) test -vet=off -tags '$(TAGS)' -shuffle=on ./...
+
+# Not the two tests of an agent that is at its limit of descriptors: the race detector has some of its own.
+race: ## the unit tests under the race detector, which needs a C compiler
+	CGO_ENABLED=1 $(GO) test -race -vet=off -timeout 20m -skip '^TestB3_(WrongDescriptors|DescriptorsTwice)$$' $$($(GO) list ./... | grep -v /tests/)
+
+fuzz: ## fuzz every target for T each (default 20s)
+	for p in $$(git grep -l '^func Fuzz' -- '*_test.go' | xargs -n1 dirname | sort -u); do \
+	  for f in $$(sed -n 's/^func \(Fuzz[A-Za-z0-9_]*\)(.*/\1/p' $$p/*_test.go); do \
+	    $(GO) test -vet=off -tags '$(TAGS)' -run '^$$' -fuzz "^$$f\$$" -fuzztime $(T) ./$$p || exit 1; done; done
+
+cover: ## print how much of each package the unit tests run; no number is a goal
+	$(GO) test -vet=off -tags '$(TAGS)' -cover ./... | awk '$$1 == "ok" {printf "%6s  %s\n", $$5, $$2}' | sort -n
+
+vuln: build ## look for known vulnerabilities in what was built; asks vuln.go.dev
+	for p in tbx tbx-podman tbx-box; do $(GO) run $(GOVULNCHECK) -mode=binary bin/$$p || exit 1; done
 
 # What the lab's tests start from comes from a mirror and a disk: it is made while the processors run other tests.
 roots:
@@ -68,9 +87,10 @@ systemroot: build ## tests that need root, in mount namespaces of their own: pol
 systembox: build ## the same in a booted Debian with a systemd user session
 	tests/lab/system --box bookworm tests/system tests/terminal tests/bridge
 
-lint: ## formatting and shell scripts
+lint: ## formatting, golangci-lint (.golangci.yml) and shell scripts
 	@out=$$(gofmt -l $$(git ls-files '*.go')); [ -z "$$out" ] || { echo "gofmt: $$out"; exit 1; }
 	@command -v shellcheck >/dev/null || { echo 'lint: shellcheck is missing; run tests/lab/setup'; exit 1; }
+	$(GO) run $(GOLANGCI_LINT) run
 	@shellcheck -x profile.d/tbx.sh $$(git ls-files -z | xargs -0 awk 'FNR == 1 && /^#!.*sh$$/ {print FILENAME} {nextfile}')
 
 vm: ## SELinux enforcing, memory and process limits, in a machine of QEMU (about 20 minutes without KVM; root)

@@ -89,6 +89,9 @@ func (r *request) question() Question {
 // directory and these values of variables.
 func (r *request) rememberAlways() error {
 	args := slices.Clone(r.start.Argv[1:])
+	if r.file != nil {
+		args = []string{r.file.path}
+	}
 	if slices.Contains(args, "*") || slices.Contains(args, "**") {
 		return errors.New("an argument would be a pattern in a rule")
 	}

@@ -261,3 +261,33 @@ func TestB17_LinksOutOfAShareTellNothing(t *testing.T) {
 		}
 	}
 }
+
+// An answer for good is for the file, not for a name that leads to another one later.
+func TestB17_AnswerIsForTheFile(t *testing.T) {
+	for _, remember := range []string{"session", "always"} {
+		b, opened := opener(t, "yes")
+		b.Local.WritePolicy("1.toml", "[[rule]]\nbox = \"web\"\nverb = \"open-file\"\naction = \"ask\"\nremember = \""+remember+"\"\n")
+		one := put(t, b.Shared+"/one.pdf", "1", 0o600)
+		two := put(t, b.Shared+"/two.pdf", "2", 0o600)
+		link := b.Shared + "/link.pdf"
+		os.Symlink("one.pdf", link)
+		for _, step := range []struct {
+			name, file string
+			asked      int
+		}{{link, one, 1}, {link, one, 0}, {one, one, 0}, {two, two, 1}} {
+			if b.Output(t, "--verb", "open-file", step.name); opened() != step.file {
+				t.Errorf("%s: %s was not opened", remember, step.file)
+			}
+			if q := b.Local.Questions(); len(q) != step.asked {
+				t.Errorf("%s, %s: asked %+v", remember, step.name, q)
+			}
+		}
+		os.Remove(link)
+		third := put(t, b.Shared+"/three.pdf", "3", 0o600)
+		os.Symlink("three.pdf", link)
+		b.Output(t, "--verb", "open-file", link)
+		if q := b.Local.Questions(); len(q) != 1 || q[0].What != "open-file "+third {
+			t.Errorf("%s: the link leads elsewhere, asked %+v", remember, q)
+		}
+	}
+}

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -365,5 +366,45 @@ func TestB8_NestedNamespace(t *testing.T) {
 	cmd := nested(b, "--cwd", "/", "true")
 	if out, _ := cmd.CombinedOutput(); cmd.ProcessState.ExitCode() != 126 || !strings.Contains(string(out), "namespace") {
 		t.Errorf("isolated: %v %s", cmd.ProcessState, out)
+	}
+}
+
+// A toolbox that is renamed while it runs has the rules of its new name from the next
+// request on, and what is answered for good is for that; under its old name it has
+// none, and an isolated one of which no name is known has none at all.
+func TestB29_RenamedWhileItRuns(t *testing.T) {
+	for _, isolated := range []bool{false, true} {
+		b := bridgetest.Local(t, func(c *bridgetest.Config) { c.Box.Isolated, c.Ask = isolated, "yes" })
+		root := b.Local.Config.Root
+		b.Local.WritePolicy("1.toml", "[[rule]]\nbox = \"web\"\nexec = \"id\"\naction = \"allow\"\n[[rule]]\nbox = \"new\"\nexec = \"id\"\naction = \"deny\"\n"+
+			"[[rule]]\nbox = \"new\"\nexec = \"echo\"\naction = \"ask\"\nremember = \"always\"\n")
+		b.Output(t, "id", "-u")
+		put(t, filepath.Join(root, "name."+bridgetest.BoxID), "new", 0o600)
+		if msg := b.Refused(t, 126, "id", "-u"); !strings.Contains(msg, "1.toml:5") {
+			t.Errorf("by its old name: %s", msg)
+		}
+		b.Output(t, "echo", "x")
+		if q := b.Local.Questions(); len(q) != 1 || q[0].Box != "new" {
+			t.Errorf("asked %+v", q)
+		}
+		own, err := os.ReadFile(filepath.Join(b.Local.Config.PolicyDir(), "00-tbx.toml"))
+		if err != nil || !strings.Contains(string(own), `box = "new"`) {
+			t.Errorf("remembered %s, %v", own, err)
+		}
+		var names []string
+		for _, r := range b.Local.Audit() {
+			if r.Event == "request" {
+				names = append(names, r.Box)
+			}
+		}
+		if !slices.Equal(names, []string{"web", "new", "new"}) {
+			t.Errorf("the log is of toolboxes %q", names)
+		}
+		os.Remove(filepath.Join(root, "pid."+bridgetest.BoxID))
+		cmd := b.Client("echo", "x")
+		out, _ := cmd.CombinedOutput()
+		if denied := strings.Contains(string(out), "not known what this toolbox is called"); denied != isolated {
+			t.Errorf("isolated %v, no name: %s", isolated, out)
+		}
 	}
 }

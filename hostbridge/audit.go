@@ -30,6 +30,7 @@ type Record struct {
 	Argv     []string  `json:"argv,omitempty"` // escaped, cut to maxLogged bytes
 	Program  string    `json:"program,omitempty"`
 	Cwd      string    `json:"cwd,omitempty"`  // as the toolbox names it
+	Dir      string    `json:"dir,omitempty"`  // of the host, without links in its name, where it had to be known to decide
 	File     string    `json:"file,omitempty"` // of the host, that a verb opens, without links in its name
 	TTY      bool      `json:"tty,omitempty"`
 	Dropped  []string  `json:"dropped_env,omitempty"` // names of variables that were not passed on
@@ -66,7 +67,7 @@ type AuditLog struct {
 const (
 	maxLine    = 8 << 10
 	maxLogged  = 3 << 10 // arguments
-	maxPlace   = 1 << 10 // working directory, and program
+	maxPlace   = 640     // working directory, as it is named and as it is, file, program
 	maxReason  = 512     // reason, and rule
 	maxDropped = 512     // names of variables
 	maxWord    = 128     // verb
@@ -78,7 +79,7 @@ const (
 func (l *AuditLog) Write(r Record) (uint64, error) {
 	r.Argv = loggedArgs(r.Argv, l.NoArgs)
 	r.Verb, r.Cwd, r.Program = fit(r.Verb, maxWord), fit(r.Cwd, maxPlace), fit(r.Program, maxPlace)
-	r.File = fit(r.File, maxPlace)
+	r.File, r.Dir = fit(r.File, maxPlace), fit(r.Dir, maxPlace)
 	r.Reason, r.Rule = fit(r.Reason, maxReason), fit(r.Rule, maxReason)
 	r.Dropped = fitList(r.Dropped, maxDropped)
 	l.mu.Lock()

@@ -35,7 +35,7 @@ func TestB19_HostileSizes(t *testing.T) {
 		for _, argv := range argvs {
 			n++
 			if _, err := l.Write(Record{Event: "request", BoxID: strings.Repeat("f", 64), Box: strings.Repeat("n", 128), PeerPid: 1 << 22, PeerUID: 1 << 31, NS: "foreign",
-				Verb: s, Argv: argv, Program: s, Cwd: s, TTY: true, Dropped: names, Decision: Deny, Rule: s, Answer: "nobody", Reason: s + s}); err != nil {
+				Verb: s, Argv: argv, Program: s, Cwd: s, File: s, Dir: s, TTY: true, Dropped: names, Decision: Deny, Rule: s, Answer: "nobody", Reason: s + s}); err != nil {
 				t.Fatal(err)
 			}
 		}

@@ -29,18 +29,8 @@ func (f AuditFilter) wants(r Record) bool {
 // file first. With follow it then waits for further lines until ctx ends. A
 // line that is none is skipped: the log may have been cut by a full disk.
 func ReadAudit(ctx context.Context, path string, f AuditFilter, follow bool, each func(Record) error) error {
-	names := []string{kept(path)}
-	for i := maxLogFiles - 1; i > 0; i-- {
-		names = append(names, rotated(path, i))
-	}
-	for _, name := range names {
-		if file, err := openLog(name); err == nil {
-			_, err = readLines(file, f, each)
-			file.Close()
-			if err != nil {
-				return err
-			}
-		}
+	if err := readOlder(path, f, each); err != nil {
+		return err
 	}
 	var watch *os.File
 	if follow { // before the first look, so that nothing comes between
@@ -89,6 +79,26 @@ func ReadAudit(ctx context.Context, path string, f AuditFilter, follow bool, eac
 			file, offset = now, 0
 		}
 	}
+}
+
+// readOlder reads the files that are not written to any more.
+func readOlder(path string, f AuditFilter, each func(Record) error) error {
+	names := []string{kept(path)}
+	for i := maxLogFiles - 1; i > 0; i-- {
+		names = append(names, rotated(path, i))
+	}
+	for _, name := range names {
+		file, err := openLog(name)
+		if err != nil {
+			continue
+		}
+		_, err = readLines(file, f, each)
+		file.Close()
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // openLog never waits: what a toolbox that shares the home has put there may be a

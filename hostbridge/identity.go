@@ -31,8 +31,8 @@ type IDs struct{ First, Count int }
 // Share is a directory of the host and its name in the toolbox.
 type Share struct{ Host, Box string }
 
-// Lookup tells what is known of a toolbox now. It is called once when a toolbox
-// is registered and again when its first process has ended.
+// Lookup tells what is known of a toolbox now. It is called when a toolbox is
+// registered and with each of its requests, and may be called by several goroutines.
 type Lookup func(ctx context.Context, id string) (Box, error)
 
 // peer is who has connected.

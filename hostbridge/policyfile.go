@@ -19,6 +19,8 @@ import (
 	"github.com/tbx-project/tbx/internal/eintr"
 	"github.com/tbx-project/tbx/internal/escape"
 	"github.com/tbx-project/tbx/internal/fail"
+	"github.com/tbx-project/tbx/internal/nearest"
+	"github.com/tbx-project/tbx/internal/rootonly"
 )
 
 //go:embed builtin.toml
@@ -73,6 +75,9 @@ func loadDir(dir string, uid int) ([]Rule, error) {
 	if err == nil {
 		err = checkOwner(dir, uid, unix.O_DIRECTORY)
 	}
+	if err == nil && uid == 0 { // the administrator's: nor may others put another directory in its place
+		err = rootonly.Check(dir)
+	}
 	if err != nil {
 		return nil, fail.Wrap(fail.Unable, err, "policy directory %s", dir)
 	}
@@ -125,7 +130,7 @@ func checkFd(fd, uid int) error {
 // readPolicyFile never follows a symlink and never blocks on a FIFO.
 func readPolicyFile(name string, uid int) ([]byte, error) {
 	fd, err := eintr.Open(name, unix.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
-	if err == unix.ELOOP {
+	if errors.Is(err, unix.ELOOP) {
 		return nil, errors.New("it is a symbolic link")
 	}
 	if err != nil {
@@ -166,7 +171,7 @@ func ParsePolicy(name string, data []byte) ([]Rule, error) {
 		return nil, fail.New(fail.Unable, "policy %s: each rule must begin with a line [[rule]], and no other line may look like it", shown)
 	}
 	if keys := md.Undecoded(); len(keys) > 0 {
-		return nil, fail.New(fail.Unable, "policy %s: unknown key %s%s", where(shown, keyLine(data, keys[0])), escape.Quote(keys[0].String()), nearest(keys[0]))
+		return nil, fail.New(fail.Unable, "policy %s: unknown key %s%s", where(shown, keyLine(data, keys[0])), escape.Quote(keys[0].String()), suggest(keys[0]))
 	}
 	for i := range doc.Rule {
 		r := &doc.Rule[i]
@@ -215,13 +220,11 @@ func keyLine(data []byte, key toml.Key) int {
 	return 1
 }
 
-// nearest suggests the key that was probably meant.
-func nearest(key toml.Key) string {
-	last := strings.ToLower(key[len(key)-1])
-	for _, known := range []string{"box", "verb", "exec", "args", "action", "tty", "remember", "notify", "env", "detach", "cwd", "dir", "rule"} {
-		if len(last) > 1 && (strings.HasPrefix(known, last[:2]) || strings.HasSuffix(known, last[1:])) {
-			return "; did you mean " + known + "?"
-		}
+// suggest names the key that was probably meant.
+func suggest(key toml.Key) string {
+	known := []string{"box", "verb", "exec", "args", "action", "tty", "remember", "notify", "env", "detach", "cwd", "dir", "rule"}
+	if near := nearest.Names(key[len(key)-1], known); len(near) > 0 {
+		return "; did you mean " + near[0] + "?"
 	}
 	return ""
 }

@@ -32,6 +32,7 @@ type request struct {
 	verb     verb
 	dir      string // of the host, without links, where the directory had to be known beforehand
 	file     *place // that a verb opens
+	noFile   error  // why there is none
 }
 
 // refusal is an answer of the agent itself: DENIED if denied is set, else ERROR.
@@ -92,6 +93,9 @@ func (r *request) admit(ctx context.Context) error {
 	if !r.s.rate.take(time.Now()) {
 		return &refusal{code: 125, reason: "too many requests from this toolbox in a short time", hint: "wait a moment"}
 	}
+	if err := r.findName(ctx); err != nil {
+		return err
+	}
 	policy, err := r.a.policy.get(r.a.Policy)
 	if err != nil {
 		return deny(err.Error(), firstHint(err))
@@ -103,6 +107,11 @@ func (r *request) admit(ctx context.Context) error {
 		r.rec.Verb = q.Verb
 		if r.verb = verbs[q.Verb]; r.verb.build == nil {
 			return &refusal{code: 127, reason: escape.Quote(q.Verb) + ": no such verb of the bridge"}
+		}
+		if r.verb.file && len(q.Args) == 1 { // rules are for the file, whatever it is called
+			if r.noFile = r.findFile(); r.noFile == nil {
+				q.Args = []string{r.file.path}
+			}
 		}
 	} else if policy.mayRun(q) { // else nothing of the host is looked at for it
 		r.program, resolveErr = Resolve(st.Argv[0], r.a.Path)
@@ -132,6 +141,26 @@ func (r *request) admit(ctx context.Context) error {
 		return r.ask(ctx)
 	}
 	return nil
+}
+
+// findName looks up what the toolbox is called now: rules go by the name, and it may
+// have been renamed while it runs, and another may have its old name. A record may be
+// away for a moment while it is written anew.
+func (r *request) findName(ctx context.Context) error {
+	var err error
+	for range 10 {
+		var box Box
+		if box, err = r.a.Lookup(ctx, r.box.ID); err == nil && box.Pid == r.s.box.Pid {
+			r.s.rename(box.Name)
+			r.box.Name = box.Name
+			return nil
+		}
+		if !r.box.Isolated { // it could write the records itself
+			return nil
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+	return deny("it is not known what this toolbox is called now", "it may have been renamed: enter it again by its new name")
 }
 
 // prepare makes the command and its environment.
@@ -165,8 +194,13 @@ func (r *request) prepare() error {
 	if st.Flags&wire.FlagHostCwd != 0 && r.box.Isolated {
 		return deny("an isolated toolbox may not name a directory of the host", "call it from a shared directory")
 	}
-	if r.verb.file {
-		return r.findFile()
+	if r.noFile != nil {
+		return r.noFile
+	}
+	if r.file != nil {
+		if err := r.file.mayOpen(); err != nil {
+			return failure(err)
+		}
 	}
 	if r.decision.Action == Ask && r.verb.build == nil && r.dir == "" {
 		return r.findDir()
@@ -174,8 +208,8 @@ func (r *request) prepare() error {
 	return nil
 }
 
-// findFile looks up the file that is to be opened, and whether it may be: the owner
-// is asked about what it is, and not about what it is called.
+// findFile looks up the file that is to be opened: rules and the owner decide about
+// what it is, and not about what it is called.
 func (r *request) findFile() (err error) {
 	name := r.start.Argv[len(r.start.Argv)-1]
 	if r.box.Isolated {
@@ -187,9 +221,6 @@ func (r *request) findFile() (err error) {
 		return &refusal{code: 125, reason: escape.Quote(name) + ": this file is not shared with the host", hint: "copy it to a directory that is shared"}
 	}
 	r.rec.File = r.file.path
-	if err := r.file.mayOpen(); err != nil {
-		return failure(err)
-	}
 	return nil
 }
 
@@ -198,7 +229,7 @@ func (r *request) findDir() error {
 	name := r.cwd()
 	p, err := openPlace(name, unix.O_DIRECTORY)
 	if err == nil {
-		r.dir = p.path
+		r.dir, r.rec.Dir = p.path, p.path
 		p.close()
 		return nil
 	}

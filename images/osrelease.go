@@ -1,10 +1,11 @@
 package images
 
 import (
-	"bufio"
-	"fmt"
+	"cmp"
 	"io"
 	"strings"
+
+	"github.com/tbx-project/tbx/internal/osrelease"
 )
 
 // HostOS is what os-release(5) says of the host; absent keys are "".
@@ -17,56 +18,19 @@ type HostOS struct {
 	PrettyName      string
 }
 
-// ParseOSRelease reads the format of os-release(5): shell assignments without
-// expansion. Lines that are not assignments are skipped, as that page asks of
-// readers; of a key that comes twice the last counts.
+// ParseOSRelease reads the text of os-release(5).
 func ParseOSRelease(r io.Reader) (HostOS, error) {
-	os := HostOS{ID: "linux", PrettyName: "Linux"}
-	lines := bufio.NewScanner(r)
-	for lines.Scan() {
-		key, value, found := strings.Cut(strings.TrimSpace(lines.Text()), "=")
-		if !found || strings.HasPrefix(key, "#") {
-			continue
-		}
-		value = unquote(value)
-		switch key {
-		case "ID":
-			os.ID = value
-		case "ID_LIKE":
-			os.IDLike = strings.Fields(value)
-		case "VERSION_ID":
-			os.VersionID = value
-		case "VERSION_CODENAME":
-			os.VersionCodename = value
-		case "VARIANT_ID":
-			os.VariantID = value
-		case "PRETTY_NAME":
-			os.PrettyName = value
-		}
+	keys, err := osrelease.Parse(r)
+	if err != nil {
+		return HostOS{}, err
 	}
-	if err := lines.Err(); err != nil {
-		return HostOS{}, fmt.Errorf("os-release: %w", err)
-	}
-	return os, nil
+	return HostOSOf(keys), nil
 }
 
-// unquote undoes shell quoting of one word: '…' is literal, a backslash
-// elsewhere makes the next character literal.
-func unquote(s string) string {
-	var b strings.Builder
-	quote := byte(0)
-	for i := 0; i < len(s); i++ {
-		switch c := s[i]; {
-		case c == quote && quote != 0:
-			quote = 0
-		case quote == 0 && (c == '"' || c == '\''):
-			quote = c
-		case c == '\\' && quote != '\'' && i+1 < len(s):
-			i++
-			b.WriteByte(s[i])
-		default:
-			b.WriteByte(c)
-		}
+// HostOSOf takes what tbx wants to know from the keys of os-release(5).
+func HostOSOf(keys map[string]string) HostOS {
+	return HostOS{
+		ID: cmp.Or(keys["ID"], "linux"), IDLike: strings.Fields(keys["ID_LIKE"]), VersionID: keys["VERSION_ID"],
+		VersionCodename: keys["VERSION_CODENAME"], VariantID: keys["VARIANT_ID"], PrettyName: cmp.Or(keys["PRETTY_NAME"], "Linux"),
 	}
-	return b.String()
 }

@@ -3,6 +3,7 @@ package images
 import (
 	"errors"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/tbx-project/tbx/internal/escape"
@@ -26,38 +27,41 @@ func PullFailure(ref string, err error) error {
 	if r, perr := ParseRef(ref); perr == nil && r.Domain != "" {
 		registry = r.Domain
 	}
-	switch reason {
-	case ErrUnreachable:
+	is := func(kinds ...error) bool {
+		return slices.ContainsFunc(kinds, func(k error) bool { return errors.Is(reason, k) })
+	}
+	switch {
+	case is(ErrUnreachable):
 		e.Kind = fail.Unable
 		e.Hint("check the network, the proxy settings and the mirrors in registries.conf, then try again")
-	case ErrStalled, ErrServer, ErrCorrupt:
+	case is(ErrStalled, ErrServer, ErrCorrupt):
 		e.Hint("try again: layers that are complete are not downloaded a second time")
-	case ErrNoRegistry:
+	case is(ErrNoRegistry):
 		e.Kind = fail.Unable
 		e.Hint("check the name; a login page of the network, or a proxy, may stand in front of %s", registry)
-	case ErrThrottled:
+	case is(ErrThrottled):
 		e.Hint("wait, or log in with podman login %s for a larger allowance", registry)
-	case ErrDenied:
+	case is(ErrDenied):
 		e.Hint("either there is no such image, or it is private: podman login %s, or --authfile", registry)
-	case ErrNoManifest:
+	case is(ErrNoManifest):
 		e.Kind = fail.NotFound
 		e.Hint("check the name and the tag; tags do vanish from registries")
-	case ErrNoPlatform:
+	case is(ErrNoPlatform):
 		e.Kind = fail.NotFound
 		e.Hint("another release may have it; --platform takes an image for another architecture")
-	case ErrTLS:
+	case is(ErrTLS):
 		e.Kind = fail.Unable
 		if strings.Contains(err.Error(), "server gave HTTP response to HTTPS client") {
 			e.Hint("the registry speaks no TLS; if you want that, say insecure = true for %s in ~/.config/containers/registries.conf", registry)
 			break
 		}
 		e.Hint("put the registry's CA in ~/.config/containers/certs.d/%s/ca.crt, or below /etc/containers for all users", registry)
-	case ErrDiskFull:
+	case is(ErrDiskFull):
 		e.Kind = fail.Unable
 		e.Hint(makeRoom)
-	case ErrPolicy:
+	case is(ErrPolicy):
 		e.Hint("see containers-policy.json(5) for who must have signed it")
-	case ErrSettings:
+	case is(ErrSettings):
 		e.Kind = fail.Unable
 		if r, perr := ParseRef(ref); perr == nil && r.Short() {
 			library := ""
@@ -75,9 +79,9 @@ func PullFailure(ref string, err error) error {
 // NameFullDisk makes the cause of e an ErrDiskFull, and says what to do, where that
 // cause or another line that was said tells of a full disk.
 func NameFullDisk(e *fail.Error, said ...string) *fail.Error {
-	full := pullReason(e.Cause) == ErrDiskFull
+	full := errors.Is(pullReason(e.Cause), ErrDiskFull)
 	for _, line := range said {
-		full = full || pullReason(errors.New(line)) == ErrDiskFull
+		full = full || errors.Is(pullReason(errors.New(line)), ErrDiskFull)
 	}
 	if !full {
 		return e

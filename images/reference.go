@@ -124,8 +124,9 @@ func looksLikeDomain(s string) bool {
 
 // validDomain admits no IPv6 address, as podman's own parser does not.
 func validDomain(s string) bool {
-	host, port := s, ""
+	host := s
 	if i := strings.LastIndexByte(s, ':'); i >= 0 {
+		var port string
 		host, port = s[:i], s[i+1:]
 		if port == "" || !all(port, isDigit) {
 			return false

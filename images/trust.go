@@ -13,6 +13,7 @@ import (
 	"github.com/tbx-project/tbx/internal/atomicfile"
 	"github.com/tbx-project/tbx/internal/escape"
 	"github.com/tbx-project/tbx/internal/fail"
+	"github.com/tbx-project/tbx/internal/ownfile"
 )
 
 // Trust is the owner's keys: for a scope, which is a registry or a namespace or
@@ -132,7 +133,7 @@ func keyFile(kind KeyKind) string {
 func readKeyIn(dir, scope string) (Key, bool, error) {
 	for _, kind := range []KeyKind{KeyGPG, KeySigstore} {
 		path := filepath.Join(dir, filepath.FromSlash(scope), keyFile(kind))
-		data, err := os.ReadFile(path)
+		data, err := ownfile.Read(path) // not a stranger's, nor one that everybody may write
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
 		}
@@ -311,7 +312,7 @@ func pullSigned(ctx context.Context, store Store, key Key, stateDir string, ref 
 	}
 	img, err := store.Pull(ctx, ref.Name()+"@"+digest, opts, progress)
 	var refused *PullError
-	if errors.As(err, &refused) && refused.Reason == ErrPolicy {
+	if errors.As(err, &refused) && errors.Is(refused.Reason, ErrPolicy) {
 		e := fail.Wrap(nil, refused, "image %s: pull", ref).Hint("the key that is trusted for %s must have signed it: %s", key.Scope, key.ID)
 		if key.Kind == KeySigstore {
 			e.Kind = fail.Unable // for all that is known

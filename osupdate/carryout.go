@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/tbx-project/tbx/internal/atomicfile"
@@ -200,6 +201,12 @@ func (h *Host) step(ctx context.Context, s Step) (did, error) {
 		argv = replaceAll(argv, OriginFile, path)
 	}
 	call := Call{Argv: argv, Waiting: waitsForLock(), ProgressFD: s.ProgressFD, Interrupt: s.Stop != nil}
+	var showing sync.Mutex // the updater's two outputs are read side by side
+	show := func(line string) {
+		showing.Lock()
+		defer showing.Unlock()
+		h.cfg.Output(line)
+	}
 	call.Lines = func(line string) {
 		if s.Read != nil && h.cfg.Progress != nil {
 			if p, ok := s.Read(line); ok {
@@ -207,11 +214,11 @@ func (h *Host) step(ctx context.Context, s Step) (did, error) {
 			}
 		}
 		if s.Show && h.cfg.Output != nil {
-			h.cfg.Output(line)
+			show(line)
 		}
 	}
-	if s.Show {
-		call.ErrLines = h.cfg.Output
+	if s.Show && h.cfg.Output != nil {
+		call.ErrLines = show
 	}
 	stdout, stderr, err := h.cfg.Tools.Run(ctx, call)
 	var te *ToolError

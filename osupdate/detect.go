@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/tbx-project/tbx/internal/osrelease"
 	"github.com/tbx-project/tbx/internal/pattern"
 )
 
@@ -243,15 +244,13 @@ func (p probe) snapd(cmdline []string, d *Detection, say func(string, ...any)) b
 	return false
 }
 
+// osRelease is a key of os-release(5), "" where it cannot be read.
 func (p probe) osRelease(key string) string {
-	for _, name := range []string{"etc/os-release", "usr/lib/os-release"} {
-		for line := range strings.Lines(p.read(name)) {
-			if v, ok := strings.CutPrefix(strings.TrimSpace(line), key+"="); ok {
-				return strings.Trim(v, `"'`)
-			}
-		}
+	keys, err := osrelease.Read(p.root)
+	if err != nil {
+		return ""
 	}
-	return ""
+	return keys[key]
 }
 
 // packageManager names what a host that is not image-based is updated with.

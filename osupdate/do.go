@@ -36,7 +36,10 @@ func (h *Host) plan(ctx context.Context, r Request) (*Plan, *State, error) {
 		p, err = h.be.Plan(ctx, s, r)
 	}
 	if err != nil {
-		return nil, nil, h.explain(err)
+		return nil, nil, h.possible(h.explain(err))
+	}
+	if p.NeedsBoot && p.Network && p.Unchanged == "" {
+		p.Warnings = append(p.Warnings, h.tightBoot()...)
 	}
 	p.Backend, p.Request, p.StateHash = h.be.Kind(), r, s.Hash()
 	return p, s, nil

@@ -185,6 +185,21 @@ func (h *Host) diagnoseSpace(f *findings) {
 	}
 }
 
+// tightBoot warns before something is staged that may not fit: what is staged is
+// written to /boot at the shutdown, when nobody looks.
+func (h *Host) tightBoot() []string {
+	boot := h.places()[0]
+	var fs unix.Statfs_t
+	if writes, _ := h.det.finalizer(); writes == "" || unix.Statfs(boot.path, &fs) != nil {
+		return nil
+	}
+	free := fs.Bavail * uint64(fs.Bsize)
+	if free >= boot.need {
+		return nil
+	}
+	return []string{fmt.Sprintf("%s has %d MiB free; a system with another kernel takes about %d MiB there, and would fail at the shutdown", boot.path, free>>20, boot.need>>20)}
+}
+
 // place is a directory that an update writes into, and the bytes that it takes.
 type place struct {
 	path string
@@ -247,5 +262,5 @@ func device(path string) uint64 {
 	if unix.Stat(path, &st) != nil {
 		return 0
 	}
-	return uint64(st.Dev)
+	return uint64(st.Dev) //nolint:unconvert // another type on other machines
 }

@@ -78,7 +78,7 @@ func (h *Host) lastBoot(ctx context.Context, st *Status) error {
 	case st.Unbooted != nil:
 		e = fail.New(ErrFinalize, "%s was to boot and did not", st.Unbooted.Intended)
 	case h.det.Booted && tells != "" && h.failedUnit(ctx, tells):
-		e = fail.New(ErrFinalize, "the last shutdown could not finish an update: %s failed", tells).Hint("see why: journalctl -b -u %s", tells)
+		e = h.toldInJournal(ctx, tells)
 	default:
 		return nil
 	}
@@ -87,6 +87,31 @@ func (h *Host) lastBoot(ctx context.Context, st *Status) error {
 	}
 	if e.Hint("%s", again); writes != "" {
 		e.Hint("if that fails too, see why: journalctl -b -1 -u %s; a full /boot is the usual cause", writes)
+	}
+	return e
+}
+
+// toldInJournal is the failure that a unit of this boot has written into the journal:
+// it removes the updater's own note.
+func (h *Host) toldInJournal(ctx context.Context, unit string) *fail.Error {
+	e := fail.New(ErrFinalize, "the last shutdown could not finish an update: %s failed", unit).Hint("see why: journalctl -b -u %s", unit)
+	journalctl, err := h.cfg.Tools.Path("journalctl")
+	if err != nil {
+		return e
+	}
+	out, _, err := h.cfg.Tools.Run(ctx, Call{Argv: []string{journalctl, "--quiet", "--boot", "--unit=" + unit, "--output=cat", "--lines=50"}})
+	text := strings.TrimSpace(string(out))
+	if err != nil || text == "" {
+		return e
+	}
+	why := h.be.Explain(&ToolError{Argv: []string{"ostree", "admin", "finalize-staged"}, Code: 1, Stderr: text})
+	var told *fail.Error
+	if ProblemOf(why) == ErrBackend || !errors.As(why, &told) {
+		return e
+	}
+	e = fail.New(ErrFinalize, "the last shutdown could not finish an update: %s", told.Msg)
+	for _, hint := range fail.Hints(why) {
+		e.Hint("%s", hint)
 	}
 	return e
 }

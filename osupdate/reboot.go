@@ -2,6 +2,7 @@ package osupdate
 
 import (
 	"context"
+	"errors"
 	"strings"
 
 	"github.com/tbx-project/tbx/internal/fail"
@@ -85,7 +86,8 @@ func (h *Host) explainSystemctl(te *ToolError) error {
 		NewRule(`(?i)connection refused|Failed to connect to bus|not been booted with systemd`, ErrUnsupported, "systemd does not answer",
 			"restart the machine by hand"),
 	}, te)
-	if e, ok := err.(*fail.Error); ok && e.Kind == ErrInhibited && e.Msg == "systemctl: the machine was not restarted: a program inhibits it" {
+	var e *fail.Error
+	if errors.As(err, &e) && errors.Is(e.Kind, ErrInhibited) && e.Msg == "systemctl: the machine was not restarted: a program inhibits it" {
 		if who := h.inhibitors(); who != "" {
 			e.Msg += ": " + who
 		}

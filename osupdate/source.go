@@ -169,7 +169,7 @@ func (s Source) NoNews(custom []string) error {
 	if len(custom) > 0 {
 		whose = " (" + strings.Join(custom, "; ") + ")"
 	}
-	fixed := func(what string) error {
+	fixed := func(what string) *fail.Error {
 		return fail.New(ErrUnsupported, "the host follows %s%s and would never see an update", what, whose)
 	}
 	next := "choose what to follow: tbx host switch REF|IMAGE"
@@ -177,9 +177,9 @@ func (s Source) NoNews(custom []string) error {
 	case SourceNone:
 		return fail.New(ErrUnsupported, "the host follows nothing%s: its system has no origin that could be read", whose).Hint("%s", next)
 	case SourceCommit:
-		return fixed("the single commit "+s.Name[:12]).(*fail.Error).Hint("%s", next)
+		return fixed("the single commit "+s.Name[:12]).Hint("%s", next)
 	case SourcePinned:
-		e := fixed("one image by its digest, " + s.Name + "@" + s.Digest[:19] + "…").(*fail.Error)
+		e := fixed("one image by its digest, " + s.Name + "@" + s.Digest[:19] + "…")
 		if len(custom) > 0 {
 			e.Hint("whoever manages it moves it to the next image; see its own agent")
 		}

@@ -128,26 +128,38 @@ func (t *Tools) Run(ctx context.Context, c Call) (stdout, stderr []byte, err err
 	if t.Log != nil {
 		t.Log(argv, code, time.Since(start))
 	}
-	stdout, stderr = out.buf.Bytes(), errs.buf.Bytes()
-	te := &ToolError{Argv: argv, Code: code, Stderr: string(stderr), Stdout: lastBytes(stdout)}
-	switch cause := context.Cause(ctx); {
+	te := &ToolError{Argv: argv, Code: code, Stderr: errs.buf.String(), Stdout: lastBytes(out.buf.Bytes())}
+	if cmd.ProcessState == nil && context.Cause(ctx) == nil {
+		return nil, nil, fail.Wrap(ErrBackend, err, "start %s", argv[0])
+	}
+	ended := t.ended(context.Cause(ctx), te)
+	switch {
+	case errors.Is(ended, ErrBadOutput):
+		return nil, errs.buf.Bytes(), ended
+	case ended == nil && err != nil:
+		ended = te
+	}
+	return out.buf.Bytes(), errs.buf.Bytes(), ended
+}
+
+// ended is the error of a program that tbx has ended because of cause; nil where
+// there is none.
+func (t *Tools) ended(cause error, te *ToolError) error {
+	program := te.Argv[0]
+	switch {
 	case errors.Is(cause, errIdle):
-		return stdout, stderr, fail.Wrap(ErrTimeout, te, "%s gave no sign of life for %s and was ended", argv[0], t.Idle).
-			Hint("the running and the next system are unchanged; check the network and the disk, and try again")
+		return fail.Wrap(ErrTimeout, te, "%s gave no sign of life for %s and was ended", program, t.Idle).
+			Hint("see what boots next: tbx host status; check the network and the disk, and try again")
 	case errors.Is(cause, errLocked):
-		return stdout, stderr, fail.Wrap(ErrBusy, te, "%s waited %s for another program that works on this host", argv[0], t.Patient).
+		return fail.Wrap(ErrBusy, te, "%s waited %s for another program that works on this host", program, t.Patient).
 			Hint("try again when it is done: tbx host status shows it")
 	case errors.Is(cause, errFlood):
-		return nil, stderr, fail.Wrap(ErrBadOutput, te, "%s wrote more than %d MiB and was ended", argv[0], keepOutput>>20).
+		return fail.Wrap(ErrBadOutput, te, "%s wrote more than %d MiB and was ended", program, keepOutput>>20).
 			Hint("see the start of its stderr with --verbose; a newer tbx may know this version")
 	case cause != nil:
-		return stdout, stderr, fail.Wrap(fail.Canceled, cause, "%s was ended before it was done", argv[0])
-	case cmd.ProcessState == nil:
-		return nil, nil, fail.Wrap(ErrBackend, err, "start %s", argv[0])
-	case err != nil:
-		return stdout, stderr, te
+		return fail.Wrap(fail.Canceled, cause, "%s was ended before it was done", program)
 	}
-	return stdout, stderr, nil
+	return nil
 }
 
 // interrupt sends SIGINT, and SIGTERM where that changes nothing: a program that was

@@ -122,7 +122,11 @@ func verifyPackages(c *comparison) error {
 		case has != (c.r.Verb == Install):
 			return c.wrong("package %s is not as asked for", p)
 		case slices.Contains(next.Changes.NotInUse, p):
-			return c.wrong("package %s is asked for and is in no system", p)
+			err := fail.New(ErrUnverified, "%s: package %s is asked for, and is in no system", c.r.Verb, p).Hint("see why with --verbose, and what waits in: tbx host status")
+			if c.after.Backend == ABRoot {
+				err.Hint("build the system again with every package: sudo abroot upgrade --force")
+			}
+			return err
 		}
 	}
 	return nil

@@ -59,7 +59,8 @@ func built(r Request) (images.Choice, *images.Build, error) {
 	case r.Platform != "":
 		return images.Choice{}, nil, fail.New(fail.Usage, "--containerfile builds for this machine; --platform goes without it")
 	case r.Pull != "" && r.Pull != string(images.PullMissing):
-		return images.Choice{}, nil, fail.New(fail.Usage, "--containerfile builds when the file or what it copies has changed; --pull goes without it").
+		return images.Choice{}, nil, fail.New(fail.Usage,
+			"--containerfile builds when the file or what it copies has changed; --pull goes without it").
 			Hint("a newer image to build from is fetched with: tbx image pull IMAGE")
 	}
 	b, err := images.NewBuild(r.Containerfile, "", nil)

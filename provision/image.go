@@ -96,7 +96,8 @@ func checkPlatform(ref string, img images.Image, platform string, fetched bool) 
 // to where signatures are required: nobody signs what is built here.
 func (p *Provisioner) EnsureBuilt(ctx context.Context, b images.Build, unsignedOK bool) (images.Image, error) {
 	if p.Trust != nil && !unsignedOK {
-		return images.Image{}, fail.New(fail.Unable, "image %s: signatures are required, and nobody signs what is built here", escape.Text(b.Tag)).
+		return images.Image{}, fail.New(fail.Unable,
+			"image %s: signatures are required, and nobody signs what is built here", escape.Text(b.Tag)).
 			Hint("--unsigned-ok takes it as it is")
 	}
 	store, err := p.Store(ctx)

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"unicode"
 
+	"github.com/tbx-project/tbx/internal/envset"
 	"github.com/tbx-project/tbx/internal/escape"
 	"github.com/tbx-project/tbx/internal/fail"
 	"github.com/tbx-project/tbx/internal/xdg"
@@ -82,7 +83,7 @@ func LookAtHost(env []string) (*Host, error) {
 // checkHome refuses a home that cannot be the home of a toolbox as well: it is
 // mounted at the same path, and stands in passwd(5) and in PATH.
 func checkHome(dir string) error {
-	why := ""
+	var why string
 	switch {
 	case strings.ContainsRune(dir, ':'):
 		why = "it has a colon, which cannot stand in passwd(5)"
@@ -157,11 +158,4 @@ func exists(path string) bool {
 }
 
 // lookup returns the value of the last NAME=value in env.
-func lookup(env []string, name string) string {
-	for i := len(env) - 1; i >= 0; i-- {
-		if v, ok := strings.CutPrefix(env[i], name+"="); ok {
-			return v
-		}
-	}
-	return ""
-}
+func lookup(env []string, name string) string { return envset.Get(env, name) }

@@ -23,6 +23,9 @@ var engineRuntime = []string{
 	"docker", "dockerd-rootless", "containerd", "containerd-rootless", "buildkit", "nerdctl",
 }
 
+// engineFiles are what rootless docker makes beside them, in place of what is there.
+var engineFiles = []string{"docker.sock", "docker.pid"}
+
 // engineData are names below ~/.local/share. Those that are not needed appear only
 // where the host has them.
 var (
@@ -63,6 +66,11 @@ func (m *Manager) containersInside(b *Box) boxinit.Inside {
 			break // it is the toolbox's own
 		}
 		add(boxinit.Place{Path: filepath.Join(boxRuntimeDir(h), name), From: name, Run: true})
+	}
+	if shows(b, boxRuntimeDir(h)) {
+		for _, name := range engineFiles {
+			add(boxinit.Place{Path: filepath.Join(boxRuntimeDir(h), name), From: name, Run: true, File: true})
+		}
 	}
 	for _, base := range m.ownDirs(b, ".local/share", h.Dirs.Data) {
 		for _, name := range engineData {
@@ -124,7 +132,7 @@ func (m *Manager) prepareInside(b *Box, in boxinit.Inside) {
 		os.MkdirAll(dir, 0o700)
 	}
 	for _, p := range in.Places {
-		if shows(b, p.Path) {
+		if shows(b, p.Path) && !p.File {
 			os.MkdirAll(p.Path, 0o700)
 		}
 	}

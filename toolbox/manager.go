@@ -26,7 +26,6 @@ type Manager struct {
 	Progress Progress
 	Files    []ShellFile                      // put into every toolbox
 	Debug    func(format string, args ...any) // for who looks for a fault; may be nil
-	Make     string                           // the call that makes the toolbox that is asked for; empty: by its name
 	Prompt   string                           // what the shell's prompt shows, %s for the name; empty: nothing
 	Bridge   func(key string) string          // directory on the host of a toolbox's bridge to it
 }

@@ -1,6 +1,7 @@
 package toolbox
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -49,8 +50,9 @@ type SessionOptions struct {
 	Block       []string
 	WorkDir     string // inside; empty: where the caller is, as far as it is shared
 	Root        bool
-	PreserveFDs int  // descriptors from 3 on that must reach the command
-	Terminal    bool // standard input and output are terminals
+	PreserveFDs int    // descriptors from 3 on that must reach the command
+	Make        string // the call that makes the toolbox; empty: by its name
+	Terminal    bool   // standard input and output are terminals
 	Warn        func(text string)
 	Remark      func(text, hint string) // what is good to know once; nil: there is nobody to read it
 }
@@ -90,7 +92,7 @@ func (m *Manager) Open(ctx context.Context, name Name, o SessionOptions) (*Prepa
 // right, and opens it anew.
 func (p *Prepared) start(ctx context.Context, name Name) error {
 	var err error
-	if p.Record, err = p.manager.Start(ctx, name); err != nil {
+	if p.Record, err = p.manager.start(ctx, name, cmp.Or(p.opts.Make, "tbx create "+string(name))); err != nil {
 		return err
 	}
 	if p.target, err = p.Record.Open(p.host.TbxRuntime()); err != nil {

@@ -63,7 +63,7 @@ func (s *Spec) Hash() string {
 func (s *Spec) encode() []byte {
 	var b bytes.Buffer
 	if err := toml.NewEncoder(&b).Encode(s); err != nil {
-		panic(err) // a Spec holds nothing that TOML cannot
+		panic(err) //nolint:forbidigo // a Spec holds nothing that TOML cannot
 	}
 	return b.Bytes()
 }

@@ -23,7 +23,7 @@ import (
 func (s *Spec) specLabel() string {
 	data, err := json.Marshal(s)
 	if err != nil {
-		panic(err) // a Spec holds nothing that JSON cannot
+		panic(err) //nolint:forbidigo // a Spec holds nothing that JSON cannot
 	}
 	return string(data)
 }

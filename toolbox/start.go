@@ -1,7 +1,6 @@
 package toolbox
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"io/fs"
@@ -24,6 +23,11 @@ import (
 // one look. It may be called any number of times, also after a start by podman
 // behind tbx's back or a tbx that was killed on the way.
 func (m *Manager) Start(ctx context.Context, name Name) (*join.Record, error) {
+	return m.start(ctx, name, "tbx create "+string(name))
+}
+
+// start is Start; makes is the call that makes the toolbox where there is none.
+func (m *Manager) start(ctx context.Context, name Name, makes string) (*join.Record, error) {
 	lock, err := m.lock(ctx, name)
 	if err != nil {
 		return nil, err
@@ -35,7 +39,7 @@ func (m *Manager) Start(ctx context.Context, name Name) (*join.Record, error) {
 			return r, nil
 		}
 	}
-	b, err := m.find(ctx, name, "create it with: "+cmp.Or(m.Make, "tbx create "+string(name)))
+	b, err := m.find(ctx, name, "create it with: "+makes)
 	if err == nil {
 		err = b.SpecErr
 	}

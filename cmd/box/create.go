@@ -28,7 +28,7 @@ type createOptions struct {
 	memory, shm    string
 	without        map[string]*bool
 	dryRun         bool
-	format         string
+	format         cli.Format
 }
 
 // NewCreate returns `tbx create`.
@@ -87,10 +87,12 @@ tbx inspect shows what it can reach.`,
 	f.StringArrayVar(&o.volumes, "volume", nil, "also mount `SOURCE:TARGET[:OPTIONS]`; may be repeated")
 	f.StringArrayVar(&o.env, "env", nil, "set `NAME=VALUE` in every session; may be repeated")
 	f.BoolVar(&o.isolated, "isolated", false, "make it a boundary: nothing of the host but what --share names")
-	f.StringArrayVar(&o.share, "share", nil, "let an isolated toolbox read and change this `DIRECTORY[:ro]` of the host, or with :ro only read it; may be repeated")
+	f.StringArrayVar(&o.share, "share", nil,
+		"let an isolated toolbox read and change this `DIRECTORY[:ro]` of the host, or with :ro only read it; may be repeated")
 	f.BoolVar(&o.noNetwork, "no-network", false, "give an isolated toolbox no network at all")
 	f.BoolVar(&o.gpu, "gpu", false, "give an isolated toolbox the host's GPUs")
-	f.StringVar(&o.memory, "memory", "", "let an isolated toolbox take up to `SIZE` of memory, such as 4g; 0: all; three quarters if you do not say")
+	f.StringVar(&o.memory, "memory", "",
+		"let an isolated toolbox take up to `SIZE` of memory, such as 4g; 0: all; three quarters if you do not say")
 	f.StringVar(&o.shm, "shm-size", "", "`SIZE` of an isolated toolbox's /dev/shm; 64m if you do not say")
 	o.Flags.Add(cmd, images.PullMissing)
 	for _, i := range toolbox.Integrations() {
@@ -122,9 +124,6 @@ func (o *createOptions) integrationsAsked(cmd *cobra.Command) error {
 }
 
 func runCreate(ctx context.Context, env *fetch.Env, o *createOptions) error {
-	if err := cli.CheckFormat(o.format); err != nil {
-		return err
-	}
 	r, err := o.request()
 	if err != nil {
 		return err
@@ -142,7 +141,7 @@ func runCreate(ctx context.Context, env *fetch.Env, o *createOptions) error {
 	}
 	env.Progress().Close()
 	env.TellRules(string(name), "counts for this one")
-	if o.format == "json" {
+	if o.format == cli.JSON {
 		b, err := p.Toolboxes.Find(ctx, name)
 		if err != nil {
 			return err
@@ -151,7 +150,8 @@ func runCreate(ctx context.Context, env *fetch.Env, o *createOptions) error {
 	}
 	fmt.Fprintf(env.Out, "Created toolbox: %s\nEnter it with: tbx enter %s\n", name, name)
 	if o.isolated {
-		fmt.Fprintf(env.Out, "It is isolated and has no sudo. Be its root with: tbx enter --root %s\nSee what it can reach with: tbx inspect %s\n", name, name)
+		fmt.Fprintf(env.Out, "It is isolated and has no sudo. Be its root with: tbx enter --root %s\n", name)
+		fmt.Fprintf(env.Out, "See what it can reach with: tbx inspect %s\n", name)
 	}
 	return nil
 }
@@ -203,12 +203,12 @@ func create(ctx context.Context, e *fetch.Env, p *provision.Provisioner, r provi
 }
 
 // planCreate is create --dry-run.
-func planCreate(ctx context.Context, e *fetch.Env, prov *provision.Provisioner, r provision.Request, format string) error {
+func planCreate(ctx context.Context, e *fetch.Env, prov *provision.Provisioner, r provision.Request, format cli.Format) error {
 	p, err := prov.Plan(ctx, r)
 	if err != nil {
 		return err
 	}
-	if format == "json" {
+	if format == cli.JSON {
 		return cli.PrintJSON(e.Out, struct {
 			*toolbox.Plan
 			Options []toolbox.Option `json:"options"`

@@ -18,7 +18,7 @@ import (
 
 // NewInspect returns `tbx inspect`.
 func NewInspect(env *fetch.Env) *cobra.Command {
-	var format string
+	var format cli.Format
 	cmd := &cobra.Command{
 		Use:     "inspect [flags] NAME",
 		Aliases: []string{"show"},
@@ -52,10 +52,7 @@ type inspection struct {
 	Created      time.Time        `json:"created"`
 }
 
-func runInspect(ctx context.Context, env *fetch.Env, arg, format string) error {
-	if err := cli.CheckFormat(format); err != nil {
-		return err
-	}
+func runInspect(ctx context.Context, env *fetch.Env, arg string, format cli.Format) error {
 	name, err := toolbox.ParseName(arg)
 	if err != nil {
 		return err
@@ -90,11 +87,7 @@ func runInspect(ctx context.Context, env *fetch.Env, arg, format string) error {
 			i.Integrations[n.Key] = b.Spec.Has(n.Key)
 		}
 	}
-	env.Progress().Close()
-	if format == "json" {
-		return cli.PrintJSON(env.Out, i)
-	}
-	return printInspection(env, &i)
+	return env.Print(format, i, func() error { return printInspection(env, &i) })
 }
 
 // requests are what an isolated toolbox may ask of the host, by the policy as it
@@ -116,7 +109,10 @@ func requests(h *toolbox.Host, name toolbox.Name) ([]toolbox.Access, error) {
 	for _, c := range []struct {
 		action hostbridge.Action
 		why    string
-	}{{hostbridge.Allow, "requests that your policy allows: tbx policy show"}, {hostbridge.Ask, "requests that you are asked about, each time"}} {
+	}{
+		{hostbridge.Allow, "requests that your policy allows: tbx policy show"},
+		{hostbridge.Ask, "requests that you are asked about, each time"},
+	} {
 		if len(may[c.action]) > 0 {
 			out = append(out, toolbox.Access{What: strings.Join(may[c.action], ", "), Why: c.why})
 		}

@@ -20,11 +20,11 @@ import (
 type listOptions struct {
 	names              bool
 	images, containers bool
-	format             string
+	format             cli.Format
 }
 
 // NewList returns `tbx list`; listImages is what --images does.
-func NewList(env *fetch.Env, listImages func(ctx context.Context, names bool, format string) error) *cobra.Command {
+func NewList(env *fetch.Env, listImages func(ctx context.Context, names bool, format cli.Format) error) *cobra.Command {
 	o := &listOptions{}
 	cmd := &cobra.Command{
 		Use:         "list [flags]",
@@ -79,11 +79,8 @@ func rowOf(e *fetch.Env, b *toolbox.Box) row {
 	return r
 }
 
-func runList(ctx context.Context, env *fetch.Env, o *listOptions, listImages func(context.Context, bool, string) error) error {
-	if err := cli.CheckFormat(o.format); err != nil {
-		return err
-	}
-	if o.images && o.containers && o.format == "json" {
+func runList(ctx context.Context, env *fetch.Env, o *listOptions, listImages func(context.Context, bool, cli.Format) error) error {
+	if o.images && o.containers && o.format == cli.JSON {
 		return fail.New(fail.Usage, "--format json prints one array").Hint("give --images or --containers, not both")
 	}
 	if o.images {
@@ -108,7 +105,7 @@ func runList(ctx context.Context, env *fetch.Env, o *listOptions, listImages fun
 	}
 	env.Progress().Close()
 	switch {
-	case o.format == "json":
+	case o.format == cli.JSON:
 		return cli.PrintJSON(env.Out, rows)
 	case o.names:
 		for _, r := range rows {
@@ -141,7 +138,8 @@ func printRows(w io.Writer, rows []row, now time.Time) error {
 	}
 	fmt.Fprintln(t, "NAME\tSTATE\t"+head+"IMAGE\tCREATED\tID")
 	for _, r := range rows {
-		fmt.Fprintf(t, "%s\t%s\t%s%s\t%s\t%.12s\n", escape.Text(r.Name), r.State, column(r.Isolated), escape.Text(r.Image), cli.Ago(now.Sub(r.Created)), r.ID)
+		age := cli.Ago(now.Sub(r.Created))
+		fmt.Fprintf(t, "%s\t%s\t%s%s\t%s\t%.12s\n", escape.Text(r.Name), r.State, column(r.Isolated), escape.Text(r.Image), age, r.ID)
 	}
 	return t.Flush()
 }

@@ -17,7 +17,7 @@ import (
 // NewAgent returns `tbx agent`.
 func NewAgent(env *cli.Env) *cobra.Command {
 	var serve, prompt bool
-	var format string
+	var format cli.Format
 	cmd := &cobra.Command{
 		Use:   "agent [flags]",
 		Short: "See the bridge's agent, or answer its questions",
@@ -34,15 +34,12 @@ notifications, and where there is no desktop the answer is no.`,
 			if serve {
 				return Serve(cmd.Context(), env)
 			}
-			if err := cli.CheckFormat(format); err != nil {
-				return err
-			}
 			h, err := env.Host()
 			if err != nil {
 				return err
 			}
 			if prompt {
-				if format == "json" {
+				if format == cli.JSON {
 					return fail.New(fail.Usage, "--prompt asks people, and --format json is for programs")
 				}
 				if !cli.IsTerminal(env.In) || !cli.IsTerminal(env.Err) {
@@ -55,7 +52,7 @@ notifications, and where there is no desktop the answer is no.`,
 			if err != nil {
 				return err
 			}
-			if format == "json" {
+			if format == cli.JSON {
 				if st.Boxes == nil {
 					st.Boxes = []string{}
 				}
@@ -65,7 +62,8 @@ notifications, and where there is no desktop the answer is no.`,
 			if len(st.Boxes) > 0 {
 				boxes = strings.Join(st.Boxes, " ")
 			}
-			fmt.Fprintf(env.Out, "process %d, %s of the host running, toolboxes: %s\n", st.Pid, cli.Plural(st.Running, "command"), escape.Text(boxes))
+			fmt.Fprintf(env.Out, "process %d, %s of the host running, toolboxes: %s\n",
+				st.Pid, cli.Plural(st.Running, "command"), escape.Text(boxes))
 			return nil
 		},
 	}
@@ -80,7 +78,8 @@ notifications, and where there is no desktop the answer is no.`,
 // before it was shown is no answer to it.
 func answer(e *cli.Env, q hostbridge.Question) bool {
 	unix.IoctlSetInt(int(e.In.Fd()), unix.TCFLSH, unix.TCIFLUSH)
-	fmt.Fprintf(e.Err, "\nToolbox %s asks to run this on the host (%s):\n\n    %s\n\nAllow it %s? [y/N] ", q.Box, q.Rule, strings.ReplaceAll(q.Text(), "\n", "\n    "), q.HowLong())
+	fmt.Fprintf(e.Err, "\nToolbox %s asks to run this on the host (%s):\n\n    %s\n\nAllow it %s? [y/N] ",
+		q.Box, q.Rule, strings.ReplaceAll(q.Text(), "\n", "\n    "), q.HowLong())
 	put := time.Now()
 	yes := e.SaysYes()
 	if q.TooLate(put) {

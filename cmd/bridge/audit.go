@@ -16,7 +16,7 @@ import (
 func NewAudit(env *cli.Env) *cobra.Command {
 	var filter hostbridge.AuditFilter
 	var follow bool
-	var format string
+	var format cli.Format
 	cmd := &cobra.Command{
 		Use:   "audit [flags]",
 		Short: "Show what toolboxes have asked of the host",
@@ -33,9 +33,6 @@ counted.`,
 		Args:              cli.Exactly(0, "no arguments"),
 		ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if err := cli.CheckFormat(format); err != nil {
-				return err
-			}
 			h, err := env.Host()
 			if err != nil {
 				return err
@@ -45,13 +42,13 @@ counted.`,
 			lines := 0
 			err = hostbridge.ReadAudit(cmd.Context(), cli.AuditFile(h), filter, follow, func(r hostbridge.Record) error {
 				lines++
-				if format == "json" {
+				if format == cli.JSON {
 					return enc.Encode(r)
 				}
 				_, err := fmt.Fprintln(env.Out, auditLine(r))
 				return err
 			})
-			if err == nil && lines == 0 && !follow && format == "text" {
+			if err == nil && lines == 0 && !follow && format == cli.Text {
 				fmt.Fprintln(env.Err, "There is nothing of the kind in the log.")
 			}
 			return err

@@ -34,7 +34,8 @@ from happening and makes visible what is done.`,
 		Args:    cli.UnknownCommand,
 		RunE:    func(cmd *cobra.Command, args []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(newPolicyShow(env), newPolicyCheck(env), newPolicyTest(env), newPolicyChange(env, hostbridge.Allow), newPolicyChange(env, hostbridge.Deny))
+	cmd.AddCommand(newPolicyShow(env), newPolicyCheck(env), newPolicyTest(env),
+		newPolicyChange(env, hostbridge.Allow), newPolicyChange(env, hostbridge.Deny))
 	for _, c := range cmd.Commands() {
 		c.DisableFlagsInUseLine = true
 	}
@@ -42,7 +43,7 @@ from happening and makes visible what is done.`,
 }
 
 func newPolicyShow(env *cli.Env) *cobra.Command {
-	var format string
+	var format cli.Format
 	cmd := &cobra.Command{
 		Use:               "show [flags]",
 		Short:             "Print the rules in the order in which they are tried",
@@ -51,14 +52,11 @@ func newPolicyShow(env *cli.Env) *cobra.Command {
 		Args:              cli.Exactly(0, "no arguments"),
 		ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(*cobra.Command, []string) error {
-			if err := cli.CheckFormat(format); err != nil {
-				return err
-			}
 			p, err := policy(env)
 			if err != nil {
 				return err
 			}
-			if format == "json" {
+			if format == cli.JSON {
 				return cli.PrintJSON(env.Out, ruleRows(p.Rules))
 			}
 			w := tabwriter.NewWriter(env.Out, 0, 0, 2, ' ', 0)
@@ -114,7 +112,7 @@ func policy(e *cli.Env) (*hostbridge.Policy, error) {
 }
 
 func newPolicyCheck(env *cli.Env) *cobra.Command {
-	var format string
+	var format cli.Format
 	cmd := &cobra.Command{
 		Use:   "check [flags]",
 		Short: "Check the policy files",
@@ -125,9 +123,6 @@ writes any file lets a toolbox do everything that you can do.`,
 		Args:              cli.Exactly(0, "no arguments"),
 		ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(*cobra.Command, []string) error {
-			if err := cli.CheckFormat(format); err != nil {
-				return err
-			}
 			p, err := policy(env)
 			if err != nil {
 				return err
@@ -143,7 +138,7 @@ writes any file lets a toolbox do everything that you can do.`,
 					wide = append(wide, r)
 				}
 			}
-			if format == "json" {
+			if format == cli.JSON {
 				return cli.PrintJSON(env.Out, policyCheck{own, ruleRows(wide)})
 			}
 			for _, r := range wide {
@@ -225,7 +220,7 @@ type policyVerdict struct {
 
 func newPolicyTest(env *cli.Env) *cobra.Command {
 	o := &policyTarget{}
-	var format string
+	var format cli.Format
 	cmd := &cobra.Command{
 		Use:   "test [flags] TOOLBOX -- COMMAND [ARG...]",
 		Short: "Say what the policy says of a command",
@@ -235,9 +230,6 @@ without running it, from the current directory: to an isolated one, if it was cr
 		Example: "  tbx policy test build -- podman ps\n  tbx policy test --verb build -- open-url https://example.org",
 		Args:    o.parse,
 		RunE: func(*cobra.Command, []string) error {
-			if err := cli.CheckFormat(format); err != nil {
-				return err
-			}
 			d, err := o.decide(env)
 			if err != nil {
 				return err
@@ -246,7 +238,7 @@ without running it, from the current directory: to an isolated one, if it was cr
 			if d.Rule != nil {
 				v.Rule, v.Everything = d.Where(), d.Rule.MeansEverything()
 			}
-			if format == "json" {
+			if format == cli.JSON {
 				if err := cli.PrintJSON(env.Out, v); err != nil {
 					return err
 				}
@@ -287,7 +279,8 @@ func notInForce(e *cli.Env, r hostbridge.Rule, o *policyTarget) error {
 	case err != nil:
 		return err
 	case d.Action != r.Action && o.box != "@any": // which no toolbox is called
-		e.Progress().Warn(fmt.Sprintf("it does not decide now: %s says %s", escape.Text(d.Where()), d.Action), "see the order with: tbx policy show")
+		e.Progress().Warn(fmt.Sprintf("it does not decide now: %s says %s", escape.Text(d.Where()), d.Action),
+			"see the order with: tbx policy show")
 	}
 	return nil
 }

@@ -4,41 +4,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"path/filepath"
-	"slices"
-	"strings"
 	"time"
 
 	"github.com/tbx-project/tbx/cmd/cli"
 	"github.com/tbx-project/tbx/hostbridge"
-	"github.com/tbx-project/tbx/internal/fail"
 	"github.com/tbx-project/tbx/internal/flock"
 	"github.com/tbx-project/tbx/internal/programs"
 	"github.com/tbx-project/tbx/toolbox"
 	"github.com/tbx-project/tbx/toolbox/join"
 )
-
-// lookupBox finds a running toolbox among the records that tbx keeps.
-func lookupBox(h *toolbox.Host) hostbridge.Lookup {
-	return func(_ context.Context, id string) (hostbridge.Box, error) {
-		files, _ := filepath.Glob(filepath.Join(h.TbxRuntime(), "toolboxes", "*.json"))
-		for _, file := range files {
-			r, err := join.Load(h.TbxRuntime(), strings.TrimSuffix(filepath.Base(file), ".json"))
-			if err != nil || cli.BridgeID(r.Bridge) != id || slices.Contains(r.Without, toolbox.Bridge) {
-				continue
-			}
-			box := hostbridge.Box{ID: id, Name: r.Name, Isolated: r.Isolated}
-			for _, m := range r.Mounts {
-				box.Shares = append(box.Shares, hostbridge.Share{Host: m.Host, Box: m.Box})
-			}
-			if start, err := join.StartTime(r.PID); err == nil && start == r.StartTime {
-				box.Pid = r.PID
-			}
-			return box, nil
-		}
-		return hostbridge.Box{}, fail.New(fail.NotFound, "no running toolbox %s is on record", id)
-	}
-}
 
 // Serve is the agent. That there is one already is no error.
 func Serve(ctx context.Context, env *cli.Env) error {
@@ -75,10 +49,12 @@ func Serve(ctx context.Context, env *cli.Env) error {
 	}
 	err = hostbridge.Serve(ctx, hostbridge.Options{
 		Dir:    cli.BridgeDir(h),
-		Lookup: lookupBox(h),
+		Lookup: (&lookup{runtime: h.TbxRuntime()}).find,
 		Keeper: []string{m.BoxFile, "keep"}, Settled: settled, // as installed: toolboxes see, and some may change, their own copy
 		Policy: cli.PolicyDirs(h),
-		Audit:  &hostbridge.AuditLog{Path: cli.AuditFile(h), Journal: "/run/systemd/journal/socket", NoArgs: !c.Bridge.LogArguments, Now: time.Now},
+		Audit: &hostbridge.AuditLog{
+			Path: cli.AuditFile(h), Journal: "/run/systemd/journal/socket", NoArgs: !c.Bridge.LogArguments, Now: time.Now,
+		},
 		Askers: []hostbridge.Asker{hostbridge.Desktop{Path: hostbridge.SystemPath}},
 		Tbx:    self,
 		Path:   hostbridge.SystemPath,

@@ -39,8 +39,10 @@ run is up to the policy, see tbx policy. A change counts at once, in every toolb
 			},
 		},
 		&cobra.Command{
-			Use: "remove NAME...", Short: "Remove shims", Long: "Let toolboxes no longer call commands of the host by name.", Example: "  tbx shim remove systemctl",
-			Args: atLeastOne,
+			Use: "remove NAME...", Short: "Remove shims",
+			Long:    "Let toolboxes no longer call commands of the host by name.",
+			Example: "  tbx shim remove systemctl",
+			Args:    atLeastOne,
 			RunE: func(_ *cobra.Command, args []string) error {
 				return withShims(env, func(s hostbridge.Shims) error { return s.Remove(args...) })
 			},
@@ -64,20 +66,19 @@ type shimRow struct {
 }
 
 func newShimList(env *cli.Env) *cobra.Command {
-	var format string
+	var format cli.Format
 	cmd := &cobra.Command{
-		Use: "list [flags]", Short: "List the shims", Long: "List the commands of the host that toolboxes can call by name.", Example: "  tbx shim list",
-		Args: cli.Exactly(0, "no arguments"), ValidArgsFunction: cobra.NoFileCompletions,
+		Use: "list [flags]", Short: "List the shims",
+		Long:    "List the commands of the host that toolboxes can call by name.",
+		Example: "  tbx shim list",
+		Args:    cli.Exactly(0, "no arguments"), ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(*cobra.Command, []string) error {
-			if err := cli.CheckFormat(format); err != nil {
-				return err
-			}
 			return withShims(env, func(s hostbridge.Shims) error {
 				names, err := s.List()
 				if err != nil {
 					return err
 				}
-				if format != "json" {
+				if format != cli.JSON {
 					for _, name := range names {
 						fmt.Fprintln(env.Out, name)
 					}

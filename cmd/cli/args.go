@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"errors"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -43,6 +44,10 @@ func NoneEmpty(flags *pflag.FlagSet) (err error) {
 
 // FlagError adds the nearest flag to what the flag parser says.
 func FlagError(cmd *cobra.Command, err error) error {
+	var own *fail.Error
+	if errors.As(err, &own) {
+		return own // a value of ours that refuses what it is set to
+	}
 	text, parser, _ := strings.Cut(err.Error(), ": strconv.")
 	switch {
 	case strings.HasPrefix(parser, "ParseInt"):

@@ -11,6 +11,7 @@ import (
 
 	"github.com/tbx-project/tbx/hostbridge"
 	"github.com/tbx-project/tbx/internal/config"
+	"github.com/tbx-project/tbx/internal/envset"
 	"github.com/tbx-project/tbx/internal/fail"
 	"github.com/tbx-project/tbx/internal/programs"
 	"github.com/tbx-project/tbx/internal/progress"
@@ -65,14 +66,7 @@ func NewEnv(in, out, errs *os.File, environ []string) *Env {
 }
 
 // Getenv returns a variable of the caller.
-func (e *Env) Getenv(name string) string {
-	for i := len(e.Environ) - 1; i >= 0; i-- {
-		if v, ok := strings.CutPrefix(e.Environ[i], name+"="); ok {
-			return v
-		}
-	}
-	return ""
-}
+func (e *Env) Getenv(name string) string { return envset.Get(e.Environ, name) }
 
 // IsTerminal says whether f is one. f may be nil.
 func IsTerminal(f *os.File) bool { return f != nil && term.IsTerminal(int(f.Fd())) }

@@ -28,7 +28,8 @@ func SettleEnvironment(errs io.Writer) {
 	if err != nil || os.Geteuid() == 0 { // whoever needs one says so; root has no toolboxes
 		return
 	}
-	fmt.Fprintf(errs, "tbx: warning: XDG_RUNTIME_DIR is %s, which cannot be used: %s; using %s\n", escape.Text(asked), escape.Text(why.Error()), dir)
+	fmt.Fprintf(errs, "tbx: warning: XDG_RUNTIME_DIR is %s, which cannot be used: %s; using %s\n",
+		escape.Text(asked), escape.Text(why.Error()), dir)
 	if !xdg.OwnRuntime(dir) {
 		os.Setenv("XDG_RUNTIME_DIR", dir)
 	}

@@ -56,7 +56,7 @@ func Report(w io.Writer, err error) {
 // several things that one command was about.
 func apart(err error) []error {
 	joined, several := err.(interface{ Unwrap() []error })
-	if _, own := err.(*fail.Error); own || !several {
+	if _, own := err.(*fail.Error); own || !several { //nolint:errorlint // this error itself, not what it wraps
 		return []error{err} // with its own hints
 	}
 	var out []error
@@ -98,13 +98,13 @@ func CodeOf(err error, session bool) int {
 	case session:
 		return toolbox.ExitFailed
 	}
-	var kind error
+	kind := err
 	if p := osupdate.ProblemOf(err); p != nil {
 		kind = p // what failed of the host, whatever the cause was
 	}
 	for _, c := range ExitCodes() {
 		for _, k := range c.Kinds {
-			if k.Err == kind || kind == nil && errors.Is(err, k.Err) {
+			if errors.Is(kind, k.Err) {
 				return c.Code
 			}
 		}

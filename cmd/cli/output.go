@@ -15,18 +15,45 @@ import (
 	"github.com/tbx-project/tbx/internal/fail"
 )
 
-// FormatFlag adds --format. The schemas of the JSON are in docs/schema.
-func FormatFlag(cmd *cobra.Command, format *string) {
-	cmd.Flags().StringVar(format, "format", "text", "print as `FORMAT`: text or json")
+// Format is the value of --format: text or json. The schemas of the JSON are in
+// docs/schema.
+type Format string
+
+// The formats.
+const (
+	Text Format = "text"
+	JSON Format = "json"
+)
+
+// String implements pflag.Value.
+func (f *Format) String() string { return string(*f) }
+
+// Set implements pflag.Value.
+func (f *Format) Set(s string) error {
+	if s != string(Text) && s != string(JSON) {
+		return fail.New(fail.Usage, "there is no format %q", s).Hint("there are: text, json")
+	}
+	*f = Format(s)
+	return nil
+}
+
+// Type implements pflag.Value.
+func (f *Format) Type() string { return "string" }
+
+// FormatFlag adds --format.
+func FormatFlag(cmd *cobra.Command, format *Format) {
+	*format = Text
+	cmd.Flags().Var(format, "format", "print as `FORMAT`: text or json")
 	cmd.RegisterFlagCompletionFunc("format", Words("text", "json"))
 }
 
-// CheckFormat refuses a value of --format that there is not.
-func CheckFormat(format string) error {
-	if format != "text" && format != "json" {
-		return fail.New(fail.Usage, "there is no format %q", format).Hint("there are: text, json")
+// Print writes a command's result: v as JSON, or what text prints of it.
+func (e *Env) Print(format Format, v any, text func() error) error {
+	e.Progress().Close()
+	if format == JSON {
+		return PrintJSON(e.Out, v)
 	}
-	return nil
+	return text()
 }
 
 // PrintJSON writes v, indented.
@@ -93,10 +120,13 @@ func Size(n int64) string {
 
 // Ago writes how long something is past, in its largest unit.
 func Ago(d time.Duration) string {
+	const day = 24 * time.Hour
 	for _, u := range []struct {
 		name string
 		d    time.Duration
-	}{{"year", 365 * 24 * time.Hour}, {"month", 30 * 24 * time.Hour}, {"week", 7 * 24 * time.Hour}, {"day", 24 * time.Hour}, {"hour", time.Hour}, {"minute", time.Minute}} {
+	}{
+		{"year", 365 * day}, {"month", 30 * day}, {"week", 7 * day}, {"day", day}, {"hour", time.Hour}, {"minute", time.Minute},
+	} {
 		if n := int(d / u.d); n == 1 {
 			return "1 " + u.name + " ago"
 		} else if n > 1 {

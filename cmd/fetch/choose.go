@@ -74,7 +74,8 @@ func (e *chooser) ChooseToolbox(ctx context.Context, m *toolbox.Manager, command
 		if len(command) > 1 {
 			return "", err.Hint("to run something in toolbox %s: tbx run %s -- COMMAND", command[0], command[0])
 		}
-		return "", err.Hint("to run something in toolbox %s: tbx run %s -- COMMAND", command[0], command[0]).Hint("for a shell in it: tbx enter %s", command[0])
+		return "", err.Hint("to run something in toolbox %s: tbx run %s -- COMMAND", command[0], command[0]).
+			Hint("for a shell in it: tbx enter %s", command[0])
 	}
 	i, err := e.Pick("Which toolbox?", names)
 	if errors.Is(err, fail.Canceled) {

@@ -57,7 +57,8 @@ func (d *Display) at(now time.Time, ev images.Event) {
 		p.Warn(ev.Text, "")
 		return
 	}
-	if ev.Stage == images.StageDownload && ev.Text != "" && d.stage == images.StageUnpack && slices.ContainsFunc(d.layers, func(l images.Event) bool { return l.Layer == ev.Layer }) {
+	known := slices.ContainsFunc(d.layers, func(l images.Event) bool { return l.Layer == ev.Layer })
+	if ev.Stage == images.StageDownload && ev.Text != "" && d.stage == images.StageUnpack && known {
 		d.ended(ev) // podman unpacks already, and is not shown as going back
 		return
 	}

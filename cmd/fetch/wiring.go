@@ -5,12 +5,12 @@ package fetch
 
 import (
 	"context"
-	"os"
 	"path/filepath"
 
 	"github.com/tbx-project/tbx/cmd/cli"
 	"github.com/tbx-project/tbx/images"
 	imagestore "github.com/tbx-project/tbx/images/podman"
+	"github.com/tbx-project/tbx/internal/osrelease"
 	"github.com/tbx-project/tbx/internal/ownfile"
 	"github.com/tbx-project/tbx/toolbox"
 	"github.com/tbx-project/tbx/toolbox/podman"
@@ -77,12 +77,6 @@ func (e *Env) Catalogue() (*images.Catalogue, images.HostOS, error) {
 	if err != nil {
 		return nil, images.HostOS{}, err
 	}
-	for _, path := range []string{"/etc/os-release", "/usr/lib/os-release"} {
-		if f, err := os.Open(path); err == nil {
-			defer f.Close()
-			os, err := images.ParseOSRelease(f)
-			return cat, os, err
-		}
-	}
-	return cat, images.HostOS{}, nil
+	keys, err := osrelease.Read("/")
+	return cat, images.HostOSOf(keys), err
 }

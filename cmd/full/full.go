@@ -5,7 +5,6 @@ package full
 
 import (
 	"context"
-	"net/http"
 	"os"
 
 	"github.com/spf13/cobra"
@@ -18,7 +17,6 @@ import (
 	"github.com/tbx-project/tbx/cmd/image"
 	"github.com/tbx-project/tbx/cmd/root"
 	"github.com/tbx-project/tbx/cmd/session"
-	"github.com/tbx-project/tbx/osupdate/registry"
 )
 
 // Program returns the program of every command.
@@ -58,9 +56,4 @@ func dispatch(ctx context.Context, env *cli.Env, _ *cobra.Command, args []string
 	}
 	env.CatchSignals()
 	return true, host.Order(ctx, args[1:], env)
-}
-
-// newerImage asks an image's registry.
-func newerImage(ctx context.Context, reference, digest string) (string, error) {
-	return registry.Newer(ctx, http.DefaultClient, reference, digest)
 }

@@ -12,7 +12,8 @@ import (
 
 // testNames finds where a test's name begins with a number of docs/attacks.md:
 // functions, entries of suites and subtests.
-var testNames = regexp.MustCompile(`(?m)^func (Test([BDFHISX]\d+)(?:_|[A-Z])\w*)\(|^\s*\{"(([BDFHISX]\d+)_\w+)", \w+\},|\.Run\("(([BDFHISX]\d+)[ _][^"]*)"`)
+var testNames = regexp.MustCompile(`(?m)^func (Test([BDFHISX]\d+)(?:_|[A-Z])\w*)\(|` +
+	`^\s*\{"(([BDFHISX]\d+)_\w+)", \w+\},|\.Run\("(([BDFHISX]\d+)[ _][^"]*)"`)
 
 var scriptName = regexp.MustCompile(`^([bdfhisx]\d+)-.*\.txtar$`)
 

@@ -31,7 +31,9 @@ func exitTable() string {
 
 // exitOf names the commands of groups.
 func exitOf(groups []cli.ExitGroup) string {
-	names := map[cli.ExitGroup]string{cli.ExitSession: "`run`, `enter`, `host-exec`", cli.ExitHost: "`host`", cli.ExitPolicyTest: "`policy test`"}
+	names := map[cli.ExitGroup]string{
+		cli.ExitSession: "`run`, `enter`, `host-exec`", cli.ExitHost: "`host`", cli.ExitPolicyTest: "`policy test`",
+	}
 	switch {
 	case len(groups) == 4:
 		return "all"

@@ -31,9 +31,6 @@ only root may.`,
 		Args:              cli.Exactly(1, "a directory or a Containerfile"),
 		ValidArgsFunction: cli.OnlyFirst(cli.Files),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if err := cli.CheckFormat(o.format); err != nil {
-				return err
-			}
 			h, err := openHost(env, o)
 			if err != nil {
 				return err
@@ -116,7 +113,9 @@ func offerToolbox(env *cli.Env, packages []string) (done bool, err error) {
 	names := strings.Join(packages, " ")
 	n, err := env.Pick("install "+names+" in a toolbox instead? nothing on the host changes", []string{"in a toolbox", "on the host"})
 	if errors.Is(err, fail.NeedAnswer) {
-		return false, fail.Wrap(fail.NeedAnswer, err, "install %s where", names).Hint("on the host: tbx host install --on-host %s", names).Hint("in a toolbox: tbx enter, and install it there")
+		return false, fail.Wrap(fail.NeedAnswer, err, "install %s where", names).
+			Hint("on the host: tbx host install --on-host %s", names).
+			Hint("in a toolbox: tbx enter, and install it there")
 	}
 	if err != nil || n == 1 {
 		return false, err

@@ -14,9 +14,6 @@ import (
 
 // runChange plans and carries out a change.
 func runChange(cmd *cobra.Command, env *cli.Env, o *hostOptions, c change) error {
-	if err := cli.CheckFormat(o.format); err != nil {
-		return err
-	}
 	if err := c.request.Validate(); err != nil {
 		return err
 	}
@@ -37,7 +34,7 @@ func runChange(cmd *cobra.Command, env *cli.Env, o *hostOptions, c change) error
 // printChange prints a result and its warnings.
 func printChange(env *cli.Env, o *hostOptions, res *osupdate.Result) error {
 	env.Progress().Close()
-	if o.format == "json" {
+	if o.format == cli.JSON {
 		if err := cli.PrintJSON(env.Out, res); err != nil {
 			return err
 		}

@@ -25,7 +25,7 @@ type hostOptions struct {
 	sysroot string
 	os      string
 	elevate string
-	format  string
+	format  cli.Format
 }
 
 // Commands makes the commands below `tbx host`: All or StatusOnly.
@@ -59,7 +59,8 @@ What is changed is planned first, and looked at again afterwards.`,
 	f := cmd.PersistentFlags()
 	f.StringVar(&o.sysroot, "sysroot", "", "manage the OSTree sysroot in `DIR` instead of the running host")
 	f.StringVar(&o.os, "os", "", "its stateroot `NAME`, where it has several")
-	f.StringVar(&o.elevate, "elevate", "", "become root by `METHOD`: auto, pkexec, run0, sudo or none (default: host.elevate of the configuration)")
+	f.StringVar(&o.elevate, "elevate", "",
+		"become root by `METHOD`: auto, pkexec, run0, sudo or none (default: host.elevate of the configuration)")
 	cmd.RegisterFlagCompletionFunc("sysroot", cli.Directories)
 	cmd.RegisterFlagCompletionFunc("os", stateroots(o))
 	cmd.RegisterFlagCompletionFunc("elevate", cli.Words(config.Elevations()...))

@@ -103,3 +103,21 @@ func TestOneStageATask(t *testing.T) {
 		}
 	}
 }
+
+// TestH25_DateAndSource: status shows when the image of each system was made, and what
+// each follows where they follow different things.
+func TestH25_DateAndSource(t *testing.T) {
+	at := time.Date(2026, 11, 30, 0, 0, 0, 0, time.UTC)
+	s := (&osupdate.State{Deployments: []osupdate.Deployment{
+		{ID: "a", Version: "2", Checksum: "aaa", Booted: true, Tracks: "q.io/x:1", Time: &at, Changes: &osupdate.Changes{Live: true}}, {ID: "b", Version: "1", Checksum: "bbb", Tracks: "q.io/y:1"},
+	}}).Arrange()
+	var b bytes.Buffer
+	if err := printSystems(&b, s); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"DATE", "2026-11-30", "FOLLOWS", "q.io/x:1", "q.io/y:1", "running, boots next, changed live"} {
+		if !strings.Contains(b.String(), want) {
+			t.Errorf("no %q in\n%s", want, b.String())
+		}
+	}
+}

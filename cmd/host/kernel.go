@@ -26,9 +26,6 @@ func withKargs(env *cli.Env, o *hostOptions) func(*cobra.Command, change) error 
 // showKargs prints the kernel arguments of the next boot, and says on standard error
 // whose they are where the running ones differ.
 func showKargs(cmd *cobra.Command, env *cli.Env, o *hostOptions) error {
-	if err := cli.CheckFormat(o.format); err != nil {
-		return err
-	}
 	h, err := openHost(env, o)
 	if err != nil {
 		return err
@@ -40,13 +37,14 @@ func showKargs(cmd *cobra.Command, env *cli.Env, o *hostOptions) error {
 	list, note := next, ""
 	switch {
 	case next == nil && running == nil:
-		return fail.New(osupdate.ErrUnsupported, "%s does not tell the kernel's arguments", h.Backend().Kind()).Hint("see the running ones in /proc/cmdline")
+		return fail.New(osupdate.ErrUnsupported, "%s does not tell the kernel's arguments", h.Backend().Kind()).
+			Hint("see the running ones in /proc/cmdline")
 	case next == nil:
 		list, note = running, "these are the running ones; those of the next boot are not known"
 	case running != nil && !slices.Equal(next, running):
 		note = "these are of the next boot; the running ones are: " + strings.Join(running, " ")
 	}
-	if o.format == "json" {
+	if o.format == cli.JSON {
 		return cli.PrintJSON(env.Out, list)
 	}
 	for _, k := range list {

@@ -19,14 +19,16 @@ import (
 // hostReaders are the commands that change nothing.
 func hostReaders(env *cli.Env, o *hostOptions) []*cobra.Command {
 	var check bool
-	checkCmd := reader(env, o, "check", "Look for an update", "Look whether there is an update of what the host follows. Nothing is downloaded\nthat boots, and nothing is changed.",
-		"  tbx host check\n  tbx host check --check || echo nothing new",
+	checkCmd := reader(env, o, readerHelp{
+		"check", "Look for an update", `Look for an update of what the host follows. This downloads nothing that boots, and
+changes nothing.`, `  tbx host check
+  tbx host check --check || echo nothing new`},
 		func(cmd *cobra.Command, h *osupdate.Host) error {
 			c, err := h.Check(cmd.Context())
 			if err != nil {
 				return err
 			}
-			if o.format == "json" {
+			if o.format == cli.JSON {
 				err = cli.PrintJSON(env.Out, c)
 			} else {
 				printCheck(env, c)
@@ -37,13 +39,15 @@ func hostReaders(env *cli.Env, o *hostOptions) []*cobra.Command {
 			return err
 		})
 	checkCmd.Flags().BoolVar(&check, "check", false, "end with code 77 when there is no update")
-	history := reader(env, o, "history", "Show what tbx did to the host", "Show what tbx did to the host, the oldest first: what was asked, by whom, and what\ncame of it.", "  tbx host history",
+	history := reader(env, o, readerHelp{
+		"history", "Show what tbx did to the host", `Show what tbx did to the host, the oldest first: the request, its user, and the
+result.`, "  tbx host history"},
 		func(cmd *cobra.Command, h *osupdate.Host) error {
 			entries, err := h.History()
 			if err != nil {
 				return err
 			}
-			if o.format == "json" {
+			if o.format == cli.JSON {
 				return cli.PrintJSON(env.Out, append([]osupdate.Entry{}, entries...))
 			}
 			if len(entries) == 0 {
@@ -52,13 +56,15 @@ func hostReaders(env *cli.Env, o *hostOptions) []*cobra.Command {
 			}
 			return printHistory(env.Out, entries)
 		})
-	etc := reader(env, o, "etc-diff", "List what was changed in /etc", "List the files of /etc that differ from the system's own: M changed, A added, D deleted.", "  tbx host etc-diff",
+	etc := reader(env, o, readerHelp{
+		"etc-diff", "List what was changed in /etc",
+		"List the files of /etc that differ from the system's own: M changed, A added, D deleted.", "  tbx host etc-diff"},
 		func(cmd *cobra.Command, h *osupdate.Host) error {
 			lines, err := h.EtcDiff(cmd.Context())
 			if err != nil {
 				return err
 			}
-			if o.format == "json" {
+			if o.format == cli.JSON {
 				return cli.PrintJSON(env.Out, append([]string{}, lines...))
 			}
 			for _, l := range lines {
@@ -85,7 +91,8 @@ func printHistory(w io.Writer, entries []osupdate.Entry) error {
 			outcome = "not finished"
 		}
 		asked := strings.Join(append([]string{string(e.Request.Verb)}, e.Request.Words()...), " ")
-		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\n", e.Time.Local().Format(time.DateTime), userName(e.User), escape.Text(asked), outcome, escape.Text(firstOf(e.Message, e.Intended)))
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\n",
+			e.Time.Local().Format(time.DateTime), userName(e.User), escape.Text(asked), outcome, escape.Text(firstOf(e.Message, e.Intended)))
 	}
 	return t.Flush()
 }
@@ -101,14 +108,16 @@ func userName(uid int) string {
 
 func hostDiff(env *cli.Env, o *hostOptions) *cobra.Command {
 	var from, to string
-	cmd := reader(env, o, "diff", "Show what two systems differ in", "Show which packages, or files, the running system and the next one differ in; or the\nprevious and the running one, when they are the same.",
-		"  tbx host diff\n  tbx host diff --from 1 --to 0",
+	cmd := reader(env, o, readerHelp{
+		"diff", "Show the differences of two systems", `Show the packages, or files, that differ between the running system and the next one;
+or between the previous and the running one, when those two are the same.`, `  tbx host diff
+  tbx host diff --from 1 --to 0`},
 		func(cmd *cobra.Command, h *osupdate.Host) error {
 			d, err := h.Diff(cmd.Context(), from, to)
 			if err != nil {
 				return err
 			}
-			if o.format == "json" {
+			if o.format == cli.JSON {
 				return cli.PrintJSON(env.Out, d)
 			}
 			if len(d.Removed)+len(d.Added)+len(d.Changed) == 0 {
@@ -138,19 +147,17 @@ func hostDiff(env *cli.Env, o *hostOptions) *cobra.Command {
 
 func hostDoctor(env *cli.Env, o *hostOptions) *cobra.Command {
 	cmd := &cobra.Command{
-		Use: "doctor [flags]", Short: "Look for what keeps the host from being updated", Long: "Look for what keeps, or would keep, this host from being updated, and say what to do.",
+		Use: "doctor [flags]", Short: "Look for what keeps the host from being updated",
+		Long:    "Look for what keeps, or would keep, this host from being updated, and say what to do.",
 		Example: "  tbx host doctor", Args: cli.Exactly(0, "no arguments"), ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if err := cli.CheckFormat(o.format); err != nil {
-				return err
-			}
 			h, openErr := openHost(env, o)
 			if h == nil {
 				return openErr
 			}
 			findings, worst := h.Doctor(cmd.Context(), openErr)
 			env.Progress().Close()
-			if o.format == "json" {
+			if o.format == cli.JSON {
 				if err := cli.PrintJSON(env.Out, findings); err != nil {
 					return err
 				}

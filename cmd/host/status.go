@@ -17,27 +17,33 @@ import (
 )
 
 func hostStatus(env *cli.Env, o *hostOptions) *cobra.Command {
-	return reader(env, o, "status", "Show the systems that the host can boot", "Show which updater the host has, the systems that it can boot, in the order of booting,\nand what is going on.",
-		"  tbx host status\n  tbx host status --format json | jq '.state.deployments[0]'",
+	return reader(env, o, readerHelp{
+		"status", "Show the systems that the host can boot",
+		`Show the host's updater, the systems that the host can boot, in the order of booting,
+and what the updater does now.`,
+		`  tbx host status
+  tbx host status --format json | jq '.state.deployments[0]'`},
 		func(cmd *cobra.Command, h *osupdate.Host) error {
 			st, err := h.Status(cmd.Context())
 			if err != nil {
 				return err
 			}
-			if o.format == "json" {
+			if o.format == cli.JSON {
 				return cli.PrintJSON(env.Out, st)
 			}
 			return printStatus(env, st, env.Log.IsLevelEnabled(logrus.DebugLevel))
 		})
 }
 
-func reader(env *cli.Env, o *hostOptions, use, short, long, example string, run func(*cobra.Command, *osupdate.Host) error) *cobra.Command {
+// readerHelp is what is said of a command that reads.
+type readerHelp struct{ use, short, long, example string }
+
+// reader is a command that opens the host and prints something of it.
+func reader(env *cli.Env, o *hostOptions, help readerHelp, run func(*cobra.Command, *osupdate.Host) error) *cobra.Command {
 	cmd := &cobra.Command{
-		Use: use + " [flags]", Short: short, Long: long, Example: example, Args: cli.Exactly(0, "no arguments"), ValidArgsFunction: cobra.NoFileCompletions,
+		Use: help.use + " [flags]", Short: help.short, Long: help.long, Example: help.example,
+		Args: cli.Exactly(0, "no arguments"), ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if err := cli.CheckFormat(o.format); err != nil {
-				return err
-			}
 			h, err := openHost(env, o)
 			if err != nil {
 				explainDetection(env, h, err)
@@ -100,7 +106,8 @@ func printStatus(env *cli.Env, st *osupdate.Status, verbose bool) error {
 		env.Progress().Warn(w, "")
 	}
 	if e := st.Interrupted; e != nil {
-		env.Progress().Warn(fmt.Sprintf("%s of %s was interrupted", e.Request.Verb, e.Time.Local().Format(time.DateTime)), "do it again; nothing is half done")
+		env.Progress().Warn(fmt.Sprintf("%s of %s was interrupted", e.Request.Verb, e.Time.Local().Format(time.DateTime)),
+			"do it again; nothing is half done")
 	}
 	if u := st.Unfinished; u != nil {
 		env.Progress().Warn("the last shutdown could not finish an update: "+u.Message, u.Hint)
@@ -196,8 +203,10 @@ func marks(d *osupdate.Deployment) string {
 		is   bool
 		word string
 	}{
-		{d.Booted, "running"}, {d.Next, "boots next"}, {d.Staged, "staged"}, {d.Locked, "not applied"}, {d.Rollback, "rollback"}, {d.Pinned, "pinned"},
-		{d.Unlocked != "", "unlocked"}, {d.Changes != nil && d.Changes.Live, "changed live"}, {d.SoftReboot && d.Next && !d.Booted, "soft reboot"},
+		{d.Booted, "running"}, {d.Next, "boots next"}, {d.Staged, "staged"}, {d.Locked, "not applied"},
+		{d.Rollback, "rollback"}, {d.Pinned, "pinned"},
+		{d.Unlocked != "", "unlocked"}, {d.Changes != nil && d.Changes.Live, "changed live"},
+		{d.SoftReboot && d.Next && !d.Booted, "soft reboot"},
 		{d.Incomplete != "", d.Incomplete},
 	} {
 		if m.is {
@@ -216,7 +225,10 @@ func changes(d *osupdate.Deployment) string {
 	for _, part := range []struct {
 		n    int
 		word string
-	}{{len(c.Layered) + len(c.Local), "layered"}, {len(c.Removed), "removed"}, {len(c.Replaced), "replaced"}, {len(c.Files), "in the initramfs"}, {len(c.NotInUse), "without effect"}} {
+	}{
+		{len(c.Layered) + len(c.Local), "layered"}, {len(c.Removed), "removed"}, {len(c.Replaced), "replaced"},
+		{len(c.Files), "in the initramfs"}, {len(c.NotInUse), "without effect"},
+	} {
 		if part.n > 0 {
 			out = append(out, fmt.Sprintf("%d %s", part.n, part.word))
 		}

@@ -73,7 +73,9 @@ func verbCommand(env *cli.Env, o *hostOptions, row *osupdate.VerbInfo) *cobra.Co
 		use = strings.TrimPrefix(use, strings.TrimSuffix(row.Help.Command, name))
 	}
 	run := func(cmd *cobra.Command, ch change) error { return runChange(cmd, env, o, ch) }
-	cmd := &cobra.Command{Use: use, Short: row.Help.Short, Long: row.Help.Long, Example: row.Help.Example, ValidArgsFunction: cobra.NoFileCompletions}
+	cmd := &cobra.Command{
+		Use: use, Short: row.Help.Short, Long: row.Help.Long, Example: row.Help.Example, ValidArgsFunction: cobra.NoFileCompletions,
+	}
 	words := verbWords(env, o, cmd, row)
 	switch row.Verb {
 	case osupdate.Install:

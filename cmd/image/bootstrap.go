@@ -14,7 +14,7 @@ import (
 type imageBootstrapOptions struct {
 	distro  string
 	include []string
-	format  string
+	format  cli.Format
 }
 
 func newImageBootstrap(env *fetch.Env) *cobra.Command {
@@ -44,9 +44,6 @@ tbx image catalog shows which distributions can be made.`,
 }
 
 func runImageBootstrap(ctx context.Context, env *fetch.Env, o *imageBootstrapOptions) error {
-	if err := cli.CheckFormat(o.format); err != nil {
-		return err
-	}
 	p, err := env.Provisioner()
 	if err != nil {
 		return err

@@ -18,7 +18,7 @@ type imageBuildOptions struct {
 	authfile   string
 	args       []string
 	unsignedOK bool
-	format     string
+	format     cli.Format
 }
 
 func newImageBuild(env *fetch.Env) *cobra.Command {
@@ -36,7 +36,8 @@ content. Without a name it is named by that content.`,
   tbx image build --build-arg BASE=docker.io/library/debian:12 -t mine .`,
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) > 1 {
-				return fail.New(fail.Usage, "%s takes one directory or Containerfile, not %d", cmd.CommandPath(), len(args)).Hint("usage: %s", cmd.UseLine())
+				return fail.New(fail.Usage, "%s takes one directory or Containerfile, not %d", cmd.CommandPath(), len(args)).
+					Hint("usage: %s", cmd.UseLine())
 			}
 			return nil
 		},
@@ -64,9 +65,6 @@ content. Without a name it is named by that content.`,
 }
 
 func runImageBuild(ctx context.Context, env *fetch.Env, o *imageBuildOptions) error {
-	if err := cli.CheckFormat(o.format); err != nil {
-		return err
-	}
 	args := map[string]string{}
 	for _, a := range o.args {
 		name, value, found := strings.Cut(a, "=")

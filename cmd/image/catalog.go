@@ -12,7 +12,7 @@ import (
 )
 
 func newImageCatalog(env *fetch.Env) *cobra.Command {
-	var format string
+	var format cli.Format
 	cmd := &cobra.Command{
 		Use:     "catalog [flags]",
 		Aliases: []string{"catalogue"},
@@ -32,15 +32,12 @@ The host's own distribution is marked with a star; its release is the host's.`,
 	return cmd
 }
 
-func runImageCatalog(env *fetch.Env, format string) error {
-	if err := cli.CheckFormat(format); err != nil {
-		return err
-	}
+func runImageCatalog(env *fetch.Env, format cli.Format) error {
 	cat, host, err := env.Catalogue()
 	if err != nil {
 		return err
 	}
-	if format == "json" {
+	if format == cli.JSON {
 		return cli.PrintJSON(env.Out, cat.Distros)
 	}
 	own := cat.Find(host.ID)
@@ -51,7 +48,8 @@ func runImageCatalog(env *fetch.Env, format string) error {
 		if d == own {
 			name += " *"
 		}
-		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", name, cli.Dash(strings.Join(d.Aliases, ", ")), d.Default, d.Image, d.Packages, d.Contract, cli.Dash(strings.Join(d.Bootstrap.Tools, ", ")))
+		aliases, tools := cli.Dash(strings.Join(d.Aliases, ", ")), cli.Dash(strings.Join(d.Bootstrap.Tools, ", "))
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", name, aliases, d.Default, d.Image, d.Packages, d.Contract, tools)
 	}
 	return t.Flush()
 }

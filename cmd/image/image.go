@@ -65,9 +65,9 @@ func (r *imageRow) name() string {
 }
 
 // printImage is the end of the commands that bring an image here.
-func printImage(e *fetch.Env, img images.Image, ref, format string) error {
+func printImage(e *fetch.Env, img images.Image, ref string, format cli.Format) error {
 	e.Progress().Close()
-	if format == "json" {
+	if format == cli.JSON {
 		return cli.PrintJSON(e.Out, rowOfImage(e, img, nil))
 	}
 	_, err := fmt.Fprintf(e.Out, "%s %.12s\n", escape.Text(ref), img.ID)
@@ -118,7 +118,8 @@ func printImageRows(w io.Writer, rows []imageRow, shares bool, now time.Time) er
 			} else if shares {
 				fmt.Fprintf(t, "-\t-\t")
 			}
-			fmt.Fprintf(t, "%s\t%s\t%s\n", cli.Dash(string(r.Origin)), cli.Dash(shortKey(r.Signer)), cli.Dash(escape.Text(strings.Join(r.UsedBy, ", "))))
+			users := cli.Dash(escape.Text(strings.Join(r.UsedBy, ", ")))
+			fmt.Fprintf(t, "%s\t%s\t%s\n", cli.Dash(string(r.Origin)), cli.Dash(shortKey(r.Signer)), users)
 		}
 	}
 	return t.Flush()

@@ -19,7 +19,7 @@ import (
 )
 
 func newImageInspect(env *fetch.Env) *cobra.Command {
-	var format string
+	var format cli.Format
 	cmd := &cobra.Command{
 		Use:     "inspect [flags] IMAGE",
 		Aliases: []string{"show"},
@@ -56,10 +56,7 @@ type imageInspection struct {
 	Build     *images.BuildRecord     `json:"build,omitempty"`
 }
 
-func runImageInspect(ctx context.Context, env *fetch.Env, ref, format string) error {
-	if err := cli.CheckFormat(format); err != nil {
-		return err
-	}
+func runImageInspect(ctx context.Context, env *fetch.Env, ref string, format cli.Format) error {
 	if err := checkImage(ref); err != nil {
 		return err
 	}
@@ -95,11 +92,7 @@ func runImageInspect(ctx context.Context, env *fetch.Env, ref, format string) er
 	} else if ok {
 		i.VouchedBy = by
 	}
-	env.Progress().Close()
-	if format == "json" {
-		return cli.PrintJSON(env.Out, i)
-	}
-	return printImageInspection(env, &i)
+	return env.Print(format, i, func() error { return printImageInspection(env, &i) })
 }
 
 func printImageInspection(env *fetch.Env, i *imageInspection) error {

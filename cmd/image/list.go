@@ -16,7 +16,7 @@ import (
 
 type imageListOptions struct {
 	names, sizes bool
-	format       string
+	format       cli.Format
 }
 
 func newImageList(env *fetch.Env) *cobra.Command {
@@ -41,23 +41,20 @@ podman longer.`,
 }
 
 // List prints the images that are here, or their names only. It is also tbx list --images.
-func List(env *fetch.Env) func(ctx context.Context, names bool, format string) error {
-	return func(ctx context.Context, names bool, format string) error {
+func List(env *fetch.Env) func(ctx context.Context, names bool, format cli.Format) error {
+	return func(ctx context.Context, names bool, format cli.Format) error {
 		return runImageList(ctx, env, &imageListOptions{names: names, format: format})
 	}
 }
 
 func runImageList(ctx context.Context, env *fetch.Env, o *imageListOptions) error {
-	if err := cli.CheckFormat(o.format); err != nil {
-		return err
-	}
 	rows, err := imageRows(ctx, env, o.sizes)
 	if err != nil {
 		return err
 	}
 	env.Progress().Close()
 	switch {
-	case o.format == "json":
+	case o.format == cli.JSON:
 		return cli.PrintJSON(env.Out, rows)
 	case o.names:
 		for _, r := range rows {

@@ -25,7 +25,7 @@ const answersLast = 10 * time.Minute
 
 type imageOutdatedOptions struct {
 	all, refresh bool
-	format       string
+	format       cli.Format
 }
 
 func newImageOutdated(env *fetch.Env) *cobra.Command {
@@ -62,9 +62,6 @@ type staleness struct {
 }
 
 func runImageOutdated(ctx context.Context, env *fetch.Env, o *imageOutdatedOptions) error {
-	if err := cli.CheckFormat(o.format); err != nil {
-		return err
-	}
 	store, err := env.Images(ctx)
 	if err != nil {
 		return err
@@ -166,9 +163,10 @@ func printStaleness(env *fetch.Env, rows []staleness, o *imageOutdatedOptions) e
 	}
 	var err error
 	if unknown > 0 && unknown == len(rows) {
-		err = fail.Wrap(fail.Unable, errors.New("no registry answered"), "nothing is known of any image").Hint("try again with a network; what is here works without")
+		err = fail.Wrap(fail.Unable, errors.New("no registry answered"), "nothing is known of any image").
+			Hint("try again with a network; what is here works without")
 	}
-	if o.format == "json" {
+	if o.format == cli.JSON {
 		return errors.Join(cli.PrintJSON(env.Out, shown), err)
 	}
 	if len(shown) == 0 {

@@ -14,7 +14,7 @@ import (
 type imagePullOptions struct {
 	fetch.Flags
 	image, distro, release string
-	format                 string
+	format                 cli.Format
 }
 
 func newImagePull(env *fetch.Env) *cobra.Command {
@@ -60,9 +60,6 @@ mirror is offered.`,
 }
 
 func runImagePull(ctx context.Context, env *fetch.Env, o *imagePullOptions) error {
-	if err := cli.CheckFormat(o.format); err != nil {
-		return err
-	}
 	if err := o.Check(); err != nil {
 		return err
 	}

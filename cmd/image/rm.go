@@ -92,7 +92,7 @@ func removeImage(ctx context.Context, e *fetch.Env, p *provision.Provisioner, re
 
 func newImagePrune(env *fetch.Env) *cobra.Command {
 	var all bool
-	var format string
+	var format cli.Format
 	cmd := &cobra.Command{
 		Use:   "prune [flags]",
 		Short: "Remove images that nothing uses",
@@ -109,10 +109,7 @@ that neither tbx nor a toolbox had to do with. It shows them and asks first.`,
 	return cmd
 }
 
-func runImagePrune(ctx context.Context, env *fetch.Env, all bool, format string) error {
-	if err := cli.CheckFormat(format); err != nil {
-		return err
-	}
+func runImagePrune(ctx context.Context, env *fetch.Env, all bool, format cli.Format) error {
 	p, err := env.Provisioner()
 	if err != nil {
 		return err
@@ -159,7 +156,7 @@ func runImagePrune(ctx context.Context, env *fetch.Env, all bool, format string)
 		}
 	}
 	env.Progress().Close()
-	if format == "json" {
+	if format == cli.JSON {
 		return errors.Join(cli.PrintJSON(env.Out, removed), err)
 	}
 	for _, r := range removed {

@@ -92,12 +92,13 @@ func runTrustAdd(env *fetch.Env, scope, path string) error {
 }
 
 func newTrustList(env *fetch.Env) *cobra.Command {
-	var format string
+	var format cli.Format
 	cmd := &cobra.Command{
-		Use:               "list [flags]",
-		Aliases:           []string{"ls"},
-		Short:             "List the keys that are trusted",
-		Long:              "List the keys that are trusted: yours, the administrator's in /etc/tbx/keys, and the distribution's in /usr/share/tbx/keys. Yours win.",
+		Use:     "list [flags]",
+		Aliases: []string{"ls"},
+		Short:   "List the keys that are trusted",
+		Long: `List the keys that are trusted: yours, the administrator's in /etc/tbx/keys, and the
+distribution's in /usr/share/tbx/keys. Yours win.`,
 		Example:           "  tbx image trust list",
 		Args:              cli.Exactly(0, "no arguments"),
 		RunE:              func(cmd *cobra.Command, args []string) error { return runTrustList(env, format) },
@@ -107,10 +108,7 @@ func newTrustList(env *fetch.Env) *cobra.Command {
 	return cmd
 }
 
-func runTrustList(env *fetch.Env, format string) error {
-	if err := cli.CheckFormat(format); err != nil {
-		return err
-	}
+func runTrustList(env *fetch.Env, format cli.Format) error {
 	if _, err := env.Host(); err != nil {
 		return err
 	}
@@ -118,7 +116,7 @@ func runTrustList(env *fetch.Env, format string) error {
 	if err != nil {
 		return err
 	}
-	if format == "json" {
+	if format == cli.JSON {
 		return cli.PrintJSON(env.Out, append([]images.Key{}, keys...))
 	}
 	if len(keys) == 0 {

@@ -15,7 +15,7 @@ import (
 )
 
 func newImageVerify(env *fetch.Env) *cobra.Command {
-	var format string
+	var format cli.Format
 	cmd := &cobra.Command{
 		Use:   "verify [flags] IMAGE...",
 		Short: "Check the signature of images that are here",
@@ -39,10 +39,7 @@ type verification struct {
 	Key   images.Key `json:"key"`
 }
 
-func runImageVerify(ctx context.Context, env *fetch.Env, args []string, format string) error {
-	if err := cli.CheckFormat(format); err != nil {
-		return err
-	}
+func runImageVerify(ctx context.Context, env *fetch.Env, args []string, format cli.Format) error {
 	store, err := env.Images(ctx)
 	if err != nil {
 		return err
@@ -62,7 +59,7 @@ func runImageVerify(ctx context.Context, env *fetch.Env, args []string, format s
 		return err
 	})
 	env.Progress().Close()
-	if format == "json" {
+	if format == cli.JSON {
 		if err := cli.PrintJSON(env.Out, done); err != nil {
 			return err
 		}

@@ -27,7 +27,8 @@ func bridge(ctx context.Context, e *cli.Env, m *toolbox.Manager, s *toolbox.Prep
 	}
 	h := m.Host
 	dir, id := cli.BridgeDir(h), cli.BridgeID(s.Record.Bridge)
-	name, err := "", error(nil)
+	var name string
+	var err error
 	if session.Served(dir, hostbridge.BoxDir(dir, id)) {
 		name, err = session.New(e.Environ, umask()).Save(dir)
 	} else {

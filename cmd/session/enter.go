@@ -103,7 +103,6 @@ func runSession(ctx context.Context, env *cli.Env, choose Chooser, sel *selector
 	if err != nil {
 		return err
 	}
-	m.Make = sel.makes()
 	c, err := env.Config()
 	if err != nil {
 		return err
@@ -126,7 +125,7 @@ func runSession(ctx context.Context, env *cli.Env, choose Chooser, sel *selector
 		set = append([]string{"TBX_TITLE=1"}, set...)
 	}
 	s, err := m.Open(ctx, name, toolbox.SessionOptions{
-		Args: args, Set: set, Block: c.Environment.Block, WorkDir: f.workdir, Root: f.root, PreserveFDs: f.preserveFDs,
+		Args: args, Make: sel.makes(), Set: set, Block: c.Environment.Block, WorkDir: f.workdir, Root: f.root, PreserveFDs: f.preserveFDs,
 		Terminal: terminal && !f.noTTY,
 		Warn:     func(text string) { env.Progress().Warn(text, "") },
 		Remark:   remark(env),

@@ -1,14 +1,13 @@
 // Command tbx-box is the part of tbx that runs inside a toolbox. It is small
 // and static, so that it runs in an image of any libc or of none.
 //
-// It is called with what it shall be: pause (the first process), init (the
-// initialiser), name-terminal (shows the host's terminal in /dev/pts), exec and terminal (the
-// last step into a session), first and booted (a command of the toolbox that needs help there),
-// tree (a view of the host's file system, taken on the host), settle (sets options of an
-// isolated toolbox's mounts, on the host), session or farewell (the companion of an
-// interactive session, on the host), host-exec (the bridge's client), keep (the companion of
-// a host command, on the host). Called by another name, it is a shim: the host's
-// command of that name.
+// Its first argument is its role. Inside a toolbox: pause (the first process), init
+// (the initialiser), name-terminal (shows the host's terminal in /dev/pts), exec and
+// terminal (the last step into a session), first and booted (a command that needs help
+// there), host-exec (the bridge's client). On the host: tree (a view of the host's file
+// system), settle (sets options of an isolated toolbox's mounts), session and farewell
+// (the companion of an interactive session), keep (the companion of a host command).
+// Called by another name, it is a shim: the host's command of that name.
 package main
 
 import (

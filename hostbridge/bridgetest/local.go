@@ -18,6 +18,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -42,11 +43,12 @@ type Bridge struct {
 // LocalSetup is a bridge without a container: the toolbox is a process in a
 // user and a mount namespace of its own.
 type LocalSetup struct {
-	Config   Config
-	Session  string
-	Box      *exec.Cmd
-	AgentPid int
-	t        testing.TB
+	sessionMu sync.Mutex
+	Config    Config
+	Session   string
+	Box       *exec.Cmd
+	AgentPid  int
+	t         testing.TB
 }
 
 // Config is what the agent's process is given.
@@ -201,6 +203,9 @@ func agentMain() int {
 				return box, err
 			}
 			box.ID = id
+			if name, err := os.ReadFile(filepath.Join(c.Root, "name."+id)); err == nil {
+				box.Name = string(name)
+			}
 			box.Pid, err = strconv.Atoi(string(pid))
 			return box, err
 		},
@@ -374,6 +379,8 @@ func (l *LocalSetup) Ensure(id string, env []string) error {
 			"/bin/bash", "-c", l.Config.Wrap + "\nexec $LAUNCH " + self},
 		Log: filepath.Join(l.Config.Root, "agent.log"),
 	})
+	l.sessionMu.Lock() // several make sure of the agent at once
+	defer l.sessionMu.Unlock()
 	l.Session = session
 	return err
 }

@@ -113,7 +113,7 @@ func connect(dir string) (sock int, token []byte, err error) {
 	// A host that is stopped takes no connections, nor what is sent to it.
 	limit := unix.NsecToTimeval(answerLimit.Nanoseconds())
 	unix.SetsockoptTimeval(sock, unix.SOL_SOCKET, unix.SO_SNDTIMEO, &limit)
-	if err = eintr.Connect(sock, dir+"/sock"); err == unix.EAGAIN {
+	if err = eintr.Connect(sock, dir+"/sock"); errors.Is(err, unix.EAGAIN) {
 		err = errors.New("the agent there does not answer")
 	} else if err != nil {
 		err = errors.New(dir + "/sock: " + err.Error())

@@ -1,6 +1,7 @@
 package keeper
 
 import (
+	"errors"
 	"io"
 	"os"
 	"os/signal"
@@ -41,7 +42,7 @@ func (k *keeper) listen() {
 	}()
 	for {
 		f, fds, err := wire.Recv(k.conn, k.buf)
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			break
 		}
 		var sig uint32

@@ -152,5 +152,5 @@ func Served(bridge, boxDir string) bool {
 		return false
 	}
 	defer unix.Close(fd)
-	return eintr.Flock(fd, unix.LOCK_SH|unix.LOCK_NB) == unix.EWOULDBLOCK
+	return errors.Is(eintr.Flock(fd, unix.LOCK_SH|unix.LOCK_NB), unix.EWOULDBLOCK)
 }

@@ -37,7 +37,7 @@ func Recv(sock int, buf []byte) (Frame, []int, error) {
 	// A peer that closes with a packet of ours unread leaves ECONNRESET in front
 	// of its own last packet, once: that packet, or the end, comes with the
 	// next call.
-	for err == unix.EINTR || err == unix.ECONNRESET {
+	for errors.Is(err, unix.EINTR) || errors.Is(err, unix.ECONNRESET) {
 		n, oobn, flags, _, err = unix.Recvmsg(sock, buf, oob, unix.MSG_CMSG_CLOEXEC)
 	}
 	if err != nil {

@@ -93,6 +93,26 @@ func (c *Client) Size(ctx context.Context, ref, platform string) (int64, error) 
 	return total, nil
 }
 
+// Instance returns the digest of what ref names, and that of its image for this
+// machine: the same where ref does not name an index.
+func (c *Client) Instance(ctx context.Context, ref string) (named, own string, err error) {
+	m, err := c.manifest(ctx, ref, http.MethodGet)
+	if err != nil {
+		return "", "", err
+	}
+	body, err := m.parse()
+	if err != nil {
+		return "", "", err
+	}
+	if len(body.Manifests) == 0 {
+		return m.digest, m.digest, nil
+	}
+	if own = body.instance(""); own == "" {
+		return "", "", images.PullFailure(ref, images.ErrNoPlatform)
+	}
+	return m.digest, own, nil
+}
+
 // manifest is the answer to one request for a manifest.
 type manifest struct {
 	digest string

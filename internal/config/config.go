@@ -109,7 +109,8 @@ func Load(files ...string) (Config, error) {
 		return c, fail.New(fail.Usage, "[prompt] format %q: it may hold %%s once, for the toolbox's name, and no other %%", c.Prompt.Format)
 	}
 	if strings.ContainsFunc(c.Prompt.Format, unicode.IsControl) {
-		return c, fail.New(fail.Usage, "[prompt] format %s: it must not hold control characters", escape.Quote(c.Prompt.Format)).Hint("colours are your shell's to add")
+		return c, fail.New(fail.Usage, "[prompt] format %s: it must not hold control characters", escape.Quote(c.Prompt.Format)).
+			Hint("colours are your shell's to add")
 	}
 	if c.Images.StallSeconds < 1 {
 		return c, fail.New(fail.Usage, "[images] stall_seconds %d: it must be at least 1", c.Images.StallSeconds)
@@ -129,7 +130,8 @@ func decode(file, text string, c *Config) error {
 		if msg == "" {
 			msg = strings.TrimPrefix(parse.Error(), "toml: ")
 		}
-		return fail.New(fail.Usage, "%s:%d:%d: %s", file, parse.Position.Line, parse.Position.Col, msg).Hint("correct that line, or move the file away")
+		return fail.New(fail.Usage, "%s:%d:%d: %s", file, parse.Position.Line, parse.Position.Col, msg).
+			Hint("correct that line, or move the file away")
 	case err != nil: // a value of the wrong type: the library puts the line into its text only
 		line, msg := "1", strings.TrimPrefix(err.Error(), "toml: ")
 		if m := inText.FindStringSubmatch(msg); m != nil {

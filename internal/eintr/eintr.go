@@ -8,6 +8,7 @@
 package eintr
 
 import (
+	"errors"
 	"math"
 	"time"
 
@@ -17,7 +18,7 @@ import (
 // Do calls f until it returns something else than EINTR.
 func Do(f func() error) error {
 	for {
-		if err := f(); err != unix.EINTR {
+		if err := f(); !errors.Is(err, unix.EINTR) {
 			return err
 		}
 	}
@@ -26,7 +27,7 @@ func Do(f func() error) error {
 // Get calls f until its error is something else than EINTR.
 func Get[T any](f func() (T, error)) (T, error) {
 	for {
-		if v, err := f(); err != unix.EINTR {
+		if v, err := f(); !errors.Is(err, unix.EINTR) {
 			return v, err
 		}
 	}

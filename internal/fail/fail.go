@@ -77,10 +77,10 @@ func Hints(err error) []string {
 
 func walk(err error, visit func(*Error)) {
 	for err != nil {
-		if e, ok := err.(*Error); ok {
+		if e, ok := err.(*Error); ok { //nolint:errorlint // this walks the chain itself
 			visit(e)
 		}
-		switch u := err.(type) {
+		switch u := err.(type) { //nolint:errorlint // as above
 		case interface{ Unwrap() error }:
 			err = u.Unwrap()
 		case interface{ Unwrap() []error }:

@@ -15,7 +15,9 @@ func CheckCaller() error {
 	if !userns.LacksIDs(userns.Own(), string(subuid), Account(), os.Getuid()) {
 		return nil
 	}
-	return fail.New(fail.Unable, "this process is in a user namespace of its own, which has no ids for containers: podman cannot be used from here").
+	return fail.New(fail.Unable,
+		"this process is in a user namespace of its own, which has no ids for containers: podman cannot be used from here").
 		Hint("call tbx from outside, for example by: systemd-run --user --wait --pipe tbx ...").
-		Hint("in units of a user's manager PrivateTmp=, PrivateUsers=, ProtectSystem= and the like make such a namespace; so do bubblewrap and unshare")
+		Hint("in units of a user's manager PrivateTmp=, PrivateUsers=, ProtectSystem= and the like make such a namespace; " +
+			"so do bubblewrap and unshare")
 }

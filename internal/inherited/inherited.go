@@ -25,8 +25,8 @@ var (
 )
 
 // tooLittle is written, to standard error, by tbx_entry.
-var tooLittle = "tbx: it cannot start: the memory that a process may have is limited to less than it needs\n" +
-	"tbx: hint: look at ulimit -v and ulimit -d, which must be 800000 or more\n"
+var tooLittle = "tbx: it cannot start: a limit on memory, processes or open files leaves it too little\n" +
+	"tbx: hint: look at ulimit -a; -v and -d must be 800000 or more, -n 16, and -u above what you run\n"
 
 // Honor lets this process ignore what the caller ignores, so that signal.Ignored is
 // true of it and children inherit it. It leaves alone what Go itself lives by.

@@ -1,5 +1,5 @@
 // Package abroot drives ABRoot (Vanilla OS): two roots, the other one is written
-// while the system runs. Facts: the research page's §1.6. ABRoot prints an error
+// while the system runs. Facts: docs/design/updaters.md. ABRoot prints an error
 // and ends with 0 when it is not root, and with 1 both for "no update" and for a
 // failure, so that its texts and answers decide, never its code alone.
 package abroot

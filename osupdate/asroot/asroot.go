@@ -116,6 +116,27 @@ func (c *Caller) Run(ctx context.Context, o osupdate.Order, progress func(osupda
 	if err != nil {
 		return nil, err
 	}
+	answer, err := c.start(ctx, argv, o, progress)
+	var refused *exec.ExitError
+	if c.Method != Auto || filepath.Base(argv[0]) != string(Pkexec) || answer != nil || !errors.As(err, &refused) || refused.ExitCode() != noAgent {
+		return answer, err
+	}
+	// Nobody can be asked here, as over ssh without a terminal: sudo may not need to.
+	sudo := *c
+	sudo.Method = Sudo
+	if argv, sudoErr := sudo.Argv(o); sudoErr == nil {
+		if answer, sudoErr := c.start(ctx, slices.Insert(argv, 1, "-n"), o, progress); answer != nil || osupdate.ProblemOf(sudoErr) != osupdate.ErrPermission {
+			return answer, sudoErr
+		}
+	}
+	return nil, err
+}
+
+// noAgent is pkexec's code where it could not ask for an authorisation, pkexec(1).
+const noAgent = 127
+
+// start runs root's side by argv and reads its answer.
+func (c *Caller) start(ctx context.Context, argv []string, o osupdate.Order, progress func(osupdate.Progress)) (*osupdate.Answer, error) {
 	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
 	var said bytes.Buffer

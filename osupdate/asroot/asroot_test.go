@@ -328,3 +328,19 @@ func TestS12_TbxOfAUserIsNotStartedAsRoot(t *testing.T) {
 		t.Errorf("root's own tbx was not started: %s %v", said, err)
 	}
 }
+
+// TestH40_NobodyToAsk: over ssh without a terminal pkexec has no agent; sudo may need
+// none. A password that was wrong or a dialogue that was closed ends it.
+func TestH40_NobodyToAsk(t *testing.T) {
+	r := osupdate.Request{Verb: osupdate.Pin, Target: "0"}
+	for code, works := range map[string]bool{"127": true, "126": false} {
+		tool := fakeHost(t)
+		b := newBench(t, t.TempDir(), tool)
+		b.script(t, "pkexec", `echo "Error executing command as another user: No authentication agent found." >&2; exit `+code)
+		b.script(t, "sudo", `[ "$1 $2" = "-n --" ] || exit 9; shift 2; exec env -i "$@"`)
+		res, err := user(t, tool, b.caller).Do(t.Context(), r, false)
+		if works != (err == nil && res.After.Pinned) || !works && !errors.Is(err, osupdate.ErrPermission) {
+			t.Errorf("pkexec ends with %s: %+v, %v", code, res, err)
+		}
+	}
+}

@@ -6,8 +6,8 @@ import (
 	"context"
 	"os"
 	"path/filepath"
-	"strings"
 
+	"github.com/tbx-project/tbx/internal/osrelease"
 	"github.com/tbx-project/tbx/osupdate"
 	"github.com/tbx-project/tbx/osupdate/abroot"
 	"github.com/tbx-project/tbx/osupdate/bootc"
@@ -65,16 +65,11 @@ func New(cache string, newer osupdate.Newer) func(osupdate.Detection, osupdate.C
 }
 
 func osRelease(root, key string) string {
-	data, err := os.ReadFile(filepath.Join(root, "etc/os-release"))
+	keys, err := osrelease.Read(root)
 	if err != nil {
 		return ""
 	}
-	for line := range strings.Lines(string(data)) {
-		if v, ok := strings.CutPrefix(strings.TrimSpace(line), key+"="); ok {
-			return strings.Trim(v, `"'`)
-		}
-	}
-	return ""
+	return keys[key]
 }
 
 // bootedLabel is the label, vos-a or vos-b, of the partition that is mounted as

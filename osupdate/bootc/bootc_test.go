@@ -58,10 +58,11 @@ func suite(composefs bool) func(t *testing.T) *osupdatetest.Fixture {
 				{In: "cached", Args: statusArgs, Stdout: data(t, "cached"), To: "clean", Maybe: true},
 				maybe(osupdatetest.Call{In: "clean", Args: "upgrade --progress-fd=3", Shell: `echo '{"type":"ProgressBytes","task":"pulling","bytes":5,"bytesTotal":10}' >&3`, To: "staged"}),
 				maybe(osupdatetest.Call{In: "staged", Args: "upgrade --progress-fd=3", Stdout: "No update available.\n"}),
+				{Args: "config-diff", Maybe: true}, {Args: "delete-deployment --help", Maybe: true}, {Args: "loader-entries --help", Maybe: true},
 				maybe(osupdatetest.Call{In: "rebooted", Args: "rollback", To: "queued"}),
 				maybe(osupdatetest.Call{In: "queued", Args: "rollback", To: "rebooted"}),
 			},
-			"ostree": {}, "rpm-ostree": {},
+			"ostree": {{Args: "admin config-diff", Maybe: true}}, "rpm-ostree": {},
 		})
 		registry := func(context.Context, string, string) (string, error) { // the image that the upgrade brings
 			if tool.State(t) != "clean" {

@@ -14,6 +14,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/tbx-project/tbx/internal/osrelease"
 	"github.com/tbx-project/tbx/osupdate"
 )
 
@@ -89,16 +90,11 @@ func (b *Backend) State(ctx context.Context) (*osupdate.State, error) {
 }
 
 func (b *Backend) version() string {
-	data, err := os.ReadFile(filepath.Join(b.root, "etc/os-release"))
+	keys, err := osrelease.Read(b.root)
 	if err != nil {
 		return ""
 	}
-	for line := range strings.Lines(string(data)) {
-		if v, ok := strings.CutPrefix(strings.TrimSpace(line), "VERSION_ID="); ok {
-			return strings.Trim(v, `"'`)
-		}
-	}
-	return ""
+	return keys["VERSION_ID"]
 }
 
 func (b *Backend) slots(ctx context.Context) (*osupdate.State, error) {

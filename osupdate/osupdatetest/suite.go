@@ -113,12 +113,45 @@ func reading(t *testing.T, f *Fixture, h *osupdate.Host) {
 		t.Fatal(err)
 	}
 	checkPlan(t, res.Plan)
+	for _, row := range osupdate.Table() {
+		if row.Reads || row.Verb == osupdate.BuildVerb {
+			continue
+		}
+		r := osupdate.Request{Verb: row.Verb}
+		for i := range row.Args {
+			if a := &row.Args[i]; a.Required != "" {
+				a.Set(&r, sample(a))
+			}
+		}
+		if r.Verb == osupdate.Kargs {
+			r.Append = []string{"a=1"}
+		}
+		if _, err := h.Do(t.Context(), r, true); err != nil && osupdate.ProblemOf(err) == nil && !errors.Is(err, fail.Usage) {
+			t.Errorf("dry run of %s: %v", r.Verb, err)
+		}
+	}
+	_, _ = h.Diff(t.Context(), "", "") // where it can
+	_, _ = h.EtcDiff(t.Context())
+	_, _ = h.Doctor(t.Context(), nil)
 	if entries, err := h.History(); err != nil || len(entries) != 0 {
 		t.Errorf("reading left a history: %v, %v", entries, err)
 	}
 	if after := f.Snapshot(); after != before {
 		t.Errorf("reading changed the host:\n%s\nwas\n%s", after, before)
 	}
+}
+
+// sample is a value that an argument may have.
+func sample(a *osupdate.Argument) string {
+	switch {
+	case len(a.Choices) > 0:
+		return a.Choices[0]
+	case a.Place == "REF|IMAGE":
+		return "quay.io/example/other:1"
+	case a.Place == "SYSTEM":
+		return "0"
+	}
+	return "x"
 }
 
 // upgrade and rollback: both change what boots next, both are idempotent, and

@@ -91,7 +91,7 @@ func TestToken(t *testing.T) {
 			answer(plain, fresh)(w, r)
 		default:
 			w.Header().Set("WWW-Authenticate", `Bearer realm="`+srv.URL+`/token",service="x",scope="repository:os/base:pull"`)
-			w.WriteHeader(401)
+			w.WriteHeader(http.StatusUnauthorized)
 		}
 	}))
 	defer srv.Close()
@@ -104,7 +104,7 @@ func TestToken(t *testing.T) {
 func TestTokenIsNotFetchedInTheClear(t *testing.T) {
 	srv := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("WWW-Authenticate", `Bearer realm="http://elsewhere.invalid/token"`)
-		w.WriteHeader(401)
+		w.WriteHeader(http.StatusUnauthorized)
 	}))
 	defer srv.Close()
 	_, err := registry.Newer(t.Context(), srv.Client(), strings.TrimPrefix(srv.URL, "https://")+"/os/base:1", old)

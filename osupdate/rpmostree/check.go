@@ -93,7 +93,8 @@ func (b *Backend) NotChecked(s *osupdate.State) []string {
 func (b *Backend) ownCheck(ctx context.Context) (*osupdate.Update, error) {
 	argv := []string{b.rpmostree, "upgrade", "--check"}
 	_, _, err := b.tools.Run(ctx, osupdate.Call{Argv: argv})
-	if te, ok := err.(*osupdate.ToolError); ok && te.Code == ostreefamily.Unchanged {
+	var te *osupdate.ToolError
+	if errors.As(err, &te) && te.Code == ostreefamily.Unchanged {
 		return nil, nil
 	}
 	if err != nil {

@@ -62,6 +62,7 @@ func TestSuite(t *testing.T) {
 			status("clean"), status("staged"), status("rebooted"), status("rolledback"),
 			{In: "clean", Args: "upgrade --unchanged-exit-77", Stdout: "Receiving objects: 40%\nStaging deployment...done\n", To: "staged", Maybe: true},
 			{In: "staged", Args: "upgrade --unchanged-exit-77", Stdout: "No upgrade available.\n", Code: 77, Maybe: true},
+			{Args: "db diff --format=diff " + strings.Repeat("a", 64) + " " + strings.Repeat("b", 64), Maybe: true},
 			{In: "rebooted", Args: "rollback", Stdout: "Moving 'b.0' to be first deployment\n", To: "rolledback", Maybe: true},
 		}})
 		return &osupdatetest.Fixture{

@@ -101,12 +101,12 @@ func (b *Backend) atLeast(ctx context.Context, want int) bool {
 // Explain knows the texts of systemd-sysupdate and of systemd-pull, which it starts.
 func (b *Backend) Explain(te *osupdate.ToolError) error {
 	return osupdate.Explain(osupdate.Sysupdate, []osupdate.Rule{
+		osupdate.NewRule(`Checksum of .* (?:does not match|did not check out)|checksum mismatch`, osupdate.ErrCorrupt,
+			"what was downloaded is not what the source's list says", "nothing was changed; try again, or tell the source's maker"),
 		osupdate.NewRule(`DOWNLOAD INVALID|(?i)signature verification failed|Failed to verify|BAD signature`, osupdate.ErrSignature,
 			"the update is not signed by a key that this host trusts", "nothing was changed; its keys are in /etc/systemd/import-pubring.gpg; ask the maker whether they have changed"),
 		osupdate.NewRule(`Failed to retrieve signature file`, osupdate.ErrSignature,
 			"the source has no signature for its list of versions", "nothing was changed; ask its maker for SHA256SUMS.gpg"),
-		osupdate.NewRule(`Checksum of downloaded resource does not match`, osupdate.ErrCorrupt,
-			"what was downloaded is not what the source's list says", "nothing was changed; try again, or tell the source's maker"),
 		osupdate.NewRule(`(?i)partially installed`, osupdate.ErrUnverified,
 			"a version is there in part, left by an update that was broken off", "delete it: tbx host cleanup, then upgrade again"),
 		osupdate.NewRule(`HTTP request to (\S+) failed with code 404`, osupdate.ErrNotFound, "the source does not have %s", "see the URL in the transfer files: sysupdate.d(5)"),

@@ -1,6 +1,6 @@
 // Package transactional drives transactional-update (openSUSE MicroOS, Aeon):
 // each change makes a btrfs snapshot, and the default one boots. Facts:
-// transactional-update(8), and the research page's §1.5. A second call without
+// transactional-update(8), and docs/design/updaters.md. A second call without
 // --continue would silently discard what the first one did.
 package transactional
 

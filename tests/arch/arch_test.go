@@ -77,7 +77,7 @@ var mayImport = map[string][]string{
 	// Backends do not know each other; backends knows them all.
 	"osupdate":          {"internal/..."},
 	"osupdate/...":      {"osupdate", "osupdate/ostreefamily", "internal/..."},
-	"osupdate/backends": {"osupdate", "osupdate/abroot", "osupdate/bootc", "osupdate/observe", "osupdate/ostree", "osupdate/rpmostree", "osupdate/sysupdate", "osupdate/transactional"},
+	"osupdate/backends": {"internal/...", "osupdate", "osupdate/abroot", "osupdate/bootc", "osupdate/observe", "osupdate/ostree", "osupdate/rpmostree", "osupdate/sysupdate", "osupdate/transactional"},
 
 	"completion": {"internal/..."},
 	"provision":  {"toolbox", "images", "internal/..."},
@@ -91,7 +91,7 @@ var mayImport = map[string][]string{
 	"cmd/fetch":      {"completion", "cmd/cli", "provision", "toolbox", "toolbox/podman", "images/...", "internal/..."},
 	"cmd/box":        {"cmd/cli", "cmd/fetch", "provision", "toolbox", "images", "hostbridge", "internal/..."},
 	"cmd/image":      {"cmd/cli", "cmd/fetch", "provision", "toolbox", "images", "images/podman", "internal/..."},
-	"cmd/full":       {"completion", "cmd/cli", "cmd/root", "cmd/session", "cmd/bridge", "cmd/host", "cmd/fetch", "cmd/box", "cmd/image", "osupdate/registry", "internal/..."},
+	"cmd/full":       {"completion", "cmd/cli", "cmd/root", "cmd/session", "cmd/bridge", "cmd/host", "cmd/fetch", "cmd/box", "cmd/image", "images", "images/registry", "osupdate", "osupdate/registry", "internal/..."},
 	"cmd/gen":        {"completion", "cmd/cli", "cmd/full", "osupdate", "osupdate/asroot"},
 	"cmd/tbx":        {"cmd/cli", "cmd/root", "cmd/session", "cmd/bridge", "cmd/host", "toolbox", "internal/programs"},
 	"cmd/tbx-podman": {"cmd/full", "cmd/root", "internal/programs"},

@@ -100,12 +100,6 @@ func (b *box) exists(p string) bool {
 	return err == nil
 }
 
-// isDir says whether p is a directory, perhaps by a link.
-func (b *box) isDir(p string) bool {
-	fi, err := os.Stat(b.root + p)
-	return err == nil && fi.IsDir()
-}
-
 // linkTarget returns what the link p says, or "".
 func (b *box) linkTarget(p string) string {
 	target, _ := os.Readlink(b.root + p)

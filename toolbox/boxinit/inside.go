@@ -32,6 +32,7 @@ type Place struct {
 	Run   bool   // below Run
 	Root  bool   // root's; else the user's
 	Empty bool   // only while there is nothing at Path: an image may bring something
+	File  bool   // a file, only where the host has one: what is in use there is not replaced
 }
 
 // insideDir is where Data and Run are seen.
@@ -118,6 +119,9 @@ func (b *box) placeInside(p Place) error {
 		base = insideDir + "/run/"
 	}
 	from := base + p.From
+	if p.File {
+		return b.coverFile(from, p.Path)
+	}
 	if err := b.makeOwned(from, p.Root); err != nil {
 		return err
 	}
@@ -134,6 +138,26 @@ func (b *box) placeInside(p Place) error {
 		}
 	}
 	if err := b.makeOwned(target, p.Root); err != nil {
+		return err
+	}
+	return unix.Mount(from, target, "", unix.MS_BIND, "")
+}
+
+// coverFile puts an empty file of the toolbox's over one of the host's, which a daemon
+// inside would unlink to make its own of that name.
+func (b *box) coverFile(from, target string) error {
+	fi, err := os.Lstat(target)
+	if err != nil || fi.IsDir() || fi.Mode()&fs.ModeSymlink != 0 {
+		return nil // nothing of the host's is in use there
+	}
+	f, err := os.OpenFile(from, os.O_WRONLY|os.O_CREATE, 0o600)
+	if err != nil {
+		return err
+	}
+	if err := f.Close(); err != nil {
+		return err
+	}
+	if mounted, err := mountedFrom(target, from); err != nil || mounted {
 		return err
 	}
 	return unix.Mount(from, target, "", unix.MS_BIND, "")

@@ -73,3 +73,19 @@ func TestD1_FollowLinks(t *testing.T) {
 		t.Errorf("%s", got)
 	}
 }
+
+// D14: an image whose sudo does not read the rule that tbx writes.
+func TestD14_SudoersWithoutRules(t *testing.T) {
+	for text, fine := range map[string]bool{
+		"root ALL=(ALL) ALL\n@includedir /etc/sudoers.d\n": true, "#includedir /etc/sudoers.d\n": true, "root ALL=(ALL) ALL\n": false,
+		"# includedir /etc/sudoers.d\n": false, "@includedir /etc/other.d\n": false, "  @includedir \"/etc/sudoers.d/\"": true,
+	} {
+		b := &box{root: tree(t, map[string]string{"/etc/sudoers": text})}
+		if err := b.rulesAreRead(); (err == nil) != fine {
+			t.Errorf("%q: %v", text, err)
+		}
+	}
+	if err := (&box{root: tree(t, nil)}).rulesAreRead(); err != nil {
+		t.Errorf("without sudo: %v", err)
+	}
+}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"regexp"
 	"slices"
 	"strings"
 )
@@ -35,5 +36,18 @@ func (b *box) allowSudo() error {
 	if _, derr := os.Stat(b.root + "/etc/doas.d"); derr == nil {
 		err = errors.Join(err, b.put(File{Path: "/etc/doas.d/tbx.conf", Content: "permit nopass keepenv " + b.cfg.User.Name + "\n", Mode: 0o440}))
 	}
-	return err
+	return errors.Join(err, b.rulesAreRead())
+}
+
+// rulesDir is how sudoers(5) names the directory of rules, in today's and the former way.
+var rulesDir = regexp.MustCompile(`(?m)^\s*[@#]includedir\s+"?/etc/sudoers\.d/?"?\s*$`)
+
+// rulesAreRead says when the image's sudo does not look at the directory of the rule
+// above, and so asks for a password that nobody has.
+func (b *box) rulesAreRead() error {
+	data, err := b.readThrough("/etc/sudoers")
+	if err != nil || rulesDir.Match(data) {
+		return nil // no sudo, or an odd one
+	}
+	return errors.New("sudo asks for a password here, because the image's /etc/sudoers does not include /etc/sudoers.d; as root there is: tbx run --root")
 }

@@ -10,6 +10,8 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/tbx-project/tbx/internal/envset"
 )
 
 // HostView is where the host's root is inside.
@@ -232,11 +234,4 @@ func (t *Target) executable(path string) error {
 }
 
 // Getenv returns the value of the last name=value in env.
-func Getenv(env []string, name string) string {
-	for i := len(env) - 1; i >= 0; i-- {
-		if v, ok := strings.CutPrefix(env[i], name+"="); ok {
-			return v
-		}
-	}
-	return ""
-}
+func Getenv(env []string, name string) string { return envset.Get(env, name) }

@@ -119,6 +119,15 @@ func TestOpenWritesBack(t *testing.T) {
 	}
 }
 
+// recorded is a record of this version, of the toolbox name.
+func recorded(name string) string {
+	data, err := json.Marshal(Record{Version: recordVersion, BoxKnows: boxVersion, Name: name})
+	if err != nil {
+		panic(err)
+	}
+	return string(data)
+}
+
 func TestLoad(t *testing.T) {
 	for _, c := range []struct {
 		name, file, text string
@@ -127,7 +136,7 @@ func TestLoad(t *testing.T) {
 		{"empty", "web", ""},
 		{"torn", "web", `{"Version":1,"Name":"we`},
 		{"of another version", "web", `{"Version":99,"Name":"web"}`},
-		{"of another toolbox", "web", `{"Version":1,"Name":"build"}`},
+		{"of another toolbox", "web", recorded("build")},
 		{"of another shape", "web", `[1]`},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -139,6 +148,11 @@ func TestLoad(t *testing.T) {
 				t.Errorf("%+v, %v", r, err)
 			}
 		})
+	}
+	dir := t.TempDir() // the same, and right
+	write(t, recordPath(dir, "web"), recorded("web"))
+	if r, err := Load(dir, "web"); err != nil || r.Name != "web" {
+		t.Errorf("%+v, %v", r, err)
 	}
 	if _, err := Load(t.TempDir(), "../web"); !errors.Is(err, ErrStale) {
 		t.Error("a name with a slash was looked for")

@@ -48,7 +48,7 @@ func TestX2_Settle(t *testing.T) {
 		t.Helper()
 		var st unix.Statfs_t
 		must(unix.Statfs(dir, &st))
-		return int64(st.Flags) & (unix.ST_NOSUID | unix.ST_NODEV | unix.ST_RDONLY)
+		return int64(st.Flags) & (unix.ST_NOSUID | unix.ST_NODEV | unix.ST_RDONLY) //nolint:unconvert // another type on other machines
 	}
 	src := mount("src", unix.MS_NOSUID)
 	disk, space, beside := mount("src/disk", 0), mount("src/a b", 0), mount("srcs", 0)

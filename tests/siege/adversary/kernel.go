@@ -8,7 +8,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"syscall"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -90,14 +89,6 @@ func namespaces(r *rand.Rand) {
 	if err == 0 {
 		report(pack.Found, "clone with a user namespace", where())
 	}
-}
-
-// errno turns what a raw call gives into an error.
-func errno(e syscall.Errno) error {
-	if e == 0 {
-		return nil
-	}
-	return e
 }
 
 // calls makes system calls that the filter has. Arguments are such that a kernel which takes the call says EFAULT,

@@ -1,0 +1,16 @@
+// Package envset looks into environments, lists of NAME=VALUE as in environ(7). It must
+// not know any variable.
+package envset
+
+import "strings"
+
+// Get returns the value of a variable, "" where it is not there. Of one that is there
+// twice the last counts, as in a shell.
+func Get(env []string, name string) string {
+	for i := len(env) - 1; i >= 0; i-- {
+		if v, ok := strings.CutPrefix(env[i], name+"="); ok {
+			return v
+		}
+	}
+	return ""
+}

@@ -1,0 +1,164 @@
+package rpmostree_test
+
+import (
+	"errors"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/tbx-project/tbx/internal/fail"
+	"github.com/tbx-project/tbx/osupdate"
+	"github.com/tbx-project/tbx/osupdate/osupdatetest"
+	"github.com/tbx-project/tbx/osupdate/rpmostree"
+)
+
+// recorded is the JSON of a recorded `rpm-ostree status --json`.
+func recorded(t *testing.T, name string) string {
+	t.Helper()
+	return osupdatetest.ReadRecorded(t, "testdata/real/"+name+".txt")[0].Stdout
+}
+
+// host is one whose rpm-ostree shows the recorded status, whatever is asked.
+func host(t *testing.T, name string, more ...osupdatetest.Call) *osupdate.Host {
+	t.Helper()
+	calls := append([]osupdatetest.Call{{Args: "status --json", Stdout: recorded(t, name)}}, more...)
+	tool := osupdatetest.NewTool(t, "x", map[string][]osupdatetest.Call{"rpm-ostree": calls})
+	cfg := osupdatetest.NewConfig("/", t.TempDir(), tool.Dir)
+	cfg.Sysroot = "fake"
+	cfg.NewBackend = func(d osupdate.Detection, c osupdate.Config) (osupdate.Backend, error) {
+		b, err := rpmostree.New(c.Tools, nil, nil)
+		if err != nil {
+			return nil, err
+		}
+		return b.At("", true), nil
+	}
+	h, err := osupdate.Open(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return h
+}
+
+// TestH35_RecordedStates: each status that rpm-ostree 2026.2 gave is a sound state.
+func TestH35_RecordedStates(t *testing.T) {
+	files, err := filepath.Glob("testdata/real/*json.txt")
+	if err != nil || len(files) < 6 {
+		t.Fatal(files, err)
+	}
+	for _, file := range files {
+		for _, r := range osupdatetest.ReadRecorded(t, file) {
+			if r.Command != "rpm-ostree status --json" {
+				continue
+			}
+			s, err := host(t, strings.TrimSuffix(filepath.Base(file), ".txt")).Backend().State(t.Context())
+			if err != nil || s.Sound() != nil || s.Next() == nil || s.Booted() == nil || s.Tracked == "" {
+				t.Errorf("%s: %+v, %v", file, s, err)
+			}
+		}
+	}
+	s, err := host(t, "status-override-json").Backend().State(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if next := s.Next(); !next.Staged || !slices.Equal(next.Changes.Replaced, []string{"tool"}) || len(next.Changes.NotInUse) > 0 || next.Signature != "valid" || next.BaseTime == nil {
+		t.Errorf("an override from a repository: %+v, %+v", next, next.Changes)
+	}
+	if s, err = host(t, "status-live-json").Backend().State(t.Context()); err != nil || s.Booted().Unlocked != "transient" {
+		t.Errorf("%+v, %v", s, err)
+	}
+}
+
+// TestH35_RecordedErrors: each text has its kind and a next step.
+func TestH35_RecordedErrors(t *testing.T) {
+	want := map[string]*osupdate.Problem{
+		"deploy-no-version": osupdate.ErrNotFound, "deploy-no-commit": osupdate.ErrNotFound, "dev-kargs": osupdate.ErrPermission, "install-conflict": osupdate.ErrConflict,
+		"install-needs-missing": osupdate.ErrConflict, "install-no-package": osupdate.ErrNotFound, "override-remove-not-in-base": osupdate.ErrNotFound,
+		"override-replace-no-repo": osupdate.ErrNotFound, "rebase-no-ref": osupdate.ErrNotFound, "rebase-no-remote": osupdate.ErrNotFound, "rollback-alone": osupdate.ErrNoRollback,
+		"rollback-staged": osupdate.ErrNoRollback, "status-daemon-masked": osupdate.ErrUnsupported, "uninstall-not-layered": osupdate.ErrNotFound,
+		"upgrade-driver-active": osupdate.ErrManaged, "upgrade-server-down": osupdate.ErrNetwork, "upgrade-unsigned": osupdate.ErrSignature,
+		"usroverlay-dev": osupdate.ErrPermission, "install-lock-layering": osupdate.ErrManaged, "b-rebase-image-bare": osupdate.ErrNotFound,
+	}
+	b := host(t, "status-alone-json").Backend()
+	for name, kind := range want {
+		r := osupdatetest.ReadRecorded(t, "testdata/real/"+name+".txt")[0]
+		err := b.Explain(&osupdate.ToolError{Argv: []string{"/usr/bin/rpm-ostree"}, Code: r.Code, Stdout: r.Stdout, Stderr: r.Stderr})
+		if !errors.Is(err, kind) || len(fail.Hints(err)) == 0 || r.Code == 0 {
+			t.Errorf("%s: code %d, %v", name, r.Code, err)
+		}
+	}
+	_, _ = b.State(t.Context()) // the fake wants to be asked once
+}
+
+// TestH14_LayeredUpdates: the base has no news, a layered package has.
+func TestH14_LayeredUpdates(t *testing.T) {
+	none := osupdatetest.ReadRecorded(t, "testdata/real/check-none.txt")[0]
+	found := osupdatetest.ReadRecorded(t, "testdata/real/check-layered-update.txt")[0]
+	h := host(t, "status-cached-layered-json", osupdatetest.Call{Args: "upgrade --check", Stdout: found.Stdout, Stderr: found.Stderr})
+	c, err := h.Check(t.Context())
+	if err != nil || c.Update == nil || c.Update.Packages == nil || !slices.Contains(c.Update.Packages.Changed, "hello 1.0-1 -> 2.0-1") {
+		t.Errorf("%+v, %v", c.Update, err)
+	}
+	h = host(t, "status-cached-layered-json", osupdatetest.Call{Args: "upgrade --check", Stdout: none.Stdout, Stderr: none.Stderr, Code: none.Code})
+	if c, err := h.Check(t.Context()); err != nil || c.Update != nil || len(c.NotChecked) > 0 {
+		t.Errorf("%+v, %v", c, err)
+	}
+	user := host(t, "status-cached-layered-json")
+	user.Backend().(*rpmostree.Backend).At("", false)
+	if words := user.Backend().(osupdate.Limited).NotChecked(must(user.Backend().State(t.Context()))); len(words) == 0 {
+		t.Error("a user is not told that layers were not looked at")
+	}
+}
+
+func must(s *osupdate.State, err error) *osupdate.State {
+	if err != nil {
+		panic(err)
+	}
+	return s
+}
+
+// TestH17_LocalPackages are removed by name and by full name.
+func TestH17_LocalPackages(t *testing.T) {
+	doc := strings.Replace(recorded(t, "status-alone-json"), `"requested-local-packages" : []`, `"requested-local-packages" : ["docker-ce-18.05-3.x86_64"]`, 1)
+	for _, name := range []string{"docker-ce", "docker-ce-18.05-3.x86_64"} {
+		tool := osupdatetest.NewTool(t, "x", map[string][]osupdatetest.Call{"rpm-ostree": {{Args: "status --json", Stdout: doc}}})
+		p, err := open(t, tool, nil).Plan(t.Context(), osupdate.Request{Verb: osupdate.Uninstall, Packages: []string{name}})
+		if err != nil || p.Unchanged != "" || !slices.Contains(p.Steps[0].Argv, name) {
+			t.Errorf("%s: %+v, %v", name, p, err)
+		}
+	}
+}
+
+// TestH21_AgentThatDoesNotRun: its registration lasts until the reboot.
+func TestH21_AgentThatDoesNotRun(t *testing.T) {
+	for state, refused := range map[string]bool{"inactive": false, "failed": false, "active": true, "": true} {
+		for _, r := range []osupdate.Request{{Verb: osupdate.Upgrade}, {Verb: osupdate.Switch, Target: "fedora:fedora/44"}} {
+			tool := osupdatetest.NewTool(t, "x", map[string][]osupdatetest.Call{
+				"rpm-ostree": {{Args: "status --json", Stdout: data(t, "driven")}},
+				"systemctl":  {{Args: "is-active zincati.service", Stdout: state + "\n", Code: 3}},
+			})
+			p, err := open(t, tool, nil).Plan(t.Context(), r)
+			if errors.Is(err, osupdate.ErrManaged) != refused || !refused && (err != nil || len(p.Steps) == 0) {
+				t.Errorf("%s when its unit is %q: %+v, %v", r.Verb, state, p, err)
+			}
+		}
+	}
+}
+
+// TestH36_OverrideWithoutEffect: rpm-ostree takes the name of a package that the
+// base does not have, with code 0.
+func TestH36_OverrideWithoutEffect(t *testing.T) {
+	before := recorded(t, "status-override-json")
+	before = strings.ReplaceAll(before, `"tool"`, `"other"`)
+	after := strings.Replace(recorded(t, "status-override-json"), `"tool-1.1-1.noarch",`+"\n              \"tool\"", `"x-1.1-1.noarch",`+"\n              \"x\"", 1)
+	after = strings.Replace(after, `"tool-1.0-1.noarch",`+"\n              \"tool\"", `"x-1.0-1.noarch",`+"\n              \"x\"", 1)
+	r := osupdatetest.ReadRecorded(t, "testdata/real/override-replace-not-in-repo.txt")[0]
+	tool := osupdatetest.NewTool(t, "before", map[string][]osupdatetest.Call{"rpm-ostree": {
+		{In: "before", Args: "status --json", Stdout: before}, {In: "after", Args: "status --json", Stdout: after},
+		{Args: "override replace --experimental --from repo=lab tool", Stdout: r.Stdout, To: "after"},
+	}})
+	_, err := open(t, tool, nil).Do(t.Context(), osupdate.Request{Verb: osupdate.OverrideReplace, From: "lab", Packages: []string{"tool"}}, false)
+	if !errors.Is(err, osupdate.ErrUnverified) || !strings.Contains(err.Error(), "without effect") {
+		t.Errorf("%v", err)
+	}
+}
