@@ -212,6 +212,7 @@ func (m *Manager) initialise(ctx context.Context, e Engine, b *Box) (*join.Recor
 		return nil, m.orSELinux(b, err)
 	}
 	r.Shell, r.Wrote, r.HostFiles, r.Locales = summary.Shell, summary.Wrote, init.config.HostFiles, summary.Locales
+	r.Archive = archiveStamp(r.PID)
 	if r.HostFiles {
 		r.Mounts = append(r.Mounts, notShared(cfg.Inside)...)
 	}
