@@ -3,6 +3,7 @@ package toolbox
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -50,6 +51,10 @@ func (m *Manager) InstallBox() (string, error) {
 	return boxPath(boxDir(m.Host), version), err
 }
 
+// maxBox is more than any version of tbx-box has, in bytes. What is planted in the
+// place of one may be of any size.
+const maxBox = 64 << 20
+
 // boxVersion names the version of the program: the first 16 hex digits of the
 // SHA-256 of its content.
 func boxVersion(file string) (string, error) {
@@ -58,7 +63,11 @@ func boxVersion(file string) (string, error) {
 	if err == nil {
 		defer f.Close()
 		// In pieces: fresh memory for the whole of it costs more than its hash.
-		_, err = io.CopyBuffer(hash, struct{ io.Reader }{f}, make([]byte, 64<<10))
+		var n int64
+		n, err = io.CopyBuffer(hash, io.LimitReader(f, maxBox+1), make([]byte, 64<<10))
+		if err == nil && n > maxBox {
+			err = fmt.Errorf("%s is larger than any tbx-box", file)
+		}
 	}
 	if err != nil {
 		return "", fail.Wrap(fail.Unable, err, "tbx-box, which every toolbox runs, is missing").Hint("install it beside tbx, as make install does")

@@ -5,6 +5,7 @@ import (
 	"io"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/tbx-project/tbx/internal/variables"
@@ -66,8 +67,14 @@ func (p *Prepared) seeToLocales(env []string) {
 		return
 	}
 	missing := slices.DeleteFunc(localesOf(env), func(l string) bool {
-		return slices.Contains(r.Locales, l) || slices.Contains([]string{"C", "POSIX", "C.UTF-8", "C.utf8"}, l)
+		return slices.Contains([]string{"C", "POSIX", "C.UTF-8", "C.utf8"}, l)
 	})
+	if len(missing) == 0 {
+		return
+	}
+	if r.Archive == archiveStamp(r.PID) { // else a package has made it anew since, with other locales
+		missing = slices.DeleteFunc(missing, func(l string) bool { return slices.Contains(r.Locales, l) })
+	}
 	if len(missing) == 0 {
 		return
 	}
@@ -81,8 +88,21 @@ func (p *Prepared) seeToLocales(env []string) {
 	m.remember(r, missing)
 }
 
+// archiveStamp tells one state of a toolbox's locale archive from another, localedef(1).
+// It is "" where there is none.
+func archiveStamp(pid int) string {
+	fi, err := os.Stat("/proc/" + strconv.Itoa(pid) + "/root/usr/lib/locale/locale-archive")
+	if err != nil {
+		return ""
+	}
+	return strconv.FormatInt(fi.Size(), 10) + " " + strconv.FormatInt(fi.ModTime().UnixNano(), 10)
+}
+
 // remember notes in the record which locales were seen to.
 func (m *Manager) remember(r *join.Record, locales []string) {
+	if now := archiveStamp(r.PID); now != r.Archive {
+		r.Archive, r.Locales = now, nil
+	}
 	r.Locales = append(r.Locales, locales...)
 	if err := r.Save(m.Host.TbxRuntime()); err != nil {
 		m.debug("record of toolbox %s: %v", r.Name, err)

@@ -121,6 +121,7 @@ func TestX7_BoxFiles(t *testing.T) {
 		"a link":       func() error { return errors.Join(os.Remove(target), os.Symlink(program, target)) },
 		"not to run":   func() error { return os.Chmod(target, 0o644) },
 		"gone":         func() error { return os.RemoveAll(filepath.Dir(target)) },
+		"huge":         func() error { return os.Truncate(target, 1<<35) },
 		"cut":          func() error { return os.Truncate(target, 3) },
 		"a named pipe": func() error { return errors.Join(os.Remove(target), unix.Mkfifo(target, 0o755)) },
 	} {

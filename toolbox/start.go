@@ -1,7 +1,6 @@
 package toolbox
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"io/fs"
@@ -14,7 +13,6 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/tbx-project/tbx/internal/escape"
 	"github.com/tbx-project/tbx/internal/fail"
 	"github.com/tbx-project/tbx/toolbox/boxinit"
 	"github.com/tbx-project/tbx/toolbox/join"
@@ -128,7 +126,7 @@ func (m *Manager) run(ctx context.Context, e Engine, b *Box) (*Box, error) {
 		return nil, err
 	}
 	if c.PID == 0 {
-		return nil, endedError(ctx, e, b, c.ExitCode)
+		return nil, endedError(b, c.ExitCode)
 	}
 	b.Container = *c
 	return b, nil
@@ -136,14 +134,11 @@ func (m *Manager) run(ctx context.Context, e Engine, b *Box) (*Box, error) {
 
 // endedError says that a toolbox ended as soon as it was started, and why if its
 // first process did so itself.
-func endedError(ctx context.Context, e Engine, b *Box, code int) error {
+func endedError(b *Box, code int) error {
 	err := fail.New(nil, "toolbox %s ended as soon as it was started, with exit code %d", b.Name, code)
 	if code == boxinit.ExitSwapped {
-		var said bytes.Buffer
-		if e.Logs(ctx, b.ID, 1, &said) == nil && said.Len() > 0 {
-			err = fail.New(nil, "toolbox %s cannot be started: %s", b.Name, escape.Text(firstLine(said.String())))
-		}
-		err.Hint("put back what it shares; what is in it, or in its image, may have put a link there")
+		err = fail.New(nil, "toolbox %s cannot be started: its first process found that a directory which it shares is another one than when it was made, or that a link is on the way to it", b.Name).
+			Hint("put back what it shares; what is in it, or in its image, may have put a link there")
 	}
 	return err.Hint("see what it said with: tbx logs %s", b.Name)
 }
@@ -229,6 +224,7 @@ func (m *Manager) initialise(ctx context.Context, e Engine, b *Box) (*join.Recor
 		return nil, m.orSELinux(b, err)
 	}
 	r.Shell, r.Wrote, r.HostFiles, r.Locales = summary.Shell, summary.Wrote, init.config.HostFiles, summary.Locales
+	r.Archive = archiveStamp(r.PID)
 	if r.HostFiles {
 		r.Mounts = append(r.Mounts, notShared(cfg.Inside)...)
 	}

@@ -56,7 +56,8 @@ func exists(path string) bool {
 func newerBy(ctx context.Context, files imageregistry.Files, reference, digest string) (string, error) {
 	client, err := imageregistry.New(files)
 	if err != nil {
-		return "", fail.Wrap(osupdate.ErrBadOutput, err, "the host's configuration of registries cannot be read").Hint("see /etc/containers/registries.conf")
+		return "", fail.Wrap(osupdate.ErrBadOutput, err, "the host's configuration of registries cannot be read").
+			Hint("see /etc/containers/registries.conf")
 	}
 	named, own, err := client.Instance(ctx, reference)
 	switch {
@@ -76,10 +77,12 @@ func registryProblem(reference string, err error) error {
 		what string
 		hint string
 	}{
-		{images.ErrDenied, osupdate.ErrPermission, "the registry does not let this user look", "root has the registry's credentials: sudo tbx host check"},
+		{images.ErrDenied, osupdate.ErrPermission, "the registry does not let this user look",
+			"root has the registry's credentials: sudo tbx host check"},
 		{images.ErrNoManifest, osupdate.ErrNotFound, "the registry does not have it", "follow another one: tbx host switch IMAGE"},
 		{images.ErrNoPlatform, osupdate.ErrNotFound, "there is none for this machine", "follow another one: tbx host switch IMAGE"},
-		{images.ErrSettings, osupdate.ErrBadOutput, "the host's configuration of registries does not allow it", "see /etc/containers/registries.conf"},
+		{images.ErrSettings, osupdate.ErrBadOutput, "the host's configuration of registries does not allow it",
+			"see /etc/containers/registries.conf"},
 	} {
 		if errors.Is(err, k.of) {
 			return fail.Wrap(k.kind, err, "image %s: %s", reference, k.what).Hint("%s", k.hint)

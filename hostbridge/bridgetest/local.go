@@ -49,6 +49,7 @@ type LocalSetup struct {
 	Box       *exec.Cmd
 	AgentPid  int
 	t         testing.TB
+	mu        sync.Mutex // guards Session
 }
 
 // Config is what the agent's process is given.
@@ -381,6 +382,8 @@ func (l *LocalSetup) Ensure(id string, env []string) error {
 	})
 	l.sessionMu.Lock() // several make sure of the agent at once
 	defer l.sessionMu.Unlock()
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	l.Session = session
 	return err
 }
@@ -434,6 +437,8 @@ func (l *LocalSetup) AgentsChildren() []int {
 // InBox is the test binary in a role, in the toolbox's namespaces.
 func (l *LocalSetup) InBox(box *exec.Cmd, role string, args ...string) *exec.Cmd {
 	self, _ := os.Executable()
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	cmd := exec.Command("nsenter", append([]string{"--user", "--mount", "--preserve-credentials",
 		"-t", strconv.Itoa(box.Process.Pid), "--", self}, args...)...)
 	cmd.Env = []string{"PATH=/usr/bin:/bin", roleVar + "=" + role,

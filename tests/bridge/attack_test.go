@@ -217,7 +217,7 @@ func TestS13_KeeperIsTheInstalledProgram(t *testing.T) {
 			os.WriteFile(file, old, 0o755)
 		})
 		os.Remove(file)
-		if err := os.WriteFile(file, []byte("#!/bin/sh\n[ -e /run/.containerenv ] || echo plant >>/tmp/plant-ran\n"), 0o755); err != nil {
+		if err := os.WriteFile(file, []byte("#!/bin/sh\n[ -e /run/.containerenv ] || echo plant >>/tmp/plant-ran\nexit 99\n"), 0o755); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -232,7 +232,8 @@ func TestS13_KeeperIsTheInstalledProgram(t *testing.T) {
 	syscall.Kill(agent.Pid, syscall.SIGKILL)
 	bridgetest.Eventually(t, "another agent serves the toolbox", func() bool {
 		exec.Command(tbx(), "run", "bridge-busybox", "true").Run()
-		return box.Client("true").Run() == nil
+		out, _ := box.Client("echo", "served").Output() // the plant, which the client is too, says nothing
+		return string(out) == "served\n"
 	})
 	if got := keeper(); got != installed {
 		t.Errorf("with a plant in the home the keeper is %s, want %s", got, installed)

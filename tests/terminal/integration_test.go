@@ -289,6 +289,23 @@ func TestLocale(t *testing.T) {
 	}
 }
 
+// TestD36_LocaleOfASession: a session's locale is there though another one started the
+// toolbox, for each variable, and again when a package has made the archive anew.
+func TestD36_LocaleOfASession(t *testing.T) {
+	t.Parallel()
+	name := newBox(t, "locale-later", []string{"LANG=C"})
+	tbx(t, []string{"LANG=C"}, "run", name, "--", "true")
+	check := func(when string) { // one is enough: each takes seconds to make
+		t.Helper()
+		if got := tbx(t, []string{"LANG=C", "LC_NAME=fr_FR.UTF-8"}, "run", name, "--", "locale", "-a"); !strings.Contains(got, "fr_FR.utf8") {
+			t.Errorf("%s: there is only %q", when, got)
+		}
+	}
+	check("at the first session")
+	tbx(t, nil, "run", name, "--", "sudo", "rm", "/usr/lib/locale/locale-archive")
+	check("after a package removed the archive")
+}
+
 // The time zone follows the host's while the toolbox runs.
 func TestTimeZone(t *testing.T) {
 	zone := func() string { return inside(t, nil, "date -d 2026-11-23T12:00:00Z +%Z%z") }

@@ -43,6 +43,36 @@ func TestPrompt(t *testing.T) {
 	}
 }
 
+// TestD41_RootsPrompt: root's shell inside is seen to be inside, whichever way it was
+// opened and though sudo drops the session's variables.
+func TestD41_RootsPrompt(t *testing.T) {
+	host, err := os.Hostname()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct{ shell, then, prompt string }{
+		{"/bin/bash", "sudo -i", "⬢ " + box + " root@" + host + ":~#"},
+		{"/bin/bash", "sudo su", "⬢ " + box + " root@" + host + ":/tmp#"},
+		{"/bin/bash", "sudo su -", "⬢ " + box + " root@" + host + ":~#"},
+		{"/bin/bash", "sudo -s", "⬢ " + box + " root@" + host + ":/tmp#"},
+		{"/bin/bash", "su", "⬢ " + box + " root@" + host + ":/tmp#"},
+		{"/bin/bash", "su -", "⬢ " + box + " root@" + host + ":~#"},
+		{"/bin/bash", "sudo env -i TERM=xterm bash", "(⬢ " + box + ")root@" + host + ":/tmp#"},
+		{"/bin/zsh", "sudo -s", "⬢ " + box + " " + host + "#"},
+		{"/usr/bin/fish", "sudo fish", "⬢ " + box + " root@" + host + " /tmp#"},
+	} {
+		t.Run(strings.TrimSpace(filepath.Base(tt.shell)+" "+tt.then), func(t *testing.T) {
+			t.Parallel()
+			c := openTmux(t, []string{"SHELL=" + tt.shell, "LANG=C.UTF-8"}, "tbx", "enter", "--workdir", "/tmp", box)
+			lastLine(t, c, "⬢ "+box)
+			c.send("clear; " + tt.then + "\r")
+			await(t, func() string { return "the prompt is not " + tt.prompt + "\n" + c.visible() }, func() bool {
+				return last(c) == tt.prompt
+			})
+		})
+	}
+}
+
 // Host commands are there by name in a login shell too, whose files set PATH anew.
 func TestHostCommandsByName(t *testing.T) {
 	for _, s := range shells {

@@ -45,7 +45,8 @@ type Record struct {
 	Isolated  bool         // entered by podman alone, within its limits
 	Bridge    string       // by what the bridge to the host knows it
 	Wrote     string       // the login shell that tbx wrote into passwd(5) inside
-	Locales   []string     // locales that are there, or cannot be
+	Locales   []string     // locales that are there, or cannot be ...
+	Archive   string       // ... as long as the archive of locales is this one
 	Start     string       // directory of what shells read when they start, as seen inside; empty: there is none
 }
 
