@@ -17,7 +17,6 @@ import (
 	"github.com/tbx-project/tbx/internal/fail"
 	"github.com/tbx-project/tbx/internal/hostprog"
 	"github.com/tbx-project/tbx/internal/inherited"
-	"github.com/tbx-project/tbx/toolbox/boxinit"
 	"github.com/tbx-project/tbx/toolbox/join"
 )
 
@@ -232,17 +231,6 @@ func (p *Prepared) command() ([]string, error) {
 		p.remark(fmt.Sprintf("shell %s is not in toolbox %s, using %s", want, p.Record.Name, shell))
 	}
 	return []string{shell, "-l"}, nil
-}
-
-// helped is the call of a command that the toolbox helps, see boxinit.First, also of one
-// that was installed since the toolbox was started.
-func (p *Prepared) helped(args []string) []string {
-	own := boxinit.FirstDir + "/" + args[0]
-	if p.opts.Root || p.Record.Isolated || !slices.Contains(boxinit.FirstNames(), args[0]) ||
-		p.target == nil || p.target.LookPath("/usr/bin/"+args[0], nil, "/") != nil || p.target.LookPath(own, nil, "/") != nil {
-		return args
-	}
-	return append([]string{own}, args[1:]...)
 }
 
 // chosenShell is the login shell that was set inside (chsh, usermod), or "".
