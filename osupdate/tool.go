@@ -101,19 +101,8 @@ func (t *Tools) Run(ctx context.Context, c Call) (stdout, stderr []byte, err err
 		pumped.Go(func() { io.Copy(feed, r); r.Close() })
 	}
 
-	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
+	cmd := t.command(ctx, &c, argv)
 	cmd.Stdout, cmd.Stderr, cmd.ExtraFiles = out, errs, extra
-	if t.Stdin != nil {
-		cmd.Stdin = t.Stdin
-	}
-	cmd.Env = append([]string{"LC_ALL=C.UTF-8", "PATH=" + strings.Join(slices.Concat(t.Dirs, SystemDirs()), ":"), "RPMOSTREE_CLIENT_ID=tbx"}, slices.Concat(t.Env, c.Env)...)
-	cmd.Dir = "/"
-	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
-	cmd.WaitDelay = graceToKill
-	if c.Interrupt {
-		cmd.Cancel = func() error { return interrupt(cmd.Process) }
-		cmd.WaitDelay = 2 * graceToKill
-	}
 	start := time.Now()
 	if err = cmd.Start(); err == nil {
 		watch.begin(cmd.Process.Pid)
@@ -140,6 +129,23 @@ func (t *Tools) Run(ctx context.Context, c Call) (stdout, stderr []byte, err err
 		ended = te
 	}
 	return out.buf.Bytes(), errs.buf.Bytes(), ended
+}
+
+// command is a program with the surroundings that it gets, and how it is ended.
+func (t *Tools) command(ctx context.Context, c *Call, argv []string) *exec.Cmd {
+	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
+	if t.Stdin != nil {
+		cmd.Stdin = t.Stdin
+	}
+	cmd.Env = append([]string{"LC_ALL=C.UTF-8", "PATH=" + strings.Join(slices.Concat(t.Dirs, SystemDirs()), ":"), "RPMOSTREE_CLIENT_ID=tbx"}, slices.Concat(t.Env, c.Env)...)
+	cmd.Dir = "/"
+	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
+	cmd.WaitDelay = graceToKill
+	if c.Interrupt {
+		cmd.Cancel = func() error { return interrupt(cmd.Process) }
+		cmd.WaitDelay = 2 * graceToKill
+	}
+	return cmd
 }
 
 // ended is the error of a program that tbx has ended because of cause; nil where

@@ -42,7 +42,8 @@ func table() []VerbInfo {
 	rows = append(rows, readers()...)
 	rows = append(rows, movers()...)
 	rows = append(rows, packagers()...)
-	return append(rows, others()...)
+	rows = append(rows, others()...)
+	return append(rows, runners()...)
 }
 
 func readers() []VerbInfo {
@@ -190,7 +191,14 @@ of the next boot, or the running ones where its updater does not tell.`,
 modules, drivers or file systems, and --hostonly and --no-hostonly.`,
 				Example: "  tbx host initramfs enable --arg=--add=tpm2-tss\n  tbx host initramfs disable",
 			},
-		}, {
+		},
+	}
+}
+
+// runners act on the running system, or on what waits and is left over.
+func runners() []VerbInfo {
+	return []VerbInfo{
+		{
 			Verb: ApplyLive, Phrase: "change the running system", Actions: admin(ApplyLive, "Change the running host system"),
 			Help: Help{Command: "apply-live", Short: "Bring added packages into the running system",
 				Long: "Bring what the next system adds into the running one, without a reboot.", Example: "  tbx host apply-live"},

@@ -217,25 +217,9 @@ func (b *Backend) Plan(ctx context.Context, s *osupdate.State, r osupdate.Reques
 	}
 	switch r.Verb {
 	case osupdate.Upgrade:
-		if r.Target != "" || r.DownloadOnly || r.AllowDowngrade {
-			return nil, osupdate.Unsupported(osupdate.ABRoot, r.Verb, b.Capabilities().Lacks[osupdate.CanVersion])
-		}
-		if err := osupdate.KeepsProven(s, other); err != nil {
+		if err := b.upgrade(ctx, s, r, p, step); err != nil {
 			return nil, err
 		}
-		if next := s.Next(); s.Booted() != nil && next != nil && !next.Booted {
-			other = next.ID // a second upgrade writes the root that is not running
-		}
-		// `abroot upgrade` ends with 1 for "no update" and for a failure: ask first.
-		u, err := b.Check(ctx, s)
-		if err != nil {
-			return nil, err
-		}
-		if u == nil {
-			p.Unchanged = "there is no update"
-			break
-		}
-		step("write the newest "+s.Tracked+" to "+other+" and boot it next", "upgrade")
 	case osupdate.Rollback:
 		d, err := s.Back(r.Target)
 		if err != nil {
@@ -267,6 +251,30 @@ func (b *Backend) Plan(ctx context.Context, s *osupdate.State, r osupdate.Reques
 		step("stop "+s.Busy.What, "upgrade", "--cancel")
 	}
 	return p.Finish(osupdate.ABRoot, r), nil
+}
+
+// upgrade writes the root that is not running, once an update is known: the program
+// ends with 1 both for "no update" and for a failure.
+func (b *Backend) upgrade(ctx context.Context, s *osupdate.State, r osupdate.Request, p *osupdate.Plan, step func(effect string, args ...string)) error {
+	if r.Target != "" || r.DownloadOnly || r.AllowDowngrade {
+		return osupdate.Unsupported(osupdate.ABRoot, r.Verb, b.Capabilities().Lacks[osupdate.CanVersion])
+	}
+	other := s.Deployments[1].ID
+	if err := osupdate.KeepsProven(s, other); err != nil {
+		return err
+	}
+	if next := s.Next(); s.Booted() != nil && next != nil && !next.Booted {
+		other = next.ID // a second upgrade
+	}
+	switch u, err := b.Check(ctx, s); {
+	case err != nil:
+		return err
+	case u == nil:
+		p.Unchanged = "there is no update"
+	default:
+		step("write the newest "+s.Tracked+" to "+other+" and boot it next", "upgrade")
+	}
+	return nil
 }
 
 // packages adds to the list those that are not on it, and builds the list. What an

@@ -36,8 +36,16 @@ type machine struct {
 	steps []string
 }
 
+// composefs is bootc on its own storage.
+const composefs osupdate.Kind = "composefs"
+
 func newMachine(t *testing.T, kind osupdate.Kind) *machine {
 	t.Helper()
+	if kind == composefs {
+		m := &machine{t: t, fake: fakehost.NewComposefs(t, image), kind: kind, state: t.TempDir()}
+		t.Cleanup(m.noStrays)
+		return m
+	}
 	follows := map[osupdate.Kind]string{osupdate.RPMOSTree: ref, osupdate.Bootc: image}[kind]
 	m := &machine{t: t, fake: fakehost.New(t, follows), kind: kind, state: t.TempDir()}
 	if kind == osupdate.Bootc { // bootc alone, beside ostree
@@ -45,12 +53,15 @@ func newMachine(t *testing.T, kind osupdate.Kind) *machine {
 			t.Fatal(err)
 		}
 	}
-	t.Cleanup(func() {
-		if strays, err := os.ReadFile(filepath.Join(m.fake.Root(), "strays")); err == nil {
-			t.Errorf("after %q: calls that the fake does not know:\n%s", m.steps, strays)
-		}
-	})
+	t.Cleanup(m.noStrays)
 	return m
+}
+
+// noStrays fails where a program was called in a way that the fake does not know.
+func (m *machine) noStrays() {
+	if strays, err := os.ReadFile(filepath.Join(m.fake.Root(), "strays")); err == nil {
+		m.t.Errorf("after %q: calls that the fake does not know:\n%s", m.steps, strays)
+	}
 }
 
 func (m *machine) open() *osupdate.Host {
@@ -195,10 +206,11 @@ func known(err error) bool {
 func requests(kind osupdate.Kind) []osupdate.Request {
 	all := []osupdate.Request{
 		{Verb: osupdate.Upgrade}, {Verb: osupdate.Upgrade, DownloadOnly: true}, {Verb: osupdate.Rollback}, {Verb: osupdate.Rollback, Target: "booted"},
-		{Verb: osupdate.Rollback, Target: "2"}, {Verb: osupdate.Cancel}, {Verb: osupdate.Pin, Target: "booted"}, {Verb: osupdate.Unpin, Target: "booted"},
+		{Verb: osupdate.Cancel},
 	}
 	if kind == osupdate.RPMOSTree {
-		all = append(all, osupdate.Request{Verb: osupdate.Kargs, Append: []string{"a=1"}}, osupdate.Request{Verb: osupdate.Kargs, Delete: []string{"a=1"}},
+		all = append(all, osupdate.Request{Verb: osupdate.Rollback, Target: "2"}, osupdate.Request{Verb: osupdate.Pin, Target: "booted"},
+			osupdate.Request{Verb: osupdate.Unpin, Target: "booted"}, osupdate.Request{Verb: osupdate.Kargs, Append: []string{"a=1"}}, osupdate.Request{Verb: osupdate.Kargs, Delete: []string{"a=1"}},
 			osupdate.Request{Verb: osupdate.Install, Packages: []string{"hello"}})
 	}
 	return all
@@ -270,7 +282,7 @@ func (m *machine) kept() []string {
 // the boot menu can reach, to the depth of three changes, and in each of them asks
 // that status, check, and every verb agree with each other and with what then boots.
 func TestH30_Walk(t *testing.T) {
-	for _, kind := range []osupdate.Kind{osupdate.RPMOSTree, osupdate.Bootc} {
+	for _, kind := range []osupdate.Kind{osupdate.RPMOSTree, osupdate.Bootc, composefs} {
 		t.Run(string(kind), func(t *testing.T) {
 			for name, prepare := range situations(kind) {
 				t.Run(name, func(t *testing.T) {
@@ -295,7 +307,7 @@ func TestH30_Walk(t *testing.T) {
 // situations are the states that a verb is tried in.
 func situations(kind osupdate.Kind) map[string]func(m *machine) {
 	upgrade, back := osupdate.Request{Verb: osupdate.Upgrade}, osupdate.Request{Verb: osupdate.Rollback}
-	raw := map[osupdate.Kind]string{osupdate.RPMOSTree: "rpm-ostree", osupdate.Bootc: "bootc"}[kind]
+	raw := map[osupdate.Kind]string{osupdate.RPMOSTree: "rpm-ostree", osupdate.Bootc: "bootc", composefs: "bootc"}[kind]
 	out := map[string]func(m *machine){
 		"clean":                  func(*machine) {},
 		"staged":                 func(m *machine) { m.must(upgrade) },
@@ -316,6 +328,9 @@ func situations(kind osupdate.Kind) map[string]func(m *machine) {
 		},
 		"rolled back, then another stages":                  func(m *machine) { m.must(back); m.call(raw, "upgrade") },
 		"another upgrades after tbx rolled back and booted": func(m *machine) { m.must(back); m.boot(0); m.call(raw, "upgrade"); m.boot(0) },
+	}
+	if kind == composefs { // it has no pins
+		delete(out, "pinned, upgraded twice")
 	}
 	if kind == osupdate.RPMOSTree {
 		out["locked by an agent"] = func(m *machine) { m.call(raw, "upgrade", "--lock-finalization") }

@@ -174,7 +174,7 @@ func (b *Backend) rollback(ctx context.Context, s *osupdate.State, r osupdate.Re
 		return err
 	}
 	if d.Next {
-		p.Unchanged = s.Label(d) + " boots next already"
+		p.Unchanged = d.Name() + " boots next already"
 		return nil
 	}
 	return b.makeNext(ctx, s, d, p)

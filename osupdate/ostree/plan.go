@@ -75,7 +75,7 @@ func (b *Backend) upgrade(ctx context.Context, s *osupdate.State, r osupdate.Req
 			return err
 		}
 		if n := s.Next(); n != nil && n.Checksum == commit {
-			p.Unchanged = s.Label(n) + " boots next already"
+			p.Unchanged = n.Name() + " boots next already"
 			return nil
 		}
 		args = append(args, "--override-commit="+commit)
@@ -114,7 +114,7 @@ func (b *Backend) rollback(ctx context.Context, s *osupdate.State, r osupdate.Re
 		return err
 	}
 	if d.Next {
-		p.Unchanged = s.Label(d) + " boots next already"
+		p.Unchanged = d.Name() + " boots next already"
 		return nil
 	}
 	return b.makeNext(ctx, s, d, p)

@@ -116,7 +116,7 @@ func (b *Backend) unlock(ctx context.Context, s *osupdate.State, d *osupdate.Dep
 
 func (b *Backend) deploy(s *osupdate.State, r osupdate.Request, p *osupdate.Plan) {
 	if n := s.Next(); n != nil && (n.Version == r.Target || n.Checksum == r.Target || n.Image != nil && n.Image.Digest == r.Target) {
-		p.Unchanged = s.Label(n) + " boots next already"
+		p.Unchanged = n.Name() + " boots next already"
 		return
 	}
 	target := r.Target
@@ -139,7 +139,7 @@ func (b *Backend) rollback(ctx context.Context, s *osupdate.State, r osupdate.Re
 		return err
 	}
 	if d.Next {
-		p.Unchanged = s.Label(d) + " boots next already"
+		p.Unchanged = d.Name() + " boots next already"
 		return nil
 	}
 	return b.makeNext(ctx, s, d, p)
@@ -296,7 +296,14 @@ func (b *Backend) cancel(ctx context.Context, s *osupdate.State, _ osupdate.Requ
 	return b.makeNext(ctx, s, cur, p)
 }
 
-func (b *Backend) cleanup(_ context.Context, _ *osupdate.State, r osupdate.Request, p *osupdate.Plan) error {
+// cleanup: "cleanup -p" deletes every system before the running one for good, also one
+// that a rollback put there and that an update was staged upon.
+func (b *Backend) cleanup(_ context.Context, s *osupdate.State, r osupdate.Request, p *osupdate.Plan) error {
+	behind, next := ostreefamily.Behind(s), s.Next()
+	if slices.Contains(r.Parts, "pending") && len(behind) > 0 && next != nil && (next.Staged || s.Boot.By != osupdate.ByUpdate) {
+		return fail.New(osupdate.ErrUnsafe, "cleanup: %s, which ran before, would be deleted for good with what is staged", s.Label(behind[0])).
+			Hint("to withdraw what waits and keep it: tbx host cancel")
+	}
 	p.NeedsBoot, p.Reversible = false, false
 	flags := map[string]string{"pending": "-p", "rollback": "-r", "base": "-b", "cache": "-m"}
 	parts := r.Parts

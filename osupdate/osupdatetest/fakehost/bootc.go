@@ -22,6 +22,15 @@ func bootc(h *Host, args []string) (string, int) {
 		return "bootc 1.16.9\n", 0
 	case strings.HasPrefix(line, "status "):
 		return h.bootcStatus(), 0
+	case line == "upgrade --check" && h.Running().Own: // stages what was pulled before: nobody may call it
+		return unexpected(h, "bootc", args)
+	case line == "delete-deployment --help":
+		if h.Running().Own {
+			return "Usage: bootc delete-deployment <DEPLOYMENT_ID>\n", 0
+		}
+		return "error: unrecognized subcommand\n", 2
+	case args[0] == "delete-deployment" && len(args) == 2:
+		return h.deleteDeployment(args[1])
 	case line == "upgrade --check":
 		for _, d := range h.Deployments {
 			if (d.Staged || d.ID() == h.Booted) && d.Version == h.Newest[spec] && d.Follows == spec {
@@ -67,6 +76,18 @@ func (h *Host) spec() string {
 
 func (h *Host) bootcUpgrade(spec string, downloadOnly bool) string {
 	words := fmt.Sprintf("No changes in %s => %s\n", image(spec), Digest(h.Newest[spec]))
+	if h.Running().Own {
+		words = "No changes in: " + image(spec) + "\n"
+		for i := range h.Deployments {
+			if d := &h.Deployments[i]; d.Version == h.Newest[spec] && d.Follows == spec {
+				if d.Staged && !downloadOnly { // as recorded: the lock goes
+					d.Locked = false
+				}
+				return words
+			}
+		}
+		words = ""
+	}
 	for _, d := range h.Deployments {
 		switch {
 		case d.Version != h.Newest[spec] || d.Follows != spec:
@@ -81,6 +102,18 @@ func (h *Host) bootcUpgrade(spec string, downloadOnly bool) string {
 	h.stage(d)
 	h.Deployments[0].Locked = downloadOnly
 	return words + "Queued for next boot: " + image(spec) + "\n"
+}
+
+func (h *Host) deleteDeployment(verity string) (string, int) {
+	i := slices.IndexFunc(h.Deployments, func(d Deployment) bool { return d.Checksum() == verity })
+	switch {
+	case i < 0:
+		return "error: Deleting composefs deployment: not found\n", 1
+	case h.Deployments[i].ID() == h.Booted:
+		return "error: Cannot delete currently booted deployment\n", 1
+	}
+	h.Deployments = slices.Delete(h.Deployments, i, i+1)
+	return "", 0
 }
 
 // bootcRollback is a toggle of the boot order, and drops what is staged.
@@ -104,13 +137,17 @@ func (h *Host) bootcStatus() string {
 		if d == nil {
 			return nil
 		}
-		return object{
+		o := object{
 			"image": object{
 				"image": object{"image": image(d.Follows), "transport": "registry"}, "imageDigest": Digest(d.Version), "version": d.Version, "timestamp": "2026-11-30T22:07:29.976123724Z",
 			},
 			"cachedUpdate": nil, "incompatible": len(d.Layered) > 0, "pinned": d.Pinned, "downloadOnly": d.Locked, "softRebootCapable": true, "store": "ostreeContainer", "composefs": nil,
 			"ostree": object{"checksum": d.Checksum(), "deploySerial": d.Serial, "stateroot": d.Root},
 		}
+		if d.Own {
+			o["ostree"], o["store"], o["composefs"] = nil, nil, object{"verity": d.Checksum(), "bootType": "Bls", "bootloader": "systemd"}
+		}
+		return o
 	}
 	var staged, booted, rollback *Deployment
 	var others []any

@@ -11,6 +11,9 @@ import (
 // writeFiles writes the boot loader's entries, the links that they follow, the
 // origins and the staged deployment.
 func (h *Host) writeFiles() error {
+	if h.Deployments[0].Own {
+		return h.writeOwn()
+	}
 	anew := h.Linked != h.Writes
 	h.Linked = h.Writes
 	for _, dir := range []string{"boot/loader/entries", "ostree/boot.1"} {
@@ -43,6 +46,47 @@ func (h *Host) writeFiles() error {
 			written = append(written, d)
 		}
 	}
+	if err := h.writeEntries(written, files, anew); err != nil {
+		return err
+	}
+	files["proc/sys/kernel/random/boot_id"] = fmt.Sprintf("boot-%d\n", h.Boots)
+	if err := h.writeStaged(); err != nil {
+		return err
+	}
+	for name, text := range files {
+		path := filepath.Join(h.root, name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			return err
+		}
+		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+			return err
+		}
+	}
+	if sysroot := filepath.Join(h.root, "sysroot"); !exists(sysroot) {
+		return os.Symlink(".", sysroot)
+	}
+	return nil
+}
+
+// writeOwn writes what tells that the root is bootc's own storage, and the boot.
+func (h *Host) writeOwn() error {
+	for name, text := range map[string]string{
+		"proc/cmdline": "root=UUID=1 rw composefs=" + h.Running().Checksum() + "\n", "proc/self/mountinfo": "1 1 0:1 / / rw - overlay composefs:" + h.Running().Checksum() + " rw\n",
+		"proc/sys/kernel/random/boot_id": fmt.Sprintf("boot-%d\n", h.Boots),
+	} {
+		path := filepath.Join(h.root, name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			return err
+		}
+		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// writeEntries adds the boot loader's entries to files, and makes their links anew.
+func (h *Host) writeEntries(written []Deployment, files map[string]string, anew bool) error {
 	for i, d := range written {
 		link := fmt.Sprintf("ostree/boot.1/%s/%064d/%d", d.Root, 0, i)
 		path := filepath.Join(h.root, link)
@@ -60,22 +104,6 @@ func (h *Host) writeFiles() error {
 			files["proc/cmdline"] = strings.Join(d.Kargs, " ") + " ostree=/" + link + "\n"
 			files["proc/self/mountinfo"] = fmt.Sprintf("1 1 0:1 /ostree/deploy/%s/deploy/%s.%d / rw - ext4 /dev/vda rw\n", d.Root, d.Checksum(), d.Serial)
 		}
-	}
-	files["proc/sys/kernel/random/boot_id"] = fmt.Sprintf("boot-%d\n", h.Boots)
-	if err := h.writeStaged(); err != nil {
-		return err
-	}
-	for name, text := range files {
-		path := filepath.Join(h.root, name)
-		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-			return err
-		}
-		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
-			return err
-		}
-	}
-	if sysroot := filepath.Join(h.root, "sysroot"); !exists(sysroot) {
-		return os.Symlink(".", sysroot)
 	}
 	return nil
 }

@@ -43,14 +43,26 @@ type Deployment struct {
 	Staged   bool
 	Locked   bool
 	Unlocked bool // /usr is writable
+	Own      bool // on bootc's own storage, composefs
 	Written  int  // at which boot it was made
 }
 
 // Checksum is the commit of a version with its layers.
-func (d *Deployment) Checksum() string { return checksum(d.Version + strings.Join(d.Layered, "+")) }
+func (d *Deployment) Checksum() string {
+	sum := checksum(d.Version + strings.Join(d.Layered, "+"))
+	if d.Own {
+		return sum + sum // fs-verity's
+	}
+	return sum
+}
 
 // ID is the deployment's.
-func (d *Deployment) ID() string { return fmt.Sprintf("%s-%s.%d", d.Root, d.Checksum(), d.Serial) }
+func (d *Deployment) ID() string {
+	if d.Own {
+		return "composefs-" + d.Checksum()
+	}
+	return fmt.Sprintf("%s-%s.%d", d.Root, d.Checksum(), d.Serial)
+}
 
 func checksum(text string) string {
 	return fmt.Sprintf("%064x", []byte(text))[:64]
@@ -84,6 +96,25 @@ func New(t *testing.T, follows string) *Host {
 		t.Fatal(err)
 	}
 	h.started(t)
+	return h
+}
+
+// NewComposefs makes one on bootc's own storage, without ostree.
+func NewComposefs(t *testing.T, follows string) *Host {
+	t.Helper()
+	h := New(t, follows)
+	for i := range h.Deployments {
+		h.Deployments[i].Own = true
+	}
+	h.Booted = h.Deployments[0].ID()
+	for _, name := range []string{"run/ostree-booted", "usr/bin/ostree", "usr/bin/rpm-ostree"} {
+		if err := os.Remove(filepath.Join(h.root, name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := h.Save(); err != nil {
+		t.Fatal(err)
+	}
 	return h
 }
 
