@@ -1,0 +1,213 @@
+//go:build system
+
+package day
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/creack/pty"
+)
+
+// jobTimeout bounds one job in one place; installTimeout the packages of all.
+const (
+	jobTimeout     = 2 * time.Minute
+	installTimeout = 20 * time.Minute
+)
+
+// place is somewhere that jobs are done.
+type place struct {
+	name string
+	argv func(script string) []string
+}
+
+// result is what a job printed and its exit code.
+type result struct {
+	output string
+	code   int
+}
+
+func (r result) String() string { return fmt.Sprintf("exit code %d\n%s", r.code, r.output) }
+
+// TestDay does every job in a plain Debian root and in a toolbox of the same image.
+// What works there must do the same here. TBX_DAY=all takes all jobs, and Toolbx as a
+// third place where it is installed; else the short half. TBX_DAY_TABLE names a file
+// for the table of results.
+func TestDay(t *testing.T) {
+	all := os.Getenv("TBX_DAY") == "all"
+	jobs, err := Jobs()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !all {
+		jobs = slices.DeleteFunc(jobs, func(j Job) bool { return !j.Short })
+	}
+	places := []place{plainRoot(t), toolbox(t)}
+	if all {
+		if p, ok := toolbx(t); ok {
+			places = append(places, p)
+		}
+	}
+	for _, p := range places {
+		install(t, p, jobs)
+	}
+	table := &bytes.Buffer{}
+	fmt.Fprint(table, "| job | plain Debian | tbx | Toolbx |\n|---|---|---|---|\n")
+	defer saveTable(t, table)
+	for _, j := range jobs {
+		t.Run(j.Name, func(t *testing.T) { compare(t, j, places, table) })
+	}
+}
+
+// compare does one job in all places and adds its row to the table.
+func compare(t *testing.T, j Job, places []place, table *bytes.Buffer) {
+	plain := do(t, places[0], j)
+	fmt.Fprintf(table, "| %s: %s | exit code %d |", j.Name, j.Title, plain.code)
+	for i, p := range places[1:] {
+		got := do(t, p, j)
+		word := "the same"
+		if got != plain {
+			word = "differs"
+			if j.Differs != "" {
+				word += ": " + j.Differs
+			}
+		}
+		fmt.Fprintf(table, " %s |", word)
+		switch {
+		case i > 0: // Toolbx: to look at, not to judge
+		case got != plain && j.Differs == "":
+			t.Errorf("%s\n%s\nin a plain Debian: %sin the toolbox: %s", j.Title, j.Script, plain, got)
+		case got == plain && j.Differs != "":
+			t.Errorf("no longer differs: %s", j.Differs)
+		}
+	}
+	fmt.Fprintln(table)
+	if plain.code != 0 {
+		t.Errorf("the job does not work in a plain Debian: %s", plain)
+	}
+}
+
+// do runs a job in a place, in an empty directory below the home.
+func do(t *testing.T, p place, j Job) result {
+	t.Helper()
+	dir := "$HOME/day-of-tests/" + j.Name
+	return run(t, p, `sudo rm -rf "`+dir+`"; mkdir -p "`+dir+`"; cd "`+dir+`"; set -eu`+"\n"+j.Script, j, jobTimeout)
+}
+
+func run(t *testing.T, p place, script string, j Job, limit time.Duration) result {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), limit)
+	defer cancel()
+	argv := p.argv(script)
+	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
+	cmd.Dir = home(t)
+	cmd.WaitDelay = 5 * time.Second
+	var out bytes.Buffer
+	var err error
+	if j.Terminal {
+		err = onTerminal(cmd, j.Keys, &out)
+	} else {
+		cmd.Stdout, cmd.Stderr = &out, &out
+		err = cmd.Run()
+	}
+	if ctx.Err() != nil {
+		t.Errorf("%s: not done after %s; so far: %s", p.name, limit, &out)
+	}
+	if err != nil && cmd.ProcessState == nil {
+		t.Fatalf("%s: %v", p.name, err)
+	}
+	return result{plainText(out.String(), j.Terminal), cmd.ProcessState.ExitCode()}
+}
+
+// onTerminal runs cmd on a terminal of 80 by 24, where keys are typed when the program
+// has had time to draw.
+func onTerminal(cmd *exec.Cmd, keys string, out *bytes.Buffer) error {
+	f, err := pty.StartWithSize(cmd, &pty.Winsize{Rows: 24, Cols: 80})
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	if keys != "" {
+		go func() {
+			time.Sleep(3 * time.Second)
+			for _, key := range []byte(keys) {
+				time.Sleep(100 * time.Millisecond)
+				f.Write([]byte{key}) // the job's output tells whether it arrived
+			}
+		}()
+	}
+	out.ReadFrom(f) // ends with EIO when nobody has the terminal any more
+	return cmd.Wait()
+}
+
+var (
+	cleared = regexp.MustCompile(`(?s).*\x1b\[[23]J`)
+	escapes = regexp.MustCompile(`\x1b(\[[0-9;?>]*[a-zA-Z]|\][^\x07\x1b]*(\x07|\x1b\\)|[()][0-9A-B]|[=>78])`)
+)
+
+// plainText is output without a terminal's codes, from where the screen was last
+// cleared.
+func plainText(s string, terminal bool) string {
+	if !terminal {
+		return s
+	}
+	s = escapes.ReplaceAllString(cleared.ReplaceAllString(s, ""), "")
+	return strings.ReplaceAll(strings.ReplaceAll(s, "\r\n", "\n"), "\r", "")
+}
+
+// install installs what the jobs need, in one step.
+func install(t *testing.T, p place, jobs []Job) {
+	t.Helper()
+	var packages []string
+	for _, j := range jobs {
+		packages = append(packages, j.Packages...)
+	}
+	slices.Sort(packages)
+	packages = slices.Compact(packages)
+	script := "set -e; sudo apt-get update -qq >/dev/null"
+	if len(packages) > 0 {
+		script += "; sudo env DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends " + strings.Join(packages, " ") + " </dev/null 2>&1 | tail -5; dpkg -s " + strings.Join(packages, " ") + " >/dev/null"
+	}
+	if r := run(t, p, script, Job{}, installTimeout); r.code != 0 {
+		t.Fatalf("%s: the packages cannot be installed: %s", p.name, r)
+	}
+}
+
+func saveTable(t *testing.T, table *bytes.Buffer) {
+	t.Log("\n" + table.String())
+	if file := os.Getenv("TBX_DAY_TABLE"); file != "" {
+		if err := os.WriteFile(file, table.Bytes(), 0o644); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+func home(t *testing.T) string {
+	t.Helper()
+	h, err := os.UserHomeDir()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return h
+}
+
+// must runs a command and returns its output.
+func must(t *testing.T, argv ...string) string {
+	t.Helper()
+	out, err := exec.Command(argv[0], argv[1:]...).CombinedOutput()
+	if err != nil {
+		t.Fatalf("%s: %v: %s", strings.Join(argv, " "), err, out)
+	}
+	return string(out)
+}
+
+func imageTar() string { return filepath.Join(os.Getenv("TBX_IMAGES"), "debian.tar") }
