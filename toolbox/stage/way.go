@@ -91,7 +91,7 @@ func Strays(args []string) error {
 	var found []string
 	err = fs.WalkDir(root.FS(), ".", func(path string, d fs.DirEntry, err error) error {
 		if err != nil || !d.IsDir() {
-			return nil //nolint:nilerr // what cannot be read is not ours to tidy up
+			return nil // what cannot be read is not ours to tidy up
 		}
 		if fi, err := d.Info(); err == nil {
 			if st, ok := fi.Sys().(*syscall.Stat_t); ok && int(st.Uid) != os.Getuid() {

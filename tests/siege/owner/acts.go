@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"math/rand/v2"
 	"os/exec"
 	"strings"
 	"time"
@@ -44,6 +45,8 @@ func acts() []act {
 
 // act does one thing at random.
 func (s *siege) act(ctx context.Context) {
+	s.step++ // each act has a generator of its own: what becomes of one does not change the next
+	s.rand = rand.New(rand.NewPCG(s.seed, 1000+s.step))
 	all := acts()
 	sum := 0
 	for _, a := range all {

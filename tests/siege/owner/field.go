@@ -25,7 +25,8 @@ import (
 // siege is one run.
 type siege struct {
 	*options
-	rand   *rand.Rand
+	rand   *rand.Rand // of the act that is being done
+	step   uint64     // its number
 	log    *journal
 	bin    string // directory of the tbx that the owner uses now
 	home   string
