@@ -6,8 +6,6 @@ import (
 	"path/filepath"
 	"syscall"
 	"time"
-
-	"golang.org/x/sys/unix"
 )
 
 // Bounds of what is used up.
@@ -40,5 +38,4 @@ func memory(r *rand.Rand) {
 	time.Sleep(time.Second)
 	os.Remove(path)
 	os.Remove("/dev/shm/disk")
-	unix.Sync()
 }
