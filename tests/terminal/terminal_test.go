@@ -15,9 +15,9 @@ import (
 )
 
 // D62: a terminal has a name inside, the caller's the same as outside: the host's
-// gpg-agent is told it too.
+// gpg-agent is told it too. It does not run beside TestD62_TerminalNumbers, which takes
+// the low numbers away.
 func TestD62_TerminalName(t *testing.T) {
-	t.Parallel()
 	const script = `echo "name=$(tty)="; test -t 0 && echo "is=a terminal="; test -c "$(tty)" && echo "file=there="; : </dev/tty && echo "controlling=yes="`
 	own := openPTY(t, nil, "tbx", "run", "--pty", box, "--", "sh", "-c", script)
 	own.end(t)
