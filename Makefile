@@ -34,7 +34,7 @@ try: ## set up what rootless podman needs, make a Debian toolbox and run a comma
 test: ## set up what the tests need and run them all
 	tests/lab/setup --for test $(YES)
 	$(MAKE) --no-print-directory build
-	$(MAKE) --no-print-directory -j2 lint unit race roots
+	$(MAKE) --no-print-directory -j2 lint unit roots
 	tests/lab/user -u tbxlab-images true
 	tests/lab/user -u tbxlab-podman true
 	$(MAKE) --no-print-directory -j3 systemimages systempodman systemrest
