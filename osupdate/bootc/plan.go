@@ -169,15 +169,7 @@ func readProgress(line string) (osupdate.Progress, bool) {
 
 // rollback: `bootc rollback` is a toggle, and it drops a staged update without a word.
 func (b *Backend) rollback(ctx context.Context, s *osupdate.State, r osupdate.Request, p *osupdate.Plan) error {
-	d, err := s.Back(r.Target)
-	if err != nil {
-		return err
-	}
-	if d.Next {
-		p.Unchanged = d.Name() + " boots next already"
-		return nil
-	}
-	return b.makeNext(ctx, s, d, p)
+	return ostreefamily.Rollback(s, r, p, func(d *osupdate.Deployment) error { return b.makeNext(ctx, s, d, p) })
 }
 
 // makeNext has d boot next.

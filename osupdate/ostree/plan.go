@@ -109,15 +109,7 @@ func nothingNew(stdout, _ string, _ int) bool { return strings.Contains(stdout, 
 // commit again with its own origin: without --origin-file ostree would follow the
 // bare checksum and never see an update again.
 func (b *Backend) rollback(ctx context.Context, s *osupdate.State, r osupdate.Request, p *osupdate.Plan) error {
-	d, err := s.Back(r.Target)
-	if err != nil {
-		return err
-	}
-	if d.Next {
-		p.Unchanged = d.Name() + " boots next already"
-		return nil
-	}
-	return b.makeNext(ctx, s, d, p)
+	return ostreefamily.Rollback(s, r, p, func(d *osupdate.Deployment) error { return b.makeNext(ctx, s, d, p) })
 }
 
 // makeNext has d boot next, and loses no other system but a staged one.

@@ -78,3 +78,17 @@ func Behind(s *osupdate.State) []*osupdate.Deployment {
 	}
 	return out
 }
+
+// Rollback plans that the system which r asks to go back to boots next, by makeNext, or
+// that nothing changes where it does already.
+func Rollback(s *osupdate.State, r osupdate.Request, p *osupdate.Plan, makeNext func(*osupdate.Deployment) error) error {
+	d, err := s.Back(r.Target)
+	if err != nil {
+		return err
+	}
+	if d.Next {
+		p.Unchanged = d.Name() + " boots next already"
+		return nil
+	}
+	return makeNext(d)
+}

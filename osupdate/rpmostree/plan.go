@@ -134,15 +134,7 @@ func (b *Backend) deploy(s *osupdate.State, r osupdate.Request, p *osupdate.Plan
 // `cleanup -p` deletes every system before the running one for good, also one that a
 // rollback put there.
 func (b *Backend) rollback(ctx context.Context, s *osupdate.State, r osupdate.Request, p *osupdate.Plan) error {
-	d, err := s.Back(r.Target)
-	if err != nil {
-		return err
-	}
-	if d.Next {
-		p.Unchanged = d.Name() + " boots next already"
-		return nil
-	}
-	return b.makeNext(ctx, s, d, p)
+	return ostreefamily.Rollback(s, r, p, func(d *osupdate.Deployment) error { return b.makeNext(ctx, s, d, p) })
 }
 
 // makeNext has d boot next, and loses no system but a staged one.
