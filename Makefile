@@ -80,7 +80,7 @@ systemrest: build
 	if [ "$$(id -u)" = 0 ]; then $(MAKE) --no-print-directory systemroot; fi
 
 systemroot: build ## tests that need root, in mount namespaces of their own: polkitd, pkexec and sudo; a bridge of two users; an OSTree host that runs
-	$(GO) test -count=1 -tags systemroot ./osupdate/asroot
+	$(GO) test -count=1 -tags systemroot ./osupdate/privileged
 	$(GO) test -count=1 -tags systemroot -run '^(TestB22_|TestB7_SomebodyElse)' ./hostbridge
 	unshare -m --propagation private $(GO) test -count=1 -tags 'system systemroot' \
 	  -run '^(TestLifeCycle|TestRollbackKeepsTheBranch|TestEtcConflictRefused|TestBoot.*|TestBuildLabels|TestFinalisation.*|TestKillFinalisation|TestKillStaging)$$' ./osupdate/ostree

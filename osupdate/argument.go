@@ -49,7 +49,8 @@ var (
 
 // fields are all parts of a Request but its verb, in the order of Words.
 func fields() []*field {
-	return []*field{targetField, packagesField, fromField, appendField, deleteField, dracutField, partsField, downgradeField, downloadField, softField}
+	return []*field{targetField, packagesField, fromField, appendField, deleteField, dracutField, partsField, downgradeField, downloadField,
+		softField}
 }
 
 var (

@@ -31,7 +31,8 @@ func KeepsProven(s *State, overwrites string) error {
 	if s.Boot.State != BootUnblessed {
 		return nil
 	}
-	return fail.New(ErrUnsafe, "upgrade: the running system is not yet marked as good, and the upgrade would overwrite %s, the last one that is", overwrites).
+	return fail.New(ErrUnsafe,
+		"upgrade: the running system is not yet marked as good, and the upgrade would overwrite %s, the last one that is", overwrites).
 		Hint("it is marked when boot-complete.target is reached; see what keeps it: systemctl status boot-complete.target").
 		Hint("if you know that it is good: sudo systemd-bless-boot good")
 }

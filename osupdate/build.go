@@ -80,7 +80,8 @@ func ContainerBuild(t *Tools, src string) ([]Step, error) {
 	}
 	file, dir := FindContainerfile(src)
 	if file == "" {
-		return nil, fail.New(ErrNotFound, "there is no Containerfile in %s", src).Hint("start from the running system: tbx host export-containerfile > Containerfile")
+		return nil, fail.New(ErrNotFound, "there is no Containerfile in %s", src).
+			Hint("start from the running system: tbx host export-containerfile > Containerfile")
 	}
 	lint := "if command -v bootc >/dev/null; then exec bootc container lint; fi"
 	return []Step{
@@ -88,8 +89,9 @@ func ContainerBuild(t *Tools, src string) ([]Step, error) {
 			Argv: []string{podman, "build", "--tag", LocalImage, "--file", file, dir}, Effect: "build the image " + LocalImage + " from " + file,
 			Show: true, Explain: explainBuild,
 		}, {
-			Argv: []string{podman, "run", "--rm", "--network=none", "--pull=never", LocalImage, "sh", "-c", lint}, Effect: "look for mistakes in it, where it has bootc",
-			Show: true, Explain: explainLint,
+			Argv:   []string{podman, "run", "--rm", "--network=none", "--pull=never", LocalImage, "sh", "-c", lint},
+			Effect: "look for mistakes in it, where it has bootc",
+			Show:   true, Explain: explainLint,
 		},
 	}, nil
 }

@@ -123,7 +123,8 @@ func (h *Host) stopped(ctx context.Context, step Step, before *State, err error)
 			if next == nil {
 				return err
 			}
-			return fail.Wrap(kindOf(err), err, "%s had done it already: %s boots next", h.be.Kind(), s.Label(next)).Hint("to undo it: tbx host cancel")
+			return fail.Wrap(kindOf(err), err, "%s had done it already: %s boots next", h.be.Kind(), s.Label(next)).
+				Hint("to undo it: tbx host cancel")
 		default:
 			return err
 		}

@@ -9,12 +9,7 @@ import (
 	"github.com/tbx-project/tbx/internal/fail"
 )
 
-// Plan says what r would do, and does nothing.
-func (h *Host) Plan(ctx context.Context, r Request) (*Plan, error) {
-	p, _, err := h.plan(ctx, r)
-	return p, err
-}
-
+// plan says what r would do, and from which state; it does nothing.
 func (h *Host) plan(ctx context.Context, r Request) (*Plan, *State, error) {
 	if err := r.Validate(); err != nil {
 		return nil, nil, err
@@ -90,7 +85,8 @@ func (h *Host) apply(ctx context.Context, p *Plan, before *State) (*Result, erro
 		return nil, err
 	}
 	if now.Hash() != p.StateHash {
-		return nil, fail.New(ErrBusy, "the host changed since the plan for %s was made", p.Request.Verb).Hint("look at tbx host status and try again")
+		return nil, fail.New(ErrBusy, "the host changed since the plan for %s was made", p.Request.Verb).
+			Hint("look at tbx host status and try again")
 	}
 	e := Entry{
 		Op: fmt.Sprintf("%d-%d", time.Now().UnixNano(), os.Getpid()), Phase: "begin", Time: time.Now().UTC(),

@@ -92,7 +92,8 @@ func (h *Host) diagnoseOthers(ctx context.Context, st *Status, f *findings) {
 		f.add("busy", "warning", Busy(*s.Busy).Error(), "")
 	}
 	if e := st.Interrupted; e != nil {
-		f.add("history", "warning", fmt.Sprintf("%s of %s was interrupted", e.Request.Verb, e.Time.Format("2006-01-02 15:04")), "do it again; nothing is half done")
+		f.add("history", "warning", fmt.Sprintf("%s of %s was interrupted", e.Request.Verb, e.Time.Format("2006-01-02 15:04")),
+			"do it again; nothing is half done")
 	}
 }
 
@@ -153,11 +154,13 @@ func (h *Host) proxies() []string {
 func (h *Host) proxyPlace() string {
 	switch h.be.Kind() {
 	case RPMOSTree:
-		return "give it to the daemon: systemctl edit rpm-ostreed.service, with [Service] Environment=https_proxy=URL; an OSTree remote has a proxy= of its own"
+		return "give it to the daemon: systemctl edit rpm-ostreed.service, with [Service] Environment=https_proxy=URL; an OSTree remote has a " +
+			"proxy= of its own"
 	case OSTree:
 		return "give it to the remote: proxy=URL in /etc/ostree/remotes.d/REMOTE.conf"
 	}
-	return "put it into the environment of root's services: DefaultEnvironment=https_proxy=URL in /etc/systemd/system.conf.d, and keep it in sudo: env_keep"
+	return "put it into the environment of root's services: DefaultEnvironment=https_proxy=URL in /etc/systemd/system.conf.d, and keep it " +
+		"in sudo: env_keep"
 }
 
 // diagnoseSpace looks at each file system that an update writes.
@@ -197,7 +200,8 @@ func (h *Host) tightBoot() []string {
 	if free >= boot.need {
 		return nil
 	}
-	return []string{fmt.Sprintf("%s has %d MiB free; a system with another kernel takes about %d MiB there, and would fail at the shutdown", boot.path, free>>20, boot.need>>20)}
+	return []string{fmt.Sprintf("%s has %d MiB free; a system with another kernel takes about %d MiB there, and would fail at the shutdown",
+		boot.path, free>>20, boot.need>>20)}
 }
 
 // place is a directory that an update writes into, and the bytes that it takes.

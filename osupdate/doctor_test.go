@@ -10,6 +10,7 @@ import (
 
 	"github.com/tbx-project/tbx/internal/fail"
 	"github.com/tbx-project/tbx/osupdate"
+	"github.com/tbx-project/tbx/osupdate/osupdatetest"
 )
 
 // checking is a still host whose source answers err.
@@ -114,7 +115,7 @@ func TestH42_HintsThatCanBeFollowed(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, err = h.Plan(t.Context(), osupdate.Request{Verb: osupdate.Rollback})
+	_, err = osupdatetest.Plan(t.Context(), h, osupdate.Request{Verb: osupdate.Rollback})
 	if hints := strings.Join(fail.Hints(err), "; "); !errors.Is(err, osupdate.ErrNoRollback) || hints == "" || strings.Contains(hints, "host pin") {
 		t.Errorf("%v, hints %q", err, hints)
 	}

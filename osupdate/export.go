@@ -28,7 +28,8 @@ func Containerfile(s *State, m Manager) (string, error) {
 	if d.Image != nil {
 		fmt.Fprintf(&b, "FROM %s\n", oneLine(d.Image.Reference))
 	} else {
-		fmt.Fprintf(&b, "# The host follows the OSTree ref %s; put the image of the same system here.\nFROM %s\n", oneLine(d.Tracks), cmp.Or(m.base, "localhost/image-of-this-system"))
+		fmt.Fprintf(&b, "# The host follows the OSTree ref %s; put the image of the same system here.\nFROM %s\n", oneLine(d.Tracks),
+			cmp.Or(m.base, "localhost/image-of-this-system"))
 	}
 	if c := d.Changes; c != nil {
 		if add := sorted(c.Layered, c.Inactive); len(add) > 0 {
@@ -38,7 +39,8 @@ func Containerfile(s *State, m Manager) (string, error) {
 			fmt.Fprintf(&b, "%s%s%s\n", m.remove, strings.Join(remove, " "), m.end)
 		}
 		if replace := sorted(c.Replaced); len(replace) > 0 {
-			fmt.Fprintf(&b, "# Replaced in the base; a repository of the image must have them, or they must be copied in.\n%s%s%s\n", m.upgrade, strings.Join(replace, " "), m.end)
+			fmt.Fprintf(&b, "# Replaced in the base; a repository of the image must have them, or they must be copied in.\n%s%s%s\n", m.upgrade,
+				strings.Join(replace, " "), m.end)
 		}
 		for _, l := range slices.Sorted(slices.Values(c.Local)) {
 			fmt.Fprintf(&b, "# Installed from a local file, which must be copied in: %s\n", oneLine(l))
@@ -76,14 +78,17 @@ func ManagerOf(ids ...string) (m Manager, ok bool) {
 		ids []string
 		m   Manager
 	}{
-		{[]string{"fedora", "rhel", "centos"}, Manager{"RUN dnf -y install ", "RUN dnf -y remove ", "RUN dnf -y upgrade ", " && dnf clean all", "quay.io/fedora/fedora-bootc:latest"}},
-		{[]string{"opensuse", "suse"}, Manager{"RUN zypper --non-interactive install ", "RUN zypper --non-interactive remove ", "RUN zypper --non-interactive update ", " && zypper clean --all", ""}},
+		{[]string{"fedora", "rhel", "centos"}, Manager{"RUN dnf -y install ", "RUN dnf -y remove ", "RUN dnf -y upgrade ", " && dnf clean all",
+			"quay.io/fedora/fedora-bootc:latest"}},
+		{[]string{"opensuse", "suse"}, Manager{"RUN zypper --non-interactive install ", "RUN zypper --non-interactive remove ",
+			"RUN zypper --non-interactive update ", " && zypper clean --all", ""}},
 		{[]string{"debian", "ubuntu"}, Manager{
 			"RUN apt-get update && DEBIAN_FRONTEND=noninteractive apt-get -y install ", "RUN DEBIAN_FRONTEND=noninteractive apt-get -y purge ",
 			"RUN apt-get update && DEBIAN_FRONTEND=noninteractive apt-get -y install --only-upgrade ", " && rm -rf /var/lib/apt/lists/*", "",
 		}},
 		// pacman knows no installation beside an older system.
-		{[]string{"arch"}, Manager{"RUN pacman -Syu --noconfirm --needed ", "RUN pacman -Rns --noconfirm ", "RUN pacman -Syu --noconfirm ", " && rm -rf /var/cache/pacman/pkg/*", ""}},
+		{[]string{"arch"}, Manager{"RUN pacman -Syu --noconfirm --needed ", "RUN pacman -Rns --noconfirm ", "RUN pacman -Syu --noconfirm ",
+			" && rm -rf /var/cache/pacman/pkg/*", ""}},
 	} {
 		if slices.ContainsFunc(f.ids, func(id string) bool { return slices.Contains(ids, id) }) {
 			return f.m, true
@@ -105,7 +110,8 @@ func (h *Host) manager() (Manager, error) {
 	}
 	m, ok := ManagerOf(ids...)
 	if !ok {
-		return m, fail.New(ErrUnsupported, "tbx does not know the package manager of images like this system (%q in os-release)", p.osRelease("ID")).
+		return m, fail.New(ErrUnsupported, "tbx does not know the package manager of images like this system (%q in os-release)",
+			p.osRelease("ID")).
 			Hint("write the Containerfile yourself, and have it built: tbx host build DIRECTORY")
 	}
 	return m, nil
@@ -209,7 +215,8 @@ func SplitKargs(line string) []string {
 
 // ownKargs leaves out what names this machine's disks.
 func ownKargs(kargs []string) []string {
-	disks := []string{"root", "rootflags", "rootfstype", "rw", "ro", "resume", "resume_offset", "boot", "BOOT_IMAGE", "ostree", "composefs", "initrd",
+	disks := []string{"root", "rootflags", "rootfstype", "rw", "ro", "resume", "resume_offset", "boot", "BOOT_IMAGE", "ostree", "composefs",
+		"initrd",
 		"rd.luks.uuid", "rd.luks.name", "rd.luks.options", "luks.uuid", "rd.lvm.lv", "rd.lvm.vg", "rd.md.uuid", "systemd.machine_id"}
 	return slices.DeleteFunc(slices.Clone(kargs), func(k string) bool {
 		name, _, _ := strings.Cut(k, "=")
@@ -220,7 +227,10 @@ func ownKargs(kargs []string) []string {
 // sorted joins lists of package names; what is none is left out, so that nothing
 // can become another instruction or command.
 func sorted(lists ...[]string) []string {
-	all := slices.DeleteFunc(slices.Concat(lists...), func(p string) bool { return !packageForm().MatchString(p) || strings.ContainsAny(p, "()") })
+	all := slices.DeleteFunc(slices.Concat(lists...), func(p string) bool {
+		return !packageForm().MatchString(p) ||
+			strings.ContainsAny(p, "()")
+	})
 	slices.Sort(all)
 	return slices.Compact(all)
 }

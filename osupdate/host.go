@@ -177,7 +177,8 @@ func (h *Host) state(ctx context.Context) (*State, error) {
 	if err == nil {
 		h.learn(s)
 		if wrong := s.Sound(); wrong != nil {
-			return nil, fail.Wrap(ErrBadOutput, wrong, "%s shows what no host can be", h.be.Kind()).Hint("see what it was asked with --verbose, and ask it yourself")
+			return nil, fail.Wrap(ErrBadOutput, wrong, "%s shows what no host can be", h.be.Kind()).
+				Hint("see what it was asked with --verbose, and ask it yourself")
 		}
 	}
 	return s, h.explain(err)
@@ -216,7 +217,8 @@ func (h *Host) rightAfter(ctx context.Context, boot string) bool {
 	if err != nil || h.cfg.Root != "/" {
 		return true
 	}
-	out, _, err := h.cfg.Tools.Run(ctx, Call{Argv: []string{journalctl, "--quiet", "--boot=-1", "--lines=1", "--output=json", "--output-fields=_BOOT_ID"}})
+	out, _, err := h.cfg.Tools.Run(ctx, Call{Argv: []string{journalctl, "--quiet", "--boot=-1", "--lines=1", "--output=json",
+		"--output-fields=_BOOT_ID"}})
 	var line struct {
 		Boot string `json:"_BOOT_ID"`
 	}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/tbx-project/tbx/internal/fail"
 	"github.com/tbx-project/tbx/osupdate"
+	"github.com/tbx-project/tbx/osupdate/osupdatetest"
 )
 
 // still is a backend whose host stands still.
@@ -127,7 +128,7 @@ func TestWayBack(t *testing.T) {
 	h := booted(t, root)
 	b := h.Backend().(*still)
 	b.state.Deployments = []osupdate.Deployment{{ID: "new", Checksum: "n"}, {ID: "a", Checksum: "a", Booted: true}, {ID: "old", Checksum: "o"}}
-	_, err := h.Plan(t.Context(), osupdate.Request{Verb: osupdate.Cleanup, Parts: []string{"rollback"}})
+	_, err := osupdatetest.Plan(t.Context(), h, osupdate.Request{Verb: osupdate.Cleanup, Parts: []string{"rollback"}})
 	if !errors.Is(err, osupdate.ErrUnsafe) || len(fail.Hints(err)) == 0 {
 		t.Error(err)
 	}

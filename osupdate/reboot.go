@@ -52,7 +52,8 @@ func (h *Host) softReboot(ctx context.Context, s *State, systemctl string) (*Pla
 	next := s.Next()
 	switch b, ok := h.be.(SoftRebooter); {
 	case next == nil || next.Booted:
-		return nil, fail.New(ErrUnsupported, "nothing waits for the next boot: there is no system to go to").Hint("restart the machine: tbx host reboot")
+		return nil, fail.New(ErrUnsupported, "nothing waits for the next boot: there is no system to go to").
+			Hint("restart the machine: tbx host reboot")
 	case s.Boot.State == BootSoft: // prepared already
 	case !ok:
 		return nil, fail.New(ErrUnsupported, "%s cannot prepare a soft reboot", h.be.Kind()).Hint("restart the machine: tbx host reboot")
@@ -64,7 +65,8 @@ func (h *Host) softReboot(ctx context.Context, s *State, systemctl string) (*Pla
 		p.Steps = append(p.Steps, *step)
 	}
 	p.Steps = append(p.Steps, Step{
-		Argv: []string{systemctl, "soft-reboot", "--check-inhibitors=yes"}, Effect: "start the services of " + s.Label(next) + " under the running kernel",
+		Argv:    []string{systemctl, "soft-reboot", "--check-inhibitors=yes"},
+		Effect:  "start the services of " + s.Label(next) + " under the running kernel",
 		Explain: h.explainSystemctl,
 	})
 	p.Effects = []string{"the user space ends, and that of " + s.Label(next) + " begins under the running kernel"}
@@ -79,7 +81,8 @@ func (h *Host) explainSystemctl(te *ToolError) error {
 			"end that program, or restart anyway: systemctl reboot -i"),
 		NewRule(`User (\S+ is logged in on \S+?)\.?(?:\n|$)`, ErrInhibited, "the machine was not restarted: %s",
 			"have that session ended, or restart anyway: systemctl reboot -i"),
-		NewRule(`(?i)active block inhibitor|closing inhibitors|ignore inhibitors|check-inhibitors`, ErrInhibited, "the machine was not restarted: a program inhibits it",
+		NewRule(`(?i)active block inhibitor|closing inhibitors|ignore inhibitors|check-inhibitors`, ErrInhibited,
+			"the machine was not restarted: a program inhibits it",
 			"see which: systemd-inhibit --list; restart anyway: systemctl reboot -i"),
 		NewRule(`(?i)interactive authentication required|access denied`, ErrPermission, "this session may not restart the machine",
 			"run it with sudo, or in a session of its own on this machine"),

@@ -45,7 +45,8 @@ var (
 )
 
 // imageSchemes are those of ostree-rs-ext, with what each says of signatures.
-var imageSchemes = []string{"ostree-image-signed", "ostree-unverified-image", "ostree-unverified-registry", "ostree-remote-image", "ostree-remote-registry"}
+var imageSchemes = []string{"ostree-image-signed", "ostree-unverified-image", "ostree-unverified-registry", "ostree-remote-image",
+	"ostree-remote-registry"}
 
 // ParseSource reads what an updater says that it follows: an origin with a scheme
 // of ostree-rs-ext, a transport and an image as bootc writes it, a plain image, a
@@ -102,7 +103,8 @@ func (s Source) image(rest string) Source {
 	switch {
 	case strings.Trim(s.Name, "/") == "":
 		s.Class = SourceOther
-	case s.Transport == "containers-storage" || s.Transport == "docker-daemon", s.Transport == "registry" && strings.HasPrefix(s.Name, "localhost/"):
+	case s.Transport == "containers-storage" || s.Transport == "docker-daemon",
+		s.Transport == "registry" && strings.HasPrefix(s.Name, "localhost/"):
 		s.Class = SourceLocal
 	case s.Transport != "registry":
 		s.Class = SourceArchive
@@ -217,7 +219,8 @@ func (s Source) To(target string, remotes []string) (Source, error) {
 				Hint("a ref: tbx host switch REMOTE:REF; an image: tbx host switch REGISTRY/NAME:TAG")
 		}
 		if to.Remote != "" && !remoteForm().MatchString(to.Remote) {
-			return to, fail.New(fail.Usage, "switch: %q is neither a ref nor an image", target).Hint("an image needs its registry: REGISTRY/NAME:TAG")
+			return to, fail.New(fail.Usage, "switch: %q is neither a ref nor an image", target).
+				Hint("an image needs its registry: REGISTRY/NAME:TAG")
 		}
 		return to, nil
 	case SourceNone, SourceOther:

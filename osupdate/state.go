@@ -35,14 +35,15 @@ type State struct {
 	Boot        Boot         `json:"boot"`        // what boots next
 	Tracked     string       `json:"tracked"`     // what upgrade follows: a refspec, an image, a channel
 	wentBack    bool         // the last change of this boot is a rollback of tbx, without a target
-	Previous    string       `json:"-"`                       // id of the way back, where the updater knows it better than the order; one that is not there: none
-	OwnIndex    bool         `json:"-"`                       // the backend has set each Index: numbers of the updater's own
-	Custom      []string     `json:"custom_origin,omitempty"` // who manages it instead, and of what: rpm-ostree's custom-origin
-	Stateroot   string       `json:"stateroot,omitempty"`     // the one that was asked for; empty: the running one
-	Busy        *Holder      `json:"busy,omitempty"`
-	Driver      *Driver      `json:"driver,omitempty"`
-	Reboot      string       `json:"reboot,omitempty"` // why a reboot is needed; empty when it is not
-	Warnings    []string     `json:"warnings,omitempty"`
+	// id of the way back, where the updater knows it better than the order; one that is not there: none
+	Previous  string   `json:"-"`
+	OwnIndex  bool     `json:"-"`                       // the backend has set each Index: numbers of the updater's own
+	Custom    []string `json:"custom_origin,omitempty"` // who manages it instead, and of what: rpm-ostree's custom-origin
+	Stateroot string   `json:"stateroot,omitempty"`     // the one that was asked for; empty: the running one
+	Busy      *Holder  `json:"busy,omitempty"`
+	Driver    *Driver  `json:"driver,omitempty"`
+	Reboot    string   `json:"reboot,omitempty"` // why a reboot is needed; empty when it is not
+	Warnings  []string `json:"warnings,omitempty"`
 }
 
 // Deployment is one bootable host system.
@@ -69,8 +70,9 @@ type Deployment struct {
 	Unlocked   string     `json:"unlocked,omitempty"`
 	EndOfLife  string     `json:"end_of_life,omitempty"`
 	Successor  string     `json:"successor,omitempty"` // the ref to follow at the end of life
-	Signature  string     `json:"signature,omitempty"` // how the signature of what it follows is checked: required, policy, remote:NAME, none, insecure, valid
-	Stateroot  string     `json:"stateroot,omitempty"`
+	// how the signature of what it follows is checked: required, policy, remote:NAME, none, insecure, valid
+	Signature string `json:"signature,omitempty"`
+	Stateroot string `json:"stateroot,omitempty"`
 }
 
 // Image is the container image that a deployment was made from.

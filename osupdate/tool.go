@@ -137,7 +137,8 @@ func (t *Tools) command(ctx context.Context, c *Call, argv []string) *exec.Cmd {
 	if t.Stdin != nil {
 		cmd.Stdin = t.Stdin
 	}
-	cmd.Env = append([]string{"LC_ALL=C.UTF-8", "PATH=" + strings.Join(slices.Concat(t.Dirs, SystemDirs()), ":"), "RPMOSTREE_CLIENT_ID=tbx"}, slices.Concat(t.Env, c.Env)...)
+	cmd.Env = append([]string{"LC_ALL=C.UTF-8", "PATH=" + strings.Join(slices.Concat(t.Dirs, SystemDirs()), ":"), "RPMOSTREE_CLIENT_ID=tbx"},
+		slices.Concat(t.Env, c.Env)...)
 	cmd.Dir = "/"
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
 	cmd.WaitDelay = graceToKill

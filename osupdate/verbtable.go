@@ -25,7 +25,8 @@ func someSystem(required string) Argument {
 }
 
 func packages(required string) Argument {
-	return Argument{Place: "PACKAGE", Wants: "the names of packages", Required: required, field: packagesField, kind: "package name", form: packageForm}
+	return Argument{Place: "PACKAGE", Wants: "the names of packages", Required: required, field: packagesField, kind: "package name",
+		form: packageForm}
 }
 
 // deletes is a switch of cleanup.
@@ -60,7 +61,8 @@ func movers() []VerbInfo {
 		{
 			Verb: Upgrade, Phrase: "upgrade", verify: verifyUpgrade,
 			Args: []Argument{
-				{Flag: "to", Place: "VERSION", Usage: "this `VERSION` or digest instead of the newest", field: targetField, kind: "version or digest", form: targetForm},
+				{Flag: "to", Place: "VERSION", Usage: "this `VERSION` or digest instead of the newest", field: targetField, kind: "version or digest",
+					form: targetForm},
 				{Flag: "allow-downgrade", Usage: "also when it is older than the running system", field: downgradeField},
 				{Flag: "download-only", Usage: "fetch it; what boots next stays", field: downloadField},
 			},
@@ -93,7 +95,8 @@ once: it is no toggle.`,
 		}, {
 			Verb: Unpin, Phrase: "unpin a system", verify: verifyPin, Args: []Argument{someSystem("which deployment")},
 			Actions: admin(Unpin, "No longer keep a host system"),
-			Help:    Help{Command: "unpin", Short: "No longer keep a system", Long: "Let a system go when newer ones come.", Example: "  tbx host unpin 2"},
+			Help: Help{Command: "unpin", Short: "No longer keep a system", Long: "Let a system go when newer ones come.",
+				Example: "  tbx host unpin 2"},
 		}, {
 			Verb: Switch, Phrase: "follow something else", check: noParent, verify: verifyFollows,
 			Args: []Argument{{
@@ -146,7 +149,8 @@ and the host comes from an image, they are added to a Containerfile of your own,
 				Flag: "from", Place: "REPOSITORY", Usage: "the `REPOSITORY` to take them from", field: fromField, kind: "repository", form: indexForm,
 			}},
 			Actions: admin(OverrideReplace, "Replace packages of the host"),
-			Help: Help{Command: "override replace", Short: "Replace packages of the base", Long: "Replace packages of the base by those of a repository.",
+			Help: Help{Command: "override replace", Short: "Replace packages of the base",
+				Long:    "Replace packages of the base by those of a repository.",
 				Example: "  tbx host override replace --from updates-testing kernel"},
 		}, {
 			Verb: OverrideRemove, Phrase: "remove packages of the base", verify: verifyOverrides, Args: []Argument{packages(none)},
@@ -167,7 +171,8 @@ func others() []VerbInfo {
 		{
 			Verb: Kargs, Phrase: "change the kernel's arguments", verify: verifyKargs, check: someKarg,
 			Args: []Argument{
-				{Flag: "append", Place: "ARGUMENT", Usage: "add `ARGUMENT`, unless it is there", field: appendField, kind: "kernel argument", form: kargForm},
+				{Flag: "append", Place: "ARGUMENT", Usage: "add `ARGUMENT`, unless it is there", field: appendField, kind: "kernel argument",
+					form: kargForm},
 				{Flag: "delete", Place: "ARGUMENT", Usage: "remove `ARGUMENT`", field: deleteField, kind: "kernel argument", form: kargForm},
 			},
 			Actions: admin(Kargs, "Change kernel arguments of the host"),
@@ -180,8 +185,10 @@ of the next boot, or the running ones where its updater does not tell.`,
 		}, {
 			Verb: Initramfs, Phrase: "make an initramfs on this host", check: dracutWithEnable,
 			Args: []Argument{
-				{Place: "enable|disable", Wants: "enable or disable", Required: "neither enable nor disable", field: targetField, Choices: []string{"enable", "disable"}, kind: "choice of enable and disable"},
-				{Flag: "arg", Place: "ARGUMENT", Usage: "with enable: give dracut this `ARGUMENT`; may be repeated", field: dracutField, kind: "argument of dracut that tbx passes on", form: dracutForm},
+				{Place: "enable|disable", Wants: "enable or disable", Required: "neither enable nor disable", field: targetField,
+					Choices: []string{"enable", "disable"}, kind: "choice of enable and disable"},
+				{Flag: "arg", Place: "ARGUMENT", Usage: "with enable: give dracut this `ARGUMENT`; may be repeated", field: dracutField,
+					kind: "argument of dracut that tbx passes on", form: dracutForm},
 			},
 			Actions: admin(Initramfs, "Change the initramfs of the host"),
 			Help: Help{
@@ -224,7 +231,8 @@ next boot.`, Example: "  tbx host cancel"},
 before it has run.`, Example: "  tbx host cleanup\n  tbx host cleanup --pending"},
 		}, {
 			Verb: Reboot, Phrase: "restart the machine",
-			Args:    []Argument{{Flag: "soft", Usage: "keep the firmware and the kernel running, where the next system allows it", field: softField}},
+			Args: []Argument{{Flag: "soft", Usage: "keep the firmware and the kernel running, where the next system allows it",
+				field: softField}},
 			Actions: admin(Reboot, "Restart the machine"),
 			Help: Help{Command: "reboot", Short: "Restart the machine", Long: "Restart the machine, unless a program inhibits it.",
 				Example: "  tbx host reboot\n  tbx host reboot --soft"},

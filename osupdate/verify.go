@@ -106,7 +106,8 @@ func verifyPin(c *comparison) error {
 
 func verifyFollows(c *comparison) error {
 	next := c.subject()
-	if next == nil || !strings.Contains(next.Tracks, c.r.Target) && (next.Image == nil || !strings.Contains(next.Image.Reference, c.r.Target)) {
+	if next == nil || !strings.Contains(next.Tracks, c.r.Target) &&
+		(next.Image == nil || !strings.Contains(next.Image.Reference, c.r.Target)) {
 		return c.wrong("the system that boots next does not follow %s", c.r.Target)
 	}
 	return nil
@@ -122,7 +123,8 @@ func verifyPackages(c *comparison) error {
 		case has != (c.r.Verb == Install):
 			return c.wrong("package %s is not as asked for", p)
 		case slices.Contains(next.Changes.NotInUse, p):
-			err := fail.New(ErrUnverified, "%s: package %s is asked for, and is in no system", c.r.Verb, p).Hint("see why with --verbose, and what waits in: tbx host status")
+			err := fail.New(ErrUnverified, "%s: package %s is asked for, and is in no system", c.r.Verb, p).
+				Hint("see why with --verbose, and what waits in: tbx host status")
 			if c.after.Backend == ABRoot {
 				err.Hint("build the system again with every package: sudo abroot upgrade --force")
 			}

@@ -8,7 +8,7 @@ import (
 	"strings"
 
 	"github.com/tbx-project/tbx/osupdate"
-	"github.com/tbx-project/tbx/osupdate/asroot"
+	"github.com/tbx-project/tbx/osupdate/privileged"
 )
 
 const polkitHead = `<?xml version="1.0" encoding="UTF-8"?>
@@ -45,7 +45,7 @@ func polkitPolicy() string {
 			if message == "" {
 				message = strings.ToLower(a.Description[:1]) + a.Description[1:]
 			}
-			fmt.Fprintf(&b, polkitAction, a.Name, escapeXML(a.Description), escapeXML(message), a.Anybody, a.Anybody, a.Active, asroot.Prefix+a.Name)
+			fmt.Fprintf(&b, polkitAction, a.Name, escapeXML(a.Description), escapeXML(message), a.Anybody, a.Anybody, a.Active, privileged.Prefix+a.Name)
 		}
 	}
 	b.WriteString("</policyconfig>\n")

@@ -15,8 +15,8 @@ import (
 	"github.com/tbx-project/tbx/internal/fail"
 	"github.com/tbx-project/tbx/internal/programs"
 	"github.com/tbx-project/tbx/osupdate"
-	"github.com/tbx-project/tbx/osupdate/asroot"
 	"github.com/tbx-project/tbx/osupdate/backends"
+	"github.com/tbx-project/tbx/osupdate/privileged"
 	"github.com/tbx-project/tbx/toolbox"
 )
 
@@ -143,6 +143,7 @@ func asUser(env *cli.Env, o *hostOptions, cfg *osupdate.Config) error {
 	if err != nil {
 		return err
 	}
-	cfg.Elevate = &asroot.Caller{Self: self, Method: asroot.Method(method), Dirs: osupdate.SystemDirs(), Stdin: env.In, Stderr: env.Err}
+	cfg.Elevate = &privileged.Caller{Self: self, Method: privileged.Method(method), Dirs: osupdate.SystemDirs(), Stdin: env.In,
+		Stderr: env.Err}
 	return nil
 }

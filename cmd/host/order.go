@@ -9,8 +9,8 @@ import (
 	"github.com/tbx-project/tbx/cmd/cli"
 	"github.com/tbx-project/tbx/internal/fail"
 	"github.com/tbx-project/tbx/osupdate"
-	"github.com/tbx-project/tbx/osupdate/asroot"
 	"github.com/tbx-project/tbx/osupdate/backends"
+	"github.com/tbx-project/tbx/osupdate/privileged"
 )
 
 // Order carries out an order as root. It reads no configuration and nothing
@@ -19,7 +19,7 @@ func Order(ctx context.Context, args []string, env *cli.Env) error {
 	if os.Geteuid() != 0 {
 		return fail.New(fail.Usage, "%s is for tbx itself, as root", args[0]).Hint("the commands for the host: tbx host --help")
 	}
-	o, err := asroot.Parse(args)
+	o, err := privileged.Parse(args)
 	if err != nil {
 		return err
 	}
@@ -29,12 +29,12 @@ func Order(ctx context.Context, args []string, env *cli.Env) error {
 			user = n
 		}
 	}
-	return asroot.Serve(ctx, o, func(progress func(osupdate.Progress)) (*osupdate.Host, error) {
+	return privileged.Serve(ctx, o, func(progress func(osupdate.Progress)) (*osupdate.Host, error) {
 		return osupdate.Open(backends.System(user, progress, env.Newer))
 	}, env.Out)
 }
 
 // IsOrder says whether tbx was started as root's side of an order.
 func IsOrder(args []string) bool {
-	return len(args) > 1 && strings.HasPrefix(args[1], asroot.Prefix)
+	return len(args) > 1 && strings.HasPrefix(args[1], privileged.Prefix)
 }

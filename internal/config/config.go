@@ -74,7 +74,7 @@ type Bridge struct {
 	LogArguments bool `toml:"log_arguments"` // the audit log has the arguments of commands, not only their names
 }
 
-// Elevations are the ways to become root, see package asroot.
+// Elevations are the ways to become root, see package privileged.
 func Elevations() []string { return []string{"auto", "pkexec", "run0", "sudo", "none"} }
 
 // Default returns the configuration without any file.

@@ -46,7 +46,8 @@ func (b *Backend) Capabilities() osupdate.Capabilities {
 	image := "it is part of the image"
 	one := "ABRoot keeps exactly two systems"
 	return osupdate.Capabilities{
-		Has: []osupdate.Capability{osupdate.CanCheck, osupdate.CanUpgradeInRun, "upgrade", "rollback", "switch", "install", "uninstall", "cancel"},
+		Has: []osupdate.Capability{osupdate.CanCheck, osupdate.CanUpgradeInRun, "upgrade", "rollback", "switch", "install", "uninstall",
+			"cancel"},
 		Lacks: map[osupdate.Capability]string{
 			"pin": one, "unpin": one, "override-replace": image, "override-remove": image, "override-reset": image,
 			"kargs": "edit them in ABRoot's own editor: sudo abroot kargs edit", "initramfs": "make it anew with: sudo abroot update-initramfs",
@@ -246,7 +247,8 @@ func (b *Backend) Plan(ctx context.Context, s *osupdate.State, r osupdate.Reques
 	case osupdate.Cancel:
 		p.Network, p.NeedsBoot = false, false
 		if s.Busy == nil {
-			return nil, fail.New(osupdate.ErrUnsupported, "nothing runs that could be cancelled").Hint("go back to the other system with: tbx host rollback")
+			return nil, fail.New(osupdate.ErrUnsupported, "nothing runs that could be cancelled").
+				Hint("go back to the other system with: tbx host rollback")
 		}
 		step("stop "+s.Busy.What, "upgrade", "--cancel")
 	}
@@ -255,7 +257,8 @@ func (b *Backend) Plan(ctx context.Context, s *osupdate.State, r osupdate.Reques
 
 // upgrade writes the root that is not running, once an update is known: the program
 // ends with 1 both for "no update" and for a failure.
-func (b *Backend) upgrade(ctx context.Context, s *osupdate.State, r osupdate.Request, p *osupdate.Plan, step func(effect string, args ...string)) error {
+func (b *Backend) upgrade(ctx context.Context, s *osupdate.State, r osupdate.Request, p *osupdate.Plan,
+	step func(effect string, args ...string)) error {
 	if r.Target != "" || r.DownloadOnly || r.AllowDowngrade {
 		return osupdate.Unsupported(osupdate.ABRoot, r.Verb, b.Capabilities().Lacks[osupdate.CanVersion])
 	}
@@ -283,7 +286,9 @@ func (b *Backend) packages(s *osupdate.State, r osupdate.Request, step func(effe
 	verb := map[osupdate.Verb]string{osupdate.Install: "add", osupdate.Uninstall: "remove"}[r.Verb]
 	left := r.Packages
 	if c := s.Head().Changes; c != nil && r.Verb == osupdate.Install {
-		left = slices.DeleteFunc(slices.Clone(left), func(p string) bool { return slices.Contains(c.Layered, p) && slices.Contains(c.NotInUse, p) })
+		left = slices.DeleteFunc(slices.Clone(left), func(p string) bool {
+			return slices.Contains(c.Layered, p) && slices.Contains(c.NotInUse, p)
+		})
 	}
 	if len(left) > 0 {
 		step(verb+" "+strings.Join(left, ", "), append([]string{"pkg", verb}, left...)...)
@@ -296,7 +301,9 @@ func (b *Backend) Explain(te *osupdate.ToolError) error {
 	return osupdate.Explain(osupdate.ABRoot, []osupdate.Rule{
 		osupdate.NewRule(`(?i)must be run (?:as|with) root|root privileges|root required|you must be root`, osupdate.ErrPermission,
 			"it needs root, even to look", "run it from a session that can ask for a password, or with sudo"),
-		osupdate.NewRule(`(?i)another operation is currently running`, osupdate.ErrBusy, "another operation runs", "try again when it is done, or stop it: tbx host cancel"),
-		osupdate.NewRule(`(?i)no space left on device`, osupdate.ErrSpace, "the other root is full", "remove layered packages: tbx host uninstall PACKAGE"),
+		osupdate.NewRule(`(?i)another operation is currently running`, osupdate.ErrBusy, "another operation runs",
+			"try again when it is done, or stop it: tbx host cancel"),
+		osupdate.NewRule(`(?i)no space left on device`, osupdate.ErrSpace, "the other root is full",
+			"remove layered packages: tbx host uninstall PACKAGE"),
 	}, te)
 }

@@ -53,7 +53,8 @@ func (b *Backend) Kind() osupdate.Kind { return osupdate.Bootc }
 func (b *Backend) Capabilities() osupdate.Capabilities {
 	layer := "bootc has no package layer; install it in a toolbox, or add it to your image: tbx host build"
 	c := osupdate.Capabilities{
-		Has: []osupdate.Capability{osupdate.CanCheck, osupdate.CanDownload, osupdate.CanStage, osupdate.CanEtcDiff, "upgrade", "rollback", "switch", "overlay"},
+		Has: []osupdate.Capability{osupdate.CanCheck, osupdate.CanDownload, osupdate.CanStage, osupdate.CanEtcDiff, "upgrade", "rollback",
+			"switch", "overlay"},
 		Lacks: map[osupdate.Capability]string{
 			"install": layer, "uninstall": layer, "override-replace": layer, "override-remove": layer, "override-reset": layer,
 			"initramfs": "the initramfs comes with the image", "apply-live": "reboot instead: tbx host reboot",

@@ -137,7 +137,7 @@ func TestPlans(t *testing.T) {
 				programs[b] = nil
 			}
 			tool := osupdatetest.NewTool(t, "x", programs)
-			p, err := open(t, config(t, tool, bootc.Options{Root: true})).Plan(t.Context(), c.r)
+			p, err := osupdatetest.Plan(t.Context(), open(t, config(t, tool, bootc.Options{Root: true})), c.r)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -196,7 +196,7 @@ func TestKargs(t *testing.T) {
 				}
 			}
 			tool := osupdatetest.NewTool(t, "x", map[string][]osupdatetest.Call{"bootc": {{Args: statusArgs, Stdout: data(t, "clean")}, {Args: "loader-entries --help", Stdout: c.help}}})
-			p, err := open(t, config(t, tool, bootc.Options{Root: true, System: root})).Plan(t.Context(), osupdate.Request{Verb: "kargs", Append: c.append, Delete: c.delete})
+			p, err := osupdatetest.Plan(t.Context(), open(t, config(t, tool, bootc.Options{Root: true, System: root})), osupdate.Request{Verb: "kargs", Append: c.append, Delete: c.delete})
 			if !errors.Is(err, c.err) || err != nil && len(fail.Hints(err)) == 0 {
 				t.Fatalf("%v, hints %q", err, fail.Hints(err))
 			}
@@ -226,7 +226,7 @@ func TestRefusals(t *testing.T) {
 		{"clean", "1.15.2", osupdate.Request{Verb: "rollback", Target: "7"}, osupdate.ErrNotFound},
 	} {
 		tool := osupdatetest.NewTool(t, "x", map[string][]osupdatetest.Call{"bootc": {version(c.version), {Args: statusArgs, Stdout: data(t, c.state)}}})
-		if _, err := open(t, config(t, tool, bootc.Options{Root: true})).Plan(t.Context(), c.r); !errors.Is(err, c.want) || len(fail.Hints(err)) == 0 {
+		if _, err := osupdatetest.Plan(t.Context(), open(t, config(t, tool, bootc.Options{Root: true})), c.r); !errors.Is(err, c.want) || len(fail.Hints(err)) == 0 {
 			t.Errorf("%s %+v: %v", c.state, c.r, err)
 		}
 	}
@@ -235,7 +235,7 @@ func TestRefusals(t *testing.T) {
 // TestDroppedUpdateIsSaid: bootc would drop a staged update without a word.
 func TestDroppedUpdateIsSaid(t *testing.T) {
 	tool := osupdatetest.NewTool(t, "x", map[string][]osupdatetest.Call{"bootc": {{Args: statusArgs, Stdout: data(t, "staged")}}})
-	p, err := open(t, config(t, tool, bootc.Options{Root: true})).Plan(t.Context(), osupdate.Request{Verb: "rollback"})
+	p, err := osupdatetest.Plan(t.Context(), open(t, config(t, tool, bootc.Options{Root: true})), osupdate.Request{Verb: "rollback"})
 	if err != nil || !strings.Contains(strings.Join(p.Effects, " "), "drop the staged 43.2") {
 		t.Errorf("%+v, %v", p, err)
 	}

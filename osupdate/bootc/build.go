@@ -14,7 +14,8 @@ func (b *Backend) BuildPlan(ctx context.Context, s *osupdate.State, src string) 
 	if err != nil {
 		return nil, err
 	}
-	p := &osupdate.Plan{Request: osupdate.Request{Verb: osupdate.BuildVerb, Target: osupdate.LocalImage}, Steps: steps, NeedsRoot: true, NeedsBoot: true, Reversible: true}
+	p := &osupdate.Plan{Request: osupdate.Request{Verb: osupdate.BuildVerb, Target: osupdate.LocalImage}, Steps: steps, NeedsRoot: true,
+		NeedsBoot: true, Reversible: true}
 	if n := s.Head(); n != nil && n.Image != nil && n.Image.Reference == osupdate.LocalImage {
 		b.step(p, "boot the new "+osupdate.LocalImage+" next", b.bootc, "upgrade")
 	} else if err := b.switchTo(s, p.Request, p); err != nil {

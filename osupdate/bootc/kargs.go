@@ -35,8 +35,11 @@ func (b *Backend) kargs(ctx context.Context, s *osupdate.State, r osupdate.Reque
 		return nil
 	}
 	const verb = "set-options-for-source"
-	if out, _, err := b.tools.Run(ctx, osupdate.Call{Argv: []string{b.bootc, "loader-entries", "--help"}}); err != nil || !strings.Contains(string(out), verb) {
-		return osupdate.Unsupported(osupdate.Bootc, r.Verb, "this bootc has no command for it, 1.15.2 and newer have; in an image of your own they are in /usr/lib/bootc/kargs.d: tbx host export-containerfile")
+	if out, _, err := b.tools.Run(ctx, osupdate.Call{Argv: []string{b.bootc, "loader-entries", "--help"}}); err != nil ||
+		!strings.Contains(string(out), verb) {
+		return osupdate.Unsupported(osupdate.Bootc, r.Verb,
+			"this bootc has no command for it, 1.15.2 and newer have; in an image of your own they are in /usr/lib/bootc/kargs.d: tbx host "+
+				"export-containerfile")
 	}
 	ours, err := b.ownKargs()
 	if err != nil {
@@ -44,7 +47,8 @@ func (b *Backend) kargs(ctx context.Context, s *osupdate.State, r osupdate.Reque
 	}
 	for _, k := range r.Delete {
 		if !slices.Contains(ours, k) && slices.Contains(osupdate.RunningKargs(b.opt.System), k) {
-			return fail.New(osupdate.ErrUnsupported, "kernel argument %s was not added by tbx, and bootc takes away only what it knows the source of", k).
+			return fail.New(osupdate.ErrUnsupported,
+				"kernel argument %s was not added by tbx, and bootc takes away only what it knows the source of", k).
 				Hint("where the image brings it, build one without: see /usr/lib/bootc/kargs.d")
 		}
 	}
@@ -79,7 +83,8 @@ func (b *Backend) ownKargs() ([]string, error) {
 	}
 	files, err := filepath.Glob(filepath.Join(b.opt.System, "boot/loader/entries/ostree-*.conf"))
 	if err != nil || len(files) == 0 {
-		return nil, fail.New(osupdate.ErrPermission, "the entries of the boot loader cannot be read").Hint("see who may read /boot/loader/entries")
+		return nil, fail.New(osupdate.ErrPermission, "the entries of the boot loader cannot be read").
+			Hint("see who may read /boot/loader/entries")
 	}
 	var ours []string
 	top := -1

@@ -206,7 +206,8 @@ func (b *Backend) makeNext(ctx context.Context, s *osupdate.State, d *osupdate.D
 		}
 	}
 	return osupdate.Unsupported(osupdate.Bootc, osupdate.Rollback,
-		"bootc goes to the previous system only, and this ostree has no admin set-default, which 2023.6 and newer have; another image is taken with: tbx host switch IMAGE")
+		"bootc goes to the previous system only, and this ostree has no admin set-default, which 2023.6 and newer have; another image is "+
+			"taken with: tbx host switch IMAGE")
 }
 
 // switchTo writes bootc's own form of an image: a transport, a name, and whether its
@@ -214,7 +215,8 @@ func (b *Backend) makeNext(ctx context.Context, s *osupdate.State, d *osupdate.D
 func (b *Backend) switchTo(s *osupdate.State, r osupdate.Request, p *osupdate.Plan) error {
 	to := osupdate.ParseSource(r.Target)
 	if to.Transport == "" || to.Class == osupdate.SourceOther {
-		return fail.New(fail.Usage, "switch: %q is no image, and bootc follows images only", r.Target).Hint("name one with its registry: tbx host switch REGISTRY/NAME:TAG")
+		return fail.New(fail.Usage, "switch: %q is no image, and bootc follows images only", r.Target).
+			Hint("name one with its registry: tbx host switch REGISTRY/NAME:TAG")
 	}
 	name := to.Name
 	if to.Digest != "" {
@@ -232,7 +234,8 @@ func (b *Backend) switchTo(s *osupdate.State, r osupdate.Request, p *osupdate.Pl
 		p.Unchanged = "the host follows " + r.Target + " already"
 		return nil
 	}
-	if n := s.Head(); n != nil && n.Image != nil && transport == "registry" && (n.Image.Signature == "policy" || to.Scheme == "ostree-image-signed") {
+	if n := s.Head(); n != nil && n.Image != nil && transport == "registry" &&
+		(n.Image.Signature == "policy" || to.Scheme == "ostree-image-signed") {
 		args = append(args, "--enforce-container-sigpolicy") // a switch never weakens it
 	}
 	if d := s.Downloaded(); d != nil {
@@ -268,7 +271,8 @@ func (b *Backend) dropStaged(ctx context.Context, s *osupdate.State, p *osupdate
 	if b.opt.Composefs {
 		argv := []string{b.bootc, "delete-deployment"}
 		if _, _, err := b.tools.Run(ctx, osupdate.Call{Argv: append(slices.Clone(argv), "--help")}); err != nil {
-			return osupdate.Unsupported(osupdate.Bootc, osupdate.Cancel, "this bootc has no command for it; after the next boot go back: tbx host rollback")
+			return osupdate.Unsupported(osupdate.Bootc, osupdate.Cancel,
+				"this bootc has no command for it; after the next boot go back: tbx host rollback")
 		}
 		b.step(p, effect, append(argv, staged.Checksum)...)
 		return nil
@@ -293,19 +297,25 @@ func rules() []osupdate.Rule {
 		osupdate.NewRule(`contains local rpm-ostree modifications`, osupdate.ErrLocalMods,
 			"rpm-ostree changed this host, and bootc refuses it", "undo the changes to come back to bootc: rpm-ostree reset"),
 		osupdate.NewRule(`Unmergable\S* File '([^']+)'`, osupdate.ErrEtcMerge,
-			"the file %s in /etc was changed here and is something else in the update", "move your copy of it away, upgrade, and put your change back"),
-		osupdate.NewRule(`Merge conflicts found in etc`, osupdate.ErrEtcMerge, "/etc cannot be merged", "see what was changed here: tbx host etc-diff"),
+			"the file %s in /etc was changed here and is something else in the update",
+			"move your copy of it away, upgrade, and put your change back"),
+		osupdate.NewRule(`Merge conflicts found in etc`, osupdate.ErrEtcMerge, "/etc cannot be merged",
+			"see what was changed here: tbx host etc-diff"),
 		osupdate.NewRule(`requires ostree >= (\d+\.\d+)`, osupdate.ErrUnsupported,
-			"bootc needs ostree %s or newer for that", "in an image of your own kernel arguments are in /usr/lib/bootc/kargs.d: tbx host export-containerfile"),
+			"bootc needs ostree %s or newer for that",
+			"in an image of your own kernel arguments are in /usr/lib/bootc/kargs.d: tbx host export-containerfile"),
 		osupdate.NewRule(`No rollback available|Rollback is not container image based`, osupdate.ErrNoRollback,
 			"there is no other image to go back to", "take an older image: tbx host switch IMAGE@sha256:…"),
-		osupdate.NewRule(`No staged deployment found`, osupdate.ErrNotFound, "nothing is downloaded any more", "see tbx host status, and upgrade again"),
+		osupdate.NewRule(`No staged deployment found`, osupdate.ErrNotFound, "nothing is downloaded any more",
+			"see tbx host status, and upgrade again"),
 		osupdate.NewRule(`refusing usage|specifies a default of .insecureAcceptAnything`, osupdate.ErrSignature,
-			"the policy for signatures accepts everything, and the switch is to enforce one", "name the keys in /etc/containers/policy.json: containers-policy.json(5)"),
+			"the policy for signatures accepts everything, and the switch is to enforce one",
+			"name the keys in /etc/containers/policy.json: containers-policy.json(5)"),
 		osupdate.NewRule(`(?i)manifest unknown|name unknown|repository .* not found|does not resolve to an image ID`, osupdate.ErrNotFound,
 			"there is no such image", "check its name and tag"),
 		osupdate.NewRule(`(?i)must be executed as the root user`, osupdate.ErrPermission, "it needs root, even to look", "run it with sudo"),
-		osupdate.NewRule(`System not booted via bootc|Detected container; this command requires a booted host system|OSTree storage not initialized`, osupdate.ErrNotImage,
+		osupdate.NewRule(`System not booted via bootc|Detected container; this command requires a booted host system|`+
+			`OSTree storage not initialized`, osupdate.ErrNotImage,
 			"bootc says that this is no bootc host", "see what tbx found: tbx host status --verbose"),
 	}
 }

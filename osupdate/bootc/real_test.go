@@ -146,7 +146,7 @@ func TestH2_RollbackQueuedIsNotBelieved(t *testing.T) {
 	if err != nil || st.State.Boot.State != osupdate.BootUnknown || st.State.Next() != nil || st.State.Reboot != "" || !st.State.Deployments[0].Booted {
 		t.Errorf("%+v, %v", st.State, err)
 	}
-	if _, err := h.Plan(t.Context(), osupdate.Request{Verb: osupdate.Rollback}); !errors.Is(err, osupdate.ErrNoRollback) || len(fail.Hints(err)) == 0 {
+	if _, err := osupdatetest.Plan(t.Context(), h, osupdate.Request{Verb: osupdate.Rollback}); !errors.Is(err, osupdate.ErrNoRollback) || len(fail.Hints(err)) == 0 {
 		t.Errorf("rollback: %v", err)
 	}
 	id := "bootc_composefs-c5da4e360dea0db322323049bd5038d0f0bcf184af709c698ecbf95a541e5623433d4ab726b3ec888e83035a48a1376378a65b51c231fd67220ee62899d5309d.efi"

@@ -120,7 +120,8 @@ func parse(data []byte) (*answer, error) {
 // say adds the warning of a download that is not applied.
 func (a *answer) say() {
 	if d := a.state.Downloaded(); d != nil {
-		a.state.Warnings = append(a.state.Warnings, a.state.Label(d)+" is downloaded and is not applied until: tbx host upgrade; a reboot without that loses it")
+		a.state.Warnings = append(a.state.Warnings,
+			a.state.Label(d)+" is downloaded and is not applied until: tbx host upgrade; a reboot without that loses it")
 	}
 }
 
@@ -148,7 +149,8 @@ func (e *entry) deployment() (osupdate.Deployment, error) {
 	}
 	if im := e.Image; im != nil {
 		d.Version, d.Time = im.Version, stamp(im.Timestamp)
-		d.Image = &osupdate.Image{Reference: im.Image.Image, Transport: im.Image.Transport, Digest: im.Digest, Signature: signature(im.Image.Signature)}
+		d.Image = &osupdate.Image{Reference: im.Image.Image, Transport: im.Image.Transport, Digest: im.Digest,
+			Signature: signature(im.Image.Signature)}
 		d.Tracks, d.Signature = tracks(d.Image), d.Image.Signature
 	}
 	return d, nil

@@ -39,13 +39,20 @@ func New(kind osupdate.Kind, tools *osupdate.Tools, root string, inner osupdate.
 // commands names what to use for a verb; "" is for every other one.
 func commands(kind osupdate.Kind) map[osupdate.Capability]string {
 	return map[osupdate.Kind]map[osupdate.Capability]string{
-		osupdate.RAUC:    {"upgrade": "use: rauc install BUNDLE", "rollback": "use: rauc status mark-active other", "": "RAUC has no such thing; a new bundle brings changes: rauc install BUNDLE"},
-		osupdate.SteamOS: {"check": "use: steamos-update check", "upgrade": "use: steamos-update", "": "SteamOS has no such thing; install programs in a toolbox or as Flatpaks"},
-		osupdate.EOS:     {"check": "use: eos-updater-ctl poll", "upgrade": "use: eos-updater-ctl update", "": "Endless OS has no such thing; install programs in a toolbox or as Flatpaks"},
-		osupdate.Snapd: {"check": "use: snap refresh --list", "upgrade": "use: snap refresh", "rollback": "use: snap revert SNAP", "pin": "use: snap refresh --hold", "unpin": "use: snap refresh --unhold",
-			"switch": "use: snap switch --channel=CHANNEL SNAP", "install": "use: snap install NAME", "uninstall": "use: snap remove NAME", "cancel": "use: snap abort CHANGE", "": "Ubuntu Core has no such thing; see: snap changes"},
-		osupdate.NixOS: {"upgrade": "use: nixos-rebuild boot --upgrade", "rollback": "use: nixos-rebuild boot --rollback", "install": "add it to environment.systemPackages, then: nixos-rebuild boot",
-			"cleanup": "use: nix-collect-garbage --delete-older-than 30d", "": "describe it in /etc/nixos/configuration.nix, then: nixos-rebuild boot"},
+		osupdate.RAUC: {"upgrade": "use: rauc install BUNDLE", "rollback": "use: rauc status mark-active other",
+			"": "RAUC has no such thing; a new bundle brings changes: rauc install BUNDLE"},
+		osupdate.SteamOS: {"check": "use: steamos-update check", "upgrade": "use: steamos-update",
+			"": "SteamOS has no such thing; install programs in a toolbox or as Flatpaks"},
+		osupdate.EOS: {"check": "use: eos-updater-ctl poll", "upgrade": "use: eos-updater-ctl update",
+			"": "Endless OS has no such thing; install programs in a toolbox or as Flatpaks"},
+		osupdate.Snapd: {"check": "use: snap refresh --list", "upgrade": "use: snap refresh", "rollback": "use: snap revert SNAP",
+			"pin": "use: snap refresh --hold", "unpin": "use: snap refresh --unhold",
+			"switch": "use: snap switch --channel=CHANNEL SNAP", "install": "use: snap install NAME", "uninstall": "use: snap remove NAME",
+			"cancel": "use: snap abort CHANGE", "": "Ubuntu Core has no such thing; see: snap changes"},
+		osupdate.NixOS: {"upgrade": "use: nixos-rebuild boot --upgrade", "rollback": "use: nixos-rebuild boot --rollback",
+			"install": "add it to environment.systemPackages, then: nixos-rebuild boot",
+			"cleanup": "use: nix-collect-garbage --delete-older-than 30d",
+			"":        "describe it in /etc/nixos/configuration.nix, then: nixos-rebuild boot"},
 	}[kind]
 }
 
@@ -198,7 +205,8 @@ func (b *Backend) generations() (*osupdate.State, error) {
 		if filepath.Base(l) == filepath.Base(next) {
 			numbers[id] = 1 << 30 // boots next
 		}
-		s.Deployments = append(s.Deployments, osupdate.Deployment{ID: id, Version: strconv.Itoa(n), Checksum: filepath.Base(store), Tracks: s.Tracked, Booted: store == booted})
+		s.Deployments = append(s.Deployments, osupdate.Deployment{ID: id, Version: strconv.Itoa(n), Checksum: filepath.Base(store),
+			Tracks: s.Tracked, Booted: store == booted})
 	}
 	slices.SortFunc(s.Deployments, func(x, y osupdate.Deployment) int { return numbers[y.ID] - numbers[x.ID] })
 	one := false

@@ -65,7 +65,7 @@ func TestPlansOfBootedHosts(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			p, err := h.Plan(t.Context(), c.r)
+			p, err := osupdatetest.Plan(t.Context(), h, c.r)
 			if !errors.Is(err, c.err) || err != nil && len(fail.Hints(err)) == 0 {
 				t.Fatalf("%v, hints %q", err, fail.Hints(err))
 			}

@@ -29,7 +29,8 @@ func (b *Backend) BuildPlan(ctx context.Context, s *osupdate.State, src string) 
 	if err != nil {
 		return nil, err
 	}
-	p := &osupdate.Plan{Request: osupdate.Request{Verb: osupdate.BuildVerb, Target: localRef}, NeedsRoot: b.booted, NeedsBoot: true, Reversible: true}
+	p := &osupdate.Plan{Request: osupdate.Request{Verb: osupdate.BuildVerb, Target: localRef}, NeedsRoot: b.booted, NeedsBoot: true,
+		Reversible: true}
 	var tree []string
 	if file, _ := osupdate.FindContainerfile(src); file != "" {
 		p.Network = true
@@ -55,7 +56,8 @@ func (b *Backend) BuildPlan(ctx context.Context, s *osupdate.State, src string) 
 	}
 	b.step(p, "boot it next, and follow "+localRef, "deploy", append(args, "--origin-file="+osupdate.OriginFile, newRef)...).Origin = origin
 	p.Steps = append(p.Steps, osupdate.Step{
-		Argv: []string{b.ostree, "refs", "--repo=" + b.repo(), "--force", "--create=" + localRef, newRef}, Effect: "make it what " + localRef + " names",
+		Argv:   []string{b.ostree, "refs", "--repo=" + b.repo(), "--force", "--create=" + localRef, newRef},
+		Effect: "make it what " + localRef + " names",
 	})
 	return p, nil
 }
@@ -97,18 +99,21 @@ func (b *Backend) imageTree(p *osupdate.Plan, src string) ([]string, error) {
 	)
 	podman := steps[0].Argv[0]
 	p.Steps = append(steps,
-		osupdate.Step{Argv: []string{podman, "create", "--replace", "--name", container, "--network=none", "--pull=never", osupdate.LocalImage, "true"}, Effect: "make a container of it, which never runs"},
+		osupdate.Step{Argv: []string{podman, "create", "--replace", "--name", container, "--network=none", "--pull=never", osupdate.LocalImage,
+			"true"}, Effect: "make a container of it, which never runs"},
 		osupdate.Step{Argv: []string{podman, "export", "--output", archive, container}, Effect: "take the container's files"},
 	)
 	policy := labels(osupdate.ScratchDir + "/policy")
 	if policy != nil {
-		p.Steps = append(p.Steps, osupdate.Step{Argv: []string{podman, "cp", container + ":/etc", osupdate.ScratchDir + "/policy"}, Effect: "take its /etc once more, for the SELinux policy in it"})
+		p.Steps = append(p.Steps, osupdate.Step{Argv: []string{podman, "cp", container + ":/etc", osupdate.ScratchDir + "/policy"},
+			Effect: "take its /etc once more, for the SELinux policy in it"})
 	}
 	p.Steps = append(p.Steps, osupdate.Step{Argv: []string{podman, "rm", container}, Effect: "remove the container"})
 	// An image has its defaults in /etc, an OSTree commit in /usr/etc.
 	// ostree 2022.7 makes directories that have no entry in the archive root's own,
 	// whoever calls; here those are / and /usr. They are taken from a directory.
-	tree := []string{"--tree=tar=" + archive, "--tar-autocreate-parents", `--tar-pathname-filter=^etc(/.*|$),usr/etc\1`, "--tree=dir=" + osupdate.ScratchDir + "/frame"}
+	tree := []string{"--tree=tar=" + archive, "--tar-autocreate-parents", `--tar-pathname-filter=^etc(/.*|$),usr/etc\1`,
+		"--tree=dir=" + osupdate.ScratchDir + "/frame"}
 	if uid := os.Geteuid(); uid != 0 { // nobody but root can give files away
 		tree = append(tree, "--owner-uid="+strconv.Itoa(uid), "--owner-gid="+strconv.Itoa(os.Getegid()), "--no-xattrs")
 	}

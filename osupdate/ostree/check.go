@@ -78,7 +78,8 @@ func (b *Backend) newest(ctx context.Context, remote, ref string, depth int) (co
 	if _, err := b.run(ctx, b.ostree, "--repo="+repo, "config", "set", "core.parent", b.repo()); err != nil {
 		return "", "", err
 	}
-	if _, err := b.run(ctx, b.ostree, "--repo="+repo, "pull", "--commit-metadata-only", "--depth="+strconv.Itoa(depth), remote, ref); err != nil {
+	if _, err := b.run(ctx, b.ostree, "--repo="+repo, "pull", "--commit-metadata-only", "--depth="+strconv.Itoa(depth), remote,
+		ref); err != nil {
 		return "", "", err
 	}
 	out, err := b.run(ctx, b.ostree, "--repo="+repo, "rev-parse", remote+":"+ref)

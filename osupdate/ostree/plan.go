@@ -145,7 +145,8 @@ func (b *Backend) makeNext(ctx context.Context, s *osupdate.State, d *osupdate.D
 		}
 		args = append(args, "--karg-append="+k)
 	}
-	b.step(p, "deploy "+s.Label(d)+" again and make it boot next, with today's /etc merged into it", "deploy", append(args, d.Checksum)...).Origin = origin
+	b.step(p, "deploy "+s.Label(d)+" again and make it boot next, with today's /etc merged into it", "deploy",
+		append(args, d.Checksum)...).Origin = origin
 	return nil
 }
 
@@ -156,7 +157,8 @@ func (b *Backend) switchTo(ctx context.Context, s *osupdate.State, r osupdate.Re
 	}
 	to, err := osupdate.ParseSource(s.Tracked).To(r.Target, remotes)
 	if err != nil || to.Class != osupdate.SourceRef {
-		return fail.New(fail.Usage, "switch: %q is no ref, and plain ostree follows refs only", r.Target).Hint("name one: tbx host switch REMOTE:REF")
+		return fail.New(fail.Usage, "switch: %q is no ref, and plain ostree follows refs only", r.Target).
+			Hint("name one: tbx host switch REMOTE:REF")
 	}
 	ref := to.Text
 	if n := s.Head(); n != nil && n.Tracks == ref {
@@ -213,7 +215,8 @@ func (b *Backend) kargs(s *osupdate.State, r osupdate.Request, p *osupdate.Plan)
 		}
 	}
 	if now == nil {
-		return fail.New(osupdate.ErrUnsupported, "the kernel arguments of %s cannot be read from %s", next.Name(), filepath.Join(b.sysroot, "boot/loader/entries")).
+		return fail.New(osupdate.ErrUnsupported, "the kernel arguments of %s cannot be read from %s", next.Name(),
+			filepath.Join(b.sysroot, "boot/loader/entries")).
 			Hint("see who may read that directory")
 	}
 	want := r.KargsAfter(now)
@@ -240,7 +243,9 @@ func losesKargs(s *osupdate.State) error {
 	if cur == nil || next == nil || next == cur || next.Kargs == nil || cur.Kargs == nil || slices.Equal(cur.Kargs, next.Kargs) {
 		return nil
 	}
-	return fail.New(osupdate.ErrUnsafe, "%s, which boots next, has other kernel arguments than the running system, and ostree would give the update the running ones", next.Name()).
+	return fail.New(osupdate.ErrUnsafe,
+		"%s, which boots next, has other kernel arguments than the running system, and ostree would give the update the running ones",
+		next.Name()).
 		Hint("reboot first: tbx host reboot").Hint("or drop what waits for the next boot: tbx host cancel")
 }
 

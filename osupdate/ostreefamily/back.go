@@ -35,7 +35,8 @@ func SetDefault(ctx context.Context, t *osupdate.Tools, s *osupdate.State, d *os
 	}
 	argv, err := Admin(t, "set-default")
 	p.NeedsRoot = true
-	p.Steps = append(p.Steps, osupdate.Step{Argv: append(argv, strconv.Itoa(index)), Effect: "make " + s.Label(d) + " boot next, with its own /etc"})
+	p.Steps = append(p.Steps, osupdate.Step{Argv: append(argv, strconv.Itoa(index)),
+		Effect: "make " + s.Label(d) + " boot next, with its own /etc"})
 	return true, err
 }
 

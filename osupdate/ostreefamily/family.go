@@ -63,7 +63,8 @@ func KargsStep(program string, r osupdate.Request) osupdate.Step {
 	for _, k := range r.Delete {
 		args = append(args, "--delete-if-present="+k)
 	}
-	return osupdate.Step{Argv: args, Effect: "change the kernel arguments of the next boot", Read: osupdate.Percent("kargs"), OK: []int{Unchanged}}
+	return osupdate.Step{Argv: args, Effect: "change the kernel arguments of the next boot", Read: osupdate.Percent("kargs"),
+		OK: []int{Unchanged}}
 }
 
 // EtcDiff lists what differs from the booted deployment's defaults.

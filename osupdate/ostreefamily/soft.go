@@ -21,7 +21,8 @@ func SoftReboot(ctx context.Context, t *osupdate.Tools, s *osupdate.State) (*osu
 		return nil, err
 	}
 	if !strings.Contains(string(out), "prepare-soft-reboot") {
-		return nil, fail.New(osupdate.ErrUnsupported, "this ostree cannot prepare a soft reboot, 2025.3 and newer can").Hint("restart the machine: tbx host reboot")
+		return nil, fail.New(osupdate.ErrUnsupported, "this ostree cannot prepare a soft reboot, 2025.3 and newer can").
+			Hint("restart the machine: tbx host reboot")
 	}
 	next := s.Next()
 	argv, err = Admin(t, "prepare-soft-reboot")

@@ -1,6 +1,7 @@
 package osupdatetest
 
 import (
+	"context"
 	"errors"
 	"os"
 	"path/filepath"
@@ -90,4 +91,13 @@ func BuildFailures() []BuildCase {
 		{Name: "disk full", Build: Call{Stderr: "Error: committing container: no space left on device\n", Code: 125}, Want: osupdate.ErrSpace},
 		{Name: "lint finds mistakes", Lint: Call{Stdout: "Lint error: kernel: Multiple kernels found\n", Stderr: "error: Checks failed: 1\n", Code: 1}, Want: osupdate.ErrBackend},
 	}
+}
+
+// Plan is what h would do for r.
+func Plan(ctx context.Context, h *osupdate.Host, r osupdate.Request) (*osupdate.Plan, error) {
+	res, err := h.Do(ctx, r, true)
+	if err != nil {
+		return nil, err
+	}
+	return res.Plan, nil
 }

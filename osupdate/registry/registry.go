@@ -26,15 +26,17 @@ import (
 const Timeout = 3 * time.Second
 
 const (
-	mediaIndex  = "application/vnd.oci.image.index.v1+json"
-	mediaList   = "application/vnd.docker.distribution.manifest.list.v2+json"
-	accept      = mediaIndex + ", " + mediaList + ", application/vnd.oci.image.manifest.v1+json, application/vnd.docker.distribution.manifest.v2+json"
+	mediaIndex = "application/vnd.oci.image.index.v1+json"
+	mediaList  = "application/vnd.docker.distribution.manifest.list.v2+json"
+	accept     = mediaIndex + ", " + mediaList + ", application/vnd.oci.image.manifest.v1+json, " +
+		"application/vnd.docker.distribution.manifest.v2+json"
 	mostOfIndex = 4 << 20 // the specification's limit for a manifest
 )
 
 var (
-	referenceForm = pattern.Lazy(`^([a-zA-Z0-9.-]+(?::[0-9]+)?)/([a-z0-9]+(?:[._/-]+[a-z0-9]+)*)(?::([A-Za-z0-9_][A-Za-z0-9._-]*))?(@sha256:[0-9a-f]{64})?$`)
-	digestForm    = pattern.Lazy(`^sha256:[0-9a-f]{64}$`)
+	referenceForm = pattern.Lazy(`^([a-zA-Z0-9.-]+(?::[0-9]+)?)/([a-z0-9]+(?:[._/-]+[a-z0-9]+)*)` +
+		`(?::([A-Za-z0-9_][A-Za-z0-9._-]*))?(@sha256:[0-9a-f]{64})?$`)
+	digestForm = pattern.Lazy(`^sha256:[0-9a-f]{64}$`)
 )
 
 // Newer compares the manifest that reference (HOST/REPOSITORY:TAG) names now
@@ -137,7 +139,8 @@ func (q *query) do(method, what string) (http.Header, []byte, error) {
 				return nil, nil, err
 			}
 		case code == http.StatusUnauthorized || code == http.StatusForbidden:
-			return nil, nil, fail.New(osupdate.ErrPermission, "image %s: the registry does not let an ordinary user look (%s)", q.reference, resp.Status).
+			return nil, nil, fail.New(osupdate.ErrPermission, "image %s: the registry does not let an ordinary user look (%s)", q.reference,
+				resp.Status).
 				Hint("root has the registry's credentials: sudo tbx host check")
 		case code == http.StatusNotFound:
 			return nil, nil, fail.New(osupdate.ErrNotFound, "image %s: the registry does not have it", q.reference).
@@ -153,7 +156,8 @@ func (q *query) send(req *http.Request) (*http.Response, []byte, error) {
 	defer cancel()
 	resp, err := q.client.Do(req.WithContext(ctx))
 	if err != nil {
-		return nil, nil, fail.Wrap(osupdate.ErrNetwork, err, "image %s: the registry cannot be reached", q.reference).Hint("check the network and try again")
+		return nil, nil, fail.Wrap(osupdate.ErrNetwork, err, "image %s: the registry cannot be reached", q.reference).
+			Hint("check the network and try again")
 	}
 	defer resp.Body.Close()
 	body, err := io.ReadAll(io.LimitReader(resp.Body, mostOfIndex))

@@ -40,7 +40,8 @@ func (d *rpmDiff) packages() *osupdate.Diff {
 		var p []json.RawMessage
 		var name string
 		var from, to []string
-		if json.Unmarshal(raw, &p) != nil || len(p) < 4 || json.Unmarshal(p[1], &name) != nil || json.Unmarshal(p[2], &from) != nil || json.Unmarshal(p[3], &to) != nil ||
+		if json.Unmarshal(raw, &p) != nil || len(p) < 4 || json.Unmarshal(p[1], &name) != nil || json.Unmarshal(p[2], &from) != nil ||
+			json.Unmarshal(p[3], &to) != nil ||
 			len(from) == 0 || len(to) == 0 {
 			continue
 		}

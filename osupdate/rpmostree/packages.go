@@ -36,7 +36,8 @@ func (b *Backend) uninstall(_ context.Context, s *osupdate.State, r osupdate.Req
 
 func (b *Backend) replace(_ context.Context, _ *osupdate.State, r osupdate.Request, p *osupdate.Plan) error {
 	if r.From == "" {
-		return fail.New(fail.Usage, "override-replace: from which repository").Hint("name it: tbx host override replace --from updates PACKAGE…")
+		return fail.New(fail.Usage, "override-replace: from which repository").
+			Hint("name it: tbx host override replace --from updates PACKAGE…")
 	}
 	p.Network = true
 	b.step(p, "replace "+strings.Join(r.Packages, ", ")+" of the base by those of "+r.From,

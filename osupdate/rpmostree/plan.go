@@ -44,8 +44,10 @@ func (b *Backend) Plan(ctx context.Context, s *osupdate.State, r osupdate.Reques
 	if err := plan(b, ctx, s, r, p); err != nil {
 		return nil, err
 	}
-	if d := s.Downloaded(); d != nil && p.Unchanged == "" && p.NeedsBoot && r.Verb != osupdate.Upgrade && r.Verb != osupdate.Rollback && r.Verb != osupdate.Cancel {
-		p.Warnings = append(p.Warnings, "this lands on "+s.Label(d)+", which is downloaded and locked: a plain reboot loses both; tbx host upgrade unlocks it")
+	if d := s.Downloaded(); d != nil && p.Unchanged == "" && p.NeedsBoot && r.Verb != osupdate.Upgrade && r.Verb != osupdate.Rollback &&
+		r.Verb != osupdate.Cancel {
+		p.Warnings = append(p.Warnings,
+			"this lands on "+s.Label(d)+", which is downloaded and locked: a plain reboot loses both; tbx host upgrade unlocks it")
 	}
 	return p.Finish(osupdate.RPMOSTree, r), nil
 }
@@ -164,7 +166,8 @@ func (b *Backend) makeNext(ctx context.Context, s *osupdate.State, d *osupdate.D
 		}
 	}
 	return osupdate.Unsupported(osupdate.RPMOSTree, osupdate.Rollback,
-		"this ostree has no admin set-default, which 2023.6 and newer have; choose the system in the boot menu, or take an older version: tbx host upgrade --to VERSION --allow-downgrade")
+		"this ostree has no admin set-default, which 2023.6 and newer have; choose the system in the boot menu, or take an older version: tbx "+
+			"host upgrade --to VERSION --allow-downgrade")
 }
 
 // previous is the system that `rpm-ostree rollback` goes to: the first of the same
@@ -207,7 +210,8 @@ func (b *Backend) switchTo(_ context.Context, s *osupdate.State, r osupdate.Requ
 		return fail.New(osupdate.ErrNotFound, "switch: there is no OSTree remote %s", to.Remote).Hint("see which there are: ostree remote list")
 	}
 	if c := head.Changes; c.Any() && to.Transport != "" {
-		p.Warnings = append(p.Warnings, "layered packages and overrides come along: "+strings.Join(slices.Concat(c.Layered, c.Local, c.Replaced, c.Removed), ", ")+
+		on := strings.Join(slices.Concat(c.Layered, c.Local, c.Replaced, c.Removed), ", ")
+		p.Warnings = append(p.Warnings, "layered packages and overrides come along: "+on+
 			"; where the image has them, take them off first: tbx host uninstall, tbx host override reset")
 	}
 	p.Network = true
@@ -247,7 +251,8 @@ func (b *Backend) applyLive(_ context.Context, s *osupdate.State, _ osupdate.Req
 		p.Unchanged = "nothing waits for the next boot"
 		return nil
 	}
-	b.step(p, "bring the packages that "+s.Label(next)+" adds into the running system now; what it replaces still needs a reboot", "apply-live")
+	b.step(p, "bring the packages that "+s.Label(next)+" adds into the running system now; what it replaces still needs a reboot",
+		"apply-live")
 	return nil
 }
 

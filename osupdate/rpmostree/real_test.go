@@ -122,7 +122,7 @@ func TestH17_LocalPackages(t *testing.T) {
 	doc := strings.Replace(recorded(t, "status-alone-json"), `"requested-local-packages" : []`, `"requested-local-packages" : ["docker-ce-18.05-3.x86_64"]`, 1)
 	for _, name := range []string{"docker-ce", "docker-ce-18.05-3.x86_64"} {
 		tool := osupdatetest.NewTool(t, "x", map[string][]osupdatetest.Call{"rpm-ostree": {{Args: "status --json", Stdout: doc}}})
-		p, err := open(t, tool, nil).Plan(t.Context(), osupdate.Request{Verb: osupdate.Uninstall, Packages: []string{name}})
+		p, err := osupdatetest.Plan(t.Context(), open(t, tool, nil), osupdate.Request{Verb: osupdate.Uninstall, Packages: []string{name}})
 		if err != nil || p.Unchanged != "" || !slices.Contains(p.Steps[0].Argv, name) {
 			t.Errorf("%s: %+v, %v", name, p, err)
 		}
@@ -137,7 +137,7 @@ func TestH21_AgentThatDoesNotRun(t *testing.T) {
 				"rpm-ostree": {{Args: "status --json", Stdout: data(t, "driven")}},
 				"systemctl":  {{Args: "is-active zincati.service", Stdout: state + "\n", Code: 3}},
 			})
-			p, err := open(t, tool, nil).Plan(t.Context(), r)
+			p, err := osupdatetest.Plan(t.Context(), open(t, tool, nil), r)
 			if errors.Is(err, osupdate.ErrManaged) != refused || !refused && (err != nil || len(p.Steps) == 0) {
 				t.Errorf("%s when its unit is %q: %+v, %v", r.Verb, state, p, err)
 			}

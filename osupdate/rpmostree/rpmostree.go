@@ -89,7 +89,8 @@ func (b *Backend) status(ctx context.Context) (*osupdate.State, *cached, error) 
 		s.Arrange()
 	}
 	if d := s.Downloaded(); d != nil {
-		s.Warnings = append(s.Warnings, s.Label(d)+" is downloaded and locked: it is not applied until whoever locked it, or tbx host upgrade, unlocks it")
+		s.Warnings = append(s.Warnings,
+			s.Label(d)+" is downloaded and locked: it is not applied until whoever locked it, or tbx host upgrade, unlocks it")
 	}
 	if s.Driver != nil {
 		s.Driver.Inactive = b.inactive(ctx, s.Driver.Unit)

@@ -139,7 +139,7 @@ func TestPlans(t *testing.T) {
 		name := c.state + "/" + string(c.r.Verb) + " " + c.r.Target + strings.Join(c.r.Packages, ",")
 		t.Run(name, func(t *testing.T) {
 			tool := osupdatetest.NewTool(t, c.state, map[string][]osupdatetest.Call{"rpm-ostree": {{Args: "status --json", Stdout: data(t, c.state)}}})
-			p, err := open(t, tool, nil).Plan(t.Context(), c.r)
+			p, err := osupdatetest.Plan(t.Context(), open(t, tool, nil), c.r)
 			if err != nil {
 				t.Fatal(err)
 			}

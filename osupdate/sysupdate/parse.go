@@ -40,7 +40,8 @@ func parseList(data []byte) (versions []string, marks map[string]string, err err
 		for key, raw := range keys {
 			var name string
 			if parts := strings.Split(key, "+"); len(parts) > 1 && json.Unmarshal(raw, &name) == nil {
-				v := version{Partial: slices.Contains(parts, "partial"), Pending: slices.Contains(parts, "pending"), Incomplete: slices.Contains(parts, "incomplete")}
+				v := version{Partial: slices.Contains(parts, "partial"), Pending: slices.Contains(parts, "pending"),
+					Incomplete: slices.Contains(parts, "incomplete")}
 				marks[name] = v.why()
 			}
 		}
@@ -104,12 +105,14 @@ func (b *Backend) Explain(te *osupdate.ToolError) error {
 		osupdate.NewRule(`Checksum of .* (?:does not match|did not check out)|checksum mismatch`, osupdate.ErrCorrupt,
 			"what was downloaded is not what the source's list says", "nothing was changed; try again, or tell the source's maker"),
 		osupdate.NewRule(`DOWNLOAD INVALID|(?i)signature verification failed|Failed to verify|BAD signature`, osupdate.ErrSignature,
-			"the update is not signed by a key that this host trusts", "nothing was changed; its keys are in /etc/systemd/import-pubring.gpg; ask the maker whether they have changed"),
+			"the update is not signed by a key that this host trusts",
+			"nothing was changed; its keys are in /etc/systemd/import-pubring.gpg; ask the maker whether they have changed"),
 		osupdate.NewRule(`Failed to retrieve signature file`, osupdate.ErrSignature,
 			"the source has no signature for its list of versions", "nothing was changed; ask its maker for SHA256SUMS.gpg"),
 		osupdate.NewRule(`(?i)partially installed`, osupdate.ErrUnverified,
 			"a version is there in part, left by an update that was broken off", "delete it: tbx host cleanup, then upgrade again"),
-		osupdate.NewRule(`HTTP request to (\S+) failed with code 404`, osupdate.ErrNotFound, "the source does not have %s", "see the URL in the transfer files: sysupdate.d(5)"),
+		osupdate.NewRule(`HTTP request to (\S+) failed with code 404`, osupdate.ErrNotFound, "the source does not have %s",
+			"see the URL in the transfer files: sysupdate.d(5)"),
 		osupdate.NewRule(`HTTP request to \S+ failed with code (\d+)`, osupdate.ErrNetwork, "the source answers with code %s", "try again later"),
 		osupdate.NewRule(`Transfer failed: (Could not \w+ \w+)|Could not (?:connect|resolve)`, osupdate.ErrNetwork,
 			"the source of updates cannot be reached", "check the network and try again; the host is unchanged"),
@@ -117,7 +120,8 @@ func (b *Backend) Explain(te *osupdate.ToolError) error {
 			"%s: the target is full or damaged, often the EFI system partition", "see which: tbx host doctor"),
 		osupdate.NewRule(`No transfer definitions found`, osupdate.ErrUnsupported,
 			"no transfer file is about the host itself", "see what its components are: systemd-sysupdate components"),
-		osupdate.NewRule(`Update '([^']+)' not found`, osupdate.ErrNotFound, "the source has no version %s", "see the versions: systemd-sysupdate list"),
+		osupdate.NewRule(`Update '([^']+)' not found`, osupdate.ErrNotFound, "the source has no version %s",
+			"see the versions: systemd-sysupdate list"),
 		osupdate.NewRule(`Device or resource busy|already running`, osupdate.ErrBusy, "another update runs", "try again when it is done"),
 	}, te)
 }

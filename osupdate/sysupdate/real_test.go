@@ -96,7 +96,7 @@ func TestH22_NotYetBlessed(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		_, err = h.Plan(t.Context(), osupdate.Request{Verb: osupdate.Upgrade})
+		_, err = osupdatetest.Plan(t.Context(), h, osupdate.Request{Verb: osupdate.Upgrade})
 		if errors.Is(err, osupdate.ErrUnsafe) != refused || refused && len(fail.Hints(err)) == 0 {
 			t.Errorf("%s: %v", word, err)
 		}
@@ -116,7 +116,7 @@ func TestH38_DownloadAlone(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		p, err := h.Plan(t.Context(), osupdate.Request{Verb: osupdate.Upgrade, DownloadOnly: true})
+		p, err := osupdatetest.Plan(t.Context(), h, osupdate.Request{Verb: osupdate.Upgrade, DownloadOnly: true})
 		if can != (err == nil) || can && (p.Steps[0].Argv[1] != "acquire" || p.Reversible) {
 			t.Errorf("%q: %+v, %v", version, p, err)
 		}

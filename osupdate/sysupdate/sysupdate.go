@@ -45,11 +45,14 @@ func (b *Backend) Capabilities() osupdate.Capabilities {
 		Has: []osupdate.Capability{osupdate.CanCheck, osupdate.CanVersion, osupdate.CanUpgradeInRun, "upgrade", "cleanup"},
 		Lacks: map[osupdate.Capability]string{
 			"rollback": "choose the older version in the boot menu; a version that fails to boot is left by boot counting",
-			"pin":      "set ProtectVersion= in a transfer file: sysupdate.d(5)", "unpin": "remove ProtectVersion= from the transfer file: sysupdate.d(5)",
-			"switch":  "the source is set by the transfer files: sysupdate.d(5)",
-			"install": layer, "uninstall": layer, "override-replace": layer, "override-remove": layer, "override-reset": layer,
-			"kargs": image, "initramfs": image, "apply-live": "reboot instead: tbx host reboot", "overlay": "merge a mutable extension: systemd-sysext --mutable=yes merge",
-			"cancel": "an update here is made at once; press Ctrl-C where it runs", osupdate.CanDiff: "images are not compared", osupdate.CanEtcDiff: "/etc has no defaults to compare with",
+			"pin":      "set ProtectVersion= in a transfer file: sysupdate.d(5)",
+			"unpin":    "remove ProtectVersion= from the transfer file: sysupdate.d(5)",
+			"switch":   "the source is set by the transfer files: sysupdate.d(5)",
+			"install":  layer, "uninstall": layer, "override-replace": layer, "override-remove": layer, "override-reset": layer,
+			"kargs": image, "initramfs": image, "apply-live": "reboot instead: tbx host reboot",
+			"overlay": "merge a mutable extension: systemd-sysext --mutable=yes merge",
+			"cancel":  "an update here is made at once; press Ctrl-C where it runs", osupdate.CanDiff: "images are not compared",
+			osupdate.CanEtcDiff:  "/etc has no defaults to compare with",
 			osupdate.CanDownload: "this version installs an update as it downloads it; 262 and newer can download alone",
 		},
 	}
@@ -158,11 +161,14 @@ func (b *Backend) Plan(ctx context.Context, s *osupdate.State, r osupdate.Reques
 		}
 	case r.Verb == osupdate.Cleanup && len(r.Parts) == 0:
 		p.NeedsBoot = false
-		p.Steps = []osupdate.Step{{Argv: []string{b.program, "vacuum"}, Effect: "delete old and partly installed versions", Idle: says("Found nothing to remove")}}
+		p.Steps = []osupdate.Step{{Argv: []string{b.program, "vacuum"}, Effect: "delete old and partly installed versions",
+			Idle: says("Found nothing to remove")}}
 	case r.Verb == osupdate.Cleanup:
-		return nil, fail.New(osupdate.ErrUnsupported, "systemd-sysupdate decides itself which versions go").Hint("clean up without naming parts: tbx host cleanup")
+		return nil, fail.New(osupdate.ErrUnsupported, "systemd-sysupdate decides itself which versions go").
+			Hint("clean up without naming parts: tbx host cleanup")
 	case r.Verb == osupdate.Upgrade:
-		return nil, osupdate.Unsupported(osupdate.Sysupdate, r.Verb, "name the older version, which needs no permission: tbx host upgrade --to VERSION")
+		return nil, osupdate.Unsupported(osupdate.Sysupdate, r.Verb,
+			"name the older version, which needs no permission: tbx host upgrade --to VERSION")
 	default:
 		return nil, osupdate.Unsupported(osupdate.Sysupdate, r.Verb, b.Capabilities().Lacks[osupdate.Capability(r.Verb)])
 	}

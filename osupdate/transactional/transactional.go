@@ -44,11 +44,15 @@ func (b *Backend) Capabilities() osupdate.Capabilities {
 	keep := "snapper decides which snapshots are kept; mark one with: snapper modify --cleanup-algorithm '' NUMBER"
 	zypper := "choose versions with zypper inside a snapshot: transactional-update run zypper …"
 	return osupdate.Capabilities{
-		Has: []osupdate.Capability{osupdate.CanCheck, osupdate.CanCheckAsUser, osupdate.CanStatusAsUser, "upgrade", "rollback", "install", "uninstall", "apply-live", "cancel", "cleanup"},
+		Has: []osupdate.Capability{osupdate.CanCheck, osupdate.CanCheckAsUser, osupdate.CanStatusAsUser, "upgrade", "rollback", "install",
+			"uninstall", "apply-live", "cancel", "cleanup"},
 		Lacks: map[osupdate.Capability]string{
-			"pin": keep, "unpin": keep, "switch": "the sources are zypper's repositories: zypper repos", "override-replace": zypper, "override-remove": zypper, "override-reset": zypper,
-			"kargs": "edit /etc/kernel/cmdline or /etc/default/grub, then: transactional-update grub.cfg", "initramfs": "make it anew with: transactional-update initrd",
-			"overlay": "open a shell in a new snapshot instead: transactional-update shell", osupdate.CanDiff: "compare snapshots with: snapper status A..B",
+			"pin": keep, "unpin": keep, "switch": "the sources are zypper's repositories: zypper repos", "override-replace": zypper,
+			"override-remove": zypper, "override-reset": zypper,
+			"kargs":             "edit /etc/kernel/cmdline or /etc/default/grub, then: transactional-update grub.cfg",
+			"initramfs":         "make it anew with: transactional-update initrd",
+			"overlay":           "open a shell in a new snapshot instead: transactional-update shell",
+			osupdate.CanDiff:    "compare snapshots with: snapper status A..B",
 			osupdate.CanEtcDiff: "/etc is part of each snapshot: snapper status A..B", osupdate.CanVersion: zypper, osupdate.CanDownload: zypper,
 		},
 	}
@@ -72,7 +76,8 @@ func (b *Backend) State(ctx context.Context) (*osupdate.State, error) {
 	if err != nil {
 		return nil, osupdate.BadOutput(argv, out, err)
 	}
-	s.Busy = cmp.Or(osupdate.PIDLock(filepath.Join(b.root, "var/run/transactional-update.pid")), osupdate.PIDLock(filepath.Join(b.root, "var/run/tukit.lock")))
+	s.Busy = cmp.Or(osupdate.PIDLock(filepath.Join(b.root, "var/run/transactional-update.pid")),
+		osupdate.PIDLock(filepath.Join(b.root, "var/run/tukit.lock")))
 	return s, nil
 }
 
@@ -131,7 +136,8 @@ func (b *Backend) Plan(ctx context.Context, s *osupdate.State, r osupdate.Reques
 		}
 		change("update every package in a new snapshot that boots next", "dup")
 	case osupdate.Install:
-		change("install "+strings.Join(r.Packages, ", ")+" in a new snapshot that boots next", append([]string{"pkg", "install"}, r.Packages...)...)
+		change("install "+strings.Join(r.Packages, ", ")+" in a new snapshot that boots next",
+			append([]string{"pkg", "install"}, r.Packages...)...)
 	case osupdate.Uninstall:
 		change("remove "+strings.Join(r.Packages, ", ")+" in a new snapshot that boots next", append([]string{"pkg", "remove"}, r.Packages...)...)
 	case osupdate.Rollback:
@@ -151,7 +157,8 @@ func (b *Backend) Plan(ctx context.Context, s *osupdate.State, r osupdate.Reques
 		p.Unchanged = "nothing waits for the next boot"
 		if waits {
 			p.Unchanged = ""
-			p.Steps = []osupdate.Step{{Argv: []string{b.program, "apply"}, Effect: "mount /usr and /etc of " + s.Waits().ID + " over the running ones"}}
+			p.Steps = []osupdate.Step{{Argv: []string{b.program, "apply"},
+				Effect: "mount /usr and /etc of " + s.Waits().ID + " over the running ones"}}
 		}
 	case osupdate.Cleanup:
 		p.NeedsBoot, p.Reversible = false, false
@@ -165,7 +172,8 @@ func (b *Backend) makeDefault(p *osupdate.Plan, d *osupdate.Deployment) {
 		p.Unchanged = d.ID + " boots next already"
 		return
 	}
-	p.Steps = append(p.Steps, osupdate.Step{Argv: []string{b.program, "rollback", d.Version}, Effect: "boot " + d.ID + " next, or a copy of it where the root is writable"})
+	p.Steps = append(p.Steps, osupdate.Step{Argv: []string{b.program, "rollback", d.Version},
+		Effect: "boot " + d.ID + " next, or a copy of it where the root is writable"})
 }
 
 // NotChecked: zypper looks at the metadata that is there, and at the running system.
@@ -180,11 +188,15 @@ func (b *Backend) NotChecked(s *osupdate.State) []string {
 // Explain knows the texts of transactional-update, tukit, snapper and zypper.
 func (b *Backend) Explain(te *osupdate.ToolError) error {
 	return osupdate.Explain(osupdate.Transactional, []osupdate.Rule{
-		osupdate.NewRule(`(?i)couldn't get lock|is another instance already running|tukit.*lock`, osupdate.ErrBusy, "another instance runs", "try again when it is done"),
-		osupdate.NewRule(`(?i)nothing provides|conflicts with|Problem: `, osupdate.ErrConflict, "the packages do not fit together", "see which with --verbose; install it in a toolbox instead"),
-		osupdate.NewRule(`(?i)No provider of '([^']+)' found|package '([^']+)' not found`, osupdate.ErrNotFound, "no repository has %s", "search for it: zypper search WORD"),
+		osupdate.NewRule(`(?i)couldn't get lock|is another instance already running|tukit.*lock`, osupdate.ErrBusy, "another instance runs",
+			"try again when it is done"),
+		osupdate.NewRule(`(?i)nothing provides|conflicts with|Problem: `, osupdate.ErrConflict, "the packages do not fit together",
+			"see which with --verbose; install it in a toolbox instead"),
+		osupdate.NewRule(`(?i)No provider of '([^']+)' found|package '([^']+)' not found`, osupdate.ErrNotFound, "no repository has %s",
+			"search for it: zypper search WORD"),
 		osupdate.NewRule(`Snapshot '([^']+)' not found`, osupdate.ErrNotFound, "there is no snapshot %s", "see the snapshots: tbx host status"),
-		osupdate.NewRule(`(?i)signature verification failed`, osupdate.ErrSignature, "a repository's signature is not trusted", "nothing was changed; ask its maker whether the key has changed"),
+		osupdate.NewRule(`(?i)signature verification failed`, osupdate.ErrSignature, "a repository's signature is not trusted",
+			"nothing was changed; ask its maker whether the key has changed"),
 		osupdate.NewRule("`(snapper [^`]+)` returned with error code", osupdate.ErrBackend,
 			"%s failed", "a full EFI system partition or disk is the usual cause: tbx host doctor"),
 	}, te)

@@ -77,7 +77,7 @@ func TestNothingIsDiscarded(t *testing.T) {
 		"updated": {"--non-interactive", "--continue", "pkg", "install", "htop"},
 	} {
 		tool := osupdatetest.NewTool(t, "x", map[string][]osupdatetest.Call{"tukit": {{Args: list, Stdout: osupdatetest.Read(t, "testdata/"+state+".txt")}}, "transactional-update": nil})
-		p, err := open(t, config(t, tool)).Plan(t.Context(), osupdate.Request{Verb: osupdate.Install, Packages: []string{"htop"}})
+		p, err := osupdatetest.Plan(t.Context(), open(t, config(t, tool)), osupdate.Request{Verb: osupdate.Install, Packages: []string{"htop"}})
 		if err != nil || !slices.Equal(p.Steps[0].Argv[1:], want) {
 			t.Errorf("%s: %+v, %v", state, p, err)
 		}

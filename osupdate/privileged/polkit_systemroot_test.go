@@ -1,6 +1,6 @@
 //go:build systemroot
 
-package asroot_test
+package privileged_test
 
 import (
 	"errors"
@@ -14,7 +14,7 @@ import (
 	"time"
 
 	"github.com/tbx-project/tbx/osupdate"
-	"github.com/tbx-project/tbx/osupdate/asroot"
+	"github.com/tbx-project/tbx/osupdate/privileged"
 )
 
 // TestRealPolkitAndSudo starts dbus-daemon and polkitd with tbx's action file in
@@ -90,14 +90,14 @@ func asOrdinaryUser(t *testing.T, dir string) {
 		t.Fatalf("%+v, %v", me, err)
 	}
 	toolDir := osRead(t, dir+"/tools")
-	run := func(method asroot.Method, r osupdate.Request) (*osupdate.Answer, error, string) {
+	run := func(method privileged.Method, r osupdate.Request) (*osupdate.Answer, error, string) {
 		var said strings.Builder
-		c := &asroot.Caller{Self: dir + "/tbx", Method: method, Dirs: osupdate.SystemDirs(), Stderr: &said}
+		c := &privileged.Caller{Self: dir + "/tbx", Method: method, Dirs: osupdate.SystemDirs(), Stderr: &said}
 		a, err := c.Run(t.Context(), osupdate.Order{Request: r}, nil)
 		return a, err, said.String()
 	}
 	// Reading is free for everybody.
-	a, err, said := run(asroot.Pkexec, osupdate.Request{Verb: osupdate.StatusVerb})
+	a, err, said := run(privileged.Pkexec, osupdate.Request{Verb: osupdate.StatusVerb})
 	if err != nil || a.Status == nil || a.Status.State.Backend != osupdate.RPMOSTree {
 		t.Fatalf("status: %+v, %v\n%s", a, err, said)
 	}
@@ -105,13 +105,13 @@ func asOrdinaryUser(t *testing.T, dir string) {
 		t.Errorf("not root, or the environment came through: %s", said)
 	}
 	// What the administrator allowed.
-	a, err, said = run(asroot.Pkexec, osupdate.Request{Verb: osupdate.Pin, Target: "0"})
+	a, err, said = run(privileged.Pkexec, osupdate.Request{Verb: osupdate.Pin, Target: "0"})
 	if err != nil || !a.Result.After.Pinned || strings.TrimSpace(osRead(t, toolDir+"/state")) != "pinned" {
 		t.Fatalf("pin: %+v, %v\n%s", a, err, said)
 	}
 	// Everything else, for a user without a session, is the administrator's.
 	for _, r := range []osupdate.Request{{Verb: osupdate.Upgrade}, {Verb: osupdate.Upgrade, AllowDowngrade: true}, {Verb: osupdate.Switch, Target: "evil.example/x:1"}, {Verb: osupdate.Kargs, Append: []string{"init=/bin/sh"}}} {
-		if a, err, said := run(asroot.Pkexec, r); !errors.Is(err, osupdate.ErrPermission) {
+		if a, err, said := run(privileged.Pkexec, r); !errors.Is(err, osupdate.ErrPermission) {
 			t.Errorf("%s: %+v, %v\n%s", r.Verb, a, err, said)
 		}
 	}
@@ -121,11 +121,11 @@ func asOrdinaryUser(t *testing.T, dir string) {
 		t.Errorf("%v\n%s", err, out)
 	}
 	// sudo, with a rule for one verb.
-	a, err, said = run(asroot.Sudo, osupdate.Request{Verb: osupdate.Unpin, Target: "1"})
+	a, err, said = run(privileged.Sudo, osupdate.Request{Verb: osupdate.Unpin, Target: "1"})
 	if err != nil || a.Result.Unchanged == "" || !strings.Contains(said, `uid 0, TBX_EVIL ""`) {
 		t.Errorf("sudo: %+v, %v\n%s", a, err, said)
 	}
-	if _, err, said = run(asroot.Sudo, osupdate.Request{Verb: osupdate.Upgrade}); !errors.Is(err, osupdate.ErrPermission) {
+	if _, err, said = run(privileged.Sudo, osupdate.Request{Verb: osupdate.Upgrade}); !errors.Is(err, osupdate.ErrPermission) {
 		t.Errorf("sudo without a rule: %v\n%s", err, said)
 	}
 }

@@ -1,9 +1,9 @@
-// Package asroot has one typed verb carried out by a tbx that runs as root, and
+// Package privileged has one typed verb carried out by a tbx that runs as root, and
 // is that tbx's side too. What crosses the border is an [osupdate.Order]: a verb
 // and plain words, validated on both sides. Never an argv, a path or an
 // environment: root's side finds its tools at fixed places, detects the host
 // itself and makes its own plan.
-package asroot
+package privileged
 
 import (
 	"bytes"
@@ -99,7 +99,8 @@ func (c *Caller) Argv(o osupdate.Order) ([]string, error) {
 				return nil, fail.Wrap(osupdate.ErrPermission, err, "%s is not started: not only root can change it", path)
 			}
 			if err := fixed(c.Self); err != nil {
-				return nil, fail.Wrap(osupdate.ErrPermission, err, "%s needs root, and this tbx is not started as root: not only root can change it", o.Request.Verb).
+				return nil, fail.Wrap(osupdate.ErrPermission, err, "%s needs root, and this tbx is not started as root: not only root can change it",
+					o.Request.Verb).
 					Hint("install tbx where only root can write, such as: sudo make install PREFIX=/usr/local").
 					Hint("then the same command works, and so does: sudo tbx host %s", o.Request.Verb)
 			}
@@ -118,14 +119,16 @@ func (c *Caller) Run(ctx context.Context, o osupdate.Order, progress func(osupda
 	}
 	answer, err := c.start(ctx, argv, o, progress)
 	var refused *exec.ExitError
-	if c.Method != Auto || filepath.Base(argv[0]) != string(Pkexec) || answer != nil || !errors.As(err, &refused) || refused.ExitCode() != noAgent {
+	if c.Method != Auto || filepath.Base(argv[0]) != string(Pkexec) || answer != nil || !errors.As(err, &refused) ||
+		refused.ExitCode() != noAgent {
 		return answer, err
 	}
 	// Nobody can be asked here, as over ssh without a terminal: sudo may not need to.
 	sudo := *c
 	sudo.Method = Sudo
 	if argv, sudoErr := sudo.Argv(o); sudoErr == nil {
-		if answer, sudoErr := c.start(ctx, slices.Insert(argv, 1, "-n"), o, progress); answer != nil || osupdate.ProblemOf(sudoErr) != osupdate.ErrPermission {
+		if answer, sudoErr := c.start(ctx, slices.Insert(argv, 1, "-n"), o, progress); answer != nil ||
+			osupdate.ProblemOf(sudoErr) != osupdate.ErrPermission {
 			return answer, sudoErr
 		}
 	}
@@ -152,7 +155,8 @@ func (c *Caller) start(ctx context.Context, argv []string, o osupdate.Order, pro
 	waitErr := cmd.Wait()
 	if answer == nil && err == nil {
 		name := filepath.Base(argv[0])
-		return nil, fail.Wrap(osupdate.ErrPermission, errors.Join(waitErr, errors.New(strings.TrimSpace(said.String()))), "%s was not allowed to run tbx as root", name).
+		return nil, fail.Wrap(osupdate.ErrPermission, errors.Join(waitErr, errors.New(strings.TrimSpace(said.String()))),
+			"%s was not allowed to run tbx as root", name).
 			Hint("your password, or the administrator's policy for dev.tbx.host.%s, decides", osupdate.ActionOf(o.Request))
 	}
 	return answer, err
@@ -231,7 +235,8 @@ func Serve(ctx context.Context, o osupdate.Order, open func(progress func(osupda
 	return nil
 }
 
-func carryOut(ctx context.Context, o osupdate.Order, open func(func(osupdate.Progress)) (*osupdate.Host, error), progress func(osupdate.Progress)) (*osupdate.Answer, error) {
+func carryOut(ctx context.Context, o osupdate.Order, open func(func(osupdate.Progress)) (*osupdate.Host, error),
+	progress func(osupdate.Progress)) (*osupdate.Answer, error) {
 	h, err := open(progress)
 	if err != nil {
 		return nil, err

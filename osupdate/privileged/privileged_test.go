@@ -1,4 +1,4 @@
-package asroot_test
+package privileged_test
 
 import (
 	"bytes"
@@ -15,8 +15,8 @@ import (
 
 	"github.com/tbx-project/tbx/internal/fail"
 	"github.com/tbx-project/tbx/osupdate"
-	"github.com/tbx-project/tbx/osupdate/asroot"
 	"github.com/tbx-project/tbx/osupdate/osupdatetest"
+	"github.com/tbx-project/tbx/osupdate/privileged"
 	"github.com/tbx-project/tbx/osupdate/rpmostree"
 )
 
@@ -25,14 +25,14 @@ import (
 // directory named by a file beside the program, because no environment comes
 // through.
 func TestMain(m *testing.M) {
-	if len(os.Args) > 1 && strings.HasPrefix(os.Args[1], asroot.Prefix) {
+	if len(os.Args) > 1 && strings.HasPrefix(os.Args[1], privileged.Prefix) {
 		os.Exit(rootSide())
 	}
 	os.Exit(m.Run())
 }
 
 func rootSide() int {
-	o, err := asroot.Parse(os.Args[1:])
+	o, err := privileged.Parse(os.Args[1:])
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 2
@@ -55,7 +55,7 @@ func rootSide() int {
 		}
 		return osupdate.Open(cfg)
 	}
-	if err := asroot.Serve(context.Background(), o, open, os.Stdout); err != nil {
+	if err := privileged.Serve(context.Background(), o, open, os.Stdout); err != nil {
 		return 1
 	}
 	return 0
@@ -65,7 +65,7 @@ func rootSide() int {
 // of its own.
 type bench struct {
 	dir    string
-	caller *asroot.Caller
+	caller *privileged.Caller
 	stderr *bytes.Buffer
 }
 
@@ -82,7 +82,7 @@ func newBench(t *testing.T, dir string, tool *osupdatetest.Tool) *bench {
 		t.Fatal(err)
 	}
 	b := &bench{dir: dir, stderr: &bytes.Buffer{}}
-	b.caller = &asroot.Caller{Self: filepath.Join(dir, "tbx"), Method: asroot.Auto, Dirs: []string{dir}, Stderr: b.stderr,
+	b.caller = &privileged.Caller{Self: filepath.Join(dir, "tbx"), Method: privileged.Auto, Dirs: []string{dir}, Stderr: b.stderr,
 		Fixed: func(string) error { return nil }} // both are where tests are
 	return b
 }
@@ -108,7 +108,7 @@ func fakeHost(t *testing.T) *osupdatetest.Tool {
 }
 
 // user is the ordinary user's tbx.
-func user(t *testing.T, tool *osupdatetest.Tool, c *asroot.Caller) *osupdate.Host {
+func user(t *testing.T, tool *osupdatetest.Tool, c *privileged.Caller) *osupdate.Host {
 	t.Helper()
 	cfg := osupdatetest.NewConfig("/", t.TempDir(), tool.Dir)
 	cfg.Sysroot, cfg.Superuser, cfg.Elevate = "fake", false, c
@@ -171,7 +171,7 @@ func TestRefusedByTheWay(t *testing.T) {
 	if _, err = user(t, tool, b.caller).Do(t.Context(), r, false); !errors.Is(err, osupdate.ErrBadOutput) {
 		t.Errorf("rubbish: %v", err)
 	}
-	b.caller.Method = asroot.Never
+	b.caller.Method = privileged.Never
 	if _, err = b.caller.Argv(osupdate.Order{Request: r}); !errors.Is(err, osupdate.ErrPermission) {
 		t.Errorf("switched off: %v", err)
 	}
@@ -194,11 +194,11 @@ func TestParseRefuses(t *testing.T) {
 		{"__host-install", `{"request":{"verb":"install","packages":["--repo=evil"]}}`},
 		{"__host-shell", `{"request":{"verb":"shell"}}`},
 	} {
-		if _, err := asroot.Parse(args); !errors.Is(err, fail.Usage) {
+		if _, err := privileged.Parse(args); !errors.Is(err, fail.Usage) {
 			t.Errorf("%q: %v", args, err)
 		}
 	}
-	if o, err := asroot.Parse([]string{"__host-upgrade-to", `{"request":{"verb":"upgrade","target":"43.1"}}`}); err != nil || o.Request.Target != "43.1" {
+	if o, err := privileged.Parse([]string{"__host-upgrade-to", `{"request":{"verb":"upgrade","target":"43.1"}}`}); err != nil || o.Request.Target != "43.1" {
 		t.Errorf("%+v, %v", o, err)
 	}
 }
@@ -207,7 +207,7 @@ func FuzzParse(f *testing.F) {
 	f.Add("__host-pin", `{"request":{"verb":"pin","target":"0"}}`)
 	f.Add("__host-kargs", `{"request":{"verb":"kargs","append":["quiet"]},"dry_run":true}`)
 	f.Fuzz(func(t *testing.T, verb, order string) {
-		o, err := asroot.Parse([]string{verb, order})
+		o, err := privileged.Parse([]string{verb, order})
 		if err != nil {
 			return
 		}
@@ -221,7 +221,7 @@ func FuzzParse(f *testing.F) {
 				t.Errorf("the word %q came through: %s", w, data)
 			}
 		}
-		if again, err := asroot.Parse([]string{verb, string(data)}); err != nil || again.Request.Verb != o.Request.Verb {
+		if again, err := privileged.Parse([]string{verb, string(data)}); err != nil || again.Request.Verb != o.Request.Verb {
 			t.Errorf("written and read again: %v", err)
 		}
 	})
@@ -261,7 +261,7 @@ func TestPolicy(t *testing.T) {
 		if defaults != [3]string{a.Any, a.Inactive, a.Active} {
 			t.Errorf("%s: %q %q %q", verb, a.Any, a.Inactive, a.Active)
 		}
-		if len(a.Notes) != 2 || a.Notes[0].Value != "/usr/bin/tbx" || a.Notes[1].Value != asroot.Prefix+verb {
+		if len(a.Notes) != 2 || a.Notes[0].Value != "/usr/bin/tbx" || a.Notes[1].Value != privileged.Prefix+verb {
 			t.Errorf("%s: %+v", verb, a.Notes)
 		}
 	}
@@ -302,7 +302,7 @@ func TestS12_TbxOfAUserIsNotStartedAsRoot(t *testing.T) {
 		}
 	}
 	for _, self := range []string{tbx, link, "/proc/self/cwd/tbx", "tbx", ""} {
-		for _, method := range []asroot.Method{asroot.Auto, asroot.Pkexec, asroot.Run0, asroot.Sudo} {
+		for _, method := range []privileged.Method{privileged.Auto, privileged.Pkexec, privileged.Run0, privileged.Sudo} {
 			for _, r := range []osupdate.Request{{Verb: osupdate.StatusVerb}, {Verb: osupdate.Upgrade}, {Verb: osupdate.Pin, Target: "0"}} {
 				b.caller.Self, b.caller.Method = self, method
 				_, err := b.caller.Run(t.Context(), osupdate.Order{Request: r}, nil)
