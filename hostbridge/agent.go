@@ -14,7 +14,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/tbx-project/tbx/hostbridge/keeper"
+	"github.com/tbx-project/tbx/hostbridge/runner"
 	"github.com/tbx-project/tbx/hostbridge/wire"
 	"github.com/tbx-project/tbx/internal/eintr"
 	"github.com/tbx-project/tbx/internal/fail"
@@ -25,8 +25,8 @@ import (
 type Options struct {
 	Dir     string          // the bridge's directory, $XDG_RUNTIME_DIR/tbx/bridge-KEY
 	Lookup  Lookup          //
-	Keeper  []string        // command line of a keeper: tbx-box keep
-	Settled <-chan struct{} // closed when the agent is in the cgroup in which keepers shall start; nil: it is
+	Runner  []string        // command line of a runner: tbx-box runner
+	Settled <-chan struct{} // closed when the agent is in the cgroup in which runners shall start; nil: it is
 	Policy  PolicyDirs      //
 	Audit   *AuditLog       //
 	Askers  []Asker         // tried in turn, after an attached `tbx agent --prompt`
@@ -52,17 +52,17 @@ const (
 	startsBurst   = 200
 	startDeadline = 5 * time.Second // for a connection to send its request
 
-	refillPause = 20 * time.Millisecond // from the use of the spare keeper to the start of another
+	refillPause = 20 * time.Millisecond // from the use of the spare runner to the start of another
 )
 
 // agent is a running agent.
 type agent struct {
 	Options
-	program int // descriptor of the keeper's file
+	program int // descriptor of the runner's file
 	asking  *asking
 	policy  policyCache
 	prompts prompts
-	spare   chan *keeperProc // at most one, started ahead of need
+	spare   chan *runnerProc // at most one, started ahead of need
 	refill  *time.Timer      // starts one
 	buffers sync.Pool        // of packets
 	said    atomic.Int64     // bytes of messages
@@ -92,7 +92,7 @@ func Serve(ctx context.Context, o Options) error {
 	}
 	defer lock.Close()
 	harden()
-	program, err := openProgram(o.Keeper[0])
+	program, err := openProgram(o.Runner[0])
 	if err != nil {
 		return err
 	}
@@ -103,7 +103,7 @@ func Serve(ctx context.Context, o Options) error {
 		Options: o,
 		program: program,
 		asking:  newAsking(nil, time.Now),
-		spare:   make(chan *keeperProc, 1),
+		spare:   make(chan *runnerProc, 1),
 		silent:  silentLimit(),
 		buffers: sync.Pool{New: func() any { return new([wire.HeaderSize + wire.MaxBody]byte) }},
 		boxes:   map[string]*served{},
@@ -121,7 +121,7 @@ func Serve(ctx context.Context, o Options) error {
 		cancel()
 	}()
 	a.idle = time.AfterFunc(o.Linger, cancel)
-	a.refill = time.AfterFunc(0, a.prepareKeeper)
+	a.refill = time.AfterFunc(0, a.prepareRunner)
 	defer a.refill.Stop()
 	a.resume(ctx)
 	if o.Ready != nil {
@@ -157,7 +157,7 @@ func openProgram(path string) (int, error) {
 		return -1, fail.Wrap(fail.Unable, err, "program %s", path)
 	}
 	defer unix.Close(fd)
-	high, err := unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, keeper.ControlFd+1)
+	high, err := unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, runner.ControlFd+1)
 	if err != nil {
 		return -1, fail.Wrap(fail.Unable, err, "program %s", path)
 	}

@@ -222,7 +222,7 @@ func TestB21_CommandsAreCounted(t *testing.T) {
 		unix.Shutdown(fd, unix.SHUT_RDWR)
 	}
 	bridgetest.Eventually(t, "it takes commands again", func() bool { return b.Client("true").Run() == nil })
-	bridgetest.Eventually(t, "no keeper but the spare one is left", func() bool { return len(b.Local.AgentsChildren()) <= 1 })
+	bridgetest.Eventually(t, "no runner but the spare one is left", func() bool { return len(b.Local.AgentsChildren()) <= 1 })
 }
 
 // A command that makes processes without end makes them as its own: they go

@@ -46,10 +46,10 @@ func TestB26_FloodOfLinesFromAToolbox(t *testing.T) {
 	}
 	b.Local.Box.Process.Kill() // what was counted is written at the latest when the toolbox ends
 	b.Local.Box.Wait()
-	var recs []hostbridge.Record
+	var recs []hostbridge.AuditEntry
 	bridgetest.Eventually(t, "the count is written", func() bool {
 		recs = b.Local.Audit()
-		return slices.ContainsFunc(recs, func(r hostbridge.Record) bool { return r.Event == "refused" && r.More > 3*rounds/2 })
+		return slices.ContainsFunc(recs, func(r hostbridge.AuditEntry) bool { return r.Event == "refused" && r.More > 3*rounds/2 })
 	})
 	data, err := os.ReadFile(b.Local.Config.Audit)
 	if err != nil || len(data) > 2<<20 {

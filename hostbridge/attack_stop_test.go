@@ -127,9 +127,9 @@ func TestB25_StoppedClient(t *testing.T) {
 	}
 }
 
-// A stopped keeper is a stopped command: its client can still be ended, and
+// A stopped runner is a stopped command: its client can still be ended, and
 // others do not notice.
-func TestB25_StoppedKeeper(t *testing.T) {
+func TestB25_StoppedRunner(t *testing.T) {
 	b := bridgetest.Local(t, nil)
 	cmd := b.Client("sh", "-c", "echo $PPID; exec sleep 1000")
 	out, _ := cmd.StdoutPipe()
@@ -141,15 +141,15 @@ func TestB25_StoppedKeeper(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	keeper, err := strconv.Atoi(strings.TrimSpace(string(line[:n])))
-	if err != nil || exec.Command("grep", "-q", "tbx-box", "/proc/"+strconv.Itoa(keeper)+"/comm").Run() != nil {
-		t.Fatalf("no keeper: %q, %v", line[:n], err)
+	runner, err := strconv.Atoi(strings.TrimSpace(string(line[:n])))
+	if err != nil || exec.Command("grep", "-q", "tbx-box", "/proc/"+strconv.Itoa(runner)+"/comm").Run() != nil {
+		t.Fatalf("no runner: %q, %v", line[:n], err)
 	}
-	halt(t, keeper)
+	halt(t, runner)
 	works(t, b)
 	cmd.Process.Kill()
 	cmd.Wait()
 	works(t, b)
-	syscall.Kill(keeper, syscall.SIGCONT)
-	bridgetest.Eventually(t, "the keeper ends what it ran", func() bool { return syscall.Kill(keeper, 0) != nil })
+	syscall.Kill(runner, syscall.SIGCONT)
+	bridgetest.Eventually(t, "the runner ends what it ran", func() bool { return syscall.Kill(runner, 0) != nil })
 }

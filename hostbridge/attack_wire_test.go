@@ -69,7 +69,7 @@ func TestB1_SecondStartIsRefused(t *testing.T) {
 	works(t, b)
 }
 
-// What may not follow a request is answered too, by the keeper, and ends the
+// What may not follow a request is answered too, by the runner, and ends the
 // command.
 func TestB1_BadFramesWhileTheCommandRuns(t *testing.T) {
 	b := bridgetest.Local(t, nil)
@@ -230,7 +230,7 @@ func TestB3_DescriptorsTwice(t *testing.T) {
 		}
 		bridgetest.Eventually(t, "the command is ended", func() bool { return unix.Kill(pid, 0) != nil })
 	}
-	bridgetest.Eventually(t, "no keeper but the spare one is left", func() bool { return len(b.Local.AgentsChildren()) <= 1 })
+	bridgetest.Eventually(t, "no runner but the spare one is left", func() bool { return len(b.Local.AgentsChildren()) <= 1 })
 	works(t, b)
 }
 

@@ -13,9 +13,9 @@ import (
 	"github.com/tbx-project/tbx/internal/escape"
 )
 
-// Record is one line of the audit log. A request gives one line when it is
+// AuditEntry is one line of the audit log. A request gives one line when it is
 // decided, and one more when its command has ended.
-type Record struct {
+type AuditEntry struct {
 	Time     time.Time `json:"time"`
 	BootID   string    `json:"boot_id,omitempty"`
 	Seq      uint64    `json:"seq"` // orders lines of one agent when the clock jumps; an end carries its request's in Of
@@ -76,7 +76,7 @@ const (
 // Write completes r (time, sequence, escaping, limits) and appends it. It returns
 // the line's sequence number, and an error if the file did not take the line, which
 // is then counted in the next one that it takes.
-func (l *AuditLog) Write(r Record) (uint64, error) {
+func (l *AuditLog) Write(r AuditEntry) (uint64, error) {
 	r.Argv = loggedArgs(r.Argv, l.NoArgs)
 	r.Verb, r.Cwd, r.Program = fit(r.Verb, maxWord), fit(r.Cwd, maxPlace), fit(r.Program, maxPlace)
 	r.File, r.Dir = fit(r.File, maxPlace), fit(r.Dir, maxPlace)
@@ -105,7 +105,7 @@ func (l *AuditLog) Write(r Record) (uint64, error) {
 
 // encodeLine gives one line of JSON with its newline, without the escapes for HTML,
 // which make six bytes of one.
-func encodeLine(r Record) ([]byte, error) {
+func encodeLine(r AuditEntry) ([]byte, error) {
 	var b bytes.Buffer
 	enc := json.NewEncoder(&b)
 	enc.SetEscapeHTML(false)
@@ -167,7 +167,7 @@ func jsonSize(s string) int { return len(s) + strings.Count(s, `"`) + strings.Co
 // toJournal speaks journald's native protocol: fields as lines of one datagram
 // (systemd.io/JOURNAL_NATIVE_PROTOCOL). The line holds no newline, so the plain
 // form does. A journal that is absent or slow is not waited for.
-func (l *AuditLog) toJournal(line []byte, r Record) {
+func (l *AuditLog) toJournal(line []byte, r AuditEntry) {
 	if l.Journal == "" {
 		return
 	}

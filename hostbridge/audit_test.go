@@ -34,7 +34,7 @@ func TestB19_HostileSizes(t *testing.T) {
 		}
 		for _, argv := range argvs {
 			n++
-			if _, err := l.Write(Record{Event: "request", BoxID: strings.Repeat("f", 64), Box: strings.Repeat("n", 128), PeerPid: 1 << 22, PeerUID: 1 << 31, NS: "foreign",
+			if _, err := l.Write(AuditEntry{Event: "request", BoxID: strings.Repeat("f", 64), Box: strings.Repeat("n", 128), PeerPid: 1 << 22, PeerUID: 1 << 31, NS: "foreign",
 				Verb: s, Argv: argv, Program: s, Cwd: s, File: s, Dir: s, TTY: true, Dropped: names, Decision: Deny, Rule: s, Answer: "nobody", Reason: s + s}); err != nil {
 				t.Fatal(err)
 			}
@@ -77,21 +77,21 @@ func TestFit(t *testing.T) {
 func TestB26_OneToolboxFillsTheLog(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "a.jsonl")
 	l := &AuditLog{Path: path, Now: time.Now}
-	write := func(r Record) {
+	write := func(r AuditEntry) {
 		t.Helper()
 		if _, err := l.Write(r); err != nil {
 			t.Fatal(err)
 		}
 	}
-	write(Record{Event: "request", BoxID: "other", Box: "other", Argv: []string{"make", "install"}, Decision: Allow})
-	write(Record{Event: "request", BoxID: "other", Box: "other", Argv: []string{"sudo", "id"}, Decision: Deny})
-	write(Record{Event: "request", BoxID: "evil", Box: "evil", Argv: []string{"sudo", "cat", "/etc/shadow"}, Decision: Deny})
-	flood := Record{Event: "request", BoxID: "evil", Box: "evil", Argv: []string{"true", strings.Repeat("x", 2000)}, Decision: Allow}
+	write(AuditEntry{Event: "request", BoxID: "other", Box: "other", Argv: []string{"make", "install"}, Decision: Allow})
+	write(AuditEntry{Event: "request", BoxID: "other", Box: "other", Argv: []string{"sudo", "id"}, Decision: Deny})
+	write(AuditEntry{Event: "request", BoxID: "evil", Box: "evil", Argv: []string{"sudo", "cat", "/etc/shadow"}, Decision: Deny})
+	flood := AuditEntry{Event: "request", BoxID: "evil", Box: "evil", Argv: []string{"true", strings.Repeat("x", 2000)}, Decision: Allow}
 	for size := 0; size < (maxLogFiles+2)*maxLogFile; size += 2000 {
 		write(flood)
 	}
 	found := map[string]int{}
-	err := ReadAudit(t.Context(), path, AuditFilter{}, false, func(r Record) error {
+	err := ReadAudit(t.Context(), path, AuditFilter{}, false, func(r AuditEntry) error {
 		found[r.Box+" "+strings.Join(r.Argv[:min(2, len(r.Argv))], " ")]++
 		return nil
 	})
@@ -119,7 +119,7 @@ func TestB26_SharesOfManyToolboxes(t *testing.T) {
 	var old bytes.Buffer
 	for i := range 200 {
 		for range 60 {
-			line, err := encodeLine(Record{Seq: uint64(old.Len()), Event: "request", BoxID: "box" + string(rune('a'+i%26)) + string(rune('a'+i/26)), Decision: Deny, Reason: strings.Repeat("r", 1000)})
+			line, err := encodeLine(AuditEntry{Seq: uint64(old.Len()), Event: "request", BoxID: "box" + string(rune('a'+i%26)) + string(rune('a'+i/26)), Decision: Deny, Reason: strings.Repeat("r", 1000)})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -140,7 +140,7 @@ func TestB26_SharesOfManyToolboxes(t *testing.T) {
 		}
 		boxes := map[string]int{}
 		for line := range bytes.Lines(data) {
-			var r Record
+			var r AuditEntry
 			if json.Unmarshal(line, &r) != nil {
 				t.Fatalf("%q", line)
 			}

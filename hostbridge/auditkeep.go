@@ -38,7 +38,7 @@ func keepShares(path string) error {
 			continue
 		}
 		eachLine(f, func(line []byte) {
-			var r Record
+			var r AuditEntry
 			if seen[string(line)] || json.Unmarshal(line, &r) != nil {
 				return
 			}
@@ -76,7 +76,7 @@ func keepShares(path string) error {
 }
 
 // refused says that a line is about requests that were not allowed.
-func (r Record) refused() bool {
+func (r AuditEntry) refused() bool {
 	return r.Event == "refused" || r.Event == "request" && r.Decision != Allow && r.Answer != "yes"
 }
 

@@ -20,7 +20,7 @@ type AuditFilter struct {
 	Denied bool   // only requests that were not allowed
 }
 
-func (f AuditFilter) wants(r Record) bool {
+func (f AuditFilter) wants(r AuditEntry) bool {
 	return (f.Box == "" || r.Box == f.Box) &&
 		(!f.Denied || r.refused())
 }
@@ -28,7 +28,7 @@ func (f AuditFilter) wants(r Record) bool {
 // ReadAudit calls each for every wanted line of the log at path, the oldest
 // file first. With follow it then waits for further lines until ctx ends. A
 // line that is none is skipped: the log may have been cut by a full disk.
-func ReadAudit(ctx context.Context, path string, f AuditFilter, follow bool, each func(Record) error) error {
+func ReadAudit(ctx context.Context, path string, f AuditFilter, follow bool, each func(AuditEntry) error) error {
 	if err := readOlder(path, f, each); err != nil {
 		return err
 	}
@@ -82,7 +82,7 @@ func ReadAudit(ctx context.Context, path string, f AuditFilter, follow bool, eac
 }
 
 // readOlder reads the files that are not written to any more.
-func readOlder(path string, f AuditFilter, each func(Record) error) error {
+func readOlder(path string, f AuditFilter, each func(AuditEntry) error) error {
 	names := []string{kept(path)}
 	for i := maxLogFiles - 1; i > 0; i-- {
 		names = append(names, rotated(path, i))
@@ -114,7 +114,7 @@ func sameFile(a, b *os.File) bool {
 }
 
 // readLines returns how many bytes of whole lines it has read.
-func readLines(r io.Reader, f AuditFilter, each func(Record) error) (int64, error) {
+func readLines(r io.Reader, f AuditFilter, each func(AuditEntry) error) (int64, error) {
 	br := bufio.NewReaderSize(r, 64<<10)
 	var done int64
 	for {
@@ -123,7 +123,7 @@ func readLines(r io.Reader, f AuditFilter, each func(Record) error) (int64, erro
 			return done, nil
 		}
 		done += int64(len(line))
-		var rec Record
+		var rec AuditEntry
 		if json.Unmarshal(line, &rec) != nil || !f.wants(rec) {
 			continue
 		}

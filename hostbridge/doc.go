@@ -5,7 +5,7 @@
 // Serve is the agent, one process per user; Ensure starts it and tells it of a
 // toolbox. A request goes through identify (who asks), Policy.Decide (may it),
 // an Asker (does the owner agree), AuditLog (what is remembered) and then to a
-// keeper (package keeper), which runs it. Read request.go first.
+// runner (package runner), which runs it. Read request.go first.
 //
 // It knows nothing of containers: a caller passes a function that says what is
 // known of a toolbox. It prints nothing and must not import toolbox or cmd.

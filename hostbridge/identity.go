@@ -38,7 +38,7 @@ type Lookup func(ctx context.Context, id string) (Box, error)
 // peer is who has connected.
 type peer struct {
 	pid, uid int
-	ns       string // own, foreign or unknown, see Record.NS
+	ns       string // own, foreign or unknown, see AuditEntry.NS
 	pidfd    int
 }
 

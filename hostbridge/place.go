@@ -16,7 +16,7 @@ import (
 )
 
 // place is a file or a directory of the host that a request names: what the owner
-// is asked about and what is written down is its name without links, and the keeper
+// is asked about and what is written down is its name without links, and the runner
 // makes sure that it is still this very one.
 type place struct {
 	path string

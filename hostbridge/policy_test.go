@@ -384,7 +384,7 @@ func TestB19_Rotation(t *testing.T) {
 	now := time.Date(1970, 1, 1, 0, 0, 0, 0, time.UTC) // F11: no clock
 	l := &AuditLog{Path: path, Now: func() time.Time { return now }}
 	other := &AuditLog{Path: path, Now: time.Now}
-	if _, err := l.Write(Record{Event: "request"}); err != nil {
+	if _, err := l.Write(AuditEntry{Event: "request"}); err != nil {
 		t.Fatal(err)
 	}
 	for range 7 {
@@ -392,7 +392,7 @@ func TestB19_Rotation(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, log := range []*AuditLog{l, other} {
-			if _, err := log.Write(Record{Event: "request", Box: "b"}); err != nil {
+			if _, err := log.Write(AuditEntry{Event: "request", Box: "b"}); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -406,7 +406,7 @@ func TestB19_Rotation(t *testing.T) {
 		t.Errorf("the current file has %d lines", bytes.Count(data, []byte("\n")))
 	}
 	seen := 0
-	err := ReadAudit(t.Context(), path, AuditFilter{Box: "b"}, false, func(Record) error { seen++; return nil })
+	err := ReadAudit(t.Context(), path, AuditFilter{Box: "b"}, false, func(AuditEntry) error { seen++; return nil })
 	if err != nil || seen < 2 {
 		t.Errorf("%d records, %v", seen, err)
 	}
@@ -419,14 +419,14 @@ func TestB19_LostLinesAreCounted(t *testing.T) {
 	os.Mkdir(path, 0o700)
 	l := &AuditLog{Path: path, Now: time.Now}
 	for range 3 {
-		if _, err := l.Write(Record{}); err == nil {
+		if _, err := l.Write(AuditEntry{}); err == nil {
 			t.Fatal("wrote into a directory")
 		}
 	}
 	os.Remove(path)
-	l.Write(Record{Event: "request", Decision: Deny})
-	var got []Record
-	ReadAudit(t.Context(), path, AuditFilter{Denied: true}, false, func(r Record) error { got = append(got, r); return nil })
+	l.Write(AuditEntry{Event: "request", Decision: Deny})
+	var got []AuditEntry
+	ReadAudit(t.Context(), path, AuditFilter{Denied: true}, false, func(r AuditEntry) error { got = append(got, r); return nil })
 	if len(got) != 1 || got[0].Lost != 3 || got[0].Seq != 4 {
 		t.Errorf("%+v", got)
 	}
@@ -435,12 +435,12 @@ func TestB19_LostLinesAreCounted(t *testing.T) {
 func TestAuditFollow(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "a.jsonl")
 	l := &AuditLog{Path: path, Now: time.Now}
-	l.Write(Record{Reason: "1"})
+	l.Write(AuditEntry{Reason: "1"})
 	got := make(chan string, 8)
 	done := make(chan error)
 	stop := errors.New("enough")
 	go func() {
-		done <- ReadAudit(t.Context(), path, AuditFilter{}, true, func(r Record) error {
+		done <- ReadAudit(t.Context(), path, AuditFilter{}, true, func(r AuditEntry) error {
 			got <- r.Reason
 			if r.Reason == "3" {
 				return stop
@@ -449,10 +449,10 @@ func TestAuditFollow(t *testing.T) {
 		})
 	}()
 	<-got
-	l.Write(Record{Reason: "2"})
+	l.Write(AuditEntry{Reason: "2"})
 	<-got
 	os.Rename(path, rotated(path, 1))
-	l.Write(Record{Reason: "3"})
+	l.Write(AuditEntry{Reason: "3"})
 	if err := <-done; err != stop {
 		t.Error(err)
 	}

@@ -12,7 +12,7 @@ import (
 )
 
 // receive reads the request and nothing after it: the descriptors that follow
-// are the keeper's to receive. It asks for no control messages, so that the
+// are the runner's to receive. It asks for no control messages, so that the
 // kernel drops descriptors that come uninvited without opening them here.
 func (r *request) receive() error {
 	deadline := time.Now().Add(startDeadline) // monotonic

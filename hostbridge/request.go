@@ -22,7 +22,7 @@ type request struct {
 	box   Box
 	peer  peer
 	start *wire.Start
-	rec   Record // what the audit log will say of it
+	rec   AuditEntry // what the audit log will say of it
 
 	decision Decision
 	session  session.Session
@@ -47,11 +47,11 @@ func (r *refusal) Error() string { return r.reason }
 
 func deny(reason, hint string) *refusal { return &refusal{denied: true, reason: reason, hint: hint} }
 
-// handle serves one connection until it is handed to a keeper and its command
+// handle serves one connection until it is handed to a runner and its command
 // has ended, or it is refused.
 func (a *agent) handle(ctx context.Context, s *served, conn *net.UnixConn) {
 	defer conn.Close()
-	r := &request{a: a, s: s, conn: conn, box: s.current(), rec: Record{Event: "request"}}
+	r := &request{a: a, s: s, conn: conn, box: s.current(), rec: AuditEntry{Event: "request"}}
 	err := r.receive()
 	s.heard(conn)
 	if r.peer.pidfd > 0 {

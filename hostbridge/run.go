@@ -11,23 +11,23 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/tbx-project/tbx/hostbridge/keeper"
+	"github.com/tbx-project/tbx/hostbridge/runner"
 	"github.com/tbx-project/tbx/hostbridge/wire"
 )
 
-// keeperProc is a keeper process and the agent's end of its control socket.
-type keeperProc struct {
+// runnerProc is a runner process and the agent's end of its control socket.
+type runnerProc struct {
 	proc *os.Process
 	sock *net.UnixConn
 	box  string // id of the toolbox that it has served; it serves no other
 }
 
-// startKeeper starts a keeper that waits for its job. It is the leader of a
+// startRunner starts a runner that waits for its job. It is the leader of a
 // session of its own, and outlives the agent.
 //
 // It is started by an open descriptor, so that it starts also when the file was removed
 // since, by an update of tbx.
-func (a *agent) startKeeper() (*keeperProc, error) {
+func (a *agent) startRunner() (*runnerProc, error) {
 	if a.Settled != nil {
 		<-a.Settled
 	}
@@ -35,7 +35,7 @@ func (a *agent) startKeeper() (*keeperProc, error) {
 	if err != nil {
 		return nil, err
 	}
-	mine, its := os.NewFile(uintptr(pair[0]), "keeper"), os.NewFile(uintptr(pair[1]), "agent")
+	mine, its := os.NewFile(uintptr(pair[0]), "runner"), os.NewFile(uintptr(pair[1]), "agent")
 	defer its.Close()
 	conn, err := net.FileConn(mine)
 	mine.Close()
@@ -49,10 +49,10 @@ func (a *agent) startKeeper() (*keeperProc, error) {
 	}
 	defer null.Close()
 	files := []*os.File{null, null, null}
-	for len(files) < keeper.ControlFd {
+	for len(files) < runner.ControlFd {
 		files = append(files, null)
 	}
-	proc, err := os.StartProcess("/proc/self/fd/"+strconv.Itoa(a.program), a.Keeper, &os.ProcAttr{
+	proc, err := os.StartProcess("/proc/self/fd/"+strconv.Itoa(a.program), a.Runner, &os.ProcAttr{
 		Dir:   "/",
 		Env:   []string{},
 		Files: append(files, its),
@@ -62,18 +62,18 @@ func (a *agent) startKeeper() (*keeperProc, error) {
 		conn.Close()
 		return nil, err
 	}
-	return &keeperProc{proc: proc, sock: conn.(*net.UnixConn)}, nil
+	return &runnerProc{proc: proc, sock: conn.(*net.UnixConn)}, nil
 }
 
-// dismiss lets a keeper that has no job go, or one that was killed.
-func (k *keeperProc) dismiss() {
+// dismiss lets a runner that has no job go, or one that was killed.
+func (k *runnerProc) dismiss() {
 	k.sock.Close()
 	k.proc.Wait()
 }
 
-// awaitIdle returns when a keeper whose command has ended takes another, true,
-// or ends, false. It waits for what the keeper says, which costs no thread.
-func (k *keeperProc) awaitIdle() bool {
+// awaitIdle returns when a runner whose command has ended takes another, true,
+// or ends, false. It waits for what the runner says, which costs no thread.
+func (k *runnerProc) awaitIdle() bool {
 	b := make([]byte, wire.HeaderSize)
 	n, err := k.sock.Read(b)
 	if err != nil || n == 0 {
@@ -83,8 +83,8 @@ func (k *keeperProc) awaitIdle() bool {
 	return err == nil && f.Type == wire.TypeIdle
 }
 
-// keepKeeper makes a keeper the spare one, or lets it go if there is one.
-func (a *agent) keepKeeper(k *keeperProc) {
+// putBack makes a runner the spare one, or lets it go if there is one.
+func (a *agent) putBack(k *runnerProc) {
 	select {
 	case a.spare <- k:
 	default:
@@ -92,24 +92,24 @@ func (a *agent) keepKeeper(k *keeperProc) {
 	}
 }
 
-// prepareKeeper starts a spare keeper if there is none, so that the next request
+// prepareRunner starts a spare runner if there is none, so that the next request
 // need not wait for a process to start.
-func (a *agent) prepareKeeper() {
+func (a *agent) prepareRunner() {
 	if len(a.spare) > 0 {
 		return
 	}
-	k, err := a.startKeeper()
+	k, err := a.startRunner()
 	if err != nil {
-		a.logf("cannot start %s: %v", a.Keeper[0], err)
+		a.logf("cannot start %s: %v", a.Runner[0], err)
 		return
 	}
-	a.keepKeeper(k)
+	a.putBack(k)
 }
 
-// takeKeeper returns the spare keeper if it may serve this toolbox, or a new
+// takeRunner returns the spare runner if it may serve this toolbox, or a new
 // one. Most commands have ended before the start of another spare one begins,
 // and leave theirs, which does not compete with them for the processor.
-func (a *agent) takeKeeper(box string) (*keeperProc, error) {
+func (a *agent) takeRunner(box string) (*runnerProc, error) {
 	a.refill.Reset(refillPause)
 	select {
 	case k := <-a.spare:
@@ -120,14 +120,14 @@ func (a *agent) takeKeeper(box string) (*keeperProc, error) {
 		go k.dismiss()
 	default:
 	}
-	k, err := a.startKeeper()
+	k, err := a.startRunner()
 	if err == nil {
 		k.box = box
 	}
 	return k, err
 }
 
-// run hands an allowed request to a keeper and waits for the end of its
+// run hands an allowed request to a runner and waits for the end of its
 // command, to log it. From the hand-over on, it answers the client no more.
 func (r *request) run() error {
 	if !r.a.slots.take(r.box.ID, r.a.boxesServed()) {
@@ -151,12 +151,12 @@ func (r *request) run() error {
 		go r.tellOwner(Shown(r.start.Argv), r.session.Env)
 	}
 	// Up to 4 MiB and some descriptors, and the command may run for days.
-	r.start, r.argv, r.rec, r.env = nil, nil, Record{}, environment{}
+	r.start, r.argv, r.rec, r.env = nil, nil, AuditEntry{}, environment{}
 	r.file.close()
 	end := r.outcome(k)
 	// The slots are free when nothing of the command's group is left.
 	if k.awaitIdle() {
-		r.a.keepKeeper(k)
+		r.a.putBack(k)
 	} else {
 		k.dismiss()
 	}
@@ -167,12 +167,12 @@ func (r *request) run() error {
 	return nil
 }
 
-// handOver gives the job and the client's connection to a keeper, and lets go of
+// handOver gives the job and the client's connection to a runner, and lets go of
 // the connection. The spare one may be dead: a toolbox that shares the pid
 // namespace can kill it.
-func (r *request) handOver(frames []wire.Frame) (*keeperProc, error) {
+func (r *request) handOver(frames []wire.Frame) (*runnerProc, error) {
 	for try := 0; ; try++ {
-		k, err := r.a.takeKeeper(r.box.ID)
+		k, err := r.a.takeRunner(r.box.ID)
 		if err != nil {
 			return nil, err
 		}
@@ -187,7 +187,7 @@ func (r *request) handOver(frames []wire.Frame) (*keeperProc, error) {
 	}
 }
 
-func (r *request) sendJob(k *keeperProc, frames []wire.Frame) error {
+func (r *request) sendJob(k *runnerProc, frames []wire.Frame) error {
 	raw, err := r.conn.SyscallConn()
 	if err != nil {
 		return err
@@ -208,36 +208,36 @@ func (r *request) sendJob(k *keeperProc, frames []wire.Frame) error {
 	return errors.Join(err, sendErr)
 }
 
-// outcome reads what the keeper reports of the command.
-func (r *request) outcome(k *keeperProc) Record {
+// outcome reads what the runner reports of the command.
+func (r *request) outcome(k *runnerProc) AuditEntry {
 	buf := make([]byte, wire.HeaderSize+3*wire.MaxText)
 	for {
 		n, err := k.sock.Read(buf)
 		if err != nil || n == 0 {
-			return Record{Reason: "the keeper was killed"}
+			return AuditEntry{Reason: "the runner was killed"}
 		}
 		f, err := wire.Parse(buf[:n])
 		if err != nil {
-			return Record{Reason: err.Error()}
+			return AuditEntry{Reason: err.Error()}
 		}
 		switch f.Type {
 		case wire.TypeExit:
 			if e, err := wire.ParseExit(f.Body); err == nil {
 				code := int(e.Code)
 				if e.Signaled {
-					return Record{Signal: code}
+					return AuditEntry{Signal: code}
 				}
-				return Record{Exit: &code}
+				return AuditEntry{Exit: &code}
 			}
 		case wire.TypeError:
 			if e, err := wire.ParseFailure(f.Body); err == nil {
-				return Record{Reason: e.Text}
+				return AuditEntry{Reason: e.Text}
 			}
 		}
 	}
 }
 
-// job is the keeper's order.
+// job is the runner's order.
 func (r *request) job() *wire.Job {
 	st, rule := r.start, r.decision.Rule
 	j := &wire.Job{

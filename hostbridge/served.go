@@ -139,7 +139,7 @@ func (a *agent) newServed(box Box, token []byte, l *listener) *served {
 	}
 	s.refusals.rate = bucket{burst: refusalBurst, perSec: 1 / refusalPause.Seconds()}
 	s.refusals.tell = func(more uint64, last string) {
-		a.Audit.Write(Record{Event: "refused", BoxID: box.ID, Box: s.current().Name, More: more, Reason: last})
+		a.Audit.Write(AuditEntry{Event: "refused", BoxID: box.ID, Box: s.current().Name, More: more, Reason: last})
 	}
 	return s
 }

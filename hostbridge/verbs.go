@@ -128,7 +128,7 @@ func plainMail(u *url.URL) error {
 	return nil
 }
 
-// openFile's argument is replaced by the file's name on the host, by the keeper.
+// openFile's argument is replaced by the file's name on the host, by the runner.
 func openFile(v verbCall) ([]string, error) {
 	if len(v.args) != 1 || !strings.HasPrefix(v.args[0], "/") {
 		return nil, fail.New(fail.Usage, "open-file takes one absolute path")

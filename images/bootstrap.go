@@ -31,8 +31,8 @@ type BootstrapOptions struct {
 	Include []string // packages beyond the recipe's
 }
 
-// BootstrapRecord says how an image was made from a package mirror.
-type BootstrapRecord struct {
+// Bootstrapped says how an image was made from a package mirror.
+type Bootstrapped struct {
 	Distro   string            `json:"distro"`
 	Release  string            `json:"release"`
 	Suite    string            `json:"suite"`
@@ -330,9 +330,9 @@ func (r *bootstrapRun) said() string {
 }
 
 func (r *bootstrapRun) record(stateDir string, img Image) error {
-	return RecordsIn(stateDir).Save(Record{
+	return ProvenancesIn(stateDir).Save(Provenance{
 		Image: img.ID, Reference: r.ch.Local, Origin: OriginBootstrap,
-		Bootstrap: &BootstrapRecord{
+		Bootstrap: &Bootstrapped{
 			Distro: r.ch.Distro, Release: r.ch.Release, Suite: r.ch.Suite, Tool: r.tool, Mode: r.mode,
 			Sources: r.sources(), Keyring: r.keyring, Packages: r.packages,
 		},

@@ -38,7 +38,7 @@ test -d "$TMPDIR" && printf tar`, opts, func(e images.Event) { texts = append(te
 	if err != nil || store.names[debianLocal] != hex64 {
 		t.Fatalf("%v, store %v", err, store.names)
 	}
-	rec, ok, err := images.RecordsIn(opts.StateDir).Load(hex64)
+	rec, ok, err := images.ProvenancesIn(opts.StateDir).Load(hex64)
 	if err != nil || !ok || rec.Reference != debianLocal || rec.Origin != images.OriginBootstrap || rec.Date.IsZero() {
 		t.Fatalf("record %+v, %v", rec, err)
 	}

@@ -137,7 +137,7 @@ func slug(s string) string {
 // EnsureBuilt returns the image of b: the one that is there when it was built
 // from the same content, else a new one, recorded and prepared.
 func EnsureBuilt(ctx context.Context, store Store, b Build, stateDir string, progress Progress) (Image, error) {
-	records := RecordsIn(stateDir)
+	records := ProvenancesIn(stateDir)
 	img, err := store.Inspect(ctx, b.Tag)
 	switch {
 	case err == nil:
@@ -150,7 +150,7 @@ func EnsureBuilt(ctx context.Context, store Store, b Build, stateDir string, pro
 	if img, err = store.Build(ctx, b, progress); err != nil {
 		return Image{}, err
 	}
-	record := Record{Image: img.ID, Reference: b.Tag, Origin: OriginBuild, Build: &BuildRecord{b.File, b.Args, b.Hash}}
+	record := Provenance{Image: img.ID, Reference: b.Tag, Origin: OriginBuild, Build: &Built{b.File, b.Args, b.Hash}}
 	if err := records.Save(record); err != nil {
 		return Image{}, fmt.Errorf("image %s: record its origin: %w", b.Tag, err)
 	}
@@ -160,7 +160,7 @@ func EnsureBuilt(ctx context.Context, store Store, b Build, stateDir string, pro
 // Changed tells whether a Containerfile or its directory is no longer what the
 // image was built from, and gives the build of what it is now, named by its
 // content. One that is gone cannot have changed it.
-func (r BuildRecord) Changed() (bool, Build, error) {
+func (r Built) Changed() (bool, Build, error) {
 	b, err := NewBuild(r.Containerfile, "", r.Args)
 	if errors.Is(err, fail.NotFound) {
 		return false, Build{}, nil
@@ -170,4 +170,4 @@ func (r BuildRecord) Changed() (bool, Build, error) {
 
 // NamedByContent tells whether the image was built and named by its content, so
 // that the next build does not take the name from it.
-func (r Record) NamedByContent() bool { return strings.HasPrefix(r.Reference, builtHere) }
+func (r Provenance) NamedByContent() bool { return strings.HasPrefix(r.Reference, builtHere) }

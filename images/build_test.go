@@ -93,7 +93,7 @@ func TestEnsureBuiltBuildsOnce(t *testing.T) {
 	if !slices.Equal(store.calls, []string{"build Containerfile in .", "prepare"}) {
 		t.Errorf("did %q", store.calls)
 	}
-	rec, _, err := images.RecordsIn(state).Load(hex64)
+	rec, _, err := images.ProvenancesIn(state).Load(hex64)
 	if err != nil || rec.Origin != images.OriginBuild {
 		t.Fatalf("%+v, %v", rec, err)
 	}

@@ -4,7 +4,7 @@
 // [LoadCatalogue] and [Catalogue.Resolve] turn what the user asked for into one
 // reference; [Ensure] brings that reference into the [Store], by a pull or by
 // bootstrapping it from a package mirror, and only with the owner's keys where
-// [Trust] is set; [EnsureBuilt] does so for a Containerfile. [Record] says
+// [Trust] is set; [EnsureBuilt] does so for a Containerfile. [Provenance] says
 // afterwards where each image came from.
 //
 // This package must not print, ask on a terminal, or know what a toolbox is:

@@ -171,7 +171,7 @@ func (o EnsureOptions) vouched(img Image, asked string) error {
 	if o.Trust == nil || o.UnsignedOK {
 		return nil
 	}
-	_, ok, err := o.Trust.Vouched(RecordsIn(o.Bootstrap.StateDir), img, asked)
+	_, ok, err := o.Trust.Vouched(ProvenancesIn(o.Bootstrap.StateDir), img, asked)
 	if err != nil {
 		return fmt.Errorf("image %s: its record: %w", img.name(), err)
 	}
@@ -190,9 +190,9 @@ func Pull(ctx context.Context, store Store, stateDir, ref string, opts PullOptio
 		return Image{}, err
 	}
 	// An unverified pull of an image does not unsay that it was verified once.
-	records := RecordsIn(stateDir)
+	records := ProvenancesIn(stateDir)
 	if rec, ok, err := records.Load(img.ID); err != nil || !ok || rec.Signer == "" {
-		if err := records.Save(Record{Image: img.ID, Reference: ref, Origin: OriginPull, Digest: img.Digest()}); err != nil {
+		if err := records.Save(Provenance{Image: img.ID, Reference: ref, Origin: OriginPull, Digest: img.Digest()}); err != nil {
 			return Image{}, fmt.Errorf("image %s: record its origin: %w", escape.Text(ref), err)
 		}
 	}

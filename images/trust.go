@@ -216,11 +216,11 @@ func VerifiedPull(ctx context.Context, store Store, registry Registry, trust Tru
 			return Image{}, err
 		}
 	}
-	records := RecordsIn(stateDir)
+	records := ProvenancesIn(stateDir)
 	if before := records.lastSigner(parsed); before != "" && before != key.ID {
 		progress.Report(Event{Stage: StageWarning, Text: fmt.Sprintf("image %s: it was signed by %s before and is signed by %s now", ref, before, key.ID)})
 	}
-	rec := Record{Image: img.ID, Reference: ref, Origin: OriginPull, Digest: digest}
+	rec := Provenance{Image: img.ID, Reference: ref, Origin: OriginPull, Digest: digest}
 	if old, ok, err := records.Load(img.ID); err == nil && ok && old.Origin == OriginPull {
 		rec.Signed = old.signatures()
 	}
@@ -237,13 +237,13 @@ func Verify(ctx context.Context, store Store, trust Trust, stateDir, ref string,
 	if err != nil {
 		return Key{}, err
 	}
-	records := RecordsIn(stateDir)
+	records := ProvenancesIn(stateDir)
 	rec, ok, err := records.Load(img.ID)
 	if err != nil {
 		return Key{}, fmt.Errorf("image %s: its record: %w", img.name(), err)
 	}
 	if !ok || rec.Origin != OriginPull {
-		rec = Record{Image: img.ID, Reference: ref, Origin: OriginPull, Digest: img.Digest()}
+		rec = Provenance{Image: img.ID, Reference: ref, Origin: OriginPull, Digest: img.Digest()}
 	}
 	name := ref
 	if asked, err := ParseRef(ref); err != nil || asked.ID != "" || MaybeID(ref) && strings.HasPrefix(img.ID, ref) {

@@ -15,13 +15,13 @@ type Signed struct {
 
 // sign notes a signature that was checked just now. What was checked under other
 // names of the image stays.
-func (r *Record) sign(s Signed) {
+func (r *Provenance) sign(s Signed) {
 	r.Signed = append(slices.DeleteFunc(r.signatures(), func(old Signed) bool { return old.Reference == s.Reference }), s)
 	r.Signer = s.Signer
 }
 
 // signatures are those of the record, also of one that an earlier tbx wrote.
-func (r *Record) signatures() []Signed {
+func (r *Provenance) signatures() []Signed {
 	if len(r.Signed) == 0 && r.Signer != "" {
 		return []Signed{{r.Reference, r.Digest, r.Signer}}
 	}
@@ -33,7 +33,7 @@ func (r *Record) signatures() []Signed {
 // tbx would make an image of that name. What another key vouches for under another
 // name is another matter: who may sign for one registry does not for the next. An
 // image that is asked for by its ID is vouched for under any name of its record.
-func (t Trust) Vouched(records Records, img Image, asked string) (by string, ok bool, err error) {
+func (t Trust) Vouched(records Provenances, img Image, asked string) (by string, ok bool, err error) {
 	rec, ok, err := records.Load(img.ID)
 	if err != nil || !ok {
 		return "", false, err

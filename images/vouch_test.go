@@ -30,11 +30,11 @@ func TestS10_KeyOfAnotherScope(t *testing.T) {
 		t.Fatal(err)
 	}
 	trust, ids := trustOf(t, map[string]string{"good.example": string(good), "evil.example": evilKey})
-	records := RecordsIn(t.TempDir())
+	records := ProvenancesIn(t.TempDir())
 	const id = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
 	const digest = "sha256:" + id
 	img := Image{ID: id}
-	rec := Record{Image: id, Reference: "evil.example/x:1", Origin: OriginPull, Digest: digest}
+	rec := Provenance{Image: id, Reference: "evil.example/x:1", Origin: OriginPull, Digest: digest}
 	rec.sign(Signed{rec.Reference, digest, ids["evil.example"]})
 	for _, legacy := range []bool{false, true} {
 		if legacy {
@@ -82,7 +82,7 @@ func TestS10_BootstrapOfAnotherName(t *testing.T) {
 		t.Fatal(err)
 	}
 	trust := Trust{Dir: t.TempDir(), Keyrings: cat.KeyringsOf}
-	records := RecordsIn(t.TempDir())
+	records := ProvenancesIn(t.TempDir())
 	const id, own, keyring = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef", "localhost/tbx/debian:12", "/usr/share/keyrings/debian-archive-keyring.gpg"
 	for _, test := range []struct {
 		reference, keyring, asked string
@@ -101,7 +101,7 @@ func TestS10_BootstrapOfAnotherName(t *testing.T) {
 		{"localhost/mine:1", keyring, "localhost/mine:1", false},
 		{"localhost/tbx/debian:none", keyring, "localhost/tbx/debian:none", false},
 	} {
-		if err := records.Save(Record{Image: id, Reference: test.reference, Origin: OriginBootstrap, Bootstrap: &BootstrapRecord{Keyring: test.keyring}}); err != nil {
+		if err := records.Save(Provenance{Image: id, Reference: test.reference, Origin: OriginBootstrap, Bootstrap: &Bootstrapped{Keyring: test.keyring}}); err != nil {
 			t.Fatal(err)
 		}
 		if by, ok, err := trust.Vouched(records, Image{ID: id}, test.asked); ok != test.want || err != nil {

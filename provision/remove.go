@@ -114,7 +114,7 @@ func (p *Provisioner) ForgetGone(ctx context.Context, img images.Image) error {
 	if err != nil {
 		return err
 	}
-	records := images.RecordsIn(p.StateDir)
+	records := images.ProvenancesIn(p.StateDir)
 	if rec, ok, err := records.Load(img.ID); ok && err == nil && rec.Signer != "" {
 		return nil
 	}

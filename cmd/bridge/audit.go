@@ -40,7 +40,7 @@ counted.`,
 			enc := json.NewEncoder(env.Out)
 			enc.SetEscapeHTML(false)
 			lines := 0
-			err = hostbridge.ReadAudit(cmd.Context(), cli.AuditFile(h), filter, follow, func(r hostbridge.Record) error {
+			err = hostbridge.ReadAudit(cmd.Context(), cli.AuditFile(h), filter, follow, func(r hostbridge.AuditEntry) error {
 				lines++
 				if format == cli.JSON {
 					return enc.Encode(r)
@@ -65,9 +65,9 @@ counted.`,
 
 // auditLine is a record for people. Its texts were made safe when it was written,
 // but a toolbox that shares the home can write into the log too.
-func auditLine(r hostbridge.Record) string { return escape.Text(auditText(r)) }
+func auditLine(r hostbridge.AuditEntry) string { return escape.Text(auditText(r)) }
 
-func auditText(r hostbridge.Record) string {
+func auditText(r hostbridge.AuditEntry) string {
 	out := r.Time.Local().Format(time.DateTime) + " " + r.Box + " "
 	if r.Event == "end" {
 		switch {

@@ -50,7 +50,7 @@ func Serve(ctx context.Context, env *cli.Env) error {
 	err = hostbridge.Serve(ctx, hostbridge.Options{
 		Dir:    cli.BridgeDir(h),
 		Lookup: (&lookup{runtime: h.TbxRuntime()}).find,
-		Keeper: []string{m.BoxFile, "keep"}, Settled: settled, // as installed: toolboxes see, and some may change, their own copy
+		Runner: []string{m.BoxFile, "runner"}, Settled: settled, // as installed: toolboxes see, and some may change, their own copy
 		Policy: cli.PolicyDirs(h),
 		Audit: &hostbridge.AuditLog{
 			Path: cli.AuditFile(h), Journal: "/run/systemd/journal/socket", NoArgs: !c.Bridge.LogArguments, Now: time.Now,

@@ -50,10 +50,10 @@ type imageInspection struct {
 	Labels      map[string]string `json:"labels"`
 	Suspicious  []string          `json:"suspicious"`
 
-	VouchedBy string                  `json:"vouched_by,omitempty"`
-	Date      *time.Time              `json:"date,omitempty"`
-	Bootstrap *images.BootstrapRecord `json:"bootstrap,omitempty"`
-	Build     *images.BuildRecord     `json:"build,omitempty"`
+	VouchedBy string               `json:"vouched_by,omitempty"`
+	Date      *time.Time           `json:"date,omitempty"`
+	Bootstrap *images.Bootstrapped `json:"bootstrap,omitempty"`
+	Build     *images.Built        `json:"build,omitempty"`
 }
 
 func runImageInspect(ctx context.Context, env *fetch.Env, ref string, format cli.Format) error {
@@ -82,12 +82,12 @@ func runImageInspect(ctx context.Context, env *fetch.Env, ref string, format cli
 	if err := measure(ctx, env, store, []*imageRow{&i.imageRow}); err != nil {
 		return err
 	}
-	if rec, ok, err := env.Records().Load(img.ID); err != nil {
+	if rec, ok, err := env.Provenances().Load(img.ID); err != nil {
 		return err
 	} else if ok {
 		i.Date, i.Bootstrap, i.Build = &rec.Date, rec.Bootstrap, rec.Build
 	}
-	if by, ok, err := env.Trust().Vouched(env.Records(), img, ref); err != nil {
+	if by, ok, err := env.Trust().Vouched(env.Provenances(), img, ref); err != nil {
 		return err
 	} else if ok {
 		i.VouchedBy = by

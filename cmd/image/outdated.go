@@ -116,7 +116,7 @@ func changedBuilds(e *fetch.Env, list []images.Image) ([]staleness, error) {
 	}
 	var rows []staleness
 	for _, img := range list {
-		rec, ok, err := e.Records().Load(img.ID)
+		rec, ok, err := e.Provenances().Load(img.ID)
 		if err != nil {
 			return nil, err
 		}
@@ -139,7 +139,7 @@ func changedBuilds(e *fetch.Env, list []images.Image) ([]staleness, error) {
 }
 
 // rebuild is how to build an image of tbx's once more.
-func rebuild(rec images.Record) string {
+func rebuild(rec images.Provenance) string {
 	words := []string{"tbx image build"}
 	if !rec.NamedByContent() {
 		words = append(words, "-t "+cli.ShellQuote(rec.Reference))

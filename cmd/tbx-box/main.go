@@ -18,7 +18,7 @@ import (
 	"slices"
 
 	"github.com/tbx-project/tbx/hostbridge/client"
-	"github.com/tbx-project/tbx/hostbridge/keeper"
+	"github.com/tbx-project/tbx/hostbridge/runner"
 	"github.com/tbx-project/tbx/internal/inherited"
 	"github.com/tbx-project/tbx/toolbox/boxinit"
 	"github.com/tbx-project/tbx/toolbox/stage"
@@ -62,8 +62,8 @@ func run(args []string) int {
 		return stage.Terminal(args[2:])
 	case "host-exec":
 		client.HostExec(args[2:])
-	case "keep":
-		return keeper.Main()
+	case "runner":
+		return runner.Main()
 	case "session":
 		inherited.Honor() // what it starts inherits them
 		return stage.Session(args[2:])

@@ -1,5 +1,5 @@
 // Package bridgetest is the suite that every way of setting up the bridge must
-// pass: the agent, the keeper and the client are real processes, terminals and
+// pass: the agent, the runner and the client are real processes, terminals and
 // namespaces are real; only the container may be missing. It is imported by
 // tests alone.
 package bridgetest
@@ -25,7 +25,7 @@ import (
 
 	"github.com/tbx-project/tbx/hostbridge"
 	"github.com/tbx-project/tbx/hostbridge/client"
-	"github.com/tbx-project/tbx/hostbridge/keeper"
+	"github.com/tbx-project/tbx/hostbridge/runner"
 	"github.com/tbx-project/tbx/hostbridge/wire"
 	"github.com/tbx-project/tbx/internal/flock"
 )
@@ -142,8 +142,8 @@ func Main(m *testing.M) {
 	case "shim":
 		client.Shim(strings.Split(os.Getenv("TBX_TEST_ARGV"), "\n"))
 	}
-	if len(os.Args) > 1 && os.Args[1] == "keep" { // a keeper gets no environment
-		os.Exit(keeper.Main())
+	if len(os.Args) > 1 && os.Args[1] == "runner" { // a runner gets no environment
+		os.Exit(runner.Main())
 	}
 	os.Exit(m.Run())
 }
@@ -210,7 +210,7 @@ func agentMain() int {
 			box.Pid, err = strconv.Atoi(string(pid))
 			return box, err
 		},
-		Keeper: []string{self, "keep"},
+		Runner: []string{self, "runner"},
 		Policy: hostbridge.PolicyDirs{Admin: c.Admin, User: c.PolicyDir()},
 		Audit:  &hostbridge.AuditLog{Path: c.Audit, Journal: c.Journal, NoArgs: c.NoArgs, Now: time.Now},
 		Askers: askers,
@@ -413,7 +413,7 @@ func (l *LocalSetup) KillAgent() {
 	})
 }
 
-// AgentsChildren are the agent's keepers: one for each command, and a spare one.
+// AgentsChildren are the agent's runners: one for each command, and a spare one.
 func (l *LocalSetup) AgentsChildren() []int {
 	l.t.Helper()
 	stats, _ := filepath.Glob("/proc/[0-9]*/stat")
@@ -457,10 +457,10 @@ func (l *LocalSetup) WritePolicy(name, text string) {
 }
 
 // Audit reads the audit log.
-func (l *LocalSetup) Audit() []hostbridge.Record {
+func (l *LocalSetup) Audit() []hostbridge.AuditEntry {
 	l.t.Helper()
-	var out []hostbridge.Record
-	err := hostbridge.ReadAudit(context.Background(), l.Config.Audit, hostbridge.AuditFilter{}, false, func(r hostbridge.Record) error {
+	var out []hostbridge.AuditEntry
+	err := hostbridge.ReadAudit(context.Background(), l.Config.Audit, hostbridge.AuditFilter{}, false, func(r hostbridge.AuditEntry) error {
 		out = append(out, r)
 		return nil
 	})

@@ -38,7 +38,7 @@ func Run(t *testing.T, make func(t testing.TB) *Bridge) {
 		{"B9_ClientKilled", clientKilled},
 		{"B9_ClientKilledStubborn", clientKilledStubborn},
 		{"B9_ClientKilledTTY", clientKilledTTY},
-		{"B9_KeeperKilled", keeperKilled},
+		{"B9_RunnerKilled", runnerKilled},
 		{"B10_TTY", ttyBasics},
 		{"B10_Resize", resize},
 		{"B10_InterruptTTY", interruptTTY},
@@ -313,9 +313,9 @@ func clientKilledStubborn(t *testing.T, b *Bridge) {
 	Eventually(t, "its stubborn child is gone", func() bool { return Gone(child) })
 }
 
-// The agent gives each command a keeper. Without it nobody could tell how the
+// The agent gives each command a runner. Without it nobody could tell how the
 // command ends, so it ends with it.
-func keeperKilled(t *testing.T, b *Bridge) {
+func runnerKilled(t *testing.T, b *Bridge) {
 	cmd := b.Client("sh", "-c", "echo $PPID; echo $$; exec sleep 1000")
 	out, _ := cmd.StdoutPipe()
 	var stderr bytes.Buffer
@@ -323,8 +323,8 @@ func keeperKilled(t *testing.T, b *Bridge) {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	keeper, leader := pidFrom(t, out), pidFrom(t, out)
-	if err := syscall.Kill(keeper, syscall.SIGKILL); err != nil {
+	runner, leader := pidFrom(t, out), pidFrom(t, out)
+	if err := syscall.Kill(runner, syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
 	cmd.Wait()

@@ -76,7 +76,7 @@ func FuzzStart(f *testing.F) {
 }
 
 // FuzzFrame does the same for single packets, as the client reads them from the
-// host, the agent from a keeper and a keeper from the client: a packet has one
+// host, the agent from a runner and a runner from the client: a packet has one
 // meaning, and a meaning one packet.
 func FuzzFrame(f *testing.F) {
 	for _, v := range vectors(f) {
@@ -131,7 +131,7 @@ func FuzzFrame(f *testing.F) {
 	})
 }
 
-// FuzzJob does the same for the job that the agent gives a keeper.
+// FuzzJob does the same for the job that the agent gives a runner.
 func FuzzJob(f *testing.F) {
 	for _, j := range []*wire.Job{
 		{Path: "/bin/x", Argv: []string{"x"}, Cwd: "/"},

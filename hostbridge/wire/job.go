@@ -5,11 +5,11 @@ import (
 	"errors"
 )
 
-// What an agent and its keepers say to each other never travels to or from a
+// What an agent and its runners say to each other never travels to or from a
 // toolbox and is no part of the public protocol, only of its encoding.
 const (
 	TypeJob  Type = 64 // the agent's order
-	TypeIdle Type = 65 // no body; the keeper takes another order
+	TypeIdle Type = 65 // no body; the runner takes another order
 
 	// NoPty, in Job.TTY, asks for /dev/null in place of terminals: for
 	// launchers whose children outlive a terminal.

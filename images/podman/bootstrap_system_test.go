@@ -72,7 +72,7 @@ func TestEnsureBootstrapsDebianWithoutRegistry(t *testing.T) {
 	if len(left) > 0 {
 		t.Errorf("left on disk: %s", left)
 	}
-	record, ok, err := images.RecordsIn(state).Load(img.ID)
+	record, ok, err := images.ProvenancesIn(state).Load(img.ID)
 	if r := record.Bootstrap; err != nil || !ok || r.Suite != "bookworm" || r.Mode != "unshare" ||
 		r.Packages["sudo"] == "" || r.Packages["dpkg"] == "" || r.Keyring == "" || len(r.Sources) != 3 {
 		t.Errorf("record %+v, %v", record, err)

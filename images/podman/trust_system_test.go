@@ -94,7 +94,7 @@ func (x *trusting) ensure(ref string, policy images.PullPolicy) (images.Image, e
 func TestS9_SignedByGPG(t *testing.T) {
 	x := newTrusting(t)
 	alice, mallory := x.signer("alice@example.org"), x.signer("mallory@example.org")
-	records := images.RecordsIn(x.path("state"))
+	records := images.ProvenancesIn(x.path("state"))
 
 	ref := x.image("one", "alice@example.org")
 	if _, err := x.ensure(ref, images.PullMissing); !errors.Is(err, images.ErrPolicy) || !strings.Contains(strings.Join(fail.Hints(err), ""), "tbx image trust add "+x.r.host+"/team/app") {
@@ -233,7 +233,7 @@ func TestS9_SignedBySigstore(t *testing.T) {
 		}
 		return
 	}
-	first, ok, err := x.trust.Vouched(images.RecordsIn(x.path("state")), img, ref)
+	first, ok, err := x.trust.Vouched(images.ProvenancesIn(x.path("state")), img, ref)
 	if !ok || err != nil || !strings.HasPrefix(first, "SHA256:") {
 		t.Errorf("vouched by %q, %v", first, err)
 	}
@@ -272,7 +272,7 @@ func TestS9_SignedBySigstore(t *testing.T) {
 	if img, err = x.ensure(ref, images.PullAlways); err != nil {
 		t.Fatalf("signed by podman: %v %q", err, fail.Hints(err))
 	}
-	if by, ok, err := x.trust.Vouched(images.RecordsIn(x.path("state")), img, ref); !ok || err != nil || by != own.ID || by == first {
+	if by, ok, err := x.trust.Vouched(images.ProvenancesIn(x.path("state")), img, ref); !ok || err != nil || by != own.ID || by == first {
 		t.Errorf("vouched by %q, %v", by, err)
 	}
 	if !x.seen.has(func(e images.Event) bool { return e.Stage == images.StageWarning && strings.Contains(e.Text, own.ID) }) {

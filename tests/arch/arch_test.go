@@ -66,13 +66,13 @@ var mayImport = map[string][]string{
 	"images/podman":   {"images", "internal/..."},
 	"images/registry": {"images", "internal/..."},
 
-	"hostbridge":         {"hostbridge/keeper", "hostbridge/session", "hostbridge/wire", "internal/..."},
+	"hostbridge":         {"hostbridge/runner", "hostbridge/session", "hostbridge/wire", "internal/..."},
 	"hostbridge/session": {"internal/..."},
 	"hostbridge/wire":    {"internal/..."},
 	"hostbridge/client":  {"hostbridge/wire", "internal/..."},
-	"hostbridge/keeper":  {"hostbridge/wire", "internal/..."},
+	"hostbridge/runner":  {"hostbridge/wire", "internal/..."},
 
-	"hostbridge/bridgetest": {"hostbridge", "hostbridge/client", "hostbridge/keeper", "hostbridge/wire", "internal/..."},
+	"hostbridge/bridgetest": {"hostbridge", "hostbridge/client", "hostbridge/runner", "hostbridge/wire", "internal/..."},
 
 	// Backends do not know each other; backends knows them all.
 	"osupdate":          {"internal/..."},
@@ -95,7 +95,7 @@ var mayImport = map[string][]string{
 	"cmd/gen":        {"completion", "cmd/cli", "cmd/full", "osupdate", "osupdate/privileged"},
 	"cmd/tbx":        {"cmd/cli", "cmd/root", "cmd/session", "cmd/bridge", "cmd/host", "toolbox", "internal/programs"},
 	"cmd/tbx-podman": {"cmd/full", "cmd/root", "internal/programs"},
-	"cmd/tbx-box":    {"hostbridge/client", "hostbridge/keeper", "internal/inherited", "toolbox/boxinit", "toolbox/stage"},
+	"cmd/tbx-box":    {"hostbridge/client", "hostbridge/runner", "internal/inherited", "toolbox/boxinit", "toolbox/stage"},
 
 	"tests/...": {"..."},
 }
@@ -181,7 +181,7 @@ func TestWhoMayImportWhat(t *testing.T) {
 // tbx-box is in every toolbox and in every session: the standard library and
 // x/sys, and nothing of tbx but its own roles and what makes their messages safe.
 func TestWhatTbxBoxIsMadeOf(t *testing.T) {
-	roles := []string{"toolbox/boxinit", "toolbox/stage", "hostbridge/wire", "hostbridge/client", "hostbridge/keeper", "internal/escape", "internal/eintr", "internal/inherited"}
+	roles := []string{"toolbox/boxinit", "toolbox/stage", "hostbridge/wire", "hostbridge/client", "hostbridge/runner", "internal/escape", "internal/eintr", "internal/inherited"}
 	p := list(t, "../../cmd/tbx-box")[0]
 	for _, dep := range p.Deps {
 		first, _, _ := strings.Cut(dep, "/")

@@ -168,15 +168,15 @@ func scan(r io.Reader, to ...*int) (n int, err error) {
 }
 
 // audit is the last request of a toolbox in the log that has that argument.
-func audit(t *testing.T, box, arg string) hostbridge.Record {
+func audit(t *testing.T, box, arg string) hostbridge.AuditEntry {
 	t.Helper()
 	out, err := exec.Command(tbx(), "audit", "--format", "json", "--toolbox", box).Output()
 	if err != nil {
 		t.Fatal(err)
 	}
-	var last hostbridge.Record
+	var last hostbridge.AuditEntry
 	for line := range bytes.Lines(out) {
-		var rec hostbridge.Record
+		var rec hostbridge.AuditEntry
 		if err := json.Unmarshal(line, &rec); err != nil {
 			t.Fatalf("%v in %s", err, line)
 		}
@@ -190,18 +190,18 @@ func audit(t *testing.T, box, arg string) hostbridge.Record {
 // A host command is run by the installed tbx-box, whatever lies where toolboxes find
 // theirs: that directory is in the home, which a toolbox may share. The agent holds the
 // file open, and starts it by its descriptor.
-func TestS13_KeeperIsTheInstalledProgram(t *testing.T) {
+func TestS13_RunnerIsTheInstalledProgram(t *testing.T) {
 	box := realBox(t, "busybox")
 	installed, err := filepath.EvalSymlinks(filepath.Join(os.Getenv("TBX_BIN"), "tbx-box"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	keeper := func() string {
+	runner := func() string {
 		t.Helper()
 		return strings.TrimSpace(box.Output(t, "sh", "-c", "readlink /proc/$PPID/exe"))
 	}
-	if got := keeper(); got != installed {
-		t.Errorf("the keeper is %s, want %s", got, installed)
+	if got := runner(); got != installed {
+		t.Errorf("the runner is %s, want %s", got, installed)
 	}
 	copies, _ := filepath.Glob(filepath.Join(os.Getenv("HOME"), ".local/share/tbx/box/*/tbx-box"))
 	if len(copies) == 0 {
@@ -235,8 +235,8 @@ func TestS13_KeeperIsTheInstalledProgram(t *testing.T) {
 		out, _ := box.Client("echo", "served").Output() // the plant, which the client is too, says nothing
 		return string(out) == "served\n"
 	})
-	if got := keeper(); got != installed {
-		t.Errorf("with a plant in the home the keeper is %s, want %s", got, installed)
+	if got := runner(); got != installed {
+		t.Errorf("with a plant in the home the runner is %s, want %s", got, installed)
 	}
 	if _, err := os.Stat("/tmp/plant-ran"); err == nil {
 		t.Error("the plant was run on the host")

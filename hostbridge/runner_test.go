@@ -14,9 +14,9 @@ import (
 // seen is what a command sees of the process that runs it, and of itself.
 const seen = `echo $PPID; umask; pwd; grep -E 'Sig(Ign|Blk)' /proc/self/status; ls /proc/self/fd | tr '\n' ' '; ls /proc/$PPID/fd | wc -l`
 
-// A keeper runs one command after the other, and none of them sees anything of
+// A runner runs one command after the other, and none of them sees anything of
 // the one before.
-func TestKeeperIsUsedAgain(t *testing.T) {
+func TestRunnerIsUsedAgain(t *testing.T) {
 	b := bridgetest.Local(t, nil)
 	first := b.Output(t, "sh", "-c", seen)
 	again := 0
@@ -34,30 +34,30 @@ func TestKeeperIsUsedAgain(t *testing.T) {
 		first = now
 	}
 	if again == 0 {
-		t.Error("each of 40 commands had a keeper of its own")
+		t.Error("each of 40 commands had a runner of its own")
 	}
 	pid, _, _ := strings.Cut(first, "\n")
-	bridgetest.Eventually(t, "the idle keeper holds no directory of the last command", func() bool {
+	bridgetest.Eventually(t, "the idle runner holds no directory of the last command", func() bool {
 		cwd, err := os.Readlink("/proc/" + pid + "/cwd")
 		return cwd == "/" || err != nil
 	})
 }
 
-// What a command leaves behind is its keeper's child: such a keeper gets no other.
-func TestKeeperOfAnOrphanIsNotUsedAgain(t *testing.T) {
+// What a command leaves behind is its runner's child: such a runner gets no other.
+func TestRunnerOfAnOrphanIsNotUsedAgain(t *testing.T) {
 	b := bridgetest.Local(t, nil)
 	out := strings.Fields(b.Output(t, "sh", "-c", "sleep 1000 </dev/null >/dev/null 2>&1 & echo $PPID $!"))
 	orphan, _ := strconv.Atoi(out[1])
 	defer syscall.Kill(orphan, syscall.SIGKILL)
-	keeper, _ := strconv.Atoi(out[0])
-	bridgetest.Eventually(t, "the keeper is gone", func() bool { return syscall.Kill(keeper, 0) != nil })
+	runner, _ := strconv.Atoi(out[0])
+	bridgetest.Eventually(t, "the runner is gone", func() bool { return syscall.Kill(runner, 0) != nil })
 	if syscall.Kill(orphan, 0) != nil {
 		t.Error("the command's background process is gone: its client had ended in peace")
 	}
 	works(t, b)
 }
 
-func TestKeeperServesOneToolbox(t *testing.T) {
+func TestRunnerServesOneToolbox(t *testing.T) {
 	b := bridgetest.Local(t, nil)
 	const other = "ba9876543210"
 	box := b.Local.StartBox(other)
@@ -75,7 +75,7 @@ func TestKeeperServesOneToolbox(t *testing.T) {
 		}
 		for pid, who := range map[string]string{mine: "web", strings.TrimSpace(string(out)): "other"} {
 			if was := served[pid]; was != "" && was != who {
-				t.Fatalf("keeper %s has run commands of two toolboxes", pid)
+				t.Fatalf("runner %s has run commands of two toolboxes", pid)
 			}
 			served[pid] = who
 		}

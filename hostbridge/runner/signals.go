@@ -1,4 +1,4 @@
-package keeper
+package runner
 
 import (
 	"errors"
@@ -26,10 +26,10 @@ func allowed(sig uint32) bool {
 }
 
 // listen obeys the client until it is gone, and then ends the command. A
-// hang-up or termination of the keeper itself is passed on.
-func (k *keeper) listen() {
+// hang-up or termination of the runner itself is passed on.
+func (k *runner) listen() {
 	own := make(chan os.Signal, 4)
-	if !k.detach { // whose keeper ends with its command, and passes signals on until then
+	if !k.detach { // whose runner ends with its command, and passes signals on until then
 		defer close(own)
 		defer signal.Stop(own)
 	}
@@ -71,7 +71,7 @@ func (k *keeper) listen() {
 // foreground gives the terminal's foreground to the command or takes it away.
 // What reads the terminal from the background stops with SIGTTIN, which tells
 // the client that the terminal in the toolbox has to be read.
-func (k *keeper) foreground(command bool) {
+func (k *runner) foreground(command bool) {
 	if k.slave < 0 {
 		return
 	}
@@ -83,7 +83,7 @@ func (k *keeper) foreground(command bool) {
 }
 
 // signal sends sig to the command's process group, if the command is there.
-func (k *keeper) signal(sig syscall.Signal) {
+func (k *runner) signal(sig syscall.Signal) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if !k.reaped {
@@ -94,7 +94,7 @@ func (k *keeper) signal(sig syscall.Signal) {
 // end is called when the client is gone: hang-up, termination, kill, each
 // after a pause, until no process of the command's group is left. Then it exits,
 // unless nothing was left to be ended.
-func (k *keeper) end() {
+func (k *runner) end() {
 	k.mu.Lock()
 	clean := k.clean
 	k.ending = !clean
@@ -119,7 +119,7 @@ func (k *keeper) end() {
 // signalGroup sends sig to what is left of the command's group and says whether
 // anything was. Whatever is left has become a child of this process, and one
 // that is not reaped keeps the group's number from being another's.
-func (k *keeper) signalGroup(sig syscall.Signal) bool {
+func (k *runner) signalGroup(sig syscall.Signal) bool {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	for k.reaped {

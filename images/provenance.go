@@ -12,9 +12,9 @@ import (
 	"github.com/tbx-project/tbx/internal/atomicfile"
 )
 
-// Record says where an image came from. It is the only thing that tbx believes
+// Provenance says where an image came from. It is the only thing that tbx believes
 // about that: labels come from whoever made the image.
-type Record struct {
+type Provenance struct {
 	Image     string    `json:"image"`     // ID
 	Reference string    `json:"reference"` // under which it was fetched or made
 	Origin    Origin    `json:"origin"`
@@ -23,8 +23,8 @@ type Record struct {
 	Signed    []Signed  `json:"signed,omitempty"` // each name under which it was verified
 	Date      time.Time `json:"date"`
 
-	Bootstrap *BootstrapRecord `json:"bootstrap,omitempty"`
-	Build     *BuildRecord     `json:"build,omitempty"`
+	Bootstrap *Bootstrapped `json:"bootstrap,omitempty"`
+	Build     *Built        `json:"build,omitempty"`
 }
 
 // Origin is how an image came here.
@@ -37,15 +37,17 @@ const (
 	OriginBuild     Origin = "build"
 )
 
-// Records is the directory of records, one file for each image: StateDir/images.
-type Records struct{ dir string }
+// Provenances is the directory with the provenance of each image, one file each: StateDir/images.
+type Provenances struct{ dir string }
 
-// RecordsIn gives the records below $XDG_STATE_HOME/tbx.
-func RecordsIn(stateDir string) Records { return Records{filepath.Join(stateDir, "images")} }
+// ProvenancesIn returns what is stored below $XDG_STATE_HOME/tbx.
+func ProvenancesIn(stateDir string) Provenances {
+	return Provenances{filepath.Join(stateDir, "images")}
+}
 
-// Load gives the record of an image ID; false when there is none.
-func (r Records) Load(id string) (Record, bool, error) {
-	var rec Record
+// Load returns the provenance of an image ID; false when there is none.
+func (r Provenances) Load(id string) (Provenance, bool, error) {
+	var rec Provenance
 	data, err := os.ReadFile(filepath.Join(r.dir, id+".json"))
 	if errors.Is(err, fs.ErrNotExist) {
 		return rec, false, nil
@@ -55,13 +57,13 @@ func (r Records) Load(id string) (Record, bool, error) {
 	}
 	// A record that was copied or cut must not vouch for what it is not of.
 	if err == nil && (rec.Image != id || rec.Origin == OriginBootstrap && rec.Bootstrap == nil) {
-		err = fmt.Errorf("%s: it is not a record of this image", filepath.Join(r.dir, id+".json"))
+		err = fmt.Errorf("%s: it is not the provenance of this image", filepath.Join(r.dir, id+".json"))
 	}
 	return rec, err == nil, err
 }
 
-// Save writes or replaces a record, with the time of now.
-func (r Records) Save(rec Record) error {
+// Save writes or replaces a provenance, dated now.
+func (r Provenances) Save(rec Provenance) error {
 	rec.Date = time.Now().UTC().Truncate(time.Second)
 	data, err := json.MarshalIndent(rec, "", "  ")
 	if err != nil {
@@ -73,13 +75,13 @@ func (r Records) Save(rec Record) error {
 	return atomicfile.Write(filepath.Join(r.dir, rec.Image+".json"), append(data, '\n'), 0o600)
 }
 
-// All gives every record that can be read, in no order.
-func (r Records) All() ([]Record, error) {
+// All returns every provenance that can be read, in no order.
+func (r Provenances) All() ([]Provenance, error) {
 	names, err := filepath.Glob(filepath.Join(r.dir, "*.json"))
 	if err != nil {
 		return nil, err
 	}
-	var out []Record
+	var out []Provenance
 	for _, name := range names {
 		id := filepath.Base(name[:len(name)-len(".json")])
 		if rec, ok, err := r.Load(id); err == nil && ok {
@@ -89,8 +91,8 @@ func (r Records) All() ([]Record, error) {
 	return out, nil
 }
 
-// Forget removes the record of an image that is gone.
-func (r Records) Forget(id string) error {
+// Forget removes the provenance of an image that is gone.
+func (r Provenances) Forget(id string) error {
 	err := os.Remove(filepath.Join(r.dir, id+".json"))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
@@ -99,12 +101,12 @@ func (r Records) Forget(id string) error {
 }
 
 // lastSigner is who signed what was fetched last as ref; "" when nothing was.
-func (r Records) lastSigner(ref Ref) string {
+func (r Provenances) lastSigner(ref Ref) string {
 	all, err := r.All()
 	if err != nil {
 		return ""
 	}
-	var last Record
+	var last Provenance
 	for _, rec := range all {
 		if of, err := ParseRef(rec.Reference); err == nil && of.Tagged() == ref.Tagged() && rec.Signer != "" && !rec.Date.Before(last.Date) {
 			last = rec
@@ -113,8 +115,8 @@ func (r Records) lastSigner(ref Ref) string {
 	return last.Signer
 }
 
-// BuildRecord says what an image was built from.
-type BuildRecord struct {
+// Built says what an image was built from.
+type Built struct {
 	Containerfile string            `json:"containerfile"` // absolute path
 	Args          map[string]string `json:"args,omitempty"`
 	Hash          string            `json:"hash"` // Build.Hash

@@ -19,15 +19,15 @@ type Recorded struct {
 
 // OriginOf reads the record of an image ID. What cannot be read is not known.
 func (e *Env) OriginOf(id string) Recorded {
-	rec, ok, err := e.Records().Load(id)
+	rec, ok, err := e.Provenances().Load(id)
 	if err != nil || !ok {
 		return Recorded{}
 	}
 	return Recorded{rec.Origin, rec.Reference, rec.Digest, rec.Signer}
 }
 
-// Records are those of images; Host was called before.
-func (e *Env) Records() images.Records { return images.RecordsIn(e.Dirs().State) }
+// Provenances says where images came from. Host must have been called before.
+func (e *Env) Provenances() images.Provenances { return images.ProvenancesIn(e.Dirs().State) }
 
 // Trust gives the keys that the user, the administrator and the distribution trust.
 func (e *Env) Trust() images.Trust {

@@ -1,15 +1,15 @@
-// Package keeper runs allowed commands on the host: `tbx-box keep`, started by
+// Package runner runs allowed commands on the host: `tbx-box runner`, started by
 // the agent ahead of need, one command at a time. It takes over the client's
 // connection, so that from then on the agent is needed no more: a command
 // survives the agent's death with its terminal, signals and exit code, and ends
-// with the client, whichever of them is killed. A keeper whose command has ended
+// with the client, whichever of them is killed. A runner whose command has ended
 // and left nothing behind runs the next one, which saves the start of a process.
 //
 // Descriptors from a toolbox are received here and never by the agent, because
-// closing one may block for as long as a hostile FUSE server likes. The keeper
+// closing one may block for as long as a hostile FUSE server likes. The runner
 // decides nothing: whether and what to run is in the job. It must stay small
 // (it is linked into tbx-box): standard library and x/sys, no fmt.
-package keeper
+package runner
 
 import (
 	"errors"
@@ -36,8 +36,8 @@ const (
 	graceTerm   = 5 * time.Second // from SIGTERM to SIGKILL
 )
 
-// keeper is the state of one command.
-type keeper struct {
+// runner is the state of one command.
+type runner struct {
 	control int           // the agent; errors are ignored, it may be dead
 	conn    int           // the client
 	file    int           // that was decided about, or -1
@@ -63,9 +63,9 @@ func Main() int {
 	for buf := wire.RecvBuffer(); ; {
 		job, conn, file, err := receiveJob(buf)
 		if err != nil {
-			return 0 // the agent ended, or wants no spare keeper any more
+			return 0 // the agent ended, or wants no spare runner any more
 		}
-		k := &keeper{file: file, control: ControlFd, conn: conn, slave: -1, buf: buf, letGone: make(chan struct{}), detach: job.TTY&wire.FlagDetach != 0}
+		k := &runner{file: file, control: ControlFd, conn: conn, slave: -1, buf: buf, letGone: make(chan struct{}), detach: job.TTY&wire.FlagDetach != 0}
 		if !k.run(job) {
 			return 0
 		}
@@ -77,7 +77,7 @@ func Main() int {
 
 // run is the life of one command. It says whether this process is as it was
 // before, and can run another.
-func (k *keeper) run(job *wire.Job) bool {
+func (k *runner) run(job *wire.Job) bool {
 	if failure := k.start(job); failure != nil {
 		k.tell(failure.Frame())
 		return false
@@ -143,13 +143,13 @@ func receiveJob(buf []byte) (job *wire.Job, conn, file int, err error) {
 }
 
 // tell sends a frame to the client and a copy to the agent, for its log.
-func (k *keeper) tell(f wire.Frame, fds ...int) {
+func (k *runner) tell(f wire.Frame, fds ...int) {
 	wire.Send(k.conn, f, fds...)
 	wire.Send(k.control, f)
 }
 
 // start takes the client's descriptors and starts the command.
-func (k *keeper) start(job *wire.Job) *wire.Failure {
+func (k *runner) start(job *wire.Job) *wire.Failure {
 	unix.SetNonblock(k.conn, false)
 	fds, failure := k.receiveFds(job)
 	if failure != nil {
@@ -200,7 +200,7 @@ func (k *keeper) start(job *wire.Job) *wire.Failure {
 	return nil
 }
 
-func (k *keeper) receiveFds(job *wire.Job) ([]int, *wire.Failure) {
+func (k *runner) receiveFds(job *wire.Job) ([]int, *wire.Failure) {
 	limit := unix.NsecToTimeval(fdsDeadline.Nanoseconds())
 	unix.SetsockoptTimeval(k.conn, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &limit)
 	f, fds, err := wire.Recv(k.conn, k.buf)
@@ -250,8 +250,8 @@ func letGo() {
 // spawn starts the command as the leader of a process group of its own. It is
 // no session leader: a stop signal does nothing to a group whose parent is of
 // another session, and Ctrl-Z shall work.
-func (k *keeper) spawn(job *wire.Job, pty bool) error {
-	// Orphans of the command become children of the keeper, so that their
+func (k *runner) spawn(job *wire.Job, pty bool) error {
+	// Orphans of the command become children of the runner, so that their
 	// process group cannot be taken for another while it is being ended.
 	if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil {
 		return err
@@ -270,7 +270,7 @@ func (k *keeper) spawn(job *wire.Job, pty bool) error {
 	})
 	k.pid = pid
 	if pty {
-		// From here on the keeper hands the terminal's foreground to and fro,
+		// From here on the runner hands the terminal's foreground to and fro,
 		// which the kernel grants to a background process only if it ignores these.
 		signal.Ignore(syscall.SIGTTOU, syscall.SIGTTIN)
 	}
@@ -292,7 +292,7 @@ func spawnFailure(path string, err error) *wire.Failure {
 
 // wait reports what happens to the command until it ends, and says whether the
 // rest of its group is being ended too.
-func (k *keeper) wait() (ending bool) {
+func (k *runner) wait() (ending bool) {
 	for {
 		// Wait without reaping, reap under the lock: while the lock is held,
 		// a process that is not reaped keeps its number.
@@ -308,7 +308,7 @@ func (k *keeper) wait() (ending bool) {
 
 // reap collects what has changed. It says whether the command has ended, and
 // whether the rest of its group is being ended.
-func (k *keeper) reap() (ended, ending bool) {
+func (k *runner) reap() (ended, ending bool) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	for {

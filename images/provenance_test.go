@@ -10,8 +10,8 @@ import (
 // The signer of before is found under the same name, however it was written, and
 // also when the same image was signed anew.
 func TestLastSigner(t *testing.T) {
-	records := RecordsIn(t.TempDir())
-	for _, rec := range []Record{
+	records := ProvenancesIn(t.TempDir())
+	for _, rec := range []Provenance{
 		{Image: "a", Reference: "registry.example.org/team/app", Origin: OriginPull, Signer: "alice"},
 		{Image: "b", Reference: "registry.example.org/team/app:2", Origin: OriginPull, Signer: "bob"},
 		{Image: "c", Reference: "registry.example.org/team/app:latest", Origin: OriginPull},
@@ -44,14 +44,14 @@ func TestS10_RecordOfAnotherImage(t *testing.T) {
 		`{"image": "b", "origin": "bootstrap"}`,
 		`{}`,
 	} {
-		records := RecordsIn(t.TempDir())
+		records := ProvenancesIn(t.TempDir())
 		if err := os.MkdirAll(records.dir, 0o700); err != nil {
 			t.Fatal(err)
 		}
 		if err := os.WriteFile(filepath.Join(records.dir, "b.json"), []byte(data), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if by, ok, err := (Trust{}).Vouched(records, Image{ID: "b"}, "registry.example.org/app:1"); ok || err == nil || !strings.Contains(err.Error(), "not a record of this image") {
+		if by, ok, err := (Trust{}).Vouched(records, Image{ID: "b"}, "registry.example.org/app:1"); ok || err == nil || !strings.Contains(err.Error(), "not the provenance of this image") {
 			t.Errorf("%s: vouched for by %q, %v, %v", data, by, ok, err)
 		}
 	}
