@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/tbx-project/tbx/toolbox/boxinit"
+	"github.com/tbx-project/tbx/toolbox/layers"
 )
 
 // Engine is what a Manager needs of a container engine. An error wraps
@@ -43,6 +44,8 @@ type Engine interface {
 	RemoveVolume(ctx context.Context, name string) error
 	// Rename gives a container another name.
 	Rename(ctx context.Context, id, name string) error
+	// Layer returns where the engine keeps what a container has changed of its image.
+	Layer(ctx context.Context, id string) (*layers.Layer, error)
 	// Logs copies what the container's first process wrote.
 	Logs(ctx context.Context, id string, tail int, w io.Writer) error
 	// Run runs a command as the container's root, by the engine's own exec.

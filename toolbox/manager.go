@@ -168,8 +168,8 @@ func (m *Manager) notFound(ctx context.Context, e Engine, name Name, hint string
 			Hint("make it anew with: tbx create %s--image %s %s", isolated, s.Image, name).Hint("or forget it with: tbx rm %s", name)
 	}
 	var names []string
-	for i := range all {
-		names = append(names, all[i].Name)
+	for _, c := range settled(all) {
+		names = append(names, c.Name)
 	}
 	if near := nearest.Names(string(name), names); len(near) > 0 {
 		err.Hint("did you mean %s?", strings.Join(near, ", "))
@@ -184,6 +184,7 @@ func (m *Manager) followRename(name Name, all []Container) string {
 	if err != nil {
 		return ""
 	}
+	all = settled(all)
 	for i := range all {
 		if all[i].ours() && all[i].Labels[LabelID] == s.ID && all[i].Name != string(name) {
 			if b := m.box(&all[i]); b.Spec != nil {
@@ -205,6 +206,7 @@ func (m *Manager) List(ctx context.Context) ([]*Box, error) {
 	if err != nil {
 		return nil, err
 	}
+	all = settled(all)
 	out := make([]*Box, 0, len(all))
 	for i := range all {
 		b := m.box(&all[i])

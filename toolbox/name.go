@@ -30,6 +30,8 @@ func ParseName(s string) (Name, error) {
 		return bad("it is empty")
 	case len(s) > maxName:
 		return bad("it is longer than 128 characters")
+	case apartName.MatchString(s):
+		return bad("tbx gives such names to containers that it is working on")
 	}
 	for i, r := range s {
 		switch {

@@ -12,10 +12,10 @@ import (
 
 // testNames finds where a test's name begins with a number of docs/attacks.md:
 // functions, entries of suites and subtests.
-var testNames = regexp.MustCompile(`(?m)^func (Test([BDFHISX]\d+)(?:_|[A-Z])\w*)\(|` +
-	`^\s*\{"(([BDFHISX]\d+)_\w+)", \w+\},|\.Run\("(([BDFHISX]\d+)[ _][^"]*)"`)
+var testNames = regexp.MustCompile(`(?m)^func (Test([BDEFHISX]\d+)(?:_|[A-Z])\w*)\(|` +
+	`^\s*\{"(([BDEFHISX]\d+)_\w+)", \w+\},|\.Run\("(([BDEFHISX]\d+)[ _][^"]*)"`)
 
-var scriptName = regexp.MustCompile(`^([bdfhisx]\d+)-.*\.txtar$`)
+var scriptName = regexp.MustCompile(`^([bdefhisx]\d+)-.*\.txtar$`)
 
 // attackTests lists the tests below root by the number in their names.
 func attackTests(root string) (map[string][]string, error) {
@@ -51,7 +51,7 @@ func attackTests(root string) (map[string][]string, error) {
 }
 
 // attackRow is a row of the table: number, case, what tbx does, tests.
-var attackRow = regexp.MustCompile(`(?m)^(\| ([BDFHISX]\d+) \| .* \| (?:(as [BDFHISX]\d+)|.*) \|) .*\|$`)
+var attackRow = regexp.MustCompile(`(?m)^(\| ([BDEFHISX]\d+) \| .* \| (?:(as [BDEFHISX]\d+)|.*) \|) .*\|$`)
 
 // attacks returns the text of docs/attacks.md with the tests that there are now, and
 // the numbers of its rows without one.

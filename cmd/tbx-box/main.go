@@ -6,7 +6,8 @@
 // terminal (the last step into a session), first and booted (a command that needs help
 // there), host-exec (the bridge's client). On the host: tree (a view of the host's file
 // system), settle (sets options of an isolated toolbox's mounts), way (looks for links in
-// its home), strays (removes what a runtime has made there), session and farewell (the companion of an interactive session), keep (the
+// its home), strays (removes what a runtime has made there), layers (exchanges what is in two
+// containers), session and farewell (the companion of an interactive session), keep (the
 // companion of a host command).
 // Called by another name, it is a shim: the host's command of that name.
 package main
@@ -54,6 +55,8 @@ func run(args []string) int {
 		err = stage.Way(args[2:], os.Stdout)
 	case "strays":
 		err = stage.Strays(args[2:])
+	case "layers":
+		err = stage.Layers(os.Stdin, os.Stdout)
 	case "name-terminal":
 		err = stage.NameTerminal(args[2:])
 	case "exec":

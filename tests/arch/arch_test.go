@@ -55,8 +55,9 @@ func list(t *testing.T, args ...string) []pkg {
 var mayImport = map[string][]string{
 	"internal/...": {"internal/..."},
 
-	"toolbox":         {"toolbox/boxinit", "toolbox/join", "toolbox/stage", "internal/..."},
-	"toolbox/podman":  {"toolbox", "toolbox/join", "internal/..."},
+	"toolbox":         {"toolbox/boxinit", "toolbox/join", "toolbox/layers", "toolbox/stage", "internal/..."},
+	"toolbox/podman":  {"toolbox", "toolbox/join", "toolbox/layers", "internal/..."},
+	"toolbox/layers":  {"toolbox/stage", "internal/..."},
 	"toolbox/join":    {"internal/..."},
 	"toolbox/boxinit": {},
 	"toolbox/stage":   {},

@@ -1,0 +1,131 @@
+package layers
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"github.com/tbx-project/tbx/internal/escape"
+	"github.com/tbx-project/tbx/internal/fail"
+	"github.com/tbx-project/tbx/internal/hostprog"
+	"github.com/tbx-project/tbx/toolbox/stage"
+)
+
+// Space is podman's user and mount namespace, in which layers can be worked on.
+type Space struct {
+	Runtime string // the user's runtime directory, where podman notes its pause process
+	Helper  string // the program tbx-box
+}
+
+// Seen is what Look finds of a layer.
+type Seen struct {
+	Missing bool // there is no such directory
+	Marked  bool
+	Mounted bool // a running container or podman mount uses it
+}
+
+// Look looks at layers, in their order.
+func (s Space) Look(ctx context.Context, of ...*Layer) ([]Seen, error) {
+	answer, err := s.Do(ctx, stage.LayerOrder{Verb: stage.LayerLook, Dirs: uppers(of)})
+	if err != nil {
+		return nil, err
+	}
+	if len(answer.Seen) != len(of) {
+		return nil, fmt.Errorf("tbx-box looked at %d layers of %d", len(answer.Seen), len(of))
+	}
+	out := make([]Seen, len(of))
+	for i, l := range answer.Seen {
+		out[i] = Seen{l.Missing, l.Marked, l.Mounted}
+	}
+	return out, nil
+}
+
+// Exchange exchanges the layers of a and b, which must Fit. With mark, b's is one that
+// has nothing of the user's and gets the mark before. An error says that nothing was
+// exchanged.
+func (s Space) Exchange(ctx context.Context, a, b *Layer, mark bool) error {
+	if err := Fit(a, b); err != nil {
+		return err
+	}
+	_, err := s.Do(context.WithoutCancel(ctx), stage.LayerOrder{Verb: stage.LayerExchange, Dirs: uppers([]*Layer{a, b}), Mark: mark})
+	return err
+}
+
+// Do has tbx-box carry out one order, and turns what is in the way into an error.
+func (s Space) Do(ctx context.Context, order stage.LayerOrder) (*stage.LayerAnswer, error) {
+	in, err := json.Marshal(order)
+	if err != nil {
+		return nil, err
+	}
+	cmd := s.command(ctx, s.Helper, "layers")
+	var out, errs bytes.Buffer
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = bytes.NewReader(in), &out, &errs
+	if err := cmd.Run(); err != nil {
+		return nil, fail.Wrap(fail.Unable, err, "podman's user namespace cannot be worked in: %s", escape.Text(strings.TrimSpace(errs.String()))).
+			Hint("see whether this works: podman unshare true")
+	}
+	answer := &stage.LayerAnswer{}
+	if err := json.Unmarshal(out.Bytes(), answer); err != nil {
+		return nil, fmt.Errorf("tbx-box answered %s: %w", escape.Quote(out.String()), err)
+	}
+	return answer, obstacle(answer)
+}
+
+// obstacle is why an order was not carried out.
+func obstacle(a *stage.LayerAnswer) error {
+	switch a.Obstacle {
+	case "":
+		return nil
+	case stage.LayerMounted:
+		return fail.New(nil, "the layer %s is mounted: a process uses it, or podman mount was called", a.Dir).
+			Hint("see what has it mounted with: podman mount").Hint("unmount it with: podman umount CONTAINER")
+	case stage.LayerElsewhere:
+		return fail.New(fail.Unable, "the layer %s is in a file system or project of its own, so it cannot be exchanged with another", a.Dir).
+			Hint("podman's storage must be one file system, without a subvolume or a quota for each container")
+	case stage.LayerNoMark:
+		return fail.New(fail.Unable, "the file system of %s keeps no extended attributes (%s), without which an exchange that is interrupted cannot be put right", a.Dir, a.Text).
+			Hint("podman's storage must be on a file system such as ext4, xfs or btrfs")
+	}
+	err := fail.New(nil, "the layer %s cannot be worked on: %s", a.Dir, a.Text)
+	if strings.Contains(a.Text, "no space left") {
+		err.Hint("make room: see df -h, and what podman could give back: podman system df")
+	}
+	return err
+}
+
+func uppers(of []*Layer) []string {
+	out := make([]string, len(of))
+	for i, l := range of {
+		out[i] = l.Upper
+	}
+	return out
+}
+
+// command is a call in podman's user and mount namespace: by nsenter where podman's
+// pause process keeps them, which takes 5 ms, else by podman unshare, which makes
+// one, in 100.
+func (s Space) command(ctx context.Context, args ...string) *exec.Cmd {
+	data, err := os.ReadFile(filepath.Join(s.Runtime, "libpod/tmp/pause.pid"))
+	pid, perr := strconv.Atoi(strings.TrimSpace(string(data)))
+	nsenter, lerr := hostprog.Look("nsenter")
+	if err != nil || perr != nil || lerr != nil || !keepsSpace(pid) {
+		return hostprog.Podman(ctx, append([]string{"unshare"}, args...)...)
+	}
+	cmd := exec.CommandContext(ctx, nsenter, append([]string{"--user", "--mount", "--target", strconv.Itoa(pid), "--"}, args...)...)
+	cmd.Env, cmd.Dir = hostprog.PodmanEnv(os.Environ()), "/"
+	return cmd
+}
+
+// keepsSpace says whether a process is podman's pause process, by its name: podman
+// itself or catatonit.
+func keepsSpace(pid int) bool {
+	comm, err := os.ReadFile(fmt.Sprintf("/proc/%d/comm", pid))
+	name := strings.TrimSpace(string(comm))
+	return err == nil && (name == "podman pause" || name == "catatonit")
+}
