@@ -7,7 +7,7 @@
 // there), host-exec (the bridge's client). On the host: tree (a view of the host's file
 // system), settle (sets options of an isolated toolbox's mounts), way (looks for links in
 // its home), strays (removes what a runtime has made there), layers (exchanges what is in two
-// containers), session and farewell (the companion of an interactive session), keep (the
+// containers), copy (copies what is in one), session and farewell (the companion of an interactive session), keep (the
 // companion of a host command).
 // Called by another name, it is a shim: the host's command of that name.
 package main
@@ -23,6 +23,7 @@ import (
 	"github.com/tbx-project/tbx/internal/inherited"
 	"github.com/tbx-project/tbx/toolbox/boxinit"
 	"github.com/tbx-project/tbx/toolbox/stage"
+	"github.com/tbx-project/tbx/toolbox/treecopy"
 )
 
 func main() {
@@ -53,6 +54,8 @@ func run(args []string) int {
 		err = stage.Settle(os.Stdin)
 	case "way":
 		err = stage.Way(args[2:], os.Stdout)
+	case "copy":
+		err = treecopy.Serve(args[2:], os.Stdin, os.Stdout)
 	case "strays":
 		err = stage.Strays(args[2:])
 	case "layers":

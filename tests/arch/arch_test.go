@@ -57,11 +57,14 @@ var mayImport = map[string][]string{
 
 	"toolbox":         {"toolbox/boxinit", "toolbox/join", "toolbox/layers", "toolbox/stage", "internal/..."},
 	"toolbox/podman":  {"toolbox", "toolbox/join", "toolbox/layers", "internal/..."},
-	"toolbox/layers":  {"toolbox/stage", "internal/..."},
+	"toolbox/layers":  {"toolbox/stage", "toolbox/treecopy", "internal/..."},
 	"toolbox/join":    {"internal/..."},
 	"toolbox/boxinit": {},
 	"toolbox/stage":   {},
-	"profile.d":       {"toolbox/boxinit"},
+
+	"toolbox/treecopy": {"internal/eintr"},
+
+	"profile.d": {"toolbox/boxinit"},
 
 	"images":          {"internal/..."},
 	"images/podman":   {"images", "internal/..."},
@@ -96,7 +99,7 @@ var mayImport = map[string][]string{
 	"cmd/gen":        {"completion", "cmd/cli", "cmd/full", "osupdate", "osupdate/privileged"},
 	"cmd/tbx":        {"cmd/cli", "cmd/root", "cmd/session", "cmd/bridge", "cmd/host", "toolbox", "internal/programs"},
 	"cmd/tbx-podman": {"cmd/full", "cmd/root", "internal/programs"},
-	"cmd/tbx-box":    {"hostbridge/client", "hostbridge/runner", "internal/inherited", "toolbox/boxinit", "toolbox/stage"},
+	"cmd/tbx-box":    {"hostbridge/client", "hostbridge/runner", "internal/inherited", "toolbox/boxinit", "toolbox/stage", "toolbox/treecopy"},
 
 	"tests/...": {"..."},
 }
@@ -182,7 +185,7 @@ func TestWhoMayImportWhat(t *testing.T) {
 // tbx-box is in every toolbox and in every session: the standard library and
 // x/sys, and nothing of tbx but its own roles and what makes their messages safe.
 func TestWhatTbxBoxIsMadeOf(t *testing.T) {
-	roles := []string{"toolbox/boxinit", "toolbox/stage", "hostbridge/wire", "hostbridge/client", "hostbridge/runner", "internal/escape", "internal/eintr", "internal/inherited"}
+	roles := []string{"toolbox/boxinit", "toolbox/stage", "toolbox/treecopy", "hostbridge/wire", "hostbridge/client", "hostbridge/runner", "internal/escape", "internal/eintr", "internal/inherited"}
 	p := list(t, "../../cmd/tbx-box")[0]
 	for _, dep := range p.Deps {
 		first, _, _ := strings.Cut(dep, "/")

@@ -1,0 +1,255 @@
+package treecopy
+
+import (
+	"errors"
+	"fmt"
+	"hash/maphash"
+	"os"
+	"strconv"
+	"sync/atomic"
+
+	"golang.org/x/sys/unix"
+)
+
+// Size is how much a tree holds.
+type Size struct {
+	Entries int64 `json:"entries"`
+	Bytes   int64 `json:"bytes"` // on the disk, with each hard link once
+}
+
+// Copier copies one tree in passes. The first takes all. Each further one takes what
+// has changed since, and removes what has gone: after a pass in which nothing of the
+// source changed, or that had nothing to do, the copy is the source as it was at one
+// moment.
+type Copier struct {
+	// Done is what has been looked at in this pass. Another goroutine may read it.
+	Done struct{ Entries, Bytes atomic.Int64 }
+
+	work   int // directory of the copy, with the names treeName, linksName and trashName
+	links  int
+	trash  int
+	cancel atomic.Bool
+
+	pass     int
+	changed  int64
+	seed     maphash.Seed
+	known    map[uint64]struct{} // what is in the copy, by hash, as of the last pass
+	next     map[uint64]struct{} // and of this one
+	versions map[uint64]uint64   // of files with several names, by inode: which version is in links
+	unsure   map[uint64]bool     // inodes in versions of which another version may look the same
+	dropped  int                 // counts names in trash
+	noClone  bool
+	buf      []byte
+}
+
+// Names in the directory of the copy.
+const (
+	treeName  = "tree"  // the copy
+	linksName = "links" // a further name of each file with several, while the copy is made
+	trashName = "trash" // what is being removed
+)
+
+// ErrCanceled says that Cancel was called.
+var ErrCanceled = errors.New("canceled")
+
+// New returns a Copier that works in the directory dir, which it makes anew.
+func New(dir string) (*Copier, error) {
+	if err := Remove(dir); err != nil {
+		return nil, err
+	}
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		return nil, err
+	}
+	c := &Copier{work: -1, links: -1, trash: -1, seed: maphash.MakeSeed(), known: map[uint64]struct{}{}, versions: map[uint64]uint64{}, buf: make([]byte, 256<<10)}
+	var err error
+	if c.work, err = openDir(unix.AT_FDCWD, dir); err != nil {
+		return nil, err
+	}
+	for _, sub := range []struct {
+		name string
+		fd   *int
+	}{{linksName, &c.links}, {trashName, &c.trash}} {
+		if err = unix.Mkdirat(c.work, sub.name, 0o700); err == nil {
+			*sub.fd, err = openDir(c.work, sub.name)
+		}
+		if err != nil {
+			c.Close()
+			return nil, err
+		}
+	}
+	return c, nil
+}
+
+// Cancel makes a pass end soon with ErrCanceled.
+func (c *Copier) Cancel() { c.cancel.Store(true) }
+
+// Close releases what the Copier holds open. The directory stays; see Finish and Remove.
+func (c *Copier) Close() {
+	for _, fd := range []int{c.work, c.links, c.trash} {
+		if fd >= 0 {
+			unix.Close(fd)
+		}
+	}
+	c.work, c.links, c.trash = -1, -1, -1
+}
+
+// Pass copies what differs and returns how many entries did.
+func (c *Copier) Pass(source int) (changed int64, err error) {
+	c.pass++
+	c.changed, c.next, c.unsure = 0, map[uint64]struct{}{}, map[uint64]bool{}
+	c.Done.Entries.Store(0)
+	c.Done.Bytes.Store(0)
+	if c.pass == 1 {
+		if err := unix.Mkdirat(c.work, treeName, 0o700); err != nil {
+			return 0, err
+		}
+	}
+	src, err := again(source)
+	if err != nil {
+		return 0, err
+	}
+	dst, err := openDir(c.work, treeName)
+	if err != nil {
+		unix.Close(src)
+		return 0, err
+	}
+	st, err := c.look(src, "")
+	if err == nil {
+		err = c.walk(&dir{src: src, dst: dst, stat: st, fresh: c.pass == 1})
+	}
+	unix.Close(src) // what is not deep stays open
+	unix.Close(dst)
+	c.known, c.next = c.next, nil
+	for ino := range c.unsure { // the next pass copies all its names
+		delete(c.versions, ino)
+	}
+	return c.changed, err
+}
+
+// Finish makes the copy the directory name in the directory of the file descriptor
+// into, in one step and for good: what is there by that name must be an empty
+// directory or nothing. Then the copy is on the disk.
+func (c *Copier) Finish(into int, name string) error {
+	if err := empty(c.links); err != nil {
+		return err
+	}
+	if err := unix.Syncfs(c.work); err != nil {
+		return fmt.Errorf("the copy cannot be written to the disk: %w", err)
+	}
+	if err := unix.Renameat(c.work, treeName, into, name); err != nil {
+		return fmt.Errorf("%s: %w", name, err)
+	}
+	return unix.Fsync(into)
+}
+
+// stat is a file's, with the version that it is.
+type stat struct {
+	unix.Stat_t
+	version uint64 // differs when the file may have changed
+	certain bool   // a later change will make another version
+}
+
+// coarse is how far behind the clock a time of change may be, in nanoseconds: a tick
+// of the kernel's, or on file systems that keep no more, two seconds.
+const (
+	coarse      = 50_000_000
+	wholeSecond = 2_000_000_000
+)
+
+// look is stat(2) of a name in a directory, or with "" of the descriptor.
+func (c *Copier) look(fd int, name string) (*stat, error) {
+	var now unix.Timespec
+	if err := unix.ClockGettime(unix.CLOCK_REALTIME_COARSE, &now); err != nil {
+		return nil, err
+	}
+	s := &stat{}
+	flags := unix.AT_SYMLINK_NOFOLLOW
+	if name == "" {
+		flags |= unix.AT_EMPTY_PATH
+	}
+	if err := unix.Fstatat(fd, name, &s.Stat_t, flags); err != nil {
+		return nil, err
+	}
+	// What was changed just now may be changed again within the same tick of the
+	// clock. So may what was changed in a time to come, if the clock was set back.
+	margin := int64(coarse)
+	if s.Ctim.Nsec == 0 {
+		margin = wholeSecond
+	}
+	s.certain = s.Ctim.Nano() < now.Nano()-margin
+	s.version = c.hash("", uint64(s.Ctim.Sec), uint64(s.Ctim.Nsec), uint64(s.Mtim.Sec), uint64(s.Mtim.Nsec), uint64(s.Size), uint64(s.Mode), s.Ino)
+	return s, nil
+}
+
+func (s *stat) kind() uint32 { return s.Mode & unix.S_IFMT }
+
+// entryKey is what an entry is known by: its name, the directory that it is in, and
+// its version. A directory has one as well, beside that of where it is.
+func (c *Copier) entryKey(parent uint64, name string, st *stat) uint64 {
+	return c.hash(name, parent, st.Ino, st.version)
+}
+
+func (c *Copier) has(key uint64) bool { _, ok := c.known[key]; return ok }
+
+// remember takes into the next pass that the copy has this version.
+func (c *Copier) remember(key uint64, st *stat) {
+	if st.certain {
+		c.next[key] = struct{}{}
+	}
+}
+
+// hash makes one number of a name and numbers. Two that differ have the same by a
+// chance of one in 2^64.
+func (c *Copier) hash(name string, numbers ...uint64) uint64 {
+	var h maphash.Hash
+	h.SetSeed(c.seed)
+	for _, n := range numbers {
+		maphash.WriteComparable(&h, n)
+	}
+	h.WriteString(name)
+	return h.Sum64()
+}
+
+// failed says which entry cannot be copied.
+func failed(name string, err error) error {
+	if err == nil || errors.Is(err, ErrCanceled) {
+		return err
+	}
+	var e *entryError
+	if errors.As(err, &e) {
+		return &entryError{path: name + "/" + e.path, err: e.err}
+	}
+	return &entryError{path: name, err: err}
+}
+
+// entryError is an error with the path from the root of the tree to where it was.
+type entryError struct {
+	path string
+	err  error
+}
+
+func (e *entryError) Error() string { return strconv.Quote(e.path) + ": " + e.err.Error() }
+func (e *entryError) Unwrap() error { return e.err }
+
+// targetError is one of the copy, not of the source.
+type targetError struct{ error }
+
+func (e targetError) Unwrap() error { return e.error }
+
+// target marks an error as one of the copy.
+func target(err error) error {
+	if err == nil {
+		return nil
+	}
+	return targetError{err}
+}
+
+// gone says whether an error means that somebody removed or replaced an entry of the
+// source.
+func gone(err error) bool {
+	if t := (targetError{}); errors.As(err, &t) {
+		return false
+	}
+	return errors.Is(err, unix.ENOENT) || errors.Is(err, unix.ENOTDIR) || errors.Is(err, unix.ELOOP) ||
+		errors.Is(err, unix.ESTALE) || errors.Is(err, unix.ENXIO) // of a socket
+}

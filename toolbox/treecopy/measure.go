@@ -1,0 +1,113 @@
+package treecopy
+
+import (
+	"errors"
+	"io"
+	"os"
+
+	"golang.org/x/sys/unix"
+)
+
+// Measure says how much a tree holds. What is removed meanwhile is left out.
+func (c *Copier) Measure(source int) (Size, error) {
+	src, err := again(source)
+	if err != nil {
+		return Size{}, err
+	}
+	m := &measure{copier: c, seen: map[uint64]bool{}}
+	st, err := c.look(src, "")
+	if err == nil {
+		err = m.walk(&dir{src: src, dst: -1, stat: st})
+	}
+	unix.Close(src)
+	return m.Size, err
+}
+
+type measure struct {
+	Size
+	copier *Copier
+	seen   map[uint64]bool // files with several names
+}
+
+func (m *measure) walk(d *dir) error {
+	below, err := m.entries(d)
+	if err != nil {
+		return err
+	}
+	for _, name := range below {
+		err := m.subdir(d, name)
+		if err != nil && !gone(err) && !(errors.Is(err, errMoved) && d.depth < heldDepth) {
+			return failed(name, err)
+		}
+	}
+	return nil
+}
+
+func (m *measure) subdir(d *dir, name string) error {
+	src, err := openDir(d.src, name)
+	if err != nil {
+		return err
+	}
+	below := &dir{src: src, dst: -1, depth: d.depth + 1}
+	defer func() { below.close() }()
+	if below.stat, err = m.copier.look(src, ""); err != nil {
+		return err
+	}
+	if d.depth >= heldDepth {
+		d.close()
+	}
+	if err := m.walk(below); err != nil {
+		return err
+	}
+	if d.depth < heldDepth {
+		return nil
+	}
+	var st unix.Stat_t
+	if d.src, err = openDir(below.src, ".."); err == nil {
+		err = unix.Fstat(d.src, &st)
+	}
+	if err != nil || st.Ino != d.stat.Ino || st.Dev != d.stat.Dev {
+		return errMoved
+	}
+	return nil
+}
+
+// entries counts what is in a directory, and returns the names of the directories.
+func (m *measure) entries(d *dir) (dirs []string, err error) {
+	fd, err := again(d.src)
+	if err != nil {
+		return nil, err
+	}
+	list := os.NewFile(uintptr(fd), "") // closes fd
+	defer list.Close()
+	for {
+		names, rerr := list.Readdirnames(chunk)
+		for _, name := range names {
+			if m.copier.cancel.Load() {
+				return nil, ErrCanceled
+			}
+			var st unix.Stat_t
+			if err := unix.Fstatat(d.src, name, &st, unix.AT_SYMLINK_NOFOLLOW); gone(err) {
+				continue
+			} else if err != nil {
+				return nil, failed(name, err)
+			}
+			m.Entries++
+			if st.Mode&unix.S_IFMT == unix.S_IFDIR {
+				dirs = append(dirs, name)
+			}
+			if st.Nlink > 1 && st.Mode&unix.S_IFMT != unix.S_IFDIR {
+				if m.seen[st.Ino] {
+					continue
+				}
+				m.seen[st.Ino] = true
+			}
+			m.Bytes += st.Blocks * 512
+		}
+		if errors.Is(rerr, io.EOF) {
+			return dirs, nil
+		} else if rerr != nil {
+			return nil, rerr
+		}
+	}
+}

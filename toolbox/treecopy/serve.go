@@ -1,0 +1,257 @@
+package treecopy
+
+import (
+	"bufio"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// Orders that Serve takes, one a line. The end of its input, or another line, is the
+// order to remove what it has made.
+const (
+	OrderPass   = "pass"   // copy what differs
+	OrderFrozen = "frozen" // the same while the cgroup behind a blank stands still
+	OrderCommit = "commit" // make the copy what it is for
+)
+
+// Event is what Serve tells, as lines of JSON. One field is set.
+type Event struct {
+	Size     *Measured `json:"size,omitempty"`
+	Progress *Size     `json:"progress,omitempty"`
+	Pass     *Passed   `json:"pass,omitempty"`
+	Done     bool      `json:"done,omitempty"`
+	Failed   *Failure  `json:"failed,omitempty"`
+}
+
+// Measured is told first.
+type Measured struct {
+	Size
+	Free   int64 `json:"free"`   // bytes that are free where the copy will be
+	Shared bool  `json:"shared"` // the file system shares blocks between files: it takes little of that
+}
+
+// Passed is told after a pass.
+type Passed struct {
+	Changed int64         `json:"changed"` // what had to be done; 0: the copy was the source already
+	Frozen  time.Duration `json:"frozen"`  // how long the cgroup stood still, in nanoseconds
+}
+
+// Failure is told instead of anything else.
+type Failure struct {
+	Text string `json:"text"`
+	Full bool   `json:"full,omitempty"` // there is no room left
+}
+
+// Part is the directory in which a copy is made, beside where it will be. It is left
+// when Serve is killed, and removed by the next one for the same place.
+func Part(into, name string) string { return filepath.Join(into, name+".tbx-part") }
+
+// Serve copies a tree on orders that it reads from in. args are the directory to copy,
+// the one in which the copy shall be, and its name there, which may be that of an empty
+// directory. It is run on the host as the root of podman's user namespace. Whatever ends
+// it, the source is as it was, and nothing is by that name but a whole copy. With
+// "--remove" for the directory it removes what a killed one left.
+func Serve(args []string, in io.Reader, out io.Writer) error {
+	if len(args) != 3 {
+		return errors.New("copy: a directory, the one to copy it into and a name are needed")
+	}
+	if args[0] == "--remove" {
+		return Remove(Part(args[1], args[2]))
+	}
+	s := &server{events: json.NewEncoder(out), into: args[1], name: args[2]}
+	err := s.run(args[0], in)
+	if err == nil || errors.Is(err, ErrCanceled) {
+		return err
+	}
+	full := errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT)
+	s.tell(Event{Failed: &Failure{Text: err.Error(), Full: full}})
+	return nil // it is told
+}
+
+type server struct {
+	copier     *Copier
+	source     int
+	into, name string
+
+	mu     sync.Mutex
+	events *json.Encoder
+}
+
+func (s *server) tell(ev Event) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.events.Encode(ev)
+}
+
+func (s *server) run(source string, in io.Reader) (err error) {
+	if s.source, err = openDir(unix.AT_FDCWD, source); err != nil {
+		return fmt.Errorf("%s: %w", source, err)
+	}
+	defer unix.Close(s.source)
+	part := Part(s.into, s.name)
+	if s.copier, err = New(part); err != nil {
+		return fmt.Errorf("%s: %w", part, err)
+	}
+	defer func() {
+		s.copier.Close()
+		err = errors.Join(err, Remove(part))
+	}()
+	orders := make(chan string)
+	go s.read(in, orders)
+	if err := s.measure(); err != nil {
+		return err
+	}
+	for order := range orders {
+		cgroup, frozen := strings.CutPrefix(order, OrderFrozen+" ")
+		switch {
+		case order == OrderPass:
+			err = s.pass("")
+		case frozen:
+			err = s.pass(cgroup)
+		case order == OrderCommit:
+			return s.commit()
+		default:
+			return ErrCanceled
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return ErrCanceled
+}
+
+// read passes the orders on. Who gave them and has ended wants no copy.
+func (s *server) read(in io.Reader, orders chan<- string) {
+	lines := bufio.NewScanner(in)
+	last := ""
+	for lines.Scan() {
+		last = lines.Text()
+		orders <- last
+	}
+	if last != OrderCommit { // which is not to be stopped half-way
+		s.copier.Cancel()
+	}
+	close(orders)
+}
+
+func (s *server) measure() error {
+	m := Measured{}
+	var err error
+	if m.Size, err = s.copier.Measure(s.source); err != nil {
+		return err
+	}
+	var fs unix.Statfs_t
+	if err := unix.Fstatfs(s.copier.work, &fs); err != nil {
+		return err
+	}
+	m.Free, m.Shared = int64(fs.Bavail)*fs.Bsize, s.copier.sharesBlocks()
+	return s.tell(Event{Size: &m})
+}
+
+// sharesBlocks tries whether two files here may share their blocks.
+func (c *Copier) sharesBlocks() bool {
+	a, err := openat(c.work, ".", unix.O_TMPFILE|unix.O_RDWR|unix.O_CLOEXEC, 0o600)
+	if err != nil {
+		return false
+	}
+	defer unix.Close(a)
+	b, err := openat(c.work, ".", unix.O_TMPFILE|unix.O_RDWR|unix.O_CLOEXEC, 0o600)
+	if err != nil {
+		return false
+	}
+	defer unix.Close(b)
+	return unix.IoctlFileClone(b, a) == nil
+}
+
+// told is how often a pass says how far it is.
+const told = 200 * time.Millisecond
+
+// pass carries out one pass, with a cgroup, if one is named, standing still.
+func (s *server) pass(cgroup string) error {
+	end := make(chan struct{})
+	var shown sync.WaitGroup
+	shown.Go(func() { s.progress(end) })
+	changed, frozen, err := s.still(cgroup)
+	close(end)
+	shown.Wait()
+	if err != nil {
+		return err
+	}
+	return s.tell(Event{Pass: &Passed{changed, frozen}})
+}
+
+func (s *server) still(cgroup string) (changed int64, frozen time.Duration, err error) {
+	if cgroup == "" {
+		changed, err = s.copier.Pass(s.source)
+		return changed, 0, err
+	}
+	begin := time.Now()
+	if err := freeze(cgroup); err != nil {
+		return 0, 0, errors.Join(err, Thaw(cgroup))
+	}
+	changed, err = s.copier.Pass(s.source)
+	return changed, time.Since(begin), errors.Join(err, Thaw(cgroup))
+}
+
+func (s *server) progress(end <-chan struct{}) {
+	tick := time.NewTicker(told)
+	defer tick.Stop()
+	for {
+		select {
+		case <-end:
+			return
+		case <-tick.C:
+			err := s.tell(Event{Progress: &Size{s.copier.Done.Entries.Load(), s.copier.Done.Bytes.Load()}})
+			if err != nil {
+				s.copier.Cancel() // nobody listens
+			}
+		}
+	}
+}
+
+func (s *server) commit() error {
+	into, err := openDir(unix.AT_FDCWD, s.into)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(into)
+	if err := s.copier.Finish(into, s.name); err != nil {
+		return err
+	}
+	return s.tell(Event{Done: true})
+}
+
+// stopped is how long what runs in a cgroup may take to stand still. What waits for a
+// disk that is gone never does.
+const stopped = 5 * time.Second
+
+// freeze makes a cgroup stand still (kernel, admin-guide/cgroup-v2.rst).
+func freeze(cgroup string) error {
+	if err := os.WriteFile(filepath.Join(cgroup, "cgroup.freeze"), []byte("1"), 0); err != nil {
+		return err
+	}
+	for begin := time.Now(); time.Since(begin) < stopped; time.Sleep(time.Millisecond) {
+		events, err := os.ReadFile(filepath.Join(cgroup, "cgroup.events"))
+		if err != nil {
+			return err
+		}
+		if strings.Contains(string(events), "frozen 1") {
+			return nil
+		}
+	}
+	return fmt.Errorf("what runs in it does not stand still within %v", stopped)
+}
+
+// Thaw lets what runs in a cgroup go on.
+func Thaw(cgroup string) error {
+	return os.WriteFile(filepath.Join(cgroup, "cgroup.freeze"), []byte("0"), 0)
+}
