@@ -93,7 +93,30 @@ func (p *Provisioner) Create(ctx context.Context, r Request) (toolbox.Name, erro
 	if err := p.Toolboxes.CheckFree(ctx, o.draft.Name); err != nil { // before a download
 		return "", err
 	}
+	img, err := p.image(ctx, o, r)
+	if err != nil {
+		return "", err
+	}
+	return o.draft.Name, p.Toolboxes.Create(ctx, o.draft, img)
+}
+
+// Ephemeral is Create for a toolbox that is gone when its session ends, and starts it.
+func (p *Provisioner) Ephemeral(ctx context.Context, r Request) (*toolbox.Ephemeral, error) {
+	o, err := p.settle(ctx, r)
+	if err != nil {
+		return nil, err
+	}
+	img, err := p.image(ctx, o, r)
+	if err != nil {
+		return nil, err
+	}
+	return p.Toolboxes.Ephemeral(ctx, o.draft, img)
+}
+
+// image gets the image of an order.
+func (p *Provisioner) image(ctx context.Context, o *order, r Request) (toolbox.Image, error) {
 	var img images.Image
+	var err error
 	if o.build != nil {
 		img, err = p.EnsureBuilt(ctx, *o.build, r.UnsignedOK)
 	} else {
@@ -102,10 +125,7 @@ func (p *Provisioner) Create(ctx context.Context, r Request) (toolbox.Name, erro
 	if err == nil {
 		err = checkArch(o.choice.Reference, img.Arch)
 	}
-	if err != nil {
-		return "", err
-	}
-	return o.draft.Name, p.Toolboxes.Create(ctx, o.draft, toolbox.Image{Reference: o.reference(img), ID: img.ID, Env: img.Env})
+	return toolbox.Image{Reference: o.reference(img), ID: img.ID, Env: img.Env}, err
 }
 
 // reference is the name under which a toolbox remembers its image.

@@ -24,6 +24,43 @@ func RunDetached(cmd *exec.Cmd) error {
 	return ended(cmd.Wait())
 }
 
+// RunAndStay runs a session on the caller's terminal, as its job is, and waits for it.
+// What the terminal sends goes to both of them and is the session's affair; what others
+// send to the caller is passed on. A stop of the job stops both.
+func RunAndStay(cmd *exec.Cmd) error {
+	typed := catch(unix.SIGINT, unix.SIGQUIT)
+	defer signal.Stop(typed)
+	others := catch(unix.SIGTERM, unix.SIGHUP, unix.SIGUSR1, unix.SIGUSR2)
+	defer signal.Stop(others)
+	if err := cmd.Start(); err != nil {
+		return err
+	}
+	go func() {
+		for s := range typed {
+			if !inForeground() { // else the terminal, which sends it to the whole job
+				cmd.Process.Signal(s)
+			}
+		}
+	}()
+	go func() {
+		for s := range others {
+			cmd.Process.Signal(s)
+		}
+	}()
+	return ended(cmd.Wait())
+}
+
+// inForeground says whether this process is in the job that its terminal serves.
+func inForeground() bool {
+	tty, err := os.OpenFile("/dev/tty", os.O_RDWR|unix.O_NOCTTY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return false
+	}
+	defer tty.Close()
+	group, err := unix.IoctlGetInt(int(tty.Fd()), unix.TIOCGPGRP)
+	return err == nil && group == unix.Getpgrp()
+}
+
 // catch begins to collect signals. What the caller ignores stays ignored.
 func catch(wanted ...os.Signal) chan os.Signal {
 	signals := make(chan os.Signal, 8)

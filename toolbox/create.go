@@ -78,6 +78,7 @@ func (m *Manager) Plan(d *Draft, from Image) (*Plan, error) {
 		return nil, err
 	}
 	p.ImageEnv = from.Env
+	p.ephemeral(s, m.Host)
 	if s.Isolated {
 		p.Command = append(p.Command, boxinit.Args(p.named(s))...)
 	}
@@ -159,30 +160,46 @@ func (m *Manager) Create(ctx context.Context, d *Draft, from Image) error {
 // specification. killed is the one that was there, of a create on which podman may
 // still be at work.
 func (m *Manager) specify(ctx context.Context, d *Draft, from Image) (p *Plan, killed *Spec, err error) {
-	if d.spec.Isolated { // what others share must not change between the look and the answer
-		lock, err := flock.Wait(ctx, filepath.Join(m.Host.TbxRuntime(), "locks", ".isolated"))
-		if err != nil {
-			return nil, nil, fail.Wrap(nil, err, "toolbox %s cannot be created", d.Name)
+	err = m.amongIsolated(ctx, d.Name, d.spec, func() (err error) {
+		if p, err = m.prepare(d, from); err == nil {
+			killed, _ = loadSpec(m.Host.Dirs.Config, d.Name)
+			err = saveSpec(m.Host.Dirs.Config, d.Name, d.spec)
 		}
-		defer lock.Close()
-		if err := m.checkOverlap(d.Name, d.spec); err != nil {
-			return nil, nil, err
-		}
+		return err
+	})
+	return p, killed, err
+}
+
+// amongIsolated calls do while no other isolated toolbox is made, if this one is such:
+// what others share must not change between the look and the answer.
+func (m *Manager) amongIsolated(ctx context.Context, name Name, s *Spec, do func() error) error {
+	if !s.Isolated {
+		return do()
 	}
-	if p, err = m.Plan(d, from); err != nil {
-		return nil, nil, err
+	lock, err := flock.Wait(ctx, filepath.Join(m.Host.TbxRuntime(), "locks", ".isolated"))
+	if err != nil {
+		return fail.Wrap(nil, err, "toolbox %s cannot be created", name)
 	}
-	if err = m.makeHome(d.spec); err == nil {
+	defer lock.Close()
+	if err := m.checkOverlap(name, s); err != nil {
+		return err
+	}
+	return do()
+}
+
+// prepare plans a toolbox and sees to what podman will mount.
+func (m *Manager) prepare(d *Draft, from Image) (*Plan, error) {
+	p, err := m.Plan(d, from)
+	if err == nil {
+		err = m.makeHome(d.spec)
+	}
+	if err == nil {
 		err = m.prepareIsolated(d.spec)
 	}
 	if err == nil {
 		err = checkSources(p)
 	}
-	if err != nil {
-		return nil, nil, err
-	}
-	killed, _ = loadSpec(m.Host.Dirs.Config, d.Name)
-	return p, killed, saveSpec(m.Host.Dirs.Config, d.Name, d.spec)
+	return p, err
 }
 
 // checkMade refuses a container that was made and must not be started: for what its

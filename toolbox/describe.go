@@ -48,6 +48,9 @@ func (m *Manager) Describe(b *Box) (*Description, error) {
 	}
 	if b.Spec.Isolated {
 		d.Hostname, d.Home = p.Hostname, m.Host.Home+" (podman's volume "+b.Spec.HomeVolume()+")"
+		if b.Ephemeral() {
+			d.Home = m.Host.Home + " (a volume of podman's, removed with the toolbox)"
+		}
 		d.Access, d.Limits = p.reach(), p.options()
 		return d, nil
 	}

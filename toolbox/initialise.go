@@ -318,5 +318,10 @@ func (l *startLog) warn(err error) {
 }
 
 func (m *Manager) logFile(name Name) string {
+	if isEphemeralName(name) {
+		if lock := filepath.Join(m.ephemeralDir(), string(name)); m.Host.Exists(lock) {
+			return lock + logEnding
+		}
+	}
 	return filepath.Join(m.Host.Dirs.State, "log", string(name)+".log")
 }

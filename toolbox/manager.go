@@ -116,6 +116,10 @@ func (m *Manager) box(c *Container) *Box {
 			return b
 		}
 	}
+	if s := b.carriedEphemeral(); s != nil {
+		b.Spec = s
+		return b
+	}
 	if b.SpecErr = err; errors.Is(err, fs.ErrNotExist) || err == nil {
 		b.specMissing = true
 		b.SpecErr = fail.New(nil, "the specification of toolbox %s is missing: %s", b.Name, specFile(m.Host.Dirs.Config, b.Name)).
@@ -215,7 +219,7 @@ func (m *Manager) List(ctx context.Context) ([]*Box, error) {
 				b = m.inspected(c)
 			}
 		}
-		if b.Managed() || b.Toolbx() {
+		if (b.Managed() || b.Toolbx()) && !m.leftover(ctx, b) {
 			out = append(out, b)
 		}
 	}

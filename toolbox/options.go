@@ -25,7 +25,11 @@ func (o Option) String() string {
 
 // Options returns the flags that podman is asked for, in the order of printing.
 func (p *Plan) Options() []Option {
-	return append(p.overImage(), p.fixed()...)
+	out := append(p.overImage(), p.fixed()...)
+	if p.Ephemeral {
+		out = append(out, Option{"rm", "", "it is made for one session"})
+	}
+	return out
 }
 
 // overImage are the flags against what an image asks for and does not get.

@@ -56,6 +56,8 @@ type Plan struct {
 	Devices  []string          `json:"devices,omitempty"` // paths and CDI names
 	Groups   bool              `json:"keep_groups"`
 
+	Ephemeral bool `json:"ephemeral,omitempty"` // podman removes it when its first process has ended
+
 	// Of an isolated toolbox. A limit that is 0 is none.
 	Isolated bool   `json:"isolated,omitempty"`
 	Network  string `json:"network,omitempty"` // private or none

@@ -131,7 +131,7 @@ func wantedMounts(b *Box) ([]*wantedMount, error) {
 	home := false
 	for _, v := range b.Volumes {
 		w := &wantedMount{target: v.Target, source: v.Source, set: attributes(v.Options)}
-		if strings.Contains(v.Source, "/"+b.Spec.HomeVolume()+"/") {
+		if strings.Contains(v.Source, "/"+b.Spec.HomeVolume()+"/") || b.namelessHome(v) {
 			home = true
 			w.set |= unix.MOUNT_ATTR_NOSUID | unix.MOUNT_ATTR_NODEV
 			if at, err := placeOf(v.Source); err == nil { // else podman keeps it where tbx cannot look

@@ -236,9 +236,15 @@ func (m *Manager) checkOverlap(name Name, s *Spec) error {
 		return fail.New(fail.Usage, "%s cannot be shared as well as %s, which it is in and which the toolbox may change: a program could put another directory in its place", in, dir).
 			Hint("share %s alone, or %s to read: --share %s:ro", dir, dir, dir)
 	}
+	others := m.ephemeralSpecs()
 	for _, other := range specNames(m.Host.Dirs.Config) {
-		o, err := loadSpec(m.Host.Dirs.Config, other)
-		if err != nil || !o.Isolated || other == name {
+		if o, err := loadSpec(m.Host.Dirs.Config, other); err == nil {
+			others[other] = o
+		}
+	}
+	for _, other := range slices.Sorted(maps.Keys(others)) {
+		o := others[other]
+		if !o.Isolated || other == name {
 			continue
 		}
 		if in, dir, ok := overlap(s, o); ok {

@@ -43,6 +43,8 @@ type Spec struct {
 	Memory    string   `toml:"memory,omitempty"`     // what an isolated toolbox may take, such as 12g; empty or 0: not limited
 	ShmSize   string   `toml:"shm_size,omitempty"`   // of its /dev/shm; empty: podman's default
 	GPU       bool     `toml:"gpu,omitempty"`        // an isolated toolbox has the host's GPUs
+
+	Ephemeral string `toml:"-" json:",omitempty"` // path of the lock that its owner holds; never in a file
 }
 
 // Has says whether an integration is on. Of them an isolated toolbox has what is

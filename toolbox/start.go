@@ -247,7 +247,7 @@ func (m *Manager) newRecord(b *Box) (*join.Record, error) {
 		Without: b.Spec.withoutAll(), Isolated: b.Spec.Isolated, Bridge: b.bridgeKey(),
 	}
 	for _, mt := range b.Mounts {
-		if mt.Target != boxinit.HostView && mt.Target != boxinit.BoxDir && mt.Target != boxinit.Bridge {
+		if mt.Target != boxinit.HostView && mt.Target != boxinit.BoxDir && mt.Target != boxinit.Bridge && mt.Target != boxinit.Owner {
 			r.Mounts = append(r.Mounts, join.Mapping{Host: mt.Source, Box: mt.Target})
 		}
 	}

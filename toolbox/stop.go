@@ -33,6 +33,9 @@ func (m *Manager) Stop(ctx context.Context, name Name, grace time.Duration) (sto
 		return false, nil
 	}
 	m.stage("stopping toolbox %s", name)
+	if b.Ephemeral() {
+		return true, m.endEphemeral(ctx, e, b)
+	}
 	return true, m.stop(ctx, e, b, grace)
 }
 
@@ -122,13 +125,16 @@ func (m *Manager) Remove(ctx context.Context, name Name, force bool) error {
 		if !force {
 			return runningError(name)
 		}
-		if b.State != Paused {
+		if b.State != Paused && !b.Ephemeral() {
 			if err := m.stop(ctx, e, b, 0); err != nil {
 				return err
 			}
 		}
 	}
 	m.stage("removing toolbox %s", name)
+	if b.Ephemeral() {
+		return m.endEphemeral(ctx, e, b) // its owner does the rest, or the next tbx
+	}
 	if err := e.Remove(ctx, b.ID, force); err != nil && !errors.Is(err, fail.NotFound) {
 		return fail.Wrap(nil, err, "toolbox %s cannot be removed", name)
 	}
@@ -161,6 +167,10 @@ func (m *Manager) Rename(ctx context.Context, old, name Name) error {
 	b, err := m.Find(ctx, old)
 	if err != nil {
 		return err
+	}
+	if b.Ephemeral() {
+		return fail.New(fail.Usage, "toolbox %s is gone when its session ends, and cannot be renamed", old).
+			Hint("make one that stays: tbx create --image %s %s", b.Image, name)
 	}
 	e, err := m.Engine(ctx)
 	if err != nil {

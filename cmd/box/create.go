@@ -33,6 +33,12 @@ type createOptions struct {
 
 // NewCreate returns `tbx create`.
 func NewCreate(env *fetch.Env) *cobra.Command {
+	cmd, _ := newCreate(env)
+	return cmd
+}
+
+// newCreate returns it with what its flags set.
+func newCreate(env *fetch.Env) (*cobra.Command, *createOptions) {
 	o := &createOptions{without: map[string]*bool{}}
 	cmd := &cobra.Command{
 		Use:   "create [flags] [NAME]",
@@ -108,7 +114,7 @@ tbx inspect shows what it can reach.`,
 		cmd.RegisterFlagCompletionFunc(dir, cli.Directories)
 	}
 	cli.NoCompletion(cmd, "toolbox", "hostname", "env", "memory", "shm-size")
-	return cmd
+	return cmd, o
 }
 
 // integrationsAsked refuses --no-KEY=false beside --isolated: that toolbox has

@@ -57,7 +57,8 @@ type row struct {
 	Started *time.Time `json:"started,omitempty"`
 	Manager string     `json:"manager"` // tbx, or toolbx for a toolbox that Toolbx made
 
-	Isolated bool `json:"isolated,omitempty"` // made with --isolated
+	Isolated  bool `json:"isolated,omitempty"`  // made with --isolated
+	Ephemeral bool `json:"ephemeral,omitempty"` // gone when its session ends
 
 	ImageDigest string `json:"image_digest,omitempty"` // what tbx recorded when the image came
 	ImageSigner string `json:"image_signer,omitempty"`
@@ -73,6 +74,7 @@ func rowOf(e *fetch.Env, b *toolbox.Box) row {
 	}
 	if b.Managed() {
 		r.Manager, r.Isolated = "tbx", b.Isolated()
+		r.Ephemeral = b.Ephemeral()
 	}
 	from := e.OriginOf(b.ImageID)
 	r.ImageDigest, r.ImageSigner = from.Digest, from.Signer

@@ -53,6 +53,7 @@ func (e *chooser) ChooseToolbox(ctx context.Context, m *toolbox.Manager, command
 	if err != nil {
 		return "", err
 	}
+	all = slices.DeleteFunc(all, (*toolbox.Box).Ephemeral) // of a session of its own
 	var names []string
 	for _, b := range all {
 		if string(b.Name) == choice.ToolboxName {

@@ -41,8 +41,25 @@ func (e *Env) Podman(ctx context.Context) (*podman.Engine, error) {
 	e.CatchSignals()
 	e.Progress().Stage("waiting for podman")
 	defer e.Progress().Stage("")
-	e.engine, err = podman.Connect(ctx, h.TbxRuntime(), e.Progress().Warn)
-	return e.engine, err
+	engine, err := podman.Connect(ctx, h.TbxRuntime(), e.Progress().Warn)
+	if err != nil {
+		return nil, err
+	}
+	e.engine = engine
+	e.sweep(ctx)
+	return e.engine, nil
+}
+
+// sweep removes what an ephemeral toolbox whose tbx was killed has left. That it cannot
+// is no reason to do nothing else.
+func (e *Env) sweep(ctx context.Context) {
+	m, err := e.Manager()
+	if err == nil {
+		err = m.SweepEphemeral(ctx)
+	}
+	if err != nil {
+		e.Log.Debugf("what an ephemeral toolbox left: %v", err)
+	}
 }
 
 // Images returns podman's images.

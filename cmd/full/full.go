@@ -32,7 +32,8 @@ func commands(env *cli.Env) []*cobra.Command {
 	e := fetch.New(env)
 	env.Newer = newerImage
 	chooser := e.Chooser(box.OfferFirst(e))
-	enter, run := session.NewEnter(env, chooser), session.NewRun(env, chooser)
+	maker := box.NewEphemeralMaker(e)
+	enter, run := session.NewEnter(env, chooser, maker), session.NewRun(env, chooser, maker)
 	enter.ValidArgsFunction, run.ValidArgsFunction = env.CompleteToolboxes, env.CompleteRun
 	for _, c := range []*cobra.Command{enter, run} {
 		c.RegisterFlagCompletionFunc("toolbox", env.CompleteToolboxes)

@@ -20,10 +20,11 @@ import (
 type enterOptions struct {
 	selector
 	sessionFlags
+	ephemeralFlags
 }
 
 // NewEnter returns `tbx enter`.
-func NewEnter(env *cli.Env, choose Chooser) *cobra.Command {
+func NewEnter(env *cli.Env, choose Chooser, maker Maker) *cobra.Command {
 	o := &enterOptions{}
 	cmd := &cobra.Command{
 		Use:         "enter [flags] [NAME]",
@@ -34,10 +35,14 @@ func NewEnter(env *cli.Env, choose Chooser) *cobra.Command {
 The toolbox is started if it does not run. Without a name it is the only
 toolbox, or the one of the configuration; with none, making one is offered.
 
+With --ephemeral the toolbox is made for this shell, by any options of tbx create,
+and removed with all that is in it when the shell ends, however that is.
+
 The exit code is the shell's own, and 125 when tbx fails.`,
 		Example: `  tbx enter
   tbx enter build
-  tbx enter --root build`,
+  tbx enter --root build
+  tbx enter --ephemeral --distro fedora`,
 		Args: func(cmd *cobra.Command, args []string) error {
 			if cmd.ArgsLenAtDash() >= 0 {
 				return fail.New(fail.Usage, "tbx enter opens a shell and takes no command").Hint("to run a command: tbx run NAME -- COMMAND")
@@ -54,11 +59,18 @@ The exit code is the shell's own, and 125 when tbx fails.`,
 				}
 				o.toolbox = args[0]
 			}
+			if err := o.check(cmd, &o.selector); err != nil {
+				return err
+			}
+			if o.ephemeral {
+				return runEphemeral(cmd.Context(), env, maker, cmd, &o.selector, &o.sessionFlags, nil)
+			}
 			return runSession(cmd.Context(), env, choose, &o.selector, &o.sessionFlags, nil)
 		},
 	}
 	o.selector.flags(cmd)
 	o.sessionFlags.flags(cmd)
+	o.ephemeralFlags.flags(cmd, maker)
 	cli.AsSession(env, cmd)
 	return cmd
 }
@@ -86,18 +98,26 @@ func (s *sessionFlags) flags(cmd *cobra.Command) {
 	f.MarkHidden("bare")
 }
 
-// runSession becomes args in the toolbox, or the login shell.
-func runSession(ctx context.Context, env *cli.Env, choose Chooser, sel *selector, f *sessionFlags, args []string) error {
-	if f.pty && f.noTTY {
+// validate refuses what no session can have.
+func (s *sessionFlags) validate() error {
+	if s.pty && s.noTTY {
 		return fail.New(fail.Usage, "--pty and --no-tty exclude each other")
 	}
-	if f.preserveFDs < 0 {
-		return fail.New(fail.Usage, "--preserve-fds %d: it must not be negative", f.preserveFDs)
+	if s.preserveFDs < 0 {
+		return fail.New(fail.Usage, "--preserve-fds %d: it must not be negative", s.preserveFDs)
 	}
-	for _, kv := range f.env {
+	for _, kv := range s.env {
 		if kv == "" || kv[0] == '=' {
 			return fail.New(fail.Usage, "--env %q names no variable", kv).Hint("write --env NAME=VALUE, or --env NAME to pass yours")
 		}
+	}
+	return nil
+}
+
+// runSession becomes args in the toolbox, or the login shell.
+func runSession(ctx context.Context, env *cli.Env, choose Chooser, sel *selector, f *sessionFlags, args []string) error {
+	if err := f.validate(); err != nil {
+		return err
 	}
 	m, err := env.Manager()
 	if err != nil {

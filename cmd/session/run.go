@@ -11,11 +11,12 @@ import (
 type runOptions struct {
 	selector
 	sessionFlags
+	ephemeralFlags
 	command []string
 }
 
 // NewRun returns `tbx run`.
-func NewRun(env *cli.Env, choose Chooser) *cobra.Command {
+func NewRun(env *cli.Env, choose Chooser, maker Maker) *cobra.Command {
 	o := &runOptions{}
 	cmd := &cobra.Command{
 		Use:         "run [flags] [NAME --] COMMAND [ARG...]",
@@ -33,19 +34,30 @@ way round. A command whose own first argument is "--" is written behind a "--".
   tbx run -c build make -j4    the same, as in Toolbx
   tbx run -- grep -- -x file   grep -- -x file in the default toolbox
 
+With --ephemeral the toolbox is made for this command, by any options of tbx create,
+and removed with all that is in it when the command ends, however that is.
+
 The exit code is the command's own, 128+N when signal N ended it, 127 when the
 toolbox has no such command, 126 when it cannot be run, 125 when tbx fails.`,
 		Example: `  tbx run uname -a
   tbx run build -- make -j4
-  echo hello | tbx run --env LANG=C tr a-z A-Z`,
+  echo hello | tbx run --env LANG=C tr a-z A-Z
+  tbx run --ephemeral --distro debian --isolated --share . make test`,
 		Args: func(cmd *cobra.Command, args []string) error { return o.parse(args, cmd.ArgsLenAtDash()) },
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := o.check(cmd, &o.selector); err != nil {
+				return err
+			}
+			if o.ephemeral {
+				return runEphemeral(cmd.Context(), env, maker, cmd, &o.selector, &o.sessionFlags, o.command)
+			}
 			return runSession(cmd.Context(), env, choose, &o.selector, &o.sessionFlags, o.command)
 		},
 	}
 	cmd.Flags().SetInterspersed(false) // flags behind the command are the command's
 	o.selector.flags(cmd)
 	o.sessionFlags.flags(cmd)
+	o.ephemeralFlags.flags(cmd, maker)
 	cli.AsSession(env, cmd)
 	return cmd
 }

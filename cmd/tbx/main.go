@@ -27,7 +27,12 @@ func main() {
 
 func commands(env *cli.Env) []*cobra.Command {
 	env.Engine = func(context.Context) (toolbox.Engine, error) { return nil, becomeFull() }
-	return []*cobra.Command{session.NewEnter(env, chooser{}), session.NewRun(env, chooser{}), host.New(env, host.StatusOnly)}
+	enter, run := session.NewEnter(env, chooser{}, nil), session.NewRun(env, chooser{}, nil)
+	for _, c := range []*cobra.Command{enter, run} { // the whole has more flags, those of a toolbox that is made for the session
+		c.SetFlagErrorFunc(func(*cobra.Command, error) error { return becomeFull() })
+		c.SetHelpFunc(func(*cobra.Command, []string) { becomeFull() })
+	}
+	return []*cobra.Command{enter, run, host.New(env, host.StatusOnly)}
 }
 
 // dispatch is the agent, or hands over a call that is for none of the commands here.

@@ -17,8 +17,13 @@ import (
 // SIGTERM, and on SIGHUP it begins to keep StateDir/hosts up to date, if the
 // initialiser found that needed. It runs as the user and never polls. named, of
 // Args, is what must be mounted: else it says why not and ends with ExitSwapped,
-// before anything can run in the toolbox. It returns its exit code.
+// before anything can run in the toolbox. Behind WhileOwned it ends with the owner of an
+// ephemeral toolbox too. It returns its exit code.
 func Pause(named []string) int {
+	owned := len(named) > 0 && named[0] == WhileOwned
+	if owned {
+		named = named[1:]
+	}
 	if len(named) > 0 {
 		mounts, err := ReadMounts(ownMounts)
 		if err == nil {
@@ -36,11 +41,20 @@ func Pause(named []string) int {
 	}
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, unix.SIGTERM, unix.SIGINT, unix.SIGHUP)
+	ownerEnded := make(chan int, 1)
+	if owned {
+		go endWithOwner(ownerEnded)
+	}
 	following := false
 	for {
 		releaseMemory()
-		if <-signals != unix.SIGHUP {
-			return 0
+		select {
+		case code := <-ownerEnded:
+			return code
+		case sig := <-signals:
+			if sig != unix.SIGHUP {
+				return 0
+			}
 		}
 		name, err := os.ReadFile(StateDir + "/hosts-name")
 		if err == nil && !following {

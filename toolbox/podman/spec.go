@@ -91,6 +91,8 @@ func (r *request) set(o toolbox.Option) error {
 		r.Annotations = map[string]string{define.RunOCIKeepOriginalGroups: "1"}
 	case "privileged":
 		r.Privileged = true
+	case "rm":
+		r.Remove = true
 	case "security-opt":
 		return r.setSecurity(o.Value)
 	case "cap-drop":

@@ -1,0 +1,125 @@
+package session
+
+import (
+	"context"
+	"errors"
+	"os"
+	"os/exec"
+	"strconv"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/tbx-project/tbx/cmd/cli"
+	"github.com/tbx-project/tbx/internal/fail"
+	"github.com/tbx-project/tbx/internal/programs"
+	"github.com/tbx-project/tbx/toolbox"
+)
+
+// Maker makes toolboxes that are gone when their session ends. The program tbx has none:
+// it does not know --ephemeral, and becomes tbx-podman for it.
+type Maker interface {
+	// Flags adds the flags that say what such a toolbox is, those of tbx create, but
+	// for those that cmd has.
+	Flags(cmd *cobra.Command)
+	// Make makes and starts one. distro and release are of the session's flags.
+	Make(ctx context.Context, cmd *cobra.Command, distro, release string) (*toolbox.Ephemeral, error)
+	// Ended is called when it was removed.
+	Ended(name toolbox.Name)
+}
+
+// ephemeralFlags are those of a session in a toolbox of its own.
+type ephemeralFlags struct {
+	ephemeral bool
+	making    []string // flags that Maker has added
+}
+
+func (o *ephemeralFlags) flags(cmd *cobra.Command, maker Maker) {
+	if maker == nil {
+		return
+	}
+	cmd.Flags().BoolVar(&o.ephemeral, "ephemeral", false,
+		"make a toolbox for this session alone, by the options of tbx create, and remove it afterwards")
+	known := map[string]bool{}
+	cmd.Flags().VisitAll(func(f *pflag.Flag) { known[f.Name] = true })
+	maker.Flags(cmd)
+	cmd.Flags().VisitAll(func(f *pflag.Flag) {
+		if !known[f.Name] {
+			f.Hidden = true // they are in the help of tbx create
+			o.making = append(o.making, f.Name)
+		}
+	})
+}
+
+// check refuses what contradicts itself.
+func (o *ephemeralFlags) check(cmd *cobra.Command, sel *selector) error {
+	if o.ephemeral && sel.toolbox != "" {
+		return fail.New(fail.Usage, "--ephemeral makes a toolbox of its own, and %s is named", sel.toolbox).
+			Hint("leave the name away, or --ephemeral")
+	}
+	for _, name := range o.making {
+		if cmd.Flags().Changed(name) && !o.ephemeral {
+			return fail.New(fail.Usage, "--%s says how a toolbox is made, and one that there is cannot be made anew", name).
+				Hint("to make one for this session alone: --ephemeral").Hint("to make one that stays: tbx create --help")
+		}
+	}
+	return nil
+}
+
+// runEphemeral runs a session in a toolbox that is made for it. The session is a call of
+// tbx, and this process stays to remove the toolbox.
+func runEphemeral(ctx context.Context, env *cli.Env, maker Maker, cmd *cobra.Command, sel *selector, f *sessionFlags, args []string) error {
+	if err := f.validate(); err != nil {
+		return err
+	}
+	t, err := maker.Make(ctx, cmd, sel.distro, sel.release)
+	if err != nil {
+		return err
+	}
+	env.Progress().Close()
+	env.ReleaseSignals()
+	err = ctx.Err()
+	if err == nil {
+		err = toolbox.RunAndStay(sessionIn(env, t.Name, cmd.Name(), f, args))
+	}
+	env.CatchSignals() // an interruption shall not leave half of it
+	closed := t.Close(ctx)
+	maker.Ended(t.Name)
+	env.Progress().Close()
+	var ended *toolbox.ExitError
+	if errors.As(err, &ended) && closed != nil {
+		env.Progress().Warn(closed.Error(), "end it with: tbx stop "+string(t.Name))
+		return err // the command's code is what its caller wants to know
+	}
+	return errors.Join(err, closed)
+}
+
+// sessionIn is a call of tbx that opens the session.
+func sessionIn(env *cli.Env, name toolbox.Name, verb string, f *sessionFlags, args []string) *exec.Cmd {
+	self, err := programs.Front()
+	if err != nil {
+		self = os.Args[0]
+	}
+	words := []string{verb, "--toolbox=" + string(name)}
+	for _, kv := range f.env {
+		words = append(words, "--env="+kv)
+	}
+	if f.workdir != "" {
+		words = append(words, "--workdir="+f.workdir)
+	}
+	for flag, set := range map[string]bool{"--root": f.root, "--no-tty": f.noTTY, "--pty": f.pty, "--verbose": env.Verbose} {
+		if set {
+			words = append(words, flag)
+		}
+	}
+	if f.preserveFDs > 0 {
+		words = append(words, "--preserve-fds="+strconv.Itoa(f.preserveFDs))
+	}
+	if args != nil {
+		words = append(append(words, "--"), args...)
+	}
+	cmd := exec.Command(self, words...)
+	cmd.Env = env.Environ
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = env.In, env.Out, env.Err
+	return cmd
+}
