@@ -15,6 +15,7 @@ import (
 )
 
 func TestB18_QuestionsAreLimited(t *testing.T) {
+	t.Parallel()
 	b := bridgetest.Local(t, func(c *bridgetest.Config) { c.Ask = "no" })
 	b.Local.WritePolicy("1.toml", "[[rule]]\nbox = \"web\"\nexec = \"id\"\naction = \"ask\"\n")
 	for i := range 5 {
@@ -33,6 +34,7 @@ func TestB18_QuestionsAreLimited(t *testing.T) {
 }
 
 func TestB18_LongQuestionIsNotAsked(t *testing.T) {
+	t.Parallel()
 	b := bridgetest.Local(t, func(c *bridgetest.Config) { c.Ask = "yes" })
 	b.Local.WritePolicy("1.toml", "[[rule]]\nbox = \"web\"\nexec = \"id\"\naction = \"ask\"\n")
 	b.Refused(t, 126, "id", strings.Repeat("x", 10_000))
@@ -41,6 +43,7 @@ func TestB18_LongQuestionIsNotAsked(t *testing.T) {
 
 // A toolbox sees the control socket, and may not answer its own question.
 func TestB18_ToolboxCannotAnswer(t *testing.T) {
+	t.Parallel()
 	b := bridgetest.Local(t, nil)
 	l := b.Local
 	cmd := l.InBox(l.Box, "control", l.Config.Dir())
@@ -54,6 +57,7 @@ func TestB18_ToolboxCannotAnswer(t *testing.T) {
 }
 
 func TestAskIsAnsweredByAPrompt(t *testing.T) {
+	t.Parallel()
 	b := bridgetest.Local(t, nil)
 	b.Local.WritePolicy("1.toml", "[[rule]]\nbox = \"web\"\nexec = \"echo\"\naction = \"ask\"\nremember = \"session\"\n")
 	if msg := b.Refused(t, 126, "echo", "x"); !strings.Contains(msg, "tbx agent --prompt") || !strings.Contains(msg, "tbx policy allow web -- echo") {
@@ -83,6 +87,7 @@ func TestAskIsAnsweredByAPrompt(t *testing.T) {
 // An answer that is remembered is for these arguments, and for none that only
 // look the same.
 func TestB18_RememberedForTheVeryArguments(t *testing.T) {
+	t.Parallel()
 	b := bridgetest.Local(t, nil)
 	b.Local.WritePolicy("1.toml", "[[rule]]\nbox = \"web\"\nexec = \"echo\"\naction = \"ask\"\nremember = \"session\"\n")
 	answers := map[string]bool{`echo "a\nb"`: true, `echo "a\xff"`: true}
@@ -111,6 +116,7 @@ func TestB18_RememberedForTheVeryArguments(t *testing.T) {
 }
 
 func TestB18_QuestionIsEscaped(t *testing.T) {
+	t.Parallel()
 	b := bridgetest.Local(t, nil)
 	b.Local.WritePolicy("1.toml", "[[rule]]\nbox = \"web\"\nexec = \"echo\"\naction = \"ask\"\n")
 	asked := make(chan hostbridge.Question, 8)
@@ -130,6 +136,7 @@ func TestB18_QuestionIsEscaped(t *testing.T) {
 }
 
 func TestRememberAlwaysWritesARule(t *testing.T) {
+	t.Parallel()
 	b := bridgetest.Local(t, func(c *bridgetest.Config) { c.Ask = "yes" })
 	b.Local.WritePolicy("50.toml", "[[rule]]\nbox = \"web\"\nexec = \"echo\"\naction = \"ask\"\nremember = \"always\"\n")
 	b.Output(t, "echo", "a\"b", "c")
@@ -143,6 +150,7 @@ func TestRememberAlwaysWritesARule(t *testing.T) {
 // An answer that comes too late answers nothing: not the question that it was
 // for, nor the next.
 func TestB18_LateAnswer(t *testing.T) {
+	t.Parallel()
 	b := bridgetest.Local(t, nil)
 	b.Local.WritePolicy("1.toml", "[[rule]]\nbox = \"web\"\nexec = \"echo\"\naction = \"ask\"\n")
 	late := make(chan bool)
@@ -199,6 +207,7 @@ func TestB18_LateAnswer(t *testing.T) {
 // A question shows where a command would run and what the toolbox gives it, and an
 // answer that is remembered is for that.
 func TestB18_DirectoryIsPartOfTheAnswer(t *testing.T) {
+	t.Parallel()
 	for remember, restart := range map[string]bool{"session": false, "always": true} {
 		b := bridgetest.Local(t, func(c *bridgetest.Config) { c.Ask = "yes" })
 		l := b.Local
@@ -228,6 +237,7 @@ func TestB18_DirectoryIsPartOfTheAnswer(t *testing.T) {
 
 // While the owner thinks, another directory is put under the name that was shown.
 func TestB18_DirectorySwapped(t *testing.T) {
+	t.Parallel()
 	b := bridgetest.Local(t, nil)
 	b.Local.WritePolicy("1.toml", "[[rule]]\nbox = \"web\"\nexec = \"pwd\"\naction = \"ask\"\n")
 	good, evil := filepath.Join(b.Shared, "good"), filepath.Join(b.Shared, "evil")
@@ -252,6 +262,7 @@ func TestB18_DirectorySwapped(t *testing.T) {
 
 // So do the values of variables that the rule lets through.
 func TestB18_VariablesArePartOfTheAnswer(t *testing.T) {
+	t.Parallel()
 	for remember, restart := range map[string]bool{"session": false, "always": true} {
 		b := bridgetest.Local(t, func(c *bridgetest.Config) { c.Ask = "yes" })
 		l := b.Local
@@ -280,6 +291,7 @@ func TestB18_VariablesArePartOfTheAnswer(t *testing.T) {
 
 // A rule that is edited to ask each time asks also about what was answered before.
 func TestB18_RememberIsTakenBack(t *testing.T) {
+	t.Parallel()
 	b := bridgetest.Local(t, func(c *bridgetest.Config) { c.Ask = "yes" })
 	const rule = "[[rule]]\nbox = \"web\"\nexec = \"true\"\naction = \"ask\"\n"
 	b.Local.WritePolicy("1.toml", rule+"remember = \"session\"\n")
@@ -295,6 +307,7 @@ func TestB18_RememberIsTakenBack(t *testing.T) {
 // Two toolboxes ask in one terminal: the one that is not answered takes nothing from
 // the other.
 func TestB21_QuestionsOfSeveralToolboxes(t *testing.T) {
+	t.Parallel()
 	b := bridgetest.Local(t, nil)
 	l := b.Local
 	l.WritePolicy("1.toml", "[[rule]]\nbox = \"web\"\nexec = \"echo\"\naction = \"ask\"\n")

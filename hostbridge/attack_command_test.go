@@ -15,6 +15,7 @@ import (
 )
 
 func TestB13_ShimOutsideAToolbox(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	self, _ := os.Executable()
 	shims, bin := filepath.Join(dir, "shims"), filepath.Join(dir, "bin")
@@ -37,6 +38,7 @@ func TestB13_ShimOutsideAToolbox(t *testing.T) {
 }
 
 func TestB14_WhichFileIsRun(t *testing.T) {
+	t.Parallel()
 	b := bridgetest.Local(t, nil)
 	fake := filepath.Join(b.Shared, "id")
 	os.WriteFile(fake, []byte("#!/bin/sh\necho evil\n"), 0o755)
@@ -70,6 +72,7 @@ action = "deny"
 // The file behind a name changes all the time. A rule that allows a name which
 // others can change allows nothing, wherever the name leads at the moment.
 func TestB14_SwappedWhileItIsChecked(t *testing.T) {
+	t.Parallel()
 	b := bridgetest.Local(t, nil)
 	evil := filepath.Join(b.Shared, "evil")
 	if err := os.WriteFile(evil, []byte("#!/bin/sh\necho evil\n"), 0o755); err != nil {
@@ -114,6 +117,7 @@ action = "deny"
 // A client that speaks the protocol itself sends what it likes: the agent drops
 // it, and says so in the log, without the values.
 func TestB15_AgentDropsVariables(t *testing.T) {
+	t.Parallel()
 	b := bridgetest.Local(t, nil)
 	out := pipe(t)
 	null, cwd := open(t, "/dev/null", unix.O_RDWR), open(t, "/", unix.O_PATH)
@@ -143,6 +147,7 @@ func TestB15_AgentDropsVariables(t *testing.T) {
 
 // Shims of two names that lead to each other, by PATH, come to an end.
 func TestB13_ShimsThatLeadToEachOther(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	self, _ := os.Executable()
 	one, two := filepath.Join(dir, "one"), filepath.Join(dir, "two")

@@ -44,6 +44,7 @@ func put(t testing.TB, name, text string, mode os.FileMode) string {
 // The owner is asked about the very file, by its name without links, the log has
 // that name, and the opener is given no other.
 func TestB17_QuestionNamesTheFile(t *testing.T) {
+	t.Parallel()
 	b, opened := opener(t, "yes")
 	doc := put(t, filepath.Join(b.Shared, "other.pdf"), "text", 0o600)
 	link := filepath.Join(b.Shared, "report.pdf")
@@ -64,6 +65,7 @@ func TestB17_QuestionNamesTheFile(t *testing.T) {
 // What is run by being opened is not opened, whatever it is called, and nobody is
 // asked about it.
 func TestB17_OpeningRunsNothing(t *testing.T) {
+	t.Parallel()
 	b, opened := opener(t, "yes")
 	dir := b.Shared
 	for _, name := range []string{"evil.desktop", "EVIL.DeskTop", "x.AppImage", "x.jar", "x.exe", "x.sh", "x.flatpakref", "x.desktop. "} {
@@ -105,6 +107,7 @@ func TestB17_OpeningRunsNothing(t *testing.T) {
 }
 
 func TestB17_NoFile(t *testing.T) {
+	t.Parallel()
 	b, opened := opener(t, "")
 	fifo := filepath.Join(b.Shared, "fifo")
 	if err := unix.Mkfifo(fifo, 0o600); err != nil {
@@ -120,6 +123,7 @@ func TestB17_NoFile(t *testing.T) {
 
 // The file, or a directory on its way, is another one when the owner has answered.
 func TestB17_SwappedWhileTheOwnerThinks(t *testing.T) {
+	t.Parallel()
 	for name, swap := range map[string]func(dir, doc, secret string) error{
 		"another file": func(_, doc, secret string) error { return os.Rename(secret, doc) },
 		"a link": func(_, doc, secret string) error {
@@ -163,6 +167,7 @@ func TestB17_SwappedWhileTheOwnerThinks(t *testing.T) {
 // it asks for it to be opened: whatever comes first, the host is never given more
 // than the document's name, and only if that was the document.
 func TestB17_ExchangedWithoutPause(t *testing.T) {
+	t.Parallel()
 	b := bridgetest.Local(t, func(c *bridgetest.Config) {
 		share := filepath.Join(c.Root, "share")
 		c.Path, c.Box.Isolated, c.Box.Shares = c.Root+"/bin:"+hostbridge.SystemPath, true, []hostbridge.Share{{Host: share, Box: share}}
@@ -201,6 +206,7 @@ func TestB17_ExchangedWithoutPause(t *testing.T) {
 
 // The descriptor that the toolbox sends is of the file that the name leads to.
 func TestB17_OpenFileByDescriptor(t *testing.T) {
+	t.Parallel()
 	b, opened := opener(t, "")
 	doc := put(t, b.Shared+"/doc.txt", "x", 0o600)
 	secret := put(t, b.Local.Config.Root+"/secret", "x", 0o600)
@@ -234,6 +240,7 @@ func TestB17_OpenFileByDescriptor(t *testing.T) {
 // Links in a share that lead out of it tell an isolated toolbox nothing of the host:
 // the answer is the same whether there is something, and what.
 func TestB17_LinksOutOfAShareTellNothing(t *testing.T) {
+	t.Parallel()
 	b := bridgetest.Local(t, func(c *bridgetest.Config) {
 		share := filepath.Join(c.Root, "share")
 		c.Box.Isolated, c.Ask, c.Box.Shares = true, "yes", []hostbridge.Share{{Host: share, Box: share}}
@@ -264,6 +271,7 @@ func TestB17_LinksOutOfAShareTellNothing(t *testing.T) {
 
 // An answer for good is for the file, not for a name that leads to another one later.
 func TestB17_AnswerIsForTheFile(t *testing.T) {
+	t.Parallel()
 	for _, remember := range []string{"session", "always"} {
 		b, opened := opener(t, "yes")
 		b.Local.WritePolicy("1.toml", "[[rule]]\nbox = \"web\"\nverb = \"open-file\"\naction = \"ask\"\nremember = \""+remember+"\"\n")

@@ -13,6 +13,7 @@ import (
 // B4: a descriptor of a file whose FUSE server never answers stalls the request
 // that it came with, and nobody else.
 func TestB4_FUSEFileThatNeverAnswers(t *testing.T) {
+	t.Parallel()
 	b := bridgetest.Local(t, nil)
 	l := b.Local
 	// The server is a program in namespaces of its own, where it may mount; its

@@ -21,6 +21,7 @@ import (
 )
 
 func TestB6_WrongToken(t *testing.T) {
+	t.Parallel()
 	b := bridgetest.Local(t, nil)
 	other := bridgetest.Local(t, nil)
 	b.Local.StartBox(secondBox)
@@ -49,6 +50,7 @@ func TestB6_WrongToken(t *testing.T) {
 
 // A new start of the toolbox has a new token, and the old one is worth nothing.
 func TestB6_TokenOfAnEarlierStart(t *testing.T) {
+	t.Parallel()
 	b := bridgetest.Local(t, nil)
 	old := token(t, b.Local)
 	b.Local.Box = b.Local.StartBox(bridgetest.BoxID)
@@ -90,6 +92,7 @@ func connectedBy(t *testing.T, l *bridgetest.LocalSetup) (fd, pid int) {
 // A connection is worth nothing once who made it has ended: nobody can tell any
 // more who that was.
 func TestB6_CallerHasEnded(t *testing.T) {
+	t.Parallel()
 	b := bridgetest.Local(t, nil)
 	fd, pid := connectedBy(t, b.Local)
 	send(t, fd, start(t, b.Local, "true"))
@@ -106,6 +109,7 @@ func TestB6_CallerHasEnded(t *testing.T) {
 // Nor when another process has got its number meanwhile. Numbers can be chosen
 // by root of a namespace, so this test runs in one of its own.
 func TestB6_CallersNumberIsAnothers(t *testing.T) {
+	// Not parallel: it gives out numbers of processes again at once, and others signal processes by number.
 	if os.Getenv("TBX_TEST_PIDS") == "" {
 		self, _ := os.Executable()
 		cmd := exec.Command("unshare", "--user", "--map-root-user", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc",
@@ -183,6 +187,7 @@ func withPid(t *testing.T, pid int, make func() *exec.Cmd) *exec.Cmd {
 }
 
 func TestB7_ClientRefusesUnsafeDirectories(t *testing.T) {
+	t.Parallel()
 	b := bridgetest.Local(t, nil)
 	dir := boxDir(b.Local)
 	link := filepath.Join(b.Local.Config.Root, "link")
@@ -211,6 +216,7 @@ func TestB7_ClientRefusesUnsafeDirectories(t *testing.T) {
 }
 
 func TestB7_AgentRefusesUnsafeDirectories(t *testing.T) {
+	t.Parallel()
 	for name, spoil := range map[string]func(run string) error{
 		"symlink":         func(run string) error { os.Mkdir(run+".real", 0o700); return os.Symlink(run+".real", run) },
 		"writable by all": func(run string) error { os.Mkdir(run, 0o700); return os.Chmod(run, 0o777) },
@@ -237,6 +243,7 @@ func TestB7_AgentRefusesUnsafeDirectories(t *testing.T) {
 
 // What lies where a socket shall be is removed and never followed.
 func TestB7_WhatLiesWhereTheSocketShallBe(t *testing.T) {
+	t.Parallel()
 	b := bridgetest.Local(t, nil)
 	sock := boxDir(b.Local) + "/sock"
 	victim := filepath.Join(b.Shared, "victim")
@@ -287,6 +294,7 @@ func TestB7_WhatLiesWhereTheSocketShallBe(t *testing.T) {
 
 // What a toolbox has removed of its own, the next tbx enter makes again.
 func TestB7_RemovedByTheToolbox(t *testing.T) {
+	t.Parallel()
 	b := bridgetest.Local(t, nil)
 	dir := boxDir(b.Local)
 	for name, remove := range map[string]func() error{
@@ -314,6 +322,7 @@ func TestB7_RemovedByTheToolbox(t *testing.T) {
 // An agent that nobody can reach makes room for the next: what a toolbox can remove
 // it can also have removed by the end of a login.
 func TestB7_AgentsDirectoryRemoved(t *testing.T) {
+	t.Parallel()
 	b := bridgetest.Local(t, nil)
 	for _, gone := range []string{"agent/ctl", "agent", ""} {
 		old := b.Local.AgentPid
@@ -352,6 +361,7 @@ func nested(b *bridgetest.Bridge, args ...string) *exec.Cmd {
 }
 
 func TestB8_NestedNamespace(t *testing.T) {
+	t.Parallel()
 	b := bridgetest.Local(t, nil)
 	if out, err := nested(b, "echo", "x").CombinedOutput(); err != nil || string(out) != "x\n" {
 		t.Errorf("integrated: %v %s", err, out)
@@ -373,6 +383,7 @@ func TestB8_NestedNamespace(t *testing.T) {
 // request on, and what is answered for good is for that; under its old name it has
 // none, and an isolated one of which no name is known has none at all.
 func TestB29_RenamedWhileItRuns(t *testing.T) {
+	t.Parallel()
 	for _, isolated := range []bool{false, true} {
 		b := bridgetest.Local(t, func(c *bridgetest.Config) { c.Box.Isolated, c.Ask = isolated, "yes" })
 		root := b.Local.Config.Root

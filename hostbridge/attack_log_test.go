@@ -17,6 +17,7 @@ import (
 // An isolated toolbox sends all that the protocol lets it, under a rule that allows
 // it something, and is refused thousands of times, by each cause.
 func TestB26_FloodOfLinesFromAToolbox(t *testing.T) {
+	t.Parallel()
 	b := bridgetest.Local(t, func(c *bridgetest.Config) { c.Box.Isolated = true })
 	b.Refused(t, 126, "sudo", "cat", "/etc/shadow")
 	var vars []string
@@ -34,7 +35,7 @@ func TestB26_FloodOfLinesFromAToolbox(t *testing.T) {
 	const rounds = 500
 	for range rounds {
 		for _, r := range requests {
-			fd := dial(t, b.Local)
+			fd := connect(t, b.Local)
 			for _, f := range r {
 				if wire.Send(fd, f) != nil {
 					break

@@ -16,6 +16,7 @@ import (
 )
 
 func TestB19_AuditLinesStayLines(t *testing.T) {
+	t.Parallel()
 	b := bridgetest.Local(t, nil)
 	b.Output(t, "true", "a\nb\"}{", "\x1b[31m", strings.Repeat("s", 10_000))
 	b.Refused(t, 126, "sudo", "-n", "true")
@@ -48,6 +49,7 @@ func TestB19_AuditLinesStayLines(t *testing.T) {
 }
 
 func TestB19_FullDisk(t *testing.T) {
+	t.Parallel()
 	b := bridgetest.Local(t, func(c *bridgetest.Config) { c.Audit = "/dev/full"; c.Ask = "yes" })
 	b.Local.WritePolicy("1.toml", "[[rule]]\nbox = \"web\"\nexec = \"id\"\naction = \"ask\"\n")
 	works(t, b)
@@ -59,6 +61,7 @@ func TestB19_FullDisk(t *testing.T) {
 // The log's directory is gone and cannot be made again: as with a full disk, and
 // what was lost is counted once it can be written.
 func TestB19_LogCannotBeMade(t *testing.T) {
+	t.Parallel()
 	b := bridgetest.Local(t, func(c *bridgetest.Config) { c.Ask = "yes" })
 	b.Local.WritePolicy("1.toml", "[[rule]]\nbox = \"web\"\nexec = \"id\"\naction = \"ask\"\n")
 	b.Output(t, "true")
@@ -101,6 +104,7 @@ func TestB19_LogCannotBeMade(t *testing.T) {
 
 // A file system that is full to the last byte takes no line, and later lines are whole.
 func TestB19_FullFileSystem(t *testing.T) {
+	t.Parallel()
 	limit := filepath.Join(t.TempDir(), "log")
 	b := bridgetest.Local(t, func(c *bridgetest.Config) { c.Audit = limit; c.Wrap = "ulimit -f 1; trap '' XFSZ" }) // 1 KiB
 	for range 12 {
@@ -122,6 +126,7 @@ func TestB19_FullFileSystem(t *testing.T) {
 
 // Secrets among arguments can be kept out of the log.
 func TestB19_ArgumentsLeftOut(t *testing.T) {
+	t.Parallel()
 	b := bridgetest.Local(t, func(c *bridgetest.Config) { c.NoArgs = true })
 	b.Output(t, "true", "--password", "hunter2")
 	cmd := b.Client("true")
@@ -139,6 +144,7 @@ func TestB19_ArgumentsLeftOut(t *testing.T) {
 }
 
 func TestB19_Journal(t *testing.T) {
+	t.Parallel()
 	sock := filepath.Join(t.TempDir(), "j")
 	l, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: sock, Net: "unixgram"})
 	if err != nil {
@@ -155,6 +161,7 @@ func TestB19_Journal(t *testing.T) {
 }
 
 func TestB20_PolicyChangesWhileRunning(t *testing.T) {
+	t.Parallel()
 	b := bridgetest.Local(t, nil)
 	dir := b.Local.Config.PolicyDir()
 	works(t, b)
@@ -194,6 +201,7 @@ func TestB20_PolicyChangesWhileRunning(t *testing.T) {
 // The administrator's files come first, count only if they are root's and no
 // others can write them, and cannot be passed over.
 func TestB20_AdministratorsFiles(t *testing.T) {
+	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "host-policy.d")
 	if err := os.Mkdir(dir, 0o755); err != nil {
 		t.Fatal(err)
@@ -243,6 +251,7 @@ func TestB20_AdministratorsFiles(t *testing.T) {
 // While an editor writes in place, each request finds the old rules, the new
 // ones or none, and none allow nothing.
 func TestB20_WrittenInPlace(t *testing.T) {
+	t.Parallel()
 	b := bridgetest.Local(t, nil)
 	file := filepath.Join(b.Local.Config.PolicyDir(), "1.toml")
 	rule := "[[rule]]\nbox = \"web\"\nexec = \"echo\"\naction = \"deny\"\n"

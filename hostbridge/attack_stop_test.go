@@ -36,7 +36,7 @@ func halt(t testing.TB, pid int) {
 
 // A stopped agent: whoever calls it gets a sentence, and none waits for good.
 func TestB25_StoppedAgent(t *testing.T) {
-	t.Parallel() // it waits
+	t.Parallel()
 	b := bridgetest.Local(t, nil)
 	works(t, b)
 	pid := b.Local.AgentPid
@@ -78,7 +78,7 @@ func TestB25_StoppedAgent(t *testing.T) {
 
 // A stopped agent whose queues are full turns callers away at once.
 func TestB25_StoppedAgentWithFullQueues(t *testing.T) {
-	t.Parallel() // it waits
+	t.Parallel()
 	b := bridgetest.Local(t, nil)
 	pid := b.Local.AgentPid
 	halt(t, pid)
@@ -109,6 +109,7 @@ func TestB25_StoppedAgentWithFullQueues(t *testing.T) {
 
 // A client that was stopped, and one that never reads, hold up nobody else.
 func TestB25_StoppedClient(t *testing.T) {
+	t.Parallel()
 	b := bridgetest.Local(t, nil)
 	cmd := b.Client("sh", "-c", "echo begun; cat >/dev/null; exit 3")
 	in, _ := cmd.StdinPipe()
@@ -130,6 +131,7 @@ func TestB25_StoppedClient(t *testing.T) {
 // A stopped runner is a stopped command: its client can still be ended, and
 // others do not notice.
 func TestB25_StoppedRunner(t *testing.T) {
+	t.Parallel()
 	b := bridgetest.Local(t, nil)
 	cmd := b.Client("sh", "-c", "echo $PPID; exec sleep 1000")
 	out, _ := cmd.StdoutPipe()

@@ -24,6 +24,14 @@ import (
 // dial connects as a program would that speaks the protocol itself.
 func dial(t testing.TB, l *bridgetest.LocalSetup) int {
 	t.Helper()
+	fd := connect(t, l)
+	t.Cleanup(func() { unix.Close(fd) })
+	return fd
+}
+
+// connect is dial for a caller that closes the connection itself.
+func connect(t testing.TB, l *bridgetest.LocalSetup) int {
+	t.Helper()
 	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		t.Fatal(err)
@@ -33,7 +41,6 @@ func dial(t testing.TB, l *bridgetest.LocalSetup) int {
 	}
 	limit := unix.Timeval{Sec: 30}
 	unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &limit)
-	t.Cleanup(func() { unix.Close(fd) })
 	return fd
 }
 
@@ -122,6 +129,7 @@ func works(t testing.TB, b *bridgetest.Bridge) {
 
 // In the toolbox another directory lies over the host's of the same name.
 func TestI11_DirectoryNotShared(t *testing.T) {
+	t.Parallel()
 	b := bridgetest.Local(t, func(c *bridgetest.Config) { c.Cover = "covered" })
 	pwd := func() (string, int) {
 		cmd := b.Client("pwd")
@@ -139,6 +147,7 @@ func TestI11_DirectoryNotShared(t *testing.T) {
 }
 
 func TestI12_NothingFromTheToolboxesPath(t *testing.T) {
+	t.Parallel()
 	b := bridgetest.Local(t, nil)
 	os.WriteFile(filepath.Join(b.Shared, "id"), []byte("#!/bin/sh\necho evil\n"), 0o755)
 	cmd := b.Client("id", "-u")
@@ -150,6 +159,7 @@ func TestI12_NothingFromTheToolboxesPath(t *testing.T) {
 }
 
 func TestF12_AgentStartsOnceAndResumes(t *testing.T) {
+	t.Parallel()
 	b := bridgetest.Local(t, nil)
 	done := make(chan error, 8)
 	b.Local.KillAgent()
@@ -173,6 +183,7 @@ func TestF12_AgentStartsOnceAndResumes(t *testing.T) {
 }
 
 func TestAgentEndsAfterTheLastToolbox(t *testing.T) {
+	t.Parallel()
 	b := bridgetest.Local(t, func(c *bridgetest.Config) { c.Linger = 2 * time.Second })
 	works(t, b)
 	b.Local.Box.Process.Kill()
@@ -187,6 +198,7 @@ func TestAgentEndsAfterTheLastToolbox(t *testing.T) {
 }
 
 func TestSessionsHaveTheirOwnEnvironment(t *testing.T) {
+	t.Parallel()
 	b := bridgetest.Local(t, nil)
 	l := b.Local
 	first := l.Session
@@ -206,6 +218,7 @@ func TestSessionsHaveTheirOwnEnvironment(t *testing.T) {
 }
 
 func TestIsolatedHasVerbsOnly(t *testing.T) {
+	t.Parallel()
 	b := bridgetest.Local(t, func(c *bridgetest.Config) {
 		c.Box.Isolated = true
 		c.Ask = "yes"
@@ -229,6 +242,7 @@ func TestIsolatedHasVerbsOnly(t *testing.T) {
 }
 
 func TestVerbsOfTbx(t *testing.T) {
+	t.Parallel()
 	b := bridgetest.Local(t, func(c *bridgetest.Config) { c.Tbx = c.Root + "/bin/tbx"; c.Ask = "yes" })
 	os.MkdirAll(b.Local.Config.Root+"/bin", 0o755)
 	os.WriteFile(b.Local.Config.Root+"/bin/tbx", []byte("#!/bin/sh\necho tbx \"$@\"\n"), 0o755)
@@ -244,6 +258,7 @@ func TestVerbsOfTbx(t *testing.T) {
 }
 
 func TestLaunchersGetNoTerminalAndOutliveTheClient(t *testing.T) {
+	t.Parallel()
 	b := bridgetest.Local(t, nil)
 	b.Local.WritePolicy("1.toml", "[[rule]]\nbox = \"web\"\nexec = \"sh\"\naction = \"allow\"\ntty = \"never\"\ndetach = true\n")
 	done := filepath.Join(b.Shared, "done")

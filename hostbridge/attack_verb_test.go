@@ -26,6 +26,7 @@ func fakeOpener(t testing.TB, l *bridgetest.LocalSetup, name string) {
 }
 
 func TestB16_OpenURL(t *testing.T) {
+	t.Parallel()
 	b := bridgetest.Local(t, func(c *bridgetest.Config) { c.Path = c.Root + "/bin:" + hostbridge.SystemPath })
 	fakeOpener(t, b.Local, "xdg-open")
 	const good = "https://example.org/a?b=c&d=%20#e"
@@ -53,6 +54,7 @@ func TestB16_OpenURL(t *testing.T) {
 
 // The text of a notification holds no control characters, written out or not.
 func TestB18_NotificationIsEscaped(t *testing.T) {
+	t.Parallel()
 	b := bridgetest.Local(t, func(c *bridgetest.Config) { c.Path = c.Root + "/bin:" + hostbridge.SystemPath })
 	fakeOpener(t, b.Local, "notify-send")
 	b.Output(t, "--verb", "notify", "-x\x1b", "\x1b\n\\033<b>\u202e")
@@ -63,6 +65,7 @@ func TestB18_NotificationIsEscaped(t *testing.T) {
 
 // A megabyte does not fit into one argument of a program, but into a request.
 func TestB16_LongURL(t *testing.T) {
+	t.Parallel()
 	b := bridgetest.Local(t, func(c *bridgetest.Config) { c.Path = c.Root + "/bin:" + hostbridge.SystemPath })
 	fakeOpener(t, b.Local, "xdg-open")
 	s := wire.Start{Flags: wire.FlagVerb, Token: token(t, b.Local), Cwd: "/", Argv: []string{"open-url", "https://example.org/" + strings.Repeat("a", 1<<20)}}
@@ -86,6 +89,7 @@ func TestB16_LongURL(t *testing.T) {
 // A file that lies in the toolbox alone, under a name that the host has too, is
 // not the host's; and an isolated toolbox opens what it shares and nothing else.
 func TestB17_OpenFileThatIsNotShared(t *testing.T) {
+	t.Parallel()
 	change := func(c *bridgetest.Config) {
 		c.Cover = "covered"
 		c.Path = c.Root + "/bin:" + hostbridge.SystemPath
@@ -125,6 +129,7 @@ func TestB17_OpenFileThatIsNotShared(t *testing.T) {
 
 // Hundreds of notifications and windows in a second are none of a toolbox's business.
 func TestB27_FloodOfNotifications(t *testing.T) {
+	t.Parallel()
 	b := bridgetest.Local(t, func(c *bridgetest.Config) { c.Box.Isolated, c.Path = true, c.Root+"/bin:"+hostbridge.SystemPath })
 	log := filepath.Join(b.Local.Config.Root, "shown")
 	fakeOpener(t, b.Local, "notify-send")
@@ -144,6 +149,7 @@ func TestB27_FloodOfNotifications(t *testing.T) {
 
 // A desktop that is stopped shows no notification, and holds up no command.
 func TestB25_StoppedDesktop(t *testing.T) {
+	t.Parallel()
 	b := bridgetest.Local(t, func(c *bridgetest.Config) { c.Path = c.Root + "/bin:" + hostbridge.SystemPath })
 	fakeOpener(t, b.Local, "notify-send")
 	put(t, filepath.Join(b.Local.Config.Root, "bin", "notify-send"), "#!/bin/sh\nkill -STOP $$\n", 0o755)

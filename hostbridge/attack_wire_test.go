@@ -18,6 +18,7 @@ import (
 )
 
 func TestB1_BadFramesAreAnsweredAndTheAgentStaysUp(t *testing.T) {
+	t.Parallel()
 	b := bridgetest.Local(t, nil)
 	files, err := filepath.Glob("wire/testdata/vectors/bad-*.txt")
 	if err != nil || len(files) < 20 {
@@ -59,6 +60,7 @@ func TestB1_BadFramesAreAnsweredAndTheAgentStaysUp(t *testing.T) {
 }
 
 func TestB1_SecondStartIsRefused(t *testing.T) {
+	t.Parallel()
 	b := bridgetest.Local(t, nil)
 	fd := dial(t, b.Local)
 	send(t, fd, start(t, b.Local, "true"))
@@ -72,6 +74,7 @@ func TestB1_SecondStartIsRefused(t *testing.T) {
 // What may not follow a request is answered too, by the runner, and ends the
 // command.
 func TestB1_BadFramesWhileTheCommandRuns(t *testing.T) {
+	t.Parallel()
 	b := bridgetest.Local(t, nil)
 	cut := wire.Uint32(wire.TypeSignal, 0, 10).Append(nil)
 	version := append([]byte{}, cut...)
@@ -102,6 +105,7 @@ func TestB1_BadFramesWhileTheCommandRuns(t *testing.T) {
 }
 
 func TestB2_ArgumentsBeyondTheKernelsLimit(t *testing.T) {
+	t.Parallel()
 	b := bridgetest.Local(t, nil)
 	// One argument may have 128 KiB (MAX_ARG_STRLEN), whatever the sum is.
 	fd := dial(t, b.Local)
@@ -130,6 +134,7 @@ func TestB2_ArgumentsBeyondTheKernelsLimit(t *testing.T) {
 
 // A million of them are announced and sent, which no client of ours would do.
 func TestB2_AMillionArguments(t *testing.T) {
+	t.Parallel()
 	b := bridgetest.Local(t, nil)
 	const million = 1_000_000
 	le := binary.LittleEndian
@@ -159,6 +164,7 @@ func TestB2_AMillionArguments(t *testing.T) {
 
 // The bytes of an argument are the command's to judge, and the log's to escape.
 func TestB2_NotUTF8(t *testing.T) {
+	t.Parallel()
 	b := bridgetest.Local(t, nil)
 	if got := b.Output(t, "printf", "%s|", "\xff\xfe", "\xc3", "\x80"); got != "\xff\xfe|\xc3|\x80|" {
 		t.Errorf("arguments came out as %q", got)
@@ -171,6 +177,7 @@ func TestB2_NotUTF8(t *testing.T) {
 
 // With few descriptors to spare, any that leaked would end the agent.
 func TestB3_WrongDescriptors(t *testing.T) {
+	t.Parallel()
 	b := bridgetest.Local(t, func(c *bridgetest.Config) { c.Nofile = 64 })
 	null, cwd := open(t, "/dev/null", unix.O_RDWR), open(t, "/", unix.O_PATH)
 	for round := range 6 { // within what may be asked in a burst
@@ -214,6 +221,7 @@ func bytesToFds(n, fd int) []int {
 // Once more, the same ones, and to a command that runs: they are closed, and
 // nothing of all this is left behind.
 func TestB3_DescriptorsTwice(t *testing.T) {
+	t.Parallel()
 	b := bridgetest.Local(t, func(c *bridgetest.Config) { c.Nofile = 64 })
 	null, cwd := open(t, "/dev/null", unix.O_RDWR), open(t, "/", unix.O_PATH)
 	for range 20 {
@@ -237,6 +245,7 @@ func TestB3_DescriptorsTwice(t *testing.T) {
 // The bridge reads nothing of a request from a file, so one that changes later
 // is the command's affair, sealed or not. As a part of the request it is refused.
 func TestB3_MemoryFiles(t *testing.T) {
+	t.Parallel()
 	b := bridgetest.Local(t, nil)
 	cwd := open(t, "/", unix.O_PATH)
 	mem, err := unix.MemfdCreate("grows", unix.MFD_CLOEXEC|unix.MFD_ALLOW_SEALING)
@@ -269,6 +278,7 @@ func TestB3_MemoryFiles(t *testing.T) {
 
 // A descriptor may be of any kind: the command gets it and may fail of it.
 func TestB4_DescriptorsOfEveryKind(t *testing.T) {
+	t.Parallel()
 	b := bridgetest.Local(t, nil)
 	master := open(t, "/dev/ptmx", unix.O_RDWR|unix.O_NOCTTY)
 	unix.IoctlSetPointerInt(master, unix.TIOCSPTLCK, 0)
@@ -321,6 +331,7 @@ func TestB4_DescriptorsOfEveryKind(t *testing.T) {
 }
 
 func TestB5_SilentConnectionsDoNotKeepOthersOut(t *testing.T) {
+	t.Parallel()
 	b := bridgetest.Local(t, nil)
 	first := dial(t, b.Local)
 	for range 1000 {
@@ -341,7 +352,7 @@ func TestB5_SilentConnectionsDoNotKeepOthersOut(t *testing.T) {
 // A request has five seconds, however slowly its parts come; so has who sends
 // no descriptors.
 func TestB5_SlowParts(t *testing.T) {
-	t.Parallel() // it waits
+	t.Parallel()
 	b := bridgetest.Local(t, nil)
 	slow, silent, half := dial(t, b.Local), dial(t, b.Local), dial(t, b.Local)
 	send(t, half, start(t, b.Local, "true"))

@@ -75,6 +75,7 @@ func TestFit(t *testing.T) {
 // One toolbox writes as much as it likes: what another one did, and what it was
 // itself denied before, is still there, and the files have their limits.
 func TestB26_OneToolboxFillsTheLog(t *testing.T) {
+	t.Parallel()
 	path := filepath.Join(t.TempDir(), "a.jsonl")
 	l := &AuditLog{Path: path, Now: time.Now}
 	write := func(r AuditEntry) {
@@ -87,11 +88,16 @@ func TestB26_OneToolboxFillsTheLog(t *testing.T) {
 	write(AuditEntry{Event: "request", BoxID: "other", Box: "other", Argv: []string{"sudo", "id"}, Decision: Deny})
 	write(AuditEntry{Event: "request", BoxID: "evil", Box: "evil", Argv: []string{"sudo", "cat", "/etc/shadow"}, Decision: Deny})
 	flood := AuditEntry{Event: "request", BoxID: "evil", Box: "evil", Argv: []string{"true", strings.Repeat("x", 2000)}, Decision: Allow}
-	for size := 0; size < (maxLogFiles+2)*maxLogFile; size += 2000 {
-		write(flood)
+	line, err := encodeLine(flood)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range maxLogFiles + 2 {
+		fill(t, path, line)
+		write(flood) // it has a time besides, and does not fit any more
 	}
 	found := map[string]int{}
-	err := ReadAudit(t.Context(), path, AuditFilter{}, false, func(r AuditEntry) error {
+	err = ReadAudit(t.Context(), path, AuditFilter{}, false, func(r AuditEntry) error {
 		found[r.Box+" "+strings.Join(r.Argv[:min(2, len(r.Argv))], " ")]++
 		return nil
 	})
@@ -107,14 +113,32 @@ func TestB26_OneToolboxFillsTheLog(t *testing.T) {
 			all += fi.Size()
 		}
 	}
-	if all > maxLogFiles*maxLogFile+maxKept {
+	if len(files) != maxLogFiles+1 || all > maxLogFiles*maxLogFile+maxKept {
 		t.Errorf("%d files of %d MiB", len(files), all>>20)
+	}
+}
+
+// fill appends a line to the log as often as one file takes it.
+func fill(t *testing.T, path string, line []byte) {
+	t.Helper()
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_APPEND, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	st, err := f.Stat()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := f.Write(bytes.Repeat(line, (maxLogFile-int(st.Size()))/len(line))); err != nil {
+		t.Fatal(err)
 	}
 }
 
 // Many toolboxes divide the place for shares, and a rotation that was interrupted
 // keeps nothing twice.
 func TestB26_SharesOfManyToolboxes(t *testing.T) {
+	t.Parallel()
 	path := filepath.Join(t.TempDir(), "a.jsonl")
 	var old bytes.Buffer
 	for i := range 200 {

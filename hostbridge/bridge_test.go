@@ -9,5 +9,9 @@ import (
 func TestMain(m *testing.M) { bridgetest.Main(m) }
 
 func TestSuite(t *testing.T) {
-	bridgetest.Run(t, func(t testing.TB) *bridgetest.Bridge { return bridgetest.Local(t, nil) })
+	t.Parallel()
+	bridgetest.Run(t, func(t *testing.T) *bridgetest.Bridge {
+		t.Parallel()
+		return bridgetest.Local(t, nil)
+	})
 }

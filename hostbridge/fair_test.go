@@ -1,14 +1,18 @@
 package hostbridge
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"net"
 	"os"
+	"strings"
 	"testing"
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/tbx-project/tbx/hostbridge/wire"
 )
 
 // Toolboxes that take all they can get leave the others their part.
@@ -138,5 +142,25 @@ func TestB18_QuestionsToNobody(t *testing.T) {
 		if _, err := a.ask(t.Context(), "box", Question{What: "id"}, func() {}); !errors.Is(err, ErrNobody) {
 			t.Fatalf("question %d: %v", i, err)
 		}
+	}
+}
+
+// A toolbox that has used up its requests is told so, before anything is looked up for it.
+func TestB21_RequestsHaveARate(t *testing.T) {
+	token := bytes.Repeat([]byte("t"), tokenSize)
+	s := &served{token: token, rate: bucket{burst: 1, perSec: 1e-6}}
+	lookups := 0
+	a := &agent{Options: Options{Lookup: func(context.Context, string) (Box, error) { lookups++; return Box{}, nil }}}
+	admit := func() error {
+		r := &request{a: a, s: s, start: &wire.Start{Token: token, Argv: []string{"true"}}}
+		return r.admit(t.Context())
+	}
+	var no *refusal
+	if err := admit(); errors.As(err, &no) && strings.Contains(no.reason, "too many requests") {
+		t.Errorf("the first is refused: %v", err)
+	}
+	seen := lookups
+	if err := admit(); !errors.As(err, &no) || no.code != 125 || !strings.Contains(no.reason, "too many requests") || lookups != seen {
+		t.Errorf("the second: %v, %d lookups", err, lookups-seen)
 	}
 }

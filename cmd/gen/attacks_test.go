@@ -2,6 +2,7 @@ package main
 
 import (
 	"os"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -42,6 +43,24 @@ func TestAttacksAreTested(t *testing.T) {
 	for id, names := range tests {
 		if !slices.Contains(rows, id) {
 			t.Errorf("docs/attacks.md has no row for %s of %q", id, names)
+		}
+	}
+}
+
+// The head of the page says once what each letter of a number means.
+func TestAttackLettersAreExplained(t *testing.T) {
+	data, err := os.ReadFile(root + "/docs/attacks.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	head, _, _ := strings.Cut(string(data), "| case |")
+	explained := map[string]int{}
+	for _, m := range regexp.MustCompile(`(?:^|[,.]\s|\n)([A-Z]) (?:is|an?|the)\s`).FindAllStringSubmatch(head, -1) {
+		explained[m[1]]++
+	}
+	for _, letter := range strings.Split(mustHaveTests, "") {
+		if explained[letter] != 1 {
+			t.Errorf("docs/attacks.md explains %s %d times", letter, explained[letter])
 		}
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"net"
@@ -16,6 +17,7 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 	"sync"
@@ -145,7 +147,19 @@ func Main(m *testing.M) {
 	if len(os.Args) > 1 && os.Args[1] == "runner" { // a runner gets no environment
 		os.Exit(runner.Main())
 	}
+	moreAtOnce()
 	os.Exit(m.Run())
+}
+
+// moreAtOnce runs more tests at the same time than there are processors: most of them
+// wait for a time limit of the bridge. -parallel on the command line still decides.
+func moreAtOnce() {
+	flag.Parse()
+	given := false
+	flag.Visit(func(f *flag.Flag) { given = given || f.Name == "test.parallel" })
+	if !given {
+		flag.Set("test.parallel", strconv.Itoa(4*runtime.GOMAXPROCS(0)))
+	}
 }
 
 func impostorMain(path string) int {

@@ -19,7 +19,7 @@ import (
 )
 
 // Run runs the suite on bridges that make returns. Each test gets its own.
-func Run(t *testing.T, make func(t testing.TB) *Bridge) {
+func Run(t *testing.T, make func(t *testing.T) *Bridge) {
 	for _, test := range []struct {
 		name string
 		run  func(*testing.T, *Bridge)

@@ -22,7 +22,7 @@ func TestSystem(t *testing.T) {
 	for _, image := range []string{"debian", "busybox"} {
 		t.Run(image, func(t *testing.T) {
 			box := realBox(t, image)
-			bridgetest.Run(t, func(testing.TB) *bridgetest.Bridge { return box })
+			bridgetest.Run(t, func(*testing.T) *bridgetest.Bridge { return box })
 		})
 	}
 }
