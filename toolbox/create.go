@@ -17,6 +17,7 @@ import (
 	"github.com/tbx-project/tbx/internal/fail"
 	"github.com/tbx-project/tbx/internal/flock"
 	"github.com/tbx-project/tbx/toolbox/boxinit"
+	"github.com/tbx-project/tbx/toolbox/integration"
 	"github.com/tbx-project/tbx/toolbox/join"
 )
 
@@ -56,7 +57,7 @@ type Draft struct {
 func (m *Manager) Draft(o CreateOptions) (*Draft, error) {
 	s, err := m.newSpec(o)
 	if err == nil {
-		_, err = NewPlan(o.Name, s, m.Host, boxDir(m.Host), "", false, "")
+		_, err = NewPlan(o.Name, s, m.Host, Place{BoxDir: boxDir(m.Host)})
 	}
 	if err != nil {
 		return nil, err
@@ -73,7 +74,7 @@ func (m *Manager) Plan(d *Draft, from Image) (*Plan, error) {
 		return nil, err
 	}
 	tree := !s.Isolated && m.canShowHost(m.BoxFile)
-	p, err := NewPlan(d.Name, s, m.Host, boxDir(m.Host), box, tree, m.mountedBridge(s))
+	p, err := NewPlan(d.Name, s, m.Host, Place{BoxDir: boxDir(m.Host), Box: box, Tree: tree, Bridge: m.mountedBridge(s)})
 	if err != nil {
 		return nil, err
 	}
@@ -87,7 +88,7 @@ func (m *Manager) Plan(d *Draft, from Image) (*Plan, error) {
 
 // mountedBridge is the directory of the bridge that an isolated toolbox has, or "".
 func (m *Manager) mountedBridge(s *Spec) string {
-	if m.Bridge == nil || !s.Isolated || !s.Has(Bridge) {
+	if m.Bridge == nil || !s.Isolated || !s.Has(integration.Bridge) {
 		return ""
 	}
 	return m.Bridge(s.ID)
@@ -233,7 +234,7 @@ func (m *Manager) halfMade(ctx context.Context, e Engine, name Name) bool {
 // withoutSession says what the toolbox will be without, because it is made where its
 // user has no session, or "".
 func withoutSession(h *Host, name Name, s *Spec) string {
-	if h.HasRuntime || s.Isolated || !partOfRuntime(s) {
+	if some, _ := h.facts(s).InRuntime(); h.HasRuntime || s.Isolated || !some {
 		return ""
 	}
 	return fmt.Sprintf("toolbox %s has no way to Wayland, sound, the session bus and agents: you have no session here, neither XDG_RUNTIME_DIR nor /run/user/%d", name, h.UID)
@@ -290,7 +291,7 @@ func existsError(name Name) error {
 }
 
 func (m *Manager) newSpec(o CreateOptions) (*Spec, error) {
-	if err := checkIntegrations(o.Without); err != nil {
+	if err := integration.Check(o.Without); err != nil {
 		return nil, err
 	}
 	if err := checkHostname(o.Hostname); err != nil {

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/tbx-project/tbx/toolbox/integration"
 	"github.com/tbx-project/tbx/toolbox/join"
 )
 
@@ -52,8 +53,8 @@ func TestD36_Locales(t *testing.T) {
 	if want := []string{"de_DE.UTF-8", "fr_FR.UTF-8", "it_IT.UTF-8"}; !slices.Equal(got, want) {
 		t.Errorf("%q, want %q", got, want)
 	}
-	if n := len(localeNames()); n != 14 { // locale(7): LANG, LC_ALL and twelve categories
-		t.Errorf("%d variables: %q", n, localeNames())
+	if n := len(integration.LocaleVariables()); n != 14 { // locale(7): LANG, LC_ALL and twelve categories
+		t.Errorf("%d variables: %q", n, integration.LocaleVariables())
 	}
 	root := t.TempDir()
 	os.MkdirAll(root+"/etc/default", 0o755)

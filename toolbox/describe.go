@@ -9,6 +9,7 @@ import (
 
 	"github.com/tbx-project/tbx/internal/escape"
 	"github.com/tbx-project/tbx/toolbox/boxinit"
+	"github.com/tbx-project/tbx/toolbox/integration"
 )
 
 // Access is one thing of the host that a toolbox can reach.
@@ -32,7 +33,8 @@ type Description struct {
 // Describe says what a toolbox that tbx made can reach, from its specification
 // and the container as it is.
 func (m *Manager) Describe(b *Box) (*Description, error) {
-	p, err := NewPlan(b.Name, b.Spec, m.Host, boxDir(m.Host), "", !mounted(b, boxinit.HostView), m.mountedBridge(b.Spec))
+	tree := !mounted(b, boxinit.HostView)
+	p, err := NewPlan(b.Name, b.Spec, m.Host, Place{BoxDir: boxDir(m.Host), Tree: tree, Bridge: m.mountedBridge(b.Spec)})
 	if err != nil {
 		return nil, err
 	}
@@ -43,8 +45,11 @@ func (m *Manager) Describe(b *Box) (*Description, error) {
 	if b.Spec.Home != "" {
 		d.Home = fmt.Sprintf("%s (%s on the host)", m.Host.Home, b.Spec.Home)
 	}
-	if b.Spec.Has(HostView) && !mounted(b, boxinit.HostView) {
-		d.Mounts = append(d.Mounts, Mount{Type: "bind", Source: "/", Target: boxinit.HostView, Options: []string{"rslave"}, Reason: "the host's files, attached by tbx at every start", Integration: HostView})
+	if tree {
+		for _, mt := range m.Host.facts(b.Spec).View() {
+			mt.Options, mt.Reason = []string{"rslave"}, mt.Reason+", attached by tbx at every start"
+			d.Mounts = append(d.Mounts, mt)
+		}
 	}
 	if b.Spec.Isolated {
 		d.Hostname, d.Home = p.Hostname, m.Host.Home+" (podman's volume "+b.Spec.HomeVolume()+")"
@@ -56,8 +61,8 @@ func (m *Manager) Describe(b *Box) (*Description, error) {
 	}
 	d.Options = p.options()
 	d.Access = []Access{{"your processes, what listens on this machine, shared memory", "made with --pid host, --network host and --ipc host, as every toolbox that is not isolated"}}
-	for _, i := range Integrations() {
-		if b.Spec.Has(i.Key) && (b.Spec.Has(HostView) || !throughHostView(i.Key)) {
+	for _, i := range integration.All() {
+		if b.Spec.Has(i.Key) && (b.Spec.Has(integration.HostView) || !i.NeedsHostView) {
 			d.Access = append(d.Access, Access{i.What, "not made with --no-" + i.Key})
 		}
 	}

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/tbx-project/tbx/internal/variables"
+	"github.com/tbx-project/tbx/toolbox/integration"
 )
 
 func document(t *testing.T, name string) string {
@@ -60,7 +61,7 @@ func TestDocumentedSpecKeysAreTheKeys(t *testing.T) {
 func TestDocumentedIntegrationsAreTheIntegrations(t *testing.T) {
 	text, _, _ := strings.Cut(document(t, "integrations.md"), "## What every toolbox has")
 	var want []string
-	for _, i := range Integrations() {
+	for _, i := range integration.All() {
 		want = append(want, i.Key)
 	}
 	same(t, "docs/integrations.md", rows(text), want)
@@ -120,14 +121,13 @@ func TestDocumentedVariablesAreTheVariables(t *testing.T) {
 	_, table, _ := strings.Cut(text, "| integration | variables |")
 	table, _, _ = strings.Cut(table, "| `environment` |")
 	count := 0
-	for _, v := range variables.All() {
-		if v.Of == "" || v.Meaning == variables.Along {
-			continue
-		}
-		count++
-		row := regexp.MustCompile("(?m)^\\| `" + v.Of + "` \\| .*`" + v.Name + "`")
-		if !row.MatchString(table) {
-			t.Errorf("docs/environment.md does not say that %s goes with %s", v.Name, v.Of)
+	for _, i := range integration.All() {
+		for _, name := range i.Variables {
+			count++
+			row := regexp.MustCompile("(?m)^\\| `" + i.Key + "` \\| .*`" + name + "`")
+			if !row.MatchString(table) {
+				t.Errorf("docs/environment.md does not say that %s goes with %s", name, i.Key)
+			}
 		}
 	}
 	if have := strings.Count(table, "`") / 2; have != count+len(rows(table)) {

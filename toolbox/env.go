@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/tbx-project/tbx/internal/variables"
+	"github.com/tbx-project/tbx/toolbox/integration"
 	"github.com/tbx-project/tbx/toolbox/join"
 )
 
@@ -45,8 +46,8 @@ func SessionEnv(r *join.Record, caller []string, o EnvOptions) []string {
 	if o.Prompt != "" {
 		env.set("TBX_PROMPT", strings.ReplaceAll(o.Prompt, "%s", r.Name))
 	}
-	if dirs := env.get("TERMINFO_DIRS"); r.HostFiles && !slices.Contains(r.Without, Terminfo) && !strings.HasSuffix(dirs, terminfoDirs) {
-		env.set("TERMINFO_DIRS", dirs+terminfoDirs)
+	if r.HostFiles {
+		env.addHostDirs(recorded(r).HostDirs())
 	}
 	setStart(env, r)
 	env.set("SHELL", o.Shell)
@@ -72,28 +73,20 @@ func SessionEnv(r *join.Record, caller []string, o EnvOptions) []string {
 
 // forwarded says whether a variable of the caller's may reach the toolbox at all.
 func forwarded(v variables.Variable, r *join.Record, block []string) bool {
-	integration := v.Of
-	if integration == "" || v.Meaning == variables.Along {
-		integration = Environment
-	}
 	switch {
 	case v.Name == "" || v.Meaning == variables.HostOnly || slices.Contains(block, v.Name):
 		return false
 	case r.Isolated && !reachesIsolated(v):
 		return false
 	}
-	return v.Meaning == variables.Always || !slices.Contains(r.Without, integration)
+	return v.Meaning == variables.Always || !slices.Contains(r.Without, integration.OfVariable(v.Name))
 }
 
 // reachesIsolated says whether a variable that is forwarded reaches an isolated
-// toolbox too: what the terminal can do, what the locale and time zone say, and how
-// deep host and toolbox have called each other.
+// toolbox too: those of its integrations, what the terminal can do, and how deep host and
+// toolbox have called each other.
 func reachesIsolated(v variables.Variable) bool {
-	switch v.Of {
-	case Locale, Timezone:
-		return true
-	}
-	return slices.Contains([]string{"TERM", "COLORTERM", "NO_COLOR", "TBX_HOST_DEPTH"}, v.Name)
+	return integration.InIsolated(integration.OfVariable(v.Name)) || slices.Contains([]string{"TERM", "COLORTERM", "NO_COLOR", "TBX_HOST_DEPTH"}, v.Name)
 }
 
 // environ is a list of name=value in which a name stands once.
@@ -119,6 +112,15 @@ func (e *environ) set(name, value string) {
 	}
 	e.index[name] = len(e.list)
 	e.list = append(e.list, name+"="+value)
+}
+
+// addHostDirs adds directories of the host view behind what variables list already.
+func (e *environ) addHostDirs(dirs []integration.HostDirs) {
+	for _, d := range dirs {
+		if have := e.get(d.Variable); !strings.HasSuffix(have, d.Value) {
+			e.set(d.Variable, have+d.Value)
+		}
+	}
 }
 
 func (e *environ) get(name string) string {

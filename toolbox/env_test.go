@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/tbx-project/tbx/toolbox/integration"
 	"github.com/tbx-project/tbx/toolbox/join"
 )
 
@@ -51,12 +52,12 @@ func TestSessionEnv(t *testing.T) {
 			want: []string{"SECRETS=2"}, none: []string{"SECRET"},
 		},
 		{
-			name: "without integrations", without: []string{X11, Locale, SSHAgent, Timezone},
+			name: "without integrations", without: []string{integration.X11, integration.Locale, integration.SSHAgent, integration.Timezone},
 			caller: []string{"DISPLAY=:0", "XAUTHORITY=/home/jane/.x", "LANG=de_DE.UTF-8", "LC_TIME=C", "SSH_AUTH_SOCK=/run/user/1000/s", "TZ=UTC", "WAYLAND_DISPLAY=wayland-0", "A=1"},
 			want:   []string{"WAYLAND_DISPLAY=wayland-0", "A=1"}, none: []string{"DISPLAY", "XAUTHORITY", "LANG", "LC_TIME", "SSH_AUTH_SOCK", "TZ"},
 		},
 		{
-			name: "without the environment a terminal is still one", without: []string{Environment},
+			name: "without the environment a terminal is still one", without: []string{integration.Environment},
 			caller: []string{"A=1", "TERM=xterm", "COLORTERM=truecolor", "DISPLAY=:0"},
 			want:   []string{"TERM=xterm", "COLORTERM=truecolor", "DISPLAY=:0"}, none: []string{"A"},
 		},

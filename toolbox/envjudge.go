@@ -8,6 +8,7 @@ import (
 
 	"github.com/tbx-project/tbx/internal/variables"
 	"github.com/tbx-project/tbx/toolbox/boxinit"
+	"github.com/tbx-project/tbx/toolbox/integration"
 	"github.com/tbx-project/tbx/toolbox/join"
 )
 
@@ -209,7 +210,7 @@ func (j *judge) search(name, value, own string) string {
 			"XDG_DATA_DIRS": "/usr/local/share:/usr/share", "XDG_CONFIG_DIRS": "/etc/xdg", "XCURSOR_PATH": "~/.icons:/usr/share/icons:/usr/share/pixmaps",
 		}[name]
 	}
-	if own == terminfoDirs { // which begins with the empty part, for the image's own
+	if own == integration.TerminfoDirs { // which begins with the empty part, for the image's own
 		return strings.Join(out, ":") + own
 	}
 	return strings.Join(append(out, own), ":")

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/tbx-project/tbx/toolbox/integration"
 	"github.com/tbx-project/tbx/toolbox/join"
 )
 
@@ -213,11 +214,11 @@ func TestD69_Zone(t *testing.T) {
 func TestD70_TerminfoDirs(t *testing.T) {
 	host := hostDir(t, "ti/x")
 	r := testRecord()
-	r.Env = append(r.Env, "TERMINFO_DIRS="+terminfoDirs)
+	r.Env = append(r.Env, "TERMINFO_DIRS="+integration.TerminfoDirs)
 	got := judged(t, fake("/run/host"+host+"/ti/x"), r, "TERMINFO_DIRS=/home/jane/.local/share/terminfo:"+host+"/ti::/usr/share/terminfo:/nowhere/at/all")
-	check(t, got, map[string]string{"TERMINFO_DIRS": "/home/jane/.local/share/terminfo:/run/host" + host + "/ti" + terminfoDirs})
-	check(t, judged(t, fake(), r, "TERMINFO_DIRS=/usr/share/terminfo"), map[string]string{"TERMINFO_DIRS": terminfoDirs})
-	r.Without = []string{Terminfo}
+	check(t, got, map[string]string{"TERMINFO_DIRS": "/home/jane/.local/share/terminfo:/run/host" + host + "/ti" + integration.TerminfoDirs})
+	check(t, judged(t, fake(), r, "TERMINFO_DIRS=/usr/share/terminfo"), map[string]string{"TERMINFO_DIRS": integration.TerminfoDirs})
+	r.Without = []string{integration.Terminfo}
 	r.Env = r.Env[:len(r.Env)-1]
 	check(t, judged(t, fake(), r, "TERMINFO_DIRS=/home/jane/ti"), map[string]string{"TERMINFO_DIRS": "(none)"})
 }

@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/tbx-project/tbx/toolbox/boxinit"
+	"github.com/tbx-project/tbx/toolbox/integration"
 	"github.com/tbx-project/tbx/toolbox/join"
 )
 
@@ -35,7 +36,7 @@ func (m *Manager) attachable(b *Box, r *join.Record, cfg *boxinit.Config) []*os.
 		fd  *int
 	}
 	var wanted []tree
-	view := !cfg.HostFiles && b.Spec.Has(HostView)
+	view := !cfg.HostFiles && b.Spec.Has(integration.HostView)
 	if view {
 		wanted = append(wanted, tree{"/", &cfg.HostTreeFD})
 	}

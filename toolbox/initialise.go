@@ -17,6 +17,7 @@ import (
 	"github.com/tbx-project/tbx/internal/bounded"
 	"github.com/tbx-project/tbx/internal/fail"
 	"github.com/tbx-project/tbx/toolbox/boxinit"
+	"github.com/tbx-project/tbx/toolbox/integration"
 	"github.com/tbx-project/tbx/toolbox/join"
 )
 
@@ -45,17 +46,13 @@ func (m *Manager) initConfig(b *Box) boxinit.Config {
 		Hostname:   h.Hostname,
 		HostHome:   h.HomeLink,
 		RuntimeDir: boxRuntimeDir(h),
-		NoDevices:  !s.Has(Devices),
+		NoDevices:  true, // an integration says otherwise
 		NoSudo:     s.Isolated,
 		Shares:     s.shareDirs(),
-		HostExec:   s.Has(Bridge),
 	}
 	cfg.Inside = m.containersInside(b)
 	if s.Isolated && s.GPU {
 		cfg.KeepDevices = []string{"dri", "kfd", "nvidia"}
-	}
-	if s.Has(Home) && s.Home == "" {
-		cfg.HomeOnHost = h.RealHome
 	}
 	switch {
 	case s.Hostname != "":
@@ -65,43 +62,11 @@ func (m *Manager) initConfig(b *Box) boxinit.Config {
 	}
 	for _, mt := range b.Mounts {
 		cfg.HostFiles = cfg.HostFiles || mt.Target == boxinit.HostView
-		if mt.Target == hostRuntime {
-			cfg.HostRuntime = hostRuntime
-			cfg.RuntimeLinks = m.runtimeLinks(s)
+		if mt.Target == integration.HostRuntime {
+			cfg.HostRuntime = mt.Target
 		}
 	}
-	follow := func(key string, names ...string) {
-		if s.Has(key) {
-			cfg.Follow = append(cfg.Follow, names...)
-		}
-	}
-	follow(DNS, "resolv.conf", "hosts")
-	follow(Timezone, "localtime")
-	if s.Has(HostServices) {
-		cfg.Copy = []string{"machine-id"}
-	}
-	if s.Has(Timezone) && s.Has(HostView) {
-		cfg.Zone, cfg.ZoneAt = zoneName("")
-	}
-	link := func(key string, paths ...string) {
-		if s.Has(key) {
-			cfg.Links = append(cfg.Links, paths...)
-		}
-	}
-	link(SystemBus, "/run/dbus/system_bus_socket")
-	link(DNS, "/run/systemd/resolve")
-	link(Devices, "/run/udev")
-	link(HostServices, "/run/systemd/journal", "/run/systemd/sessions", "/run/systemd/seats", "/run/systemd/users",
-		"/var/log/journal", "/run/log/journal", "/run/avahi-daemon/socket", "/run/cups/cups.sock", "/run/pcscd/pcscd.comm", "/run/.heim_org.h5l.kcm-socket", "/run/libvirt")
-	if !s.Has(Tmp) {
-		link(X11, "/tmp/.X11-unix")
-	}
-	if s.Has(Media) {
-		cfg.Binds = []string{"/media", "/mnt", "/run/media", "/var/mnt"}
-	}
-	if s.Has(Locale) {
-		cfg.Locales = append(localesOf(h.Env), hostLocales("")...)
-	}
+	h.facts(s).Configure(&cfg)
 	return cfg
 }
 
@@ -121,35 +86,12 @@ func shellPlaces(shell string) []string {
 // hostCopies are files of the host for a toolbox that cannot follow them: they are as
 // of the toolbox's start.
 func (m *Manager) hostCopies(s *Spec) []boxinit.File {
-	if s.Has(HostView) || !s.Has(DNS) {
-		return nil
-	}
 	var out []boxinit.File
-	for _, p := range []string{"/etc/resolv.conf", "/etc/hosts"} {
+	for _, p := range m.Host.facts(s).Static() {
 		if data, err := os.ReadFile(p); err == nil {
 			out = append(out, boxinit.File{Path: p, Content: string(data), Mode: 0o644})
 		}
 	}
-	return out
-}
-
-// runtimeLinks lists what of the runtime directory is shared when not all is.
-func (m *Manager) runtimeLinks(s *Spec) []string {
-	var out []string
-	add := func(key string, names ...string) {
-		if s.Has(key) {
-			out = append(out, names...)
-		}
-	}
-	if d := lookup(m.Host.Env, "WAYLAND_DISPLAY"); d != "" && !filepath.IsAbs(d) {
-		add(Wayland, filepath.Base(d))
-	} else {
-		add(Wayland, "wayland-0")
-	}
-	add(Audio, "pulse", "pipewire-0")
-	add(SessionBus, "bus", "systemd", "at-spi", "dconf", "gvfs", "doc")
-	add(SSHAgent, "keyring", "ssh-agent.socket", "openssh_agent")
-	add(GPGAgent, "gnupg")
 	return out
 }
 

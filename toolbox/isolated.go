@@ -8,6 +8,7 @@ import (
 
 	"github.com/tbx-project/tbx/internal/fail"
 	"github.com/tbx-project/tbx/toolbox/boxinit"
+	"github.com/tbx-project/tbx/toolbox/integration"
 	"github.com/tbx-project/tbx/toolbox/join"
 )
 
@@ -39,7 +40,7 @@ func (b *Box) bridgeKey() string {
 // withoutAll lists the integrations that are off, for whatever reason.
 func (s *Spec) withoutAll() []string {
 	var off []string
-	for _, i := range Integrations() {
+	for _, i := range integration.All() {
 		if !s.Has(i.Key) {
 			off = append(off, i.Key)
 		}
@@ -47,9 +48,8 @@ func (s *Spec) withoutAll() []string {
 	return off
 }
 
-// isolate adds to p what an isolated toolbox is mounted. bridge is the directory
-// of its bridge on the host.
-func (p *Plan) isolate(s *Spec, h *Host, boxDir, bridge string) error {
+// isolate adds an isolated toolbox's mounts, devices and limits to p.
+func (p *Plan) isolate(s *Spec, h *Host, f *integration.Facts, boxDir string) error {
 	p.Isolated, p.Network, p.Hostname = true, "private", s.Hostname
 	if s.NoNetwork {
 		p.Network = "none"
@@ -69,9 +69,7 @@ func (p *Plan) isolate(s *Spec, h *Host, boxDir, bridge string) error {
 	}
 	bind(boxDir, boxinit.BoxDir, "the program that is the toolbox's first process", "ro", "rprivate")
 	p.Mounts = append(p.Mounts, Mount{Type: "volume", Source: s.HomeVolume(), Target: h.RealHome, Reason: "the home of this toolbox alone, removed with it"})
-	if bridge != "" {
-		bind(bridge, boxinit.Bridge, "requests to the host, each of which your policy must allow", "ro", "rprivate")
-	}
+	p.Mounts = append(p.Mounts, f.Mounts()...)
 	for _, v := range s.Share {
 		if dir, readOnly := parseShare(v); readOnly {
 			bind(dir, dir, "you shared it, to read", "ro", "rprivate")

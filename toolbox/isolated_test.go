@@ -10,6 +10,7 @@ import (
 
 	"github.com/tbx-project/tbx/internal/fail"
 	"github.com/tbx-project/tbx/internal/xdg"
+	"github.com/tbx-project/tbx/toolbox/integration"
 	"github.com/tbx-project/tbx/toolbox/join"
 )
 
@@ -173,12 +174,12 @@ func TestIsolatedConflicts(t *testing.T) {
 func TestIsolatedHasNoIntegration(t *testing.T) {
 	s := testSpec()
 	s.Isolated = true
-	for _, i := range Integrations() {
-		if want := i.Key == Locale || i.Key == Timezone || i.Key == Bridge; s.Has(i.Key) != want {
+	for _, i := range integration.All() {
+		if want := i.Key == integration.Locale || i.Key == integration.Timezone || i.Key == integration.Bridge; s.Has(i.Key) != want {
 			t.Errorf("%s: %t", i.Key, !want)
 		}
 	}
-	if len(s.withoutAll()) != len(Integrations())-3 {
+	if len(s.withoutAll()) != len(integration.All())-3 {
 		t.Errorf("off: %q", s.withoutAll())
 	}
 }

@@ -176,7 +176,7 @@ func TestX8_FirstProcessKnows(t *testing.T) {
 	h := sharingHost(t)
 	s := testSpec()
 	s.Isolated, s.Share, s.Volumes = true, []string{h.RealHome + "/src/it:ro"}, []string{h.RealHome + "/src/it:/mnt", "cache:/c"}
-	p, err := NewPlan("cell", s, h, "/d/box", "0", false, "/r/bridge")
+	p, err := NewPlan("cell", s, h, Place{BoxDir: "/d/box", Box: "0", Bridge: "/r/bridge"})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/tbx-project/tbx/internal/fail"
+	"github.com/tbx-project/tbx/toolbox/integration"
 )
 
 // What an isolated toolbox may use of the machine, so that a program inside does
@@ -142,5 +143,5 @@ func (h *Host) gpuDevices() []string {
 	if h.RenderNodes != nil {
 		out = h.RenderNodes()
 	}
-	return append(out, h.cdiDevices()...)
+	return append(out, integration.NVIDIA(h.CDI)...)
 }

@@ -8,27 +8,15 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/tbx-project/tbx/internal/variables"
 	"github.com/tbx-project/tbx/toolbox/boxinit"
+	"github.com/tbx-project/tbx/toolbox/integration"
 	"github.com/tbx-project/tbx/toolbox/join"
 )
-
-// localeNames are the variables that hold a locale's name, locale(7). LANGUAGE holds
-// languages, for which no locale is needed.
-func localeNames() []string {
-	var out []string
-	for _, v := range variables.All() {
-		if v.Of == Locale && v.Meaning == variables.Value && v.Name != "LANGUAGE" {
-			out = append(out, v.Name)
-		}
-	}
-	return out
-}
 
 // localesOf returns the locales that an environment asks for.
 func localesOf(env []string) []string {
 	var out []string
-	for _, name := range localeNames() {
+	for _, name := range integration.LocaleVariables() {
 		if v := lookup(env, name); v != "" && !slices.Contains(out, v) {
 			out = append(out, v)
 		}
@@ -63,7 +51,7 @@ func hostLocales(root string) []string {
 // it says what it lacks by itself.
 func (p *Prepared) seeToLocales(env []string) {
 	r := p.Record
-	if r.Isolated || r.Start == "" || slices.Contains(r.Without, Locale) {
+	if r.Isolated || r.Start == "" || slices.Contains(r.Without, integration.Locale) {
 		return
 	}
 	missing := slices.DeleteFunc(localesOf(env), func(l string) bool {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/tbx-project/tbx/internal/fail"
 	"github.com/tbx-project/tbx/toolbox/boxinit"
+	"github.com/tbx-project/tbx/toolbox/integration"
 )
 
 // Labels of a toolbox's container.
@@ -27,19 +28,8 @@ const (
 	labelDevcontainer = "devcontainer.metadata"
 )
 
-// hostRuntime is where the host's runtime directory is mounted when only parts
-// of it are shared.
-const hostRuntime = "/run/tbx/host-runtime"
-
-// Mount is one mount of a plan.
-type Mount struct {
-	Type        string   `json:"type"` // bind, devpts or volume
-	Source      string   `json:"source,omitempty"`
-	Target      string   `json:"target"`
-	Options     []string `json:"options,omitempty"`
-	Reason      string   `json:"reason"`
-	Integration string   `json:"integration,omitempty"` // key of the integration that wants it
-}
+// Mount is one mount of a plan: of an integration, of tbx's own, or a volume.
+type Mount = integration.Mount
 
 // Plan is what podman is asked for: a Spec rendered for one host. Options are the
 // flags that follow from it.
@@ -67,79 +57,63 @@ type Plan struct {
 	Nofile   int64  `json:"nofile_limit,omitempty"`
 }
 
-// NewPlan renders s. box is the directory of tbx-box below the versions'
-// directory boxDir, tree says whether tbx can attach the host's view itself, and
-// bridge is the directory of the bridge, which an isolated toolbox is mounted.
-func NewPlan(name Name, s *Spec, h *Host, boxDir, box string, tree bool, bridge string) (*Plan, error) {
+// Place is what a plan depends on beside the specification and the host.
+type Place struct {
+	BoxDir string // directory of the versions of tbx-box on the host
+	Box    string // the version to start, a directory below BoxDir
+	Tree   bool   // tbx can attach the host view itself
+	Bridge string // directory of the bridge that an isolated toolbox has; empty: none
+}
+
+// NewPlan renders s for h. It is a pure function.
+func NewPlan(name Name, s *Spec, h *Host, at Place) (*Plan, error) {
 	for _, home := range []string{h.Home, h.RealHome} {
 		if err := checkHome(home); err != nil {
 			return nil, err
 		}
 	}
-	meta, err := json.Marshal([]map[string]string{{"remoteUser": h.User}})
+	labels, err := s.labels(h)
 	if err != nil {
 		return nil, err
 	}
 	p := &Plan{
 		Name:     name,
 		Image:    s.ImageID,
-		Command:  []string{filepath.Join(boxinit.BoxDir, box, "tbx-box"), "pause"},
+		Command:  []string{filepath.Join(boxinit.BoxDir, at.Box, "tbx-box"), "pause"},
 		User:     strconv.Itoa(h.UID) + ":" + strconv.Itoa(h.GID),
 		Hostname: s.Hostname,
-		// Each of them, always: what is not said here, an image can say.
-		Labels: map[string]string{
-			LabelID: s.ID, LabelSpec: s.Hash(), LabelSpecification: s.specLabel(), LabelVersion: strconv.Itoa(SpecVersion), LabelIsolated: strconv.FormatBool(s.Isolated),
-			LabelToolbx: "true", labelDevcontainer: string(meta),
-		},
-		Groups: s.Has(Groups),
-		Env:    containerEnv(s, h),
+		Labels:   labels,
+		Groups:   s.Has(integration.Groups),
+		Env:      containerEnv(s, h),
 	}
+	f := h.facts(s)
+	f.Bridge = at.Bridge
 	if s.Isolated {
-		return p, p.isolate(s, h, boxDir, bridge)
+		return p, p.isolate(s, h, f, at.BoxDir)
 	}
-	bind := func(source, target, integration, reason string, options ...string) {
-		if len(options) == 0 {
-			options = []string{"rslave"}
-		}
-		p.Mounts = append(p.Mounts, Mount{Type: "bind", Source: source, Target: target, Options: append([]string{"rbind"}, options...), Reason: reason, Integration: integration})
+	p.Mounts = append(p.Mounts, Mount{
+		Type: "bind", Source: at.BoxDir, Target: boxinit.BoxDir, Options: []string{"rbind", "ro", "rprivate"},
+		Reason: "the program that is the toolbox's first process",
+	})
+	p.Mounts = append(p.Mounts, f.Mounts()...)
+	if !at.Tree {
+		p.Mounts = append(p.Mounts, f.View()...)
 	}
-	bind(boxDir, boxinit.BoxDir, "", "the program that is the toolbox's first process", "ro", "rprivate")
-	if s.Has(Home) {
-		from, why := h.RealHome, "your home"
-		if s.Home != "" {
-			from, why = s.Home, "the home of this toolbox alone"
-		}
-		bind(from, h.RealHome, Home, why)
-	}
-	switch {
-	case !h.HasRuntime:
-	case wholeRuntime(s):
-		bind(h.RuntimeDir, h.RuntimeDir, SessionBus, "sockets of your session: Wayland, PipeWire, D-Bus, agents")
-	case partOfRuntime(s):
-		bind(h.RuntimeDir, hostRuntime, SessionBus, "sockets of your session, of which some are linked to "+boxRuntimeDir(h))
-	}
-	if s.Has(Tmp) {
-		bind("/tmp", "/tmp", Tmp, "files and X11 sockets that programs on both sides exchange")
-	}
-	if s.Has(Devices) {
-		bind("/dev", "/dev", Devices, "devices of the host, as they come and go")
-		p.Mounts = append(p.Mounts, Mount{Type: "devpts", Target: "/dev/pts", Options: []string{"nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620", "gid=5"}, Reason: "terminals of its own, which sudo needs"})
-	}
-	if s.Has(HostView) && !tree {
-		bind("/", boxinit.HostView, HostView, "the host's files")
-	}
-	if s.Has(GPU) {
-		p.Devices = h.cdiDevices()
-	}
+	p.Devices = f.Devices()
 	return p, p.addVolumes(s)
 }
 
-// cdiDevices are the GPUs that the host describes by CDI.
-func (h *Host) cdiDevices() []string {
-	if slices.Contains(h.CDI, "nvidia.com/gpu") {
-		return []string{"nvidia.com/gpu=all"}
+// labels are those of a container of s. Each is always set, because an image can set
+// what a container does not.
+func (s *Spec) labels(h *Host) (map[string]string, error) {
+	meta, err := json.Marshal([]map[string]string{{"remoteUser": h.User}})
+	if err != nil {
+		return nil, err
 	}
-	return nil
+	return map[string]string{
+		LabelID: s.ID, LabelSpec: s.Hash(), LabelSpecification: s.specLabel(), LabelVersion: strconv.Itoa(SpecVersion),
+		LabelIsolated: strconv.FormatBool(s.Isolated), LabelToolbx: "true", labelDevcontainer: string(meta),
+	}, nil
 }
 
 func (p *Plan) addVolumes(s *Spec) error {
@@ -155,15 +129,6 @@ func (p *Plan) addVolumes(s *Spec) error {
 	}
 	return nil
 }
-
-// runtimeParts are the integrations that live in the runtime directory.
-func runtimeParts() []string { return []string{Wayland, Audio, SessionBus, SSHAgent, GPGAgent} }
-
-func wholeRuntime(s *Spec) bool {
-	return !slices.ContainsFunc(runtimeParts(), func(k string) bool { return !s.Has(k) })
-}
-
-func partOfRuntime(s *Spec) bool { return slices.ContainsFunc(runtimeParts(), s.Has) }
 
 // boxRuntimeDir is XDG_RUNTIME_DIR inside.
 func boxRuntimeDir(h *Host) string {
@@ -226,12 +191,10 @@ func containerEnv(s *Spec, h *Host) []string {
 		"LOGNAME=" + h.User,
 		"XDG_RUNTIME_DIR=" + boxRuntimeDir(h),
 	}
-	if s.Has(Terminfo) && s.Has(HostView) {
-		env = append(env, "TERMINFO_DIRS="+terminfoDirs)
+	if s.Has(integration.HostView) {
+		for _, d := range h.facts(s).HostDirs() {
+			env = append(env, d.Variable+"="+d.Value)
+		}
 	}
 	return append(env, s.Env...)
 }
-
-// terminfoDirs adds the host's terminal descriptions behind the image's own,
-// which an empty entry stands for, terminfo(5).
-const terminfoDirs = ":/run/host/etc/terminfo:/run/host/lib/terminfo:/run/host/usr/share/terminfo"

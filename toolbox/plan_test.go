@@ -13,6 +13,7 @@ import (
 
 	"github.com/tbx-project/tbx/internal/fail"
 	"github.com/tbx-project/tbx/internal/xdg"
+	"github.com/tbx-project/tbx/toolbox/integration"
 )
 
 var update = flag.Bool("update", false, "write the golden files anew")
@@ -94,9 +95,9 @@ func TestNewPlan(t *testing.T) {
 			s.Volumes = []string{"/srv/data:/data:ro", "cache:/var/cache/apt"}
 			s.Env = []string{"A=b c", "HOME=/elsewhere"}
 		}},
-		{name: "parts", tree: true, spec: func(s *Spec) { s.Without = []string{Audio} }},
+		{name: "parts", tree: true, spec: func(s *Spec) { s.Without = []string{integration.Audio} }},
 		{name: "nothing", tree: true, spec: func(s *Spec) {
-			for _, i := range Integrations() {
+			for _, i := range integration.All() {
 				s.Without = append(s.Without, i.Key)
 			}
 		}},
@@ -119,7 +120,9 @@ func TestNewPlan(t *testing.T) {
 			if c.host != nil {
 				c.host(h)
 			}
-			p, err := NewPlan("web", s, h, "/home/jane/.local/share/tbx/box", "0123456789abcdef", c.tree, "/run/user/1000/tbx/bridge/box/abab")
+			p, err := NewPlan("web", s, h, Place{
+				BoxDir: "/home/jane/.local/share/tbx/box", Box: "0123456789abcdef", Tree: c.tree, Bridge: "/run/user/1000/tbx/bridge/box/abab",
+			})
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -17,6 +17,7 @@ import (
 	"github.com/tbx-project/tbx/internal/fail"
 	"github.com/tbx-project/tbx/internal/hostprog"
 	"github.com/tbx-project/tbx/internal/inherited"
+	"github.com/tbx-project/tbx/toolbox/integration"
 	"github.com/tbx-project/tbx/toolbox/join"
 )
 
@@ -178,7 +179,7 @@ func (p *Prepared) session() (*join.Session, error) {
 	if err := checkDescriptors(o.PreserveFDs); err != nil {
 		return nil, err
 	}
-	s := &join.Session{Args: args, Env: env, Dir: dir, Root: o.Root, Box: r.Box, DropGroups: slices.Contains(r.Without, Groups)}
+	s := &join.Session{Args: args, Env: env, Dir: dir, Root: o.Root, Box: r.Box, DropGroups: slices.Contains(r.Without, integration.Groups)}
 	if !o.Root {
 		s.Groups = p.groups(s.DropGroups)
 	}

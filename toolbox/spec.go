@@ -8,7 +8,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"time"
 
@@ -45,15 +44,6 @@ type Spec struct {
 	GPU       bool     `toml:"gpu,omitempty"`        // an isolated toolbox has the host's GPUs
 
 	Ephemeral string `toml:"-" json:",omitempty"` // path of the lock that its owner holds; never in a file
-}
-
-// Has says whether an integration is on. Of them an isolated toolbox has what is
-// a value and no thing of the host's.
-func (s *Spec) Has(key string) bool {
-	if s.Isolated && key != Locale && key != Timezone && key != Bridge {
-		return false
-	}
-	return !slices.Contains(s.Without, key)
 }
 
 // Hash identifies the content of s: 64 hex digits.

@@ -10,12 +10,13 @@ import (
 	"testing"
 
 	"github.com/tbx-project/tbx/internal/fail"
+	"github.com/tbx-project/tbx/toolbox/integration"
 )
 
 func TestSpecRoundTrip(t *testing.T) {
 	dir := t.TempDir()
 	want := testSpec()
-	want.Hostname, want.Home, want.Volumes, want.Without = "box", "/srv/it's a \"home\"\nof mine", []string{"/a:/b:ro"}, []string{X11}
+	want.Hostname, want.Home, want.Volumes, want.Without = "box", "/srv/it's a \"home\"\nof mine", []string{"/a:/b:ro"}, []string{integration.X11}
 	want.Env = []string{"A=$HOME 'x' \"y\"\n\ttab\\", "B="}
 	if err := saveSpec(dir, "web", want); err != nil {
 		t.Fatal(err)

@@ -12,6 +12,7 @@ import (
 
 	"github.com/tbx-project/tbx/internal/atomicfile"
 	"github.com/tbx-project/tbx/toolbox/boxinit"
+	"github.com/tbx-project/tbx/toolbox/integration"
 )
 
 // A specification is a file in the user's settings, which one variable of the caller
@@ -94,16 +95,21 @@ func (b *Box) carried(h *Host) (s *Spec, exact bool) {
 // it is the one that the container was made of, by its hash.
 func (b *Box) guessed(h *Host) (s *Spec, exact bool) {
 	s = &Spec{Version: SpecVersion, ID: b.Labels[LabelID], Created: b.Created.UTC().Truncate(time.Second), Image: b.Image, ImageID: b.ImageID}
-	known := map[string]string{h.RealHome: Home, "/tmp": Tmp, "/dev": Devices}
+	known := map[string]string{}
+	for _, mt := range h.facts(s).Mounts() {
+		if mt.Integration != "" && mt.Target != boxRuntimeDir(h) {
+			known[mt.Target] = mt.Integration
+		}
+	}
 	for _, mt := range b.Mounts {
 		key, shared := known[mt.Target]
 		switch {
 		case shared:
 			delete(known, mt.Target)
-			if key == Home && mt.Source != h.RealHome {
+			if key == integration.Home && mt.Source != h.RealHome {
 				s.Home = mt.Source
 			}
-		case mt.Target == boxinit.BoxDir, mt.Target == boxinit.HostView, mt.Target == boxinit.Bridge, mt.Target == hostRuntime,
+		case mt.Target == boxinit.BoxDir, mt.Target == boxinit.HostView, mt.Target == boxinit.Bridge, mt.Target == integration.HostRuntime,
 			mt.Target == mt.Source && mt.Target == boxRuntimeDir(h):
 		default:
 			v := mt.Source + ":" + mt.Target
@@ -113,7 +119,7 @@ func (b *Box) guessed(h *Host) (s *Spec, exact bool) {
 			s.Volumes = append(s.Volumes, v)
 		}
 	}
-	for _, i := range Integrations() { // in one order
+	for _, i := range integration.All() { // in one order
 		for _, key := range known {
 			if i.Key == key {
 				s.Without = append(s.Without, key)

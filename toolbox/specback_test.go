@@ -7,13 +7,14 @@ import (
 	"time"
 
 	"github.com/tbx-project/tbx/toolbox/boxinit"
+	"github.com/tbx-project/tbx/toolbox/integration"
 )
 
 // D8: a specification that is lost is made of what its container carries.
 func TestD8_CarriedSpecification(t *testing.T) {
 	h := &Host{UID: 1000, Home: "/home/dev", RealHome: "/home/dev", RuntimeDir: "/run/user/1000", HasRuntime: true}
 	created := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
-	made := &Spec{Version: SpecVersion, ID: "abababababababababababababababab", Created: created, Image: "localhost/debian:12", ImageID: "0f", Env: []string{"A=1\n", "B="}, Without: []string{Tmp}}
+	made := &Spec{Version: SpecVersion, ID: "abababababababababababababababab", Created: created, Image: "localhost/debian:12", ImageID: "0f", Env: []string{"A=1\n", "B="}, Without: []string{integration.Tmp}}
 	box := func(labels map[string]string) *Box {
 		all := map[string]string{LabelID: made.ID, LabelSpec: made.Hash(), LabelIsolated: strconv.FormatBool(made.Isolated)}
 		for k, v := range labels {

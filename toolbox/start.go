@@ -15,6 +15,7 @@ import (
 
 	"github.com/tbx-project/tbx/internal/fail"
 	"github.com/tbx-project/tbx/toolbox/boxinit"
+	"github.com/tbx-project/tbx/toolbox/integration"
 	"github.com/tbx-project/tbx/toolbox/join"
 )
 
@@ -201,7 +202,7 @@ func (m *Manager) initialise(ctx context.Context, e Engine, b *Box) (*join.Recor
 	cfg.StartDir, cfg.Started = r.Start, started(r.StartTime)
 	trees := m.attachable(b, r, &cfg)
 	defer closeAll(trees)
-	if m.Bridge != nil && b.Spec.Has(Bridge) && !b.Spec.Isolated { // an isolated one has it mounted
+	if m.Bridge != nil && b.Spec.Has(integration.Bridge) && !b.Spec.Isolated { // an isolated one has it mounted
 		seen := *r
 		seen.HostFiles = cfg.HostFiles
 		cfg.Bridge = seen.BoxPath(m.Bridge(b.ID))
@@ -251,7 +252,7 @@ func (m *Manager) newRecord(b *Box) (*join.Record, error) {
 			r.Mounts = append(r.Mounts, join.Mapping{Host: mt.Source, Box: mt.Target})
 		}
 	}
-	if m.Host.Home != m.Host.RealHome && b.Spec.Home == "" && b.Spec.Has(Home) {
+	if m.Host.Home != m.Host.RealHome && b.Spec.Home == "" && b.Spec.Has(integration.Home) {
 		r.Mounts = append(r.Mounts, join.Mapping{Host: m.Host.Home, Box: m.Host.Home})
 	}
 	var err error

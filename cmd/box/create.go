@@ -13,6 +13,7 @@ import (
 	"github.com/tbx-project/tbx/internal/fail"
 	"github.com/tbx-project/tbx/provision"
 	"github.com/tbx-project/tbx/toolbox"
+	"github.com/tbx-project/tbx/toolbox/integration"
 )
 
 type createOptions struct {
@@ -101,7 +102,7 @@ tbx inspect shows what it can reach.`,
 		"let an isolated toolbox take up to `SIZE` of memory, such as 4g; 0: all; three quarters if you do not say")
 	f.StringVar(&o.shm, "shm-size", "", "`SIZE` of an isolated toolbox's /dev/shm; 64m if you do not say")
 	o.Flags.Add(cmd, images.PullMissing)
-	for _, i := range toolbox.Integrations() {
+	for _, i := range integration.All() {
 		o.without[i.Key] = f.Bool("no-"+i.Key, false, "do not share "+i.What)
 	}
 	f.BoolVar(&o.dryRun, "dry-run", false, "print what podman would be asked, and why, and do nothing")
@@ -120,7 +121,7 @@ tbx inspect shows what it can reach.`,
 // integrationsAsked refuses --no-KEY=false beside --isolated: that toolbox has
 // none of what is shared by integrations.
 func (o *createOptions) integrationsAsked(cmd *cobra.Command) error {
-	for _, i := range toolbox.Integrations() {
+	for _, i := range integration.All() {
 		if o.isolated && cmd.Flags().Changed("no-"+i.Key) && !*o.without[i.Key] {
 			return fail.New(fail.Usage, "--no-%s=false and --isolated exclude each other: an isolated toolbox does not share %s", i.Key, i.What).
 				Hint("to work on a directory of the host in it: --share DIRECTORY")
@@ -184,7 +185,7 @@ func (o *createOptions) request() (provision.Request, error) {
 			return r, err
 		}
 	}
-	for _, i := range toolbox.Integrations() {
+	for _, i := range integration.All() {
 		if off := o.without[i.Key]; off != nil && *off {
 			r.Without = append(r.Without, i.Key)
 		}

@@ -14,6 +14,7 @@ import (
 	"github.com/tbx-project/tbx/hostbridge"
 	"github.com/tbx-project/tbx/internal/escape"
 	"github.com/tbx-project/tbx/toolbox"
+	"github.com/tbx-project/tbx/toolbox/integration"
 )
 
 // NewInspect returns `tbx inspect`.
@@ -83,7 +84,7 @@ func runInspect(ctx context.Context, env *fetch.Env, arg string, format cli.Form
 			i.Access = append(i.Access, asked...)
 		}
 		i.Integrations = map[string]bool{}
-		for _, n := range toolbox.Integrations() {
+		for _, n := range integration.All() {
 			i.Integrations[n.Key] = b.Spec.Has(n.Key)
 		}
 	}

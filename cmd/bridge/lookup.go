@@ -12,7 +12,7 @@ import (
 	"github.com/tbx-project/tbx/cmd/cli"
 	"github.com/tbx-project/tbx/hostbridge"
 	"github.com/tbx-project/tbx/internal/fail"
-	"github.com/tbx-project/tbx/toolbox"
+	"github.com/tbx-project/tbx/toolbox/integration"
 	"github.com/tbx-project/tbx/toolbox/join"
 )
 
@@ -63,7 +63,7 @@ func (l *lookup) read(dir string) {
 	files, _ := filepath.Glob(filepath.Join(dir, "*.json"))
 	for _, file := range files {
 		r, err := join.Load(l.runtime, strings.TrimSuffix(filepath.Base(file), ".json"))
-		if err != nil || r.Bridge == "" || slices.Contains(r.Without, toolbox.Bridge) {
+		if err != nil || r.Bridge == "" || slices.Contains(r.Without, integration.Bridge) {
 			continue
 		}
 		box := hostbridge.Box{ID: cli.BridgeID(r.Bridge), Name: r.Name, Isolated: r.Isolated}

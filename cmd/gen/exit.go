@@ -3,8 +3,6 @@ package main
 import (
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 
@@ -66,36 +64,6 @@ func hostExitTable() string {
 		}
 	}
 	return b.String()
-}
-
-// withTable puts a table into a document, in place of the one with the same head.
-func withTable(text, table string) (string, error) {
-	head, _, _ := strings.Cut(table, "\n")
-	before, old, found := strings.Cut(text, head+"\n")
-	if !found {
-		return "", fmt.Errorf("no table begins with %q", head)
-	}
-	_, after, _ := strings.Cut(old, "\n\n")
-	return before + table + "\n" + after, nil
-}
-
-// writeExitTables brings the tables of exit codes up to date.
-func writeExitTables(root string) error {
-	for name, table := range exitTables() {
-		file := filepath.Join(root, name)
-		text, err := os.ReadFile(file)
-		if err != nil {
-			return err
-		}
-		now, err := withTable(string(text), table())
-		if err != nil {
-			return fmt.Errorf("%s: %w", name, err)
-		}
-		if err := os.WriteFile(file, []byte(now), 0o644); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // exitStatus is the section of a command's manual page.

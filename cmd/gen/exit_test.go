@@ -1,8 +1,6 @@
 package main
 
 import (
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -11,18 +9,6 @@ import (
 	"github.com/tbx-project/tbx/cmd/full"
 	"github.com/tbx-project/tbx/osupdate"
 )
-
-func TestExitCodesAreDocumented(t *testing.T) {
-	for name, table := range exitTables() {
-		data, err := os.ReadFile(filepath.Join(root, name))
-		if err != nil {
-			t.Fatal(err)
-		}
-		if now, err := withTable(string(data), table()); err != nil || now != string(data) {
-			t.Errorf("the table in %s is not the one in the code (%v); run: go generate ./cmd/gen", name, err)
-		}
-	}
-}
 
 // A code means one thing, and every kind of failure has one.
 func TestExitCodesAreUnique(t *testing.T) {

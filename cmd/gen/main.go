@@ -31,7 +31,7 @@ func run(args []string) error {
 	if err := writeAttacks(args[0]); err != nil {
 		return err
 	}
-	if err := writeExitTables(args[0]); err != nil {
+	if err := writeTables(args[0]); err != nil {
 		return err
 	}
 	if err := writePolkit(args[0]); err != nil {

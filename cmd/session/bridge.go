@@ -15,6 +15,7 @@ import (
 	"github.com/tbx-project/tbx/internal/programs"
 	"github.com/tbx-project/tbx/toolbox"
 	"github.com/tbx-project/tbx/toolbox/boxinit"
+	"github.com/tbx-project/tbx/toolbox/integration"
 )
 
 // bridge makes the bridge work for a session that is about to begin. A session
@@ -22,7 +23,7 @@ import (
 // command, perhaps one of thousands, gets that command's output and no more, and
 // tbx host-exec in it says where to look.
 func bridge(ctx context.Context, e *cli.Env, m *toolbox.Manager, s *toolbox.Prepared, enters bool) {
-	if slices.Contains(s.Record.Without, toolbox.Bridge) {
+	if slices.Contains(s.Record.Without, integration.Bridge) {
 		return
 	}
 	h := m.Host

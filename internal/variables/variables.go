@@ -40,8 +40,7 @@ const (
 type Variable struct {
 	Name    string // exact
 	Meaning Meaning
-	// Of is the integration that it belongs to and goes with, empty for those of
-	// "environment"; of an Along, the variable of the environment.
+	// Of is for an Along: the variable that names its environment.
 	Of string
 }
 

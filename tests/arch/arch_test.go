@@ -55,12 +55,14 @@ func list(t *testing.T, args ...string) []pkg {
 var mayImport = map[string][]string{
 	"internal/...": {"internal/..."},
 
-	"toolbox":         {"toolbox/boxinit", "toolbox/join", "toolbox/layers", "toolbox/stage", "internal/..."},
+	"toolbox":         {"toolbox/boxinit", "toolbox/integration", "toolbox/join", "toolbox/layers", "toolbox/stage", "internal/..."},
 	"toolbox/podman":  {"toolbox", "toolbox/join", "toolbox/layers", "internal/..."},
 	"toolbox/layers":  {"toolbox/stage", "toolbox/treecopy", "internal/..."},
 	"toolbox/join":    {"internal/..."},
 	"toolbox/boxinit": {},
 	"toolbox/stage":   {},
+
+	"toolbox/integration": {"toolbox/boxinit", "internal/..."},
 
 	"toolbox/treecopy": {"internal/eintr"},
 
@@ -89,14 +91,14 @@ var mayImport = map[string][]string{
 	// Commands do not know each other; full, and main of tbx, put them together.
 	"cmd/cli":        {"completion", "toolbox", "toolbox/boxinit", "hostbridge", "osupdate", "profile.d", "internal/..."},
 	"cmd/root":       {"cmd/cli", "hostbridge/client", "internal/..."},
-	"cmd/session":    {"cmd/cli", "toolbox", "toolbox/boxinit", "hostbridge", "hostbridge/session", "internal/..."},
-	"cmd/bridge":     {"cmd/cli", "toolbox", "toolbox/join", "hostbridge", "internal/..."},
+	"cmd/session":    {"cmd/cli", "toolbox", "toolbox/boxinit", "toolbox/integration", "hostbridge", "hostbridge/session", "internal/..."},
+	"cmd/bridge":     {"cmd/cli", "toolbox", "toolbox/integration", "toolbox/join", "hostbridge", "internal/..."},
 	"cmd/host":       {"completion", "cmd/cli", "toolbox", "osupdate", "osupdate/privileged", "osupdate/backends", "internal/..."},
 	"cmd/fetch":      {"completion", "cmd/cli", "provision", "toolbox", "toolbox/podman", "images/...", "internal/..."},
-	"cmd/box":        {"cmd/cli", "cmd/fetch", "provision", "toolbox", "images", "hostbridge", "internal/..."},
+	"cmd/box":        {"cmd/cli", "cmd/fetch", "provision", "toolbox", "toolbox/integration", "images", "hostbridge", "internal/..."},
 	"cmd/image":      {"cmd/cli", "cmd/fetch", "provision", "toolbox", "images", "images/podman", "internal/..."},
 	"cmd/full":       {"completion", "cmd/cli", "cmd/root", "cmd/session", "cmd/bridge", "cmd/host", "cmd/fetch", "cmd/box", "cmd/image", "images", "images/registry", "osupdate", "osupdate/registry", "internal/..."},
-	"cmd/gen":        {"completion", "cmd/cli", "cmd/full", "osupdate", "osupdate/privileged"},
+	"cmd/gen":        {"completion", "cmd/cli", "cmd/full", "osupdate", "osupdate/privileged", "toolbox/integration"},
 	"cmd/tbx":        {"cmd/cli", "cmd/root", "cmd/session", "cmd/bridge", "cmd/host", "toolbox", "internal/programs"},
 	"cmd/tbx-podman": {"cmd/full", "cmd/root", "internal/programs"},
 	"cmd/tbx-box":    {"hostbridge/client", "hostbridge/runner", "internal/inherited", "toolbox/boxinit", "toolbox/stage", "toolbox/treecopy"},
