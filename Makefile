@@ -83,7 +83,7 @@ systemroot: build ## tests that need root, in mount namespaces of their own: pol
 	$(GO) test -count=1 -tags systemroot ./osupdate/privileged
 	$(GO) test -count=1 -tags systemroot -run '^(TestB22_|TestB7_SomebodyElse)' ./hostbridge
 	unshare -m --propagation private $(GO) test -count=1 -tags 'system systemroot' \
-	  -run '^(TestLifeCycle|TestRollbackKeepsTheBranch|TestEtcConflictRefused|TestBoot.*|TestBuildLabels|TestFinalisation.*|TestKillFinalisation|TestKillStaging)$$' ./osupdate/ostree
+	  -run '^(TestLifeCycle|TestRollbackKeepsTheBranch|TestEtcConflictRefused|TestBoot.*|TestBuildLabels|TestFinalisation.*|TestH.*|TestKillFinalisation|TestKillStaging)$$' ./osupdate/ostree
 
 systembox: build ## the same in a booted Debian with a systemd user session
 	tests/lab/system --box bookworm tests/system tests/terminal tests/bridge

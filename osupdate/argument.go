@@ -57,6 +57,9 @@ var (
 	targetForm  = pattern.Lazy(`^[A-Za-z0-9][A-Za-z0-9._:/@+~=-]*$`)
 	indexForm   = pattern.Lazy(`^[A-Za-z0-9][A-Za-z0-9._:+-]*$`)
 	packageForm = pattern.Lazy(`^@?[A-Za-z0-9][A-Za-z0-9._+:~^()-]*$`)
+	// packageOrFileForm also has an absolute path of an RPM package.
+	packageOrFileForm = pattern.Lazy(`^(?:@?[A-Za-z0-9][A-Za-z0-9._+:~^()-]*|/[A-Za-z0-9._+:~^@=/-]+\.rpm)$`)
+	directoryForm     = pattern.Lazy(`^/[A-Za-z0-9._+:~^@=/-]+$`)
 	// kargForm has white space between double quotes only, as the kernel reads it.
 	kargForm   = pattern.Lazy(`^[A-Za-z0-9_](?:[!#-~]|"[ !#-~]*")*$`)
 	dracutForm = pattern.Lazy(`^--(?:(?:add|force-add|omit|add-drivers|force-drivers|omit-drivers|filesystems)` +

@@ -57,3 +57,10 @@ type Differ interface {
 type EtcDiffer interface {
 	EtcDiff(ctx context.Context, s *State) ([]string, error)
 }
+
+// Merger is a Backend whose staged systems get this machine's /etc at the shutdown,
+// when nobody looks.
+type Merger interface {
+	// MergeConflicts are the names below /etc that cannot be merged into what is staged.
+	MergeConflicts(s *State) []string
+}

@@ -5,17 +5,19 @@ type Capability string
 
 // Capabilities besides the mutating verbs, which are capabilities of the same name.
 const (
-	CanCheck        Capability = "check"       // says whether an update exists
-	CanCheckAsUser  Capability = "check-user"  // ... without root
-	CanStatusAsUser Capability = "status-user" // shows its state without root
-	CanVersion      Capability = "version"     // upgrade to an exact version or digest
-	CanDownload     Capability = "download"    // download without applying
-	CanStage        Capability = "stage"       // the change is made at shutdown
-	CanDiff         Capability = "diff"        // what two systems differ in
-	CanEtcDiff      Capability = "etc-diff"    // what the machine changed in /etc
-	CanPolkit       Capability = "polkit"      // the updater asks polkit itself
-	CanDowngrade    Capability = "downgrade"   // refuses an older system unless told
-	CanUpgradeInRun Capability = "in-run"      // changes the other root while running
+	CanCheck        Capability = "check"           // says whether an update exists
+	CanCheckAsUser  Capability = "check-user"      // ... without root
+	CanStatusAsUser Capability = "status-user"     // shows its state without root
+	CanVersion      Capability = "version"         // upgrade to an exact version or digest
+	CanDownload     Capability = "download"        // download without applying
+	CanStage        Capability = "stage"           // the change is made at shutdown
+	CanDiff         Capability = "diff"            // what two systems differ in
+	CanEtcDiff      Capability = "etc-diff"        // what the machine changed in /etc
+	CanPolkit       Capability = "polkit"          // the updater asks polkit itself
+	CanDowngrade    Capability = "downgrade"       // refuses an older system unless told
+	CanLocalPackage Capability = "local-package"   // installs a package from a file
+	CanOneTime      Capability = "one-time-source" // upgrades once from another place than it follows
+	CanUpgradeInRun Capability = "in-run"          // changes the other root while running
 )
 
 // Capabilities says what a backend can do here and, for what it cannot, why and

@@ -89,7 +89,28 @@ func (h *Host) effect(ctx context.Context, p *Plan, before *State, res *Result, 
 		res.Unchanged = "there was nothing to do"
 	}
 	h.trace("verified")
-	return nil
+	if !moves(p.Request.Verb) {
+		return nil
+	}
+	return h.mergeable(p.Request.Verb, after)
+}
+
+// mergeable is ErrEtcMerge where what is staged cannot get this machine's /etc: the
+// updater would find that at the shutdown, and the machine would boot the old system.
+func (h *Host) mergeable(verb Verb, s *State) error {
+	m, ok := h.be.(Merger)
+	next := s.Next()
+	if !ok || next == nil || !next.Staged {
+		return nil
+	}
+	names := m.MergeConflicts(s)
+	if len(names) == 0 {
+		return nil
+	}
+	return fail.New(ErrEtcMerge, "%s: %s is staged, and would fail at the shutdown: in /etc, %s was changed here and is something else in it",
+		verb, s.Label(next), strings.Join(names, ", ")).
+		Hint("before the restart, move your copy of it away; put your change back afterwards").
+		Hint("or withdraw what is staged: tbx host cancel")
 }
 
 // stopped completes the error of a step that was ended before its time. What a

@@ -24,6 +24,9 @@ func (h *Host) plan(ctx context.Context, r Request) (*Plan, *State, error) {
 	if err := keepsWayBack(r, s); err != nil {
 		return nil, nil, err
 	}
+	if err := h.takesFile(r); err != nil {
+		return nil, nil, err
+	}
 	var p *Plan
 	if r.Verb == Reboot {
 		p, err = h.rebootPlan(ctx, s, r)
@@ -31,13 +34,28 @@ func (h *Host) plan(ctx context.Context, r Request) (*Plan, *State, error) {
 		p, err = h.be.Plan(ctx, s, r)
 	}
 	if err != nil {
-		return nil, nil, h.possible(h.explain(err))
+		return nil, nil, h.possible(h.wayToOld(s, h.explain(err)))
 	}
 	if p.NeedsBoot && p.Network && p.Unchanged == "" {
 		p.Warnings = append(p.Warnings, h.tightBoot()...)
 	}
 	p.Backend, p.Request, p.StateHash = h.be.Kind(), r, s.Hash()
 	return p, s, nil
+}
+
+// takesFile is ErrUnsupported where the updater cannot take a package or an update from
+// this machine's files.
+func (h *Host) takesFile(r Request) error {
+	want := map[Verb]Capability{Install: CanLocalPackage, Upgrade: CanOneTime}[r.Verb]
+	caps := h.be.Capabilities()
+	if want == "" || r.File() == "" || caps.Can(want) {
+		return nil
+	}
+	why := caps.Lacks[want]
+	if why == "" && want == CanLocalPackage {
+		why = "install it in a toolbox, or put it into a repository"
+	}
+	return Unsupported(h.be.Kind(), Verb(want), why)
 }
 
 // Do carries out r: plan, lock, compare, run, read again, verify, record. With
@@ -90,7 +108,7 @@ func (h *Host) apply(ctx context.Context, p *Plan, before *State) (*Result, erro
 	}
 	e := Entry{
 		Op: fmt.Sprintf("%d-%d", time.Now().UnixNano(), os.Getpid()), Phase: "begin", Time: time.Now().UTC(),
-		Boot: bootID(h.cfg.Root), User: h.cfg.User, Backend: p.Backend, Request: p.Request, Sysroot: h.cfg.Sysroot,
+		Boot: bootID(h.cfg.Root), User: h.cfg.User, Backend: p.Backend, Request: p.Request, Sysroot: h.cfg.Sysroot, Follows: before.Tracked,
 	}
 	if b := before.Booted(); b != nil {
 		e.Running = b.Content()

@@ -53,6 +53,9 @@ func (h *Host) Doctor(ctx context.Context, openErr error) ([]Finding, error) {
 	if worst != nil {
 		f.report("last boot", worst)
 	}
+	if err := h.mergeable(StatusVerb, st.State); err != nil {
+		f.report("/etc", err)
+	}
 	for _, w := range st.State.Warnings {
 		f.add("updater", "warning", w, "")
 	}
@@ -111,7 +114,7 @@ func (h *Host) unitState(ctx context.Context, unit string) string {
 // and whether it can be reached with the mirrors, logins and proxy of this user; and
 // says where the updater, which works as root, looks for those.
 func (h *Host) diagnoseSource(ctx context.Context, s *State, f *findings) {
-	if err := ParseSource(s.Tracked).NoNews(s.Custom); err != nil && h.family() {
+	if err := h.wayToOld(s, ParseSource(s.Tracked).NoNews(s.Custom)); err != nil && h.family() {
 		f.add("source", "warning", err.Error(), strings.Join(fail.Hints(err), "; "))
 		return
 	}

@@ -82,18 +82,22 @@ func commonRules(kind Kind) []Rule {
 			"there is no space left on the disk",
 			"free some: tbx host cleanup --rollback keeps the running system, podman image prune empties caches; see which disk: tbx host doctor"),
 		NewRule(`(?i)signature was required|cryptographic signature verification failed|can't verify commit|no signatures? found|`+
-			`no valid signatures|GPG (?:verification|signatures).*(?:failed|not found|no signatures)|BAD signature|public key not found|signature verification failed`,
+			`no valid signatures|GPG (?:verification|signatures).*(?:failed|not found|no signatures)|BAD signature|`+
+			`public key not found|signature verification failed`,
 			ErrSignature,
 			"the update is not signed by a key that this host trusts",
 			"nothing was changed; wait for a signed update, or ask its maker whether the key has changed"),
 		NewRule(`(?i)getting username and password|auth\.json|unauthorized: |denied: (?:requested )?access|access to the resource is denied|`+
-			`no basic auth credentials|invalid username/password|authentication required to access|HTTP 401|HTTP 403|status(?: code)?:? 40[13]`, ErrPermission,
+			`no basic auth credentials|invalid username/password|authentication required to access|HTTP 401|HTTP 403|status(?: code)?:? 40[13]`,
+			ErrPermission,
 			"the registry or server wants other credentials", credentials(kind)),
 		NewRule(`(?i)must be (?:executed|run) as (?:the )?root|requires? root|root (?:user|privileges?)|permission denied|`+
-			`not authorized|not allowed for user|authentication is required|interactive authentication required|operation not permitted`, ErrPermission,
+			`not authorized|not allowed for user|authentication is required|interactive authentication required|operation not permitted`,
+			ErrPermission,
 			"it may not do that as this user", "run it from a session that can ask for a password, or with sudo"),
 		NewRule(`(?i)while fetching|could ?n.t (?:resolve|connect)|could not (?:resolve|connect)|name resolution|`+
-			`connection (?:refused|reset|timed out)|network is unreachable|timed? ?out|no route to host|\bTLS\b|pinging container registry|temporary failure|HTTP (?:4|5)\d\d|Server returned HTTP`, ErrNetwork,
+			`connection (?:refused|reset|timed out)|network is unreachable|timed? ?out|no route to host|\bTLS\b|`+
+			`pinging container registry|temporary failure|HTTP (?:4|5)\d\d|Server returned HTTP`, ErrNetwork,
 			"the source of updates cannot be reached", "check the network and try again; the host is unchanged"),
 	}
 }

@@ -29,6 +29,7 @@ type Entry struct {
 	Request  Request   `json:"request"`
 	Sysroot  string    `json:"sysroot,omitempty"`  // the directory that --sysroot named; empty: the running host
 	From     string    `json:"from,omitempty"`     // name of the system that ran or would have booted
+	Follows  string    `json:"follows,omitempty"`  // what the host followed before
 	Running  string    `json:"running,omitempty"`  // content of the system that ran
 	Intended string    `json:"intended,omitempty"` // name of the system that should boot next, afterwards
 	Content  string    `json:"content,omitempty"`  // its content
@@ -165,12 +166,21 @@ func unbooted(entries []Entry, boot string, s *State) *Entry {
 	return nil
 }
 
+// now is what runs, and in which boot. A soft reboot keeps the boot's id, so that the
+// content of the running system tells too.
+type now struct{ boot, content string }
+
+// did says whether e was done by what runs now.
+func (n now) did(e *Entry) bool {
+	return e.Boot == n.boot && (e.Running == "" || e.Running == n.content)
+}
+
 // chosen says by which kind of verb of tbx the system of that content was made the
-// next one in this boot; empty where it was not tbx.
-func chosen(entries []Entry, boot, content string) BootBy {
+// next one since the running one was started; empty where it was not tbx.
+func chosen(entries []Entry, n now, content string) BootBy {
 	for i := len(entries) - 1; i >= 0; i-- {
 		e := &entries[i]
-		if e.Boot != boot {
+		if !n.did(e) {
 			return ""
 		}
 		if e.Phase != "end" || e.Outcome != "done" || e.Content == "" || e.Request.Verb == Pin || e.Request.Verb == Unpin {
@@ -189,12 +199,13 @@ func chosen(entries []Entry, boot, content string) BootBy {
 	return ""
 }
 
-// lastWentBack says whether the last change of this boot was a rollback without a
-// target, to the system of that content: a second one has nothing to do.
-func lastWentBack(entries []Entry, boot, content string) bool {
+// lastWentBack says whether the last change since the running system was started was a
+// rollback without a target, to the system of that content: a second one has nothing to
+// do.
+func lastWentBack(entries []Entry, n now, content string) bool {
 	for i := len(entries) - 1; i >= 0; i-- {
 		e := &entries[i]
-		if e.Boot != boot {
+		if !n.did(e) {
 			return false
 		}
 		if e.Phase != "end" || e.Outcome != "done" || e.Request.Verb == Pin || e.Request.Verb == Unpin {

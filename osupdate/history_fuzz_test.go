@@ -24,6 +24,6 @@ func FuzzHistory(f *testing.F) {
 			t.Errorf("interrupted by its end: %+v", e)
 		}
 		unbooted(entries, "boot", (&State{Deployments: []Deployment{{ID: "x", Booted: true}}}).Arrange())
-		chosen(entries, "boot", "x")
+		chosen(entries, now{boot: "boot"}, "x")
 	})
 }

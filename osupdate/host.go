@@ -192,15 +192,19 @@ func (h *Host) learn(s *State) {
 	if err != nil {
 		return // Status says so
 	}
-	if next := s.Next(); next != nil {
-		s.wentBack = lastWentBack(entries, bootID(h.cfg.Root), next.Content())
+	runs := now{boot: bootID(h.cfg.Root)}
+	if booted != nil {
+		runs.content = booted.Content()
 	}
-	if booted == nil || s.Boot.State == BootRunning || s.Boot.State == BootStaged {
+	if next := s.Next(); next != nil {
+		s.wentBack = lastWentBack(entries, runs, next.Content())
+	}
+	if booted == nil || slices.Contains([]BootState{BootRunning, BootStaged, BootSoft}, s.Boot.State) {
 		return
 	}
 	for i := range s.Deployments {
 		d := &s.Deployments[i]
-		by := chosen(entries, bootID(h.cfg.Root), d.Content())
+		by := chosen(entries, runs, d.Content())
 		if by == "" || d.Booted || !d.Next && s.Boot.State != BootUnknown || d.Locked {
 			continue
 		}
@@ -242,13 +246,35 @@ func (h *Host) mayElevate(err error) bool {
 	return errors.Is(err, ErrPermission) && !h.cfg.Superuser && h.cfg.Elevate != nil
 }
 
+// wayToOld adds to err, which says that nothing new can be seen of what the host
+// follows, what it followed before tbx moved it to a file, or to an image of its own.
+func (h *Host) wayToOld(s *State, err error) error {
+	var e *fail.Error
+	class := ParseSource(s.Tracked).Class
+	if !errors.As(err, &e) || !errors.Is(err, ErrUnsupported) || class != SourceArchive && class != SourceLocal {
+		return err
+	}
+	entries, readErr := h.History()
+	if readErr != nil {
+		return err // Status says so
+	}
+	for _, entry := range slices.Backward(entries) {
+		verb, was := entry.Request.Verb, ParseSource(entry.Follows).Class
+		if entry.Phase == "end" && entry.Outcome == "done" && (verb == Switch || verb == BuildVerb) && (was == SourceRef || was == SourceImage) {
+			e.Hint("to follow again what it followed before: tbx host switch %s", entry.Follows)
+			return err
+		}
+	}
+	return err
+}
+
 // Check looks for an update and changes nothing that boots.
 func (h *Host) Check(ctx context.Context) (*Checked, error) {
 	s, err := h.state(ctx)
 	var u *Update
 	if err == nil {
 		u, err = h.be.Check(ctx, s)
-		err = h.explain(err)
+		err = h.wayToOld(s, h.explain(err))
 	}
 	if h.mayElevate(err) {
 		a, err := h.cfg.Elevate.Run(ctx, Order{Request: Request{Verb: CheckVerb}}, h.cfg.Progress)

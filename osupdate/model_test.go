@@ -173,3 +173,20 @@ func TestH23_RebootRefused(t *testing.T) {
 		}
 	}
 }
+
+// TestH61_Difference: two systems of one version are told apart by what differs.
+func TestH61_Difference(t *testing.T) {
+	plain := osupdate.Deployment{Version: "2", Changes: &osupdate.Changes{}, Kargs: []string{"rw"}}
+	for want, c := range map[string]struct{ before, after osupdate.Deployment }{
+		"": {plain, plain},
+		"with hello, local-1-1.noarch; replaced in the base: tool; removed from the base: firefox": {plain, osupdate.Deployment{Changes: &osupdate.Changes{
+			Layered: []string{"hello"}, Local: []string{"local-1-1.noarch"}, Replaced: []string{"tool"}, Removed: []string{"firefox"}}}},
+		"without hello; from the base again: tool":                    {osupdate.Deployment{Changes: &osupdate.Changes{Layered: []string{"hello"}, Replaced: []string{"tool"}}}, plain},
+		"with an initramfs of this host":                              {plain, osupdate.Deployment{Changes: &osupdate.Changes{Initramfs: true}}},
+		"kernel arguments added: quiet; kernel arguments removed: rw": {plain, osupdate.Deployment{Kargs: []string{"quiet"}}},
+	} {
+		if got := osupdate.Difference(&c.before, &c.after); got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
+	}
+}

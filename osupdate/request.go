@@ -2,6 +2,7 @@ package osupdate
 
 import (
 	"slices"
+	"strings"
 
 	"github.com/tbx-project/tbx/internal/fail"
 )
@@ -45,10 +46,19 @@ func (r Request) KargsAfter(now []string) []string {
 }
 
 // File is the part of the request that names a file of this machine: an image in a
-// file or directory. Root's helper takes none. Empty: there is none.
+// file or directory, a repository, a package. Root's helper takes none. Empty: there
+// is none.
 func (r Request) File() string {
-	if r.Verb == Switch && ParseSource(r.Target).Class == SourceArchive {
+	switch {
+	case r.Verb == Switch && ParseSource(r.Target).Class == SourceArchive:
 		return r.Target
+	case r.Verb == Upgrade:
+		return r.From
+	}
+	for _, name := range r.Packages {
+		if strings.HasPrefix(name, "/") {
+			return name
+		}
 	}
 	return ""
 }

@@ -248,6 +248,7 @@ func (s Source) imageTo(to Source) (Source, error) {
 			from = "containers-storage:"
 		}
 		return ParseSource("ostree-unverified-image:" + from + name), nil // what is on this machine has no registry's signature
+	case s.Class == SourceLocal || s.Class == SourceArchive: // its rule is for no registry
 	case s.Scheme == "ostree-unverified-registry" || s.Scheme == "ostree-remote-registry":
 		return ParseSource(strings.TrimSuffix(s.Text, s.nameAndDigest()) + name), nil
 	case s.Scheme == "ostree-remote-image":
@@ -255,7 +256,7 @@ func (s Source) imageTo(to Source) (Source, error) {
 	case s.Scheme != "":
 		return ParseSource(s.Scheme + ":" + from + name), nil
 	}
-	return to, fail.New(fail.Usage, "switch: the host follows no image, so that it has no rule for the signatures of %s", to.Text).
+	return to, fail.New(fail.Usage, "switch: the host follows no image of a registry, so that it has no rule for the signatures of %s", to.Text).
 		Hint("have the policy of /etc/containers/policy.json checked: tbx host switch ostree-image-signed:docker://%s", name).
 		Hint("or take it without a signature: tbx host switch ostree-unverified-registry:%s", name)
 }

@@ -3,6 +3,7 @@ package osupdate
 import (
 	"cmp"
 	"fmt"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -117,6 +118,9 @@ func (c *Changes) LocalName(name string) string {
 	}
 	return ""
 }
+
+// FileOf is the full name of the package that a package file of rpm's is called by.
+func FileOf(path string) string { return strings.TrimSuffix(filepath.Base(path), ".rpm") }
 
 // PackageName is the name in NAME-VERSION-RELEASE.ARCHITECTURE of rpm(8).
 func PackageName(full string) string {

@@ -133,6 +133,10 @@ func phrase(c Capability) string {
 		return "compare systems"
 	case CanEtcDiff:
 		return "compare /etc with its defaults"
+	case CanLocalPackage:
+		return "install a package from a file"
+	case CanOneTime:
+		return "upgrade once from another place than it follows"
 	}
 	return string(c)
 }

@@ -29,6 +29,13 @@ func packages(required string) Argument {
 		form: packageForm}
 }
 
+// packagesOrFiles are names of packages, and files of packages on this machine.
+func packagesOrFiles() Argument {
+	a := packages("no package named")
+	a.Wants, a.form, a.kind = "the names or files of packages", packageOrFileForm, "package name, or a package file by its absolute path"
+	return a
+}
+
 // deletes is a switch of cleanup.
 func deletes(part, what string) Argument {
 	return Argument{
@@ -59,10 +66,12 @@ func movers() []VerbInfo {
 	chosen := func(r Request) bool { return r.Target != "" || r.AllowDowngrade }
 	return []VerbInfo{
 		{
-			Verb: Upgrade, Phrase: "upgrade", verify: verifyUpgrade,
+			Verb: Upgrade, Phrase: "upgrade", check: oneTime, verify: verifyUpgrade,
 			Args: []Argument{
 				{Flag: "to", Place: "VERSION", Usage: "this `VERSION` or digest instead of the newest", field: targetField, kind: "version or digest",
 					form: targetForm},
+				{Flag: "from", Place: "DIRECTORY", Usage: "once, from the repository in `DIRECTORY`, such as a medium; what the host follows stays",
+					field: fromField, kind: "directory without ..", form: directoryForm},
 				{Flag: "allow-downgrade", Usage: "also when it is older than the running system", field: downgradeField},
 				{Flag: "download-only", Usage: "fetch it; what boots next stays", field: downloadField},
 			},
@@ -77,6 +86,7 @@ func movers() []VerbInfo {
 as it is until the reboot, and remains as the way back.`,
 				Example: `  tbx host upgrade
   tbx host upgrade --to 43.1 --allow-downgrade
+  sudo tbx host upgrade --from /media/usb/repo
   tbx host upgrade --check || echo nothing new`,
 			},
 		}, {
@@ -114,6 +124,30 @@ changes what the host follows.`,
 	}
 }
 
+// oneTime: a repository for one time has its own newest, and is the host's own.
+func oneTime(r Request) error {
+	switch {
+	case r.From == "":
+		return nil
+	case strings.Contains(r.From, ".."):
+		return fail.New(fail.Usage, "upgrade: %q leads through a parent directory", r.From).Hint("name the directory without ..")
+	case r.Target != "" || r.DownloadOnly:
+		return fail.New(fail.Usage, "upgrade: --from takes the newest of that repository, and no --to or --download-only").
+			Hint("leave those out")
+	}
+	return nil
+}
+
+// plainFiles refuses a path that leads through a parent directory.
+func plainFiles(r Request) error {
+	for _, name := range r.Packages {
+		if strings.HasPrefix(name, "/") && strings.Contains(name, "..") {
+			return fail.New(fail.Usage, "%s: %q leads through a parent directory", r.Verb, name).Hint("name the file without ..")
+		}
+	}
+	return nil
+}
+
 func noParent(r Request) error {
 	if strings.Contains(r.Target, "..") {
 		return fail.New(fail.Usage, "%s: %q is not a ref or image", r.Verb, r.Target)
@@ -126,15 +160,17 @@ func packagers() []VerbInfo {
 	none := "no package named"
 	return []VerbInfo{
 		{
-			Verb: Install, Phrase: "install packages", verify: verifyPackages, Args: []Argument{packages(none)},
+			Verb: Install, Phrase: "install packages", check: plainFiles, verify: verifyPackages, Args: []Argument{packagesOrFiles()},
 			Actions: admin(Install, "Install packages on the host"),
 			Help: Help{
 				Command: "install", Short: "Install packages, in a toolbox or on the host",
 				Long: `Install packages. In a toolbox nothing on the host changes, so that is offered
 first; then layering on the host's system, where its updater can. Where it cannot,
 and the host comes from an image, they are added to a Containerfile of your own,
-~/.config/tbx/host/Containerfile, from which tbx host build makes the next system.`,
+~/.config/tbx/host/Containerfile, from which tbx host build makes the next system. A
+PACKAGE may be an .rpm file, where the updater is rpm-ostree.`,
 				Example: `  tbx host install htop
+  tbx host install --on-host ./driver-1.2-3.x86_64.rpm
   tbx host install --on-host kernel-modules-extra
   tbx host install --in-image zsh`,
 			},

@@ -119,6 +119,12 @@ func verifyPackages(c *comparison) error {
 		return nil // the backend does not tell
 	}
 	for _, p := range c.r.Packages {
+		if strings.HasPrefix(p, "/") { // a file may be called otherwise than the package in it
+			if next.Changes.LocalName(FileOf(p)) == "" && !c.anotherLocal(next) {
+				return c.wrong("no package of the file %s is on the host", p)
+			}
+			continue
+		}
 		switch has := next.Changes.Requested(p); {
 		case has != (c.r.Verb == Install):
 			return c.wrong("package %s is not as asked for", p)
@@ -132,6 +138,13 @@ func verifyPackages(c *comparison) error {
 		}
 	}
 	return nil
+}
+
+// anotherLocal says whether d has a package from a file that what booted next had not.
+func (c *comparison) anotherLocal(d *Deployment) bool {
+	was := c.before.Head()
+	return was == nil || was.Changes == nil || slices.ContainsFunc(d.Changes.Local,
+		func(n string) bool { return !slices.Contains(was.Changes.Local, n) })
 }
 
 // verifyOverrides: an override that is asked for must have an effect: updaters take

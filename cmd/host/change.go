@@ -71,6 +71,9 @@ func printResult(env *cli.Env, res *osupdate.Result) {
 	case res.Before != nil && res.After != nil && (!res.Before.Same(res.After) || res.Before.ID != res.After.ID):
 		after, before := osupdate.NamesOf(res.After, res.Before)
 		fmt.Fprintf(env.Out, "%s boots next, after %s\n", escape.Text(after), escape.Text(before))
+		if what := osupdate.Difference(res.Before, res.After); what != "" {
+			fmt.Fprintf(env.Out, "It differs: %s\n", escape.Text(what))
+		}
 	default:
 		fmt.Fprintf(env.Out, "Done: %s\n", escape.Text(strings.Join(res.Plan.Effects, "; ")))
 	}

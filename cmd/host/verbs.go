@@ -1,6 +1,7 @@
 package host
 
 import (
+	"path/filepath"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -91,9 +92,33 @@ func verbCommand(env *cli.Env, o *hostOptions, row *osupdate.VerbInfo) *cobra.Co
 		for _, word := range args {
 			words.Set(&r, word)
 		}
+		if err := absolute(&r); err != nil {
+			return err
+		}
 		return run(cmd, change{c, r})
 	}
 	return cmd
+}
+
+// absolute makes the paths of a request absolute: the updater has another directory.
+func absolute(r *osupdate.Request) error {
+	paths := []*string{}
+	if r.Verb == osupdate.Upgrade && r.From != "" {
+		paths = append(paths, &r.From)
+	}
+	for i := range r.Packages {
+		if r.Verb == osupdate.Install && strings.HasSuffix(r.Packages[i], ".rpm") {
+			paths = append(paths, &r.Packages[i])
+		}
+	}
+	for _, path := range paths {
+		abs, err := filepath.Abs(*path)
+		if err != nil {
+			return err
+		}
+		*path = abs
+	}
+	return nil
 }
 
 // verbWords sets which words a command takes behind its flags, and returns the
@@ -143,7 +168,7 @@ func verbFlags(env *cli.Env, o *hostOptions, cmd *cobra.Command, row *osupdate.V
 		default:
 			sets = append(sets, verbFlag(f, a))
 			cmd.RegisterFlagCompletionFunc(a.Flag, completeArgument(env, o, row.Verb, a))
-			if a.Flag != "delete" {
+			if a.Flag != "delete" && (a.Flag != "from" || row.Verb != osupdate.Upgrade) {
 				cli.MarkFree(cmd, a.Flag)
 			}
 		}
@@ -180,6 +205,10 @@ func completeArgument(env *cli.Env, o *hostOptions, verb osupdate.Verb, a *osupd
 		})
 	}
 	switch {
+	case verb == osupdate.Upgrade && a.Flag == "from":
+		return cli.Directories
+	case verb == osupdate.Install:
+		return packageFiles
 	case a.Place == "SYSTEM":
 		return deployments(env, o)
 	case verb == osupdate.Uninstall:
@@ -190,6 +219,11 @@ func completeArgument(env *cli.Env, o *hostOptions, verb osupdate.Verb, a *osupd
 		return changes(func(s completion.System) []string { return s.Kargs })
 	}
 	return cobra.NoFileCompletions
+}
+
+// packageFiles are the package files of a directory: a name of a package is free.
+func packageFiles(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+	return []string{"rpm"}, cobra.ShellCompDirectiveFilterFileExt
 }
 
 func changeFlags(cmd *cobra.Command, o *hostOptions, c *changeOptions) {

@@ -49,7 +49,8 @@ func (b *Backend) Capabilities() osupdate.Capabilities {
 		Has: []osupdate.Capability{osupdate.CanCheck, osupdate.CanUpgradeInRun, "upgrade", "rollback", "switch", "install", "uninstall",
 			"cancel"},
 		Lacks: map[osupdate.Capability]string{
-			"pin": one, "unpin": one, "override-replace": image, "override-remove": image, "override-reset": image,
+			osupdate.CanOneTime: "ABRoot takes images from its registry only",
+			"pin":               one, "unpin": one, "override-replace": image, "override-remove": image, "override-reset": image,
 			"kargs": "edit them in ABRoot's own editor: sudo abroot kargs edit", "initramfs": "make it anew with: sudo abroot update-initramfs",
 			"apply-live": "reboot instead: tbx host reboot", "overlay": image, "cleanup": one,
 			osupdate.CanDiff: "the check tells which packages change", osupdate.CanEtcDiff: "ABRoot keeps /etc as an overlay and does not list it",

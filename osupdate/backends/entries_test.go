@@ -270,3 +270,139 @@ func TestH20_LayersComeAlong(t *testing.T) {
 		t.Errorf("an image host does not go back to a ref: %+v", res.After)
 	}
 }
+
+// TestH63_SoftReboot: prepared, then done by systemd, and afterwards the boot's id is
+// the same: what was done before it is no more what waits.
+func TestH63_SoftReboot(t *testing.T) {
+	for _, kind := range []osupdate.Kind{osupdate.RPMOSTree, osupdate.Bootc} {
+		m := newMachine(t, kind)
+		soft := osupdate.Request{Verb: osupdate.Reboot, Soft: true}
+		if _, err := m.do(soft); !errors.Is(err, osupdate.ErrUnsupported) || len(fail.Hints(err)) == 0 {
+			t.Errorf("%s: nothing waits: %v", kind, err)
+		}
+		m.must(osupdate.Request{Verb: osupdate.Upgrade})
+		m.must(soft)
+		if s := m.status().State; s.Boot.State != osupdate.BootSoft || s.Next().Version != "3" || !slices.Equal(m.fake.Asked, []string{"soft-reboot --check-inhibitors=yes"}) {
+			t.Errorf("%s: %+v, systemctl %q", kind, s.Boot, m.fake.Asked)
+		}
+		m.softBoot()
+		m.holds()
+		if s := m.status().State; s.Booted().Version != "3" || s.Reboot != "" || s.Boot.State != osupdate.BootRunning {
+			t.Errorf("%s: %+v", kind, s)
+		}
+		for _, version := range []string{"2", "3", "2"} { // there and back, each time by a soft reboot
+			if res := m.must(osupdate.Request{Verb: osupdate.Rollback}); res.Unchanged != "" || res.After.Version != version {
+				t.Fatalf("%s: back to %s: %+v", kind, version, res)
+			}
+			if res := m.must(osupdate.Request{Verb: osupdate.Rollback}); res.Unchanged == "" {
+				t.Errorf("%s: twice is not once", kind)
+			}
+			m.must(soft)
+			m.softBoot()
+			m.look(false)
+		}
+	}
+	m := newMachine(t, composefs)
+	m.must(osupdate.Request{Verb: osupdate.Upgrade})
+	if _, err := m.do(osupdate.Request{Verb: osupdate.Reboot, Soft: true}); !errors.Is(err, osupdate.ErrUnsupported) || len(fail.Hints(err)) == 0 {
+		t.Errorf("composefs: %v", err)
+	}
+}
+
+// TestH64_AgentIsTold: what an agent has staged and locked is replaced or dropped, and
+// the agent looks again; what leaves it its update does not disturb it.
+func TestH64_AgentIsTold(t *testing.T) {
+	for _, c := range []struct {
+		r    osupdate.Request
+		told bool
+	}{
+		{osupdate.Request{Verb: osupdate.Cancel}, true},
+		{osupdate.Request{Verb: osupdate.Install, Packages: []string{"hello"}}, true},
+		{osupdate.Request{Verb: osupdate.Rollback}, true},
+		{osupdate.Request{Verb: osupdate.Cleanup, Parts: []string{"pending"}}, true},
+		{osupdate.Request{Verb: osupdate.Cleanup}, false},
+		{osupdate.Request{Verb: osupdate.Kargs, Append: []string{"a=1"}}, false},
+		{osupdate.Request{Verb: osupdate.Pin, Target: "booted"}, false},
+	} {
+		m := newMachine(t, osupdate.RPMOSTree)
+		m.other(func(h *fakehost.Host) { h.Agent = "zincati.service" })
+		m.call("rpm-ostree", "upgrade", "--lock-finalization")
+		m.must(c.r)
+		if told := slices.Equal(m.fake.Asked, []string{"try-restart zincati.service"}); told != c.told {
+			t.Errorf("%s %v: systemctl was asked %q", c.r.Verb, c.r.Words(), m.fake.Asked)
+		}
+	}
+	for _, r := range []osupdate.Request{{Verb: osupdate.Upgrade}, {Verb: osupdate.Switch, Target: "lab:x"}} {
+		m := newMachine(t, osupdate.RPMOSTree)
+		m.other(func(h *fakehost.Host) { h.Agent = "zincati.service" })
+		if _, err := m.do(r); !errors.Is(err, osupdate.ErrManaged) {
+			t.Errorf("%s beside an agent that runs: %v", r.Verb, err)
+		}
+	}
+}
+
+// TestH65_KargsOfBootc beside a staged system: bootc's JSON has no kernel arguments.
+func TestH65_KargsOfBootc(t *testing.T) {
+	m := newMachine(t, osupdate.RPMOSTree)
+	m.other(func(h *fakehost.Host) {
+		for i := range h.Deployments {
+			h.Deployments[i].Follows = image
+		}
+		h.Newest = map[string]string{image: "3"}
+	})
+	if kind := m.open().Backend().Kind(); kind != osupdate.Bootc {
+		t.Fatalf("%s", kind)
+	}
+	m.must(osupdate.Request{Verb: osupdate.Upgrade})
+	for _, r := range []osupdate.Request{{Verb: osupdate.Kargs, Append: []string{"a=1", `b="c d"`}}, {Verb: osupdate.Kargs, Delete: []string{"a=1"}}} {
+		if res := m.must(r); res.Unchanged != "" {
+			t.Errorf("%v: unchanged: %s", r.Words(), res.Unchanged)
+		}
+		if res := m.must(r); res.Unchanged == "" {
+			t.Errorf("%v: twice is not once", r.Words())
+		}
+	}
+	next, running, err := m.open().Kargs(t.Context())
+	if err != nil || !slices.Contains(next, `b="c d"`) || slices.Contains(next, "a=1") || slices.Contains(running, `b="c d"`) {
+		t.Errorf("next %q, running %q, %v", next, running, err)
+	}
+	if entries, err := m.open().History(); err != nil || entries[len(entries)-1].Outcome != "unchanged" && entries[len(entries)-1].Outcome != "done" {
+		t.Errorf("%+v, %v", entries, err)
+	}
+	m.boot(0)
+	if s := m.status().State; s.Booted().Version != "3" || !slices.Contains(s.Booted().Kargs, `b="c d"`) {
+		t.Errorf("%+v", s.Booted())
+	}
+}
+
+// TestH67_FileAndBack: an image from a file, and then the registry again: the hint has
+// what was followed, and the rule for signatures is as before.
+func TestH67_FileAndBack(t *testing.T) {
+	const signed = "ostree-image-signed:docker://quay.io/lab/host:1"
+	m := newMachine(t, osupdate.Bootc)
+	m.other(func(h *fakehost.Host) {
+		for i := range h.Deployments {
+			h.Deployments[i].Follows = signed
+		}
+		h.Newest = map[string]string{signed: "3"}
+	})
+	m.must(osupdate.Request{Verb: osupdate.Switch, Target: "oci-archive:/media/usb/host.tar"})
+	m.boot(0)
+	_, err := m.open().Check(t.Context())
+	if !errors.Is(err, osupdate.ErrUnsupported) || !slices.Contains(fail.Hints(err), "to follow again what it followed before: tbx host switch quay.io/lab/host:1") {
+		t.Errorf("%v, hints %q", err, fail.Hints(err))
+	}
+	if res := m.must(osupdate.Request{Verb: osupdate.Switch, Target: "quay.io/lab/host:1"}); res.After.Signature != "policy" || m.fake.Next().Follows != signed {
+		t.Errorf("%+v", res.After)
+	}
+	m.boot(0)
+	m.look(false)
+	for _, from := range []string{"ostree-unverified-image:oci-archive:/x.tar", "ostree-unverified-image:containers-storage:localhost/mine:1"} {
+		if to, err := osupdate.ParseSource(from).To("quay.io/lab/host:1", nil); !errors.Is(err, fail.Usage) || len(fail.Hints(err)) < 2 {
+			t.Errorf("rpm-ostree, from %s: %q, %v", from, to.Text, err)
+		}
+	}
+	if _, err := m.do(osupdate.Request{Verb: osupdate.Upgrade, From: "/media/usb"}); !errors.Is(err, osupdate.ErrUnsupported) || len(fail.Hints(err)) == 0 {
+		t.Errorf("an upgrade from a directory: %v", err)
+	}
+}

@@ -129,6 +129,13 @@ func (m *machine) boot(menu int) {
 	m.fake.Boot(m.t, menu)
 }
 
+func (m *machine) softBoot() {
+	m.t.Helper()
+	m.steps = append(m.steps, "soft reboot")
+	m.fake.Reload(m.t)
+	m.fake.SoftBoot(m.t)
+}
+
 func (m *machine) errorf(format string, args ...any) {
 	m.t.Helper()
 	m.t.Errorf("after %q: %s", m.steps, fmt.Sprintf(format, args...))

@@ -60,7 +60,9 @@ func (b *Backend) Capabilities() osupdate.Capabilities {
 			"initramfs": "the initramfs comes with the image", "apply-live": "reboot instead: tbx host reboot",
 			"cleanup":           "bootc cleans up by itself; drop a staged update with: tbx host cancel",
 			osupdate.CanVersion: "an exact version is an image of its own: tbx host switch IMAGE@sha256:…",
-			osupdate.CanDiff:    "images are compared by their layers only; see the image's own change log",
+			osupdate.CanOneTime: "name it as what the host follows, and go back afterwards: sudo tbx host switch oci-archive:FILE, then tbx host " +
+				"switch IMAGE",
+			osupdate.CanDiff: "images are compared by their layers only; see the image's own change log",
 		},
 	}
 	give := func(can bool, why string, names ...osupdate.Capability) {
@@ -213,4 +215,12 @@ func (b *Backend) SoftReboot(ctx context.Context, s *osupdate.State) (*osupdate.
 		return nil, fail.New(osupdate.ErrUnsupported, "this storage has no soft reboot yet").Hint("restart the machine: tbx host reboot")
 	}
 	return ostreefamily.SoftReboot(ctx, b.tools, s)
+}
+
+// MergeConflicts are of ostree storage: on its own bootc merges before it stages.
+func (b *Backend) MergeConflicts(s *osupdate.State) []string {
+	if b.opt.Composefs || b.opt.System == "" {
+		return nil
+	}
+	return ostreefamily.EtcConflicts(b.opt.System, b.opt.System, s)
 }

@@ -145,6 +145,17 @@ func (b *Backend) newerIsTheOther(ctx context.Context) (string, error) {
 	return "", nil
 }
 
+// enforced says whether the host has the signatures of registries checked: by what
+// changes begin with or, where that came from a file, by any system that is kept.
+func enforced(s *osupdate.State) bool {
+	policy := func(d *osupdate.Deployment) bool { return d.Image != nil && d.Image.Signature == "policy" }
+	head := s.Head()
+	if head != nil && head.Image != nil && head.Image.Transport == "registry" {
+		return policy(head)
+	}
+	return slices.ContainsFunc(s.Deployments, func(d osupdate.Deployment) bool { return policy(&d) })
+}
+
 // readProgress reads a line of --progress-fd, bootc's progress-v0.schema.json.
 func readProgress(line string) (osupdate.Progress, bool) {
 	var e struct {
@@ -234,8 +245,7 @@ func (b *Backend) switchTo(s *osupdate.State, r osupdate.Request, p *osupdate.Pl
 		p.Unchanged = "the host follows " + r.Target + " already"
 		return nil
 	}
-	if n := s.Head(); n != nil && n.Image != nil && transport == "registry" &&
-		(n.Image.Signature == "policy" || to.Scheme == "ostree-image-signed") {
+	if transport == "registry" && (enforced(s) || to.Scheme == "ostree-image-signed") {
 		args = append(args, "--enforce-container-sigpolicy") // a switch never weakens it
 	}
 	if d := s.Downloaded(); d != nil {

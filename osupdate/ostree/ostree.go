@@ -55,7 +55,7 @@ func (b *Backend) Capabilities() osupdate.Capabilities {
 	c := osupdate.Capabilities{
 		Has: []osupdate.Capability{
 			osupdate.CanCheck, osupdate.CanCheckAsUser, osupdate.CanStatusAsUser, osupdate.CanVersion, osupdate.CanDownload,
-			osupdate.CanDiff, osupdate.CanEtcDiff, osupdate.CanDowngrade,
+			osupdate.CanDiff, osupdate.CanEtcDiff, osupdate.CanDowngrade, osupdate.CanOneTime,
 			"upgrade", "rollback", "pin", "unpin", "switch", "kargs", "overlay", "cancel", "cleanup",
 		},
 		Lacks: map[osupdate.Capability]string{
@@ -274,4 +274,12 @@ func (b *Backend) originFor(d *osupdate.Deployment) (*osupdate.Origin, error) {
 // SoftReboot is ostree's.
 func (b *Backend) SoftReboot(ctx context.Context, s *osupdate.State) (*osupdate.Step, error) {
 	return ostreefamily.SoftReboot(ctx, b.tools, s)
+}
+
+// MergeConflicts are of the running host only: elsewhere ostree merges at once.
+func (b *Backend) MergeConflicts(s *osupdate.State) []string {
+	if !b.booted {
+		return nil
+	}
+	return ostreefamily.EtcConflicts(b.sysroot, b.sysroot, s)
 }

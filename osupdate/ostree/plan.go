@@ -2,6 +2,7 @@ package ostree
 
 import (
 	"context"
+	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -69,6 +70,12 @@ func (b *Backend) upgrade(ctx context.Context, s *osupdate.State, r osupdate.Req
 	}
 	p.Network = true
 	effect := "fetch the newest commit of " + s.Tracked + " and make it boot next"
+	if r.From != "" {
+		if args, err = b.pullFrom(s, r, p, args); err != nil {
+			return err
+		}
+		effect = "make that commit boot next"
+	}
 	if r.Target != "" {
 		commit, err := b.commitOf(ctx, s, r.Target)
 		if err != nil {
@@ -99,6 +106,29 @@ func (b *Backend) upgrade(ctx context.Context, s *osupdate.State, r osupdate.Req
 	}
 	b.step(p, effect, "upgrade", args...).Idle = nothingNew
 	return nil
+}
+
+// pullFrom adds the step that pulls what the host follows from a repository in a
+// directory, with the keys of the remote itself, and returns the arguments of an upgrade
+// that deploys what is here then: ostree-pull(1), --url.
+func (b *Backend) pullFrom(s *osupdate.State, r osupdate.Request, p *osupdate.Plan, args []string) ([]string, error) {
+	_, remote, ref, err := b.tracked(s)
+	if err != nil {
+		return nil, err
+	}
+	if remote == "" {
+		return nil, fail.New(osupdate.ErrUnsupported, "upgrade: the host follows the local ref %s, which has no remote to stand in for", ref).
+			Hint("pull into that ref: ostree pull-local %s %s", r.From, ref)
+	}
+	if _, err := os.Stat(filepath.Join(r.From, "objects")); err != nil {
+		return nil, fail.New(osupdate.ErrNotFound, "upgrade: %s is no OSTree repository", r.From).
+			Hint("name the directory that has config, objects and refs in it")
+	}
+	p.Steps = append(p.Steps, osupdate.Step{
+		Argv:   []string{b.ostree, "--repo=" + b.repo(), "pull", "--url=file://" + r.From, remote, ref},
+		Effect: "take the newest commit of " + s.Tracked + " from " + r.From, Read: osupdate.Percent("pull"),
+	})
+	return append(args, "--deploy-only"), nil
 }
 
 // nothingNew reads the words of `ostree admin upgrade`; older ones say nothing

@@ -683,3 +683,37 @@ func TestSignatures(t *testing.T) {
 		t.Errorf("signed by its maker: %+v", res.After)
 	}
 }
+
+// TestH68_OnceFromADirectory: an update from a medium, by the keys of the remote that is
+// followed, which stays followed.
+func TestH68_OnceFromADirectory(t *testing.T) {
+	l := newLab(t)
+	medium := l.dir + "/medium"
+	l.run("ostree", "--repo="+medium, "init", "--mode=archive")
+	l.run("ostree", "--repo="+medium, "pull-local", l.dir+"/remote", stable)
+	if err := os.Rename(l.dir+"/remote", l.dir+"/away"); err != nil {
+		t.Fatal(err)
+	}
+	l.refused(osupdate.Request{Verb: osupdate.Upgrade}, osupdate.ErrNetwork)
+	once := osupdate.Request{Verb: osupdate.Upgrade, From: medium}
+	if res := l.do(once); res.After.Version != "42.2" || res.After.Tracks != "testos:"+stable {
+		t.Errorf("%+v", res.After)
+	}
+	if res := l.do(once); res.Unchanged == "" {
+		t.Errorf("twice is not once: %+v", res.After)
+	}
+	if err := os.Rename(l.dir+"/away", l.dir+"/remote"); err != nil {
+		t.Fatal(err)
+	}
+	l.publish(stable, "42.3")
+	if res := l.do(osupdate.Request{Verb: osupdate.Upgrade}); res.After.Version != "42.3" {
+		t.Errorf("the remote is not followed any more: %+v", res.After)
+	}
+	l.refused(once, osupdate.ErrDowngrade) // the medium is older by now
+	l.refused(osupdate.Request{Verb: osupdate.Upgrade, From: l.dir}, osupdate.ErrNotFound)
+	l.refused(osupdate.Request{Verb: osupdate.Upgrade, From: medium, Target: "42.2"}, fail.Usage)
+	l.refused(osupdate.Request{Verb: osupdate.Upgrade, From: medium + "/../medium"}, fail.Usage)
+	l.repo("config", "set", `remote "testos".gpg-verify`, "true")
+	l.run("ostree", "--repo="+medium, "commit", "-b", stable, "--tree=dir="+l.dir+"/tree", "--add-metadata-string=version=42.9")
+	l.refused(once, osupdate.ErrSignature)
+}

@@ -190,6 +190,8 @@ func TestParseRefuses(t *testing.T) {
 		{"__host-upgrade", `{"request":{"verb":"upgrade"}}{"request":{"verb":"upgrade"}}`},
 		{"__host-upgrade", `null`}, {"__host-upgrade", ``},
 		{"__host-install", `{"request":{"verb":"install","packages":["/tmp/evil.rpm"]}}`},
+		{"__host-install", `{"request":{"verb":"install","packages":["vim","/tmp/evil.rpm"]}}`},
+		{"__host-upgrade", `{"request":{"verb":"upgrade","from":"/tmp/evil"}}`},
 		{"__host-install", `{"request":{"verb":"install","packages":["https://evil.example/x.rpm"]}}`},
 		{"__host-install", `{"request":{"verb":"install","packages":["--repo=evil"]}}`},
 		{"__host-shell", `{"request":{"verb":"shell"}}`},

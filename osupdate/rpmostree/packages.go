@@ -2,6 +2,8 @@ package rpmostree
 
 import (
 	"context"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -11,7 +13,18 @@ import (
 
 func (b *Backend) install(_ context.Context, s *osupdate.State, r osupdate.Request, p *osupdate.Plan) error {
 	c := s.Head().Changes
-	left := slices.DeleteFunc(slices.Clone(r.Packages), c.Requested)
+	left := slices.DeleteFunc(slices.Clone(r.Packages), func(n string) bool {
+		return c.Requested(n) || strings.HasPrefix(n, "/") && slices.Contains(c.Local, osupdate.FileOf(n))
+	})
+	for _, name := range left {
+		if !strings.HasPrefix(name, "/") {
+			continue
+		}
+		if fi, err := os.Stat(name); err != nil || !fi.Mode().IsRegular() {
+			return fail.New(osupdate.ErrNotFound, "install: there is no package file %s", name).
+				Hint("name one that is there: ls %s", filepath.Dir(name))
+		}
+	}
 	if len(left) == 0 {
 		p.Unchanged = "the packages are as asked for already"
 		return nil

@@ -49,7 +49,38 @@ func (b *Backend) Plan(ctx context.Context, s *osupdate.State, r osupdate.Reques
 		p.Warnings = append(p.Warnings,
 			"this lands on "+s.Label(d)+", which is downloaded and locked: a plain reboot loses both; tbx host upgrade unlocks it")
 	}
+	b.tellAgent(s, r, p)
 	return p.Finish(osupdate.RPMOSTree, r), nil
+}
+
+// tellAgent adds the step that has an agent look again, where the update that it has
+// staged and locked is replaced or dropped: it would wait to apply what is gone. An
+// agent begins anew when its unit is restarted.
+func (b *Backend) tellAgent(s *osupdate.State, r osupdate.Request, p *osupdate.Plan) {
+	d := s.Driver
+	if d == nil || d.Inactive || s.Downloaded() == nil || p.Unchanged != "" || !replaces(r) {
+		return
+	}
+	systemctl, err := b.tools.Path("systemctl")
+	if err != nil {
+		p.Warnings = append(p.Warnings, "the update of "+d.Name+" goes; have it look again by restarting "+d.Unit)
+		return
+	}
+	p.Steps = append(p.Steps, osupdate.Step{
+		Argv: []string{systemctl, "try-restart", d.Unit}, Effect: "have " + d.Name + " look again: its update is replaced",
+	})
+}
+
+// replaces says whether a request puts another system in the place of what is staged,
+// or drops it. Kernel arguments leave it the same commit, which an agent asks for.
+func replaces(r osupdate.Request) bool {
+	switch r.Verb {
+	case osupdate.Pin, osupdate.Unpin, osupdate.Kargs, osupdate.ApplyLive, osupdate.Overlay:
+		return false
+	case osupdate.Cleanup:
+		return slices.Contains(r.Parts, "pending")
+	}
+	return true
 }
 
 func (b *Backend) step(p *osupdate.Plan, effect string, args ...string) *osupdate.Step {

@@ -2,6 +2,7 @@ package rpmostree_test
 
 import (
 	"errors"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -160,5 +161,73 @@ func TestH36_OverrideWithoutEffect(t *testing.T) {
 	_, err := open(t, tool, nil).Do(t.Context(), osupdate.Request{Verb: osupdate.OverrideReplace, From: "lab", Packages: []string{"tool"}}, false)
 	if !errors.Is(err, osupdate.ErrUnverified) || !strings.Contains(err.Error(), "without effect") {
 		t.Errorf("%v", err)
+	}
+}
+
+// TestH61_WhoWorks: the JSON has a method and a number of the bus; the text that 2026.2
+// printed has the command and its client.
+func TestH61_WhoWorks(t *testing.T) {
+	text := osupdatetest.ReadRecorded(t, "testdata/real/status-cached-v.txt")[0].Stdout
+	tool := osupdatetest.NewTool(t, "x", map[string][]osupdatetest.Call{"rpm-ostree": {
+		{Args: "status --json", Stdout: data(t, "busy")}, {Args: "status", Stdout: text},
+	}})
+	st, err := open(t, tool, nil).Status(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if b := st.State.Busy; b == nil || b.What != "rpm-ostree install --assumeyes --idempotent --allow-inactive nosuchpkg" || b.Who != "the client tbx of user 0 in session-2.scope" {
+		t.Errorf("%+v", b)
+	}
+}
+
+// TestH62_NothingToDownload: the second download is no change, by the code that 2026.2
+// ended with.
+func TestH62_NothingToDownload(t *testing.T) {
+	r := osupdatetest.ReadRecorded(t, "testdata/real/upgrade-download-only-none-77.txt")[0]
+	tool := osupdatetest.NewTool(t, "x", map[string][]osupdatetest.Call{"rpm-ostree": {
+		{Args: "status --json", Stdout: recorded(t, "status-alone-json")},
+		{Args: "upgrade --unchanged-exit-77 --download-only", Stdout: r.Stdout, Stderr: r.Stderr, Code: r.Code},
+	}})
+	res, err := open(t, tool, nil).Do(t.Context(), osupdate.Request{Verb: osupdate.Upgrade, DownloadOnly: true}, false)
+	if err != nil || res.Unchanged == "" || r.Code != 77 {
+		t.Errorf("code %d: %+v, %v", r.Code, res, err)
+	}
+}
+
+// TestH66_PackageFiles are layered by rpm-ostree itself, which the name that it then
+// shows proves; what is no file, and what root would read for another user, is refused.
+func TestH66_PackageFiles(t *testing.T) {
+	file := t.TempDir() + "/driver-1.2-3.x86_64.rpm"
+	if err := os.WriteFile(file, nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	before := recorded(t, "status-alone-json")
+	with := func(name string) string {
+		return strings.Replace(before, `"requested-local-packages" : []`, `"requested-local-packages" : ["`+name+`"]`, 1)
+	}
+	for name, c := range map[string]struct {
+		after string
+		want  error
+	}{
+		"as it is called":      {with("driver-1.2-3.x86_64"), nil},
+		"called otherwise":     {with("kmod-driver-1.2-3.x86_64"), nil},
+		"ends with 0, nothing": {before, osupdate.ErrUnverified},
+	} {
+		tool := osupdatetest.NewTool(t, "before", map[string][]osupdatetest.Call{"rpm-ostree": {
+			{In: "before", Args: "status --json", Stdout: before}, {In: "after", Args: "status --json", Stdout: c.after},
+			{Args: "install --assumeyes --idempotent --allow-inactive " + file, To: "after"},
+		}})
+		if _, err := open(t, tool, nil).Do(t.Context(), osupdate.Request{Verb: osupdate.Install, Packages: []string{file}}, false); !errors.Is(err, c.want) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	for path, want := range map[string]error{
+		file + "x.rpm": osupdate.ErrNotFound, "/etc/../etc/x.rpm": fail.Usage, "/etc/shadow": fail.Usage, "./x.rpm": fail.Usage, "/tmp/a b.rpm": fail.Usage, "http://x/y.rpm": fail.Usage,
+	} {
+		tool := osupdatetest.NewTool(t, "x", map[string][]osupdatetest.Call{"rpm-ostree": {{Args: "status --json", Stdout: before, Maybe: true}}})
+		r := osupdate.Request{Verb: osupdate.Install, Packages: []string{path}}
+		if _, err := open(t, tool, nil).Do(t.Context(), r, false); !errors.Is(err, want) {
+			t.Errorf("%s: %v", path, err)
+		}
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"context"
 	"strings"
 
+	"github.com/tbx-project/tbx/internal/pattern"
 	"github.com/tbx-project/tbx/osupdate"
 	"github.com/tbx-project/tbx/osupdate/ostreefamily"
 )
@@ -56,7 +57,11 @@ func (b *Backend) Capabilities() osupdate.Capabilities {
 		osupdate.CanCheck, osupdate.CanCheckAsUser, osupdate.CanStatusAsUser, osupdate.CanVersion, osupdate.CanDownload, osupdate.CanStage,
 		osupdate.CanDiff, osupdate.CanEtcDiff, osupdate.CanPolkit, osupdate.CanDowngrade,
 		"upgrade", "rollback", "pin", "unpin", "switch", "install", "uninstall", "override-replace", "override-remove", "override-reset",
-		"kargs", "initramfs", "apply-live", "overlay", "cancel", "cleanup",
+		"kargs", "initramfs", "apply-live", "overlay", "cancel", "cleanup", osupdate.CanLocalPackage,
+	}, Lacks: map[osupdate.Capability]string{
+		osupdate.CanOneTime: "name it as what the host follows, and go back afterwards: sudo tbx host switch " +
+			"ostree-unverified-image:oci-archive:FILE, then " +
+			"tbx host switch IMAGE",
 	}}
 }
 
@@ -92,10 +97,36 @@ func (b *Backend) status(ctx context.Context) (*osupdate.State, *cached, error) 
 		s.Warnings = append(s.Warnings,
 			s.Label(d)+" is downloaded and locked: it is not applied until whoever locked it, or tbx host upgrade, unlocks it")
 	}
+	if s.Busy != nil {
+		b.nameWorker(ctx, s.Busy)
+	}
 	if s.Driver != nil {
 		s.Driver.Inactive = b.inactive(ctx, s.Driver.Unit)
 	}
 	return s, c, nil
+}
+
+var (
+	transactionLine = pattern.Lazy(`(?m)^Transaction: (.+)$`)
+	initiatorLine   = pattern.Lazy(`(?m)^\s*Initiator: \w+\(id:(\S+) dbus:\S+(?: unit:(\S+))? uid:(\d+)\)`)
+)
+
+// nameWorker completes who works on the host: the JSON has the client's number on the
+// bus only, and the text has its command, name, unit and user.
+func (b *Backend) nameWorker(ctx context.Context, h *osupdate.Holder) {
+	text, err := b.run(ctx, "status")
+	if err != nil {
+		return // what the JSON said is true, too
+	}
+	if m := transactionLine().FindStringSubmatch(text); m != nil {
+		h.What = "rpm-ostree " + strings.TrimSpace(m[1])
+	}
+	if m := initiatorLine().FindStringSubmatch(text); m != nil {
+		h.Who = "the client " + m[1] + " of user " + m[3]
+		if m[2] != "" {
+			h.Who += " in " + m[2]
+		}
+	}
 }
 
 // inactive says whether systemd knows that the unit of an agent does not run: its
@@ -185,4 +216,12 @@ func firstOf(words ...string) string {
 // SoftReboot is ostree's.
 func (b *Backend) SoftReboot(ctx context.Context, s *osupdate.State) (*osupdate.Step, error) {
 	return ostreefamily.SoftReboot(ctx, b.tools, s)
+}
+
+// MergeConflicts compares the three directories of defaults and /etc itself.
+func (b *Backend) MergeConflicts(s *osupdate.State) []string {
+	if b.root == "" {
+		return nil
+	}
+	return ostreefamily.EtcConflicts(b.root, b.root, s)
 }

@@ -138,7 +138,9 @@ func TestPlans(t *testing.T) {
 	} {
 		name := c.state + "/" + string(c.r.Verb) + " " + c.r.Target + strings.Join(c.r.Packages, ",")
 		t.Run(name, func(t *testing.T) {
-			tool := osupdatetest.NewTool(t, c.state, map[string][]osupdatetest.Call{"rpm-ostree": {{Args: "status --json", Stdout: data(t, c.state)}}})
+			tool := osupdatetest.NewTool(t, c.state, map[string][]osupdatetest.Call{"rpm-ostree": {
+				{Args: "status --json", Stdout: data(t, c.state)}, {In: "busy", Args: "status", Code: 1, Maybe: true},
+			}})
 			p, err := osupdatetest.Plan(t.Context(), open(t, tool, nil), c.r)
 			if err != nil {
 				t.Fatal(err)
@@ -209,7 +211,9 @@ func TestFailures(t *testing.T) {
 
 func TestBusyAndDrivenAreSeenBefore(t *testing.T) {
 	for state, want := range map[string]error{"busy": osupdate.ErrBusy, "driven": osupdate.ErrManaged} {
-		tool := osupdatetest.NewTool(t, state, map[string][]osupdatetest.Call{"rpm-ostree": {{Args: "status --json", Stdout: data(t, state)}}})
+		tool := osupdatetest.NewTool(t, state, map[string][]osupdatetest.Call{"rpm-ostree": {
+			{Args: "status --json", Stdout: data(t, state)}, {In: "busy", Args: "status", Code: 1, Maybe: true},
+		}})
 		if _, err := open(t, tool, nil).Do(t.Context(), osupdate.Request{Verb: osupdate.Upgrade}, false); !errors.Is(err, want) {
 			t.Errorf("%s: %v", state, err)
 		}

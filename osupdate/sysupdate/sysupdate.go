@@ -44,11 +44,12 @@ func (b *Backend) Capabilities() osupdate.Capabilities {
 	return osupdate.Capabilities{
 		Has: []osupdate.Capability{osupdate.CanCheck, osupdate.CanVersion, osupdate.CanUpgradeInRun, "upgrade", "cleanup"},
 		Lacks: map[osupdate.Capability]string{
-			"rollback": "choose the older version in the boot menu; a version that fails to boot is left by boot counting",
-			"pin":      "set ProtectVersion= in a transfer file: sysupdate.d(5)",
-			"unpin":    "remove ProtectVersion= from the transfer file: sysupdate.d(5)",
-			"switch":   "the source is set by the transfer files: sysupdate.d(5)",
-			"install":  layer, "uninstall": layer, "override-replace": layer, "override-remove": layer, "override-reset": layer,
+			osupdate.CanOneTime: "add a transfer file with Type=regular-file for it: sysupdate.d(5)",
+			"rollback":          "choose the older version in the boot menu; a version that fails to boot is left by boot counting",
+			"pin":               "set ProtectVersion= in a transfer file: sysupdate.d(5)",
+			"unpin":             "remove ProtectVersion= from the transfer file: sysupdate.d(5)",
+			"switch":            "the source is set by the transfer files: sysupdate.d(5)",
+			"install":           layer, "uninstall": layer, "override-replace": layer, "override-remove": layer, "override-reset": layer,
 			"kargs": image, "initramfs": image, "apply-live": "reboot instead: tbx host reboot",
 			"overlay": "merge a mutable extension: systemd-sysext --mutable=yes merge",
 			"cancel":  "an update here is made at once; press Ctrl-C where it runs", osupdate.CanDiff: "images are not compared",

@@ -47,7 +47,8 @@ func (b *Backend) Capabilities() osupdate.Capabilities {
 		Has: []osupdate.Capability{osupdate.CanCheck, osupdate.CanCheckAsUser, osupdate.CanStatusAsUser, "upgrade", "rollback", "install",
 			"uninstall", "apply-live", "cancel", "cleanup"},
 		Lacks: map[osupdate.Capability]string{
-			"pin": keep, "unpin": keep, "switch": "the sources are zypper's repositories: zypper repos", "override-replace": zypper,
+			osupdate.CanOneTime: "add the medium as a repository: zypper addrepo DIRECTORY NAME",
+			"pin":               keep, "unpin": keep, "switch": "the sources are zypper's repositories: zypper repos", "override-replace": zypper,
 			"override-remove": zypper, "override-reset": zypper,
 			"kargs":             "edit /etc/kernel/cmdline or /etc/default/grub, then: transactional-update grub.cfg",
 			"initramfs":         "make it anew with: transactional-update initrd",

@@ -9,7 +9,24 @@ import (
 
 // image takes the scheme off an origin: what bootc shows.
 func image(origin string) string {
-	return strings.TrimPrefix(strings.TrimPrefix(origin, "ostree-unverified-registry:"), "ostree-image-signed:docker://")
+	for _, scheme := range []string{"ostree-unverified-registry:", "ostree-image-signed:docker://", archive} {
+		origin = strings.TrimPrefix(origin, scheme)
+	}
+	return origin
+}
+
+const archive = "ostree-unverified-image:oci-archive:"
+
+// imageObject is an image as bootc shows it.
+func imageObject(origin string) map[string]any {
+	o := map[string]any{"image": image(origin), "transport": "registry"}
+	switch {
+	case strings.HasPrefix(origin, archive):
+		o["transport"] = "oci-archive"
+	case strings.HasPrefix(origin, "ostree-image-signed:"):
+		o["signature"] = "containerPolicy"
+	}
+	return o
 }
 
 // bootc has the words of 1.16.9.
@@ -46,8 +63,16 @@ func bootc(h *Host, args []string) (string, int) {
 		return "", 0
 	case line == "upgrade" || line == "upgrade --download-only":
 		return h.bootcUpgrade(spec, line != "upgrade"), 0
+	case args[0] == "switch" && slices.Contains(args, "oci-archive"):
+		d := *h.Running()
+		d.Follows, d.Version = archive+args[len(args)-1], "9"
+		h.stage(d)
+		return "Queued for next boot: oci-archive:" + args[len(args)-1] + "\n", 0
 	case args[0] == "switch":
 		to := "ostree-unverified-registry:" + args[len(args)-1]
+		if slices.Contains(args, "--enforce-container-sigpolicy") {
+			to = "ostree-image-signed:docker://" + args[len(args)-1]
+		}
 		if _, ok := h.Newest[to]; !ok {
 			return "error: Switching: reading manifest: manifest unknown\n", 1
 		}
@@ -139,7 +164,7 @@ func (h *Host) bootcStatus() string {
 		}
 		o := object{
 			"image": object{
-				"image": object{"image": image(d.Follows), "transport": "registry"}, "imageDigest": Digest(d.Version), "version": d.Version, "timestamp": "2026-11-30T22:07:29.976123724Z",
+				"image": imageObject(d.Follows), "imageDigest": Digest(d.Version), "version": d.Version, "timestamp": "2026-11-30T22:07:29.976123724Z",
 			},
 			"cachedUpdate": nil, "incompatible": len(d.Layered) > 0, "pinned": d.Pinned, "downloadOnly": d.Locked, "softRebootCapable": true, "store": "ostreeContainer", "composefs": nil,
 			"ostree": object{"checksum": d.Checksum(), "deploySerial": d.Serial, "stateroot": d.Root},
@@ -170,7 +195,7 @@ func (h *Host) bootcStatus() string {
 		overlay = object{"accessMode": "readWrite", "persistence": "transient"}
 	}
 	data, _ := json.Marshal(object{ // plain data
-		"apiVersion": "org.containers.bootc/v1", "kind": "BootcHost", "spec": object{"bootOrder": "default", "image": object{"image": image(h.spec()), "transport": "registry"}},
+		"apiVersion": "org.containers.bootc/v1", "kind": "BootcHost", "spec": object{"bootOrder": "default", "image": imageObject(h.spec())},
 		"status": object{
 			"staged": entry(staged), "booted": entry(booted), "rollback": entry(rollback), "otherDeployments": others,
 			"rollbackQueued": rollback != nil && rollbackAt < bootedAt, "usrOverlay": overlay, "type": "bootcHost",

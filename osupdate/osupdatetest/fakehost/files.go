@@ -119,6 +119,14 @@ func (h *Host) writeStaged() error {
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return err
 	}
+	soft := filepath.Join(h.root, "run/ostree/nextroot-booted")
+	if h.Soft {
+		if err := os.WriteFile(soft, nil, 0o644); err != nil {
+			return err
+		}
+	} else if err := os.Remove(soft); err != nil && !os.IsNotExist(err) {
+		return err
+	}
 	for _, d := range h.Deployments {
 		if d.Staged {
 			locked := []byte{0}

@@ -23,6 +23,8 @@ type Host struct {
 	Newest      map[string]string // what each source names now: a version
 	Busy        string            // a transaction that runs; empty: none
 	Soft        bool              // a soft reboot is prepared
+	Agent       string            // rpm-ostree: the unit of an agent that has registered, and runs
+	Asked       []string          // what systemctl was asked to do
 	Writes      int               // how often the deployments were written
 	Linked      int               // ... when the links were written last
 	Boots       int
@@ -221,15 +223,24 @@ func (h *Host) Running() *Deployment {
 // default one.
 func (h *Host) Boot(t *testing.T, menu int) {
 	t.Helper()
-	if i := slices.IndexFunc(h.Deployments, func(d Deployment) bool { return d.Staged }); i >= 0 {
-		staged := h.Deployments[i]
-		h.Deployments = slices.Delete(h.Deployments, i, i+1)
-		if !staged.Locked {
-			staged.Staged = false
-			h.keep(staged)
-		}
-	}
+	h.finish()
 	h.Boots++
+	h.start(t, menu)
+}
+
+// SoftBoot starts what a soft reboot was prepared for, by the same kernel: the boot's
+// id stays.
+func (h *Host) SoftBoot(t *testing.T) {
+	t.Helper()
+	if !h.Soft {
+		t.Fatal("no soft reboot is prepared")
+	}
+	h.finish()
+	h.start(t, 0)
+}
+
+func (h *Host) start(t *testing.T, menu int) {
+	t.Helper()
 	h.Soft = false
 	for i := range h.Deployments {
 		h.Deployments[i].Unlocked = false
@@ -240,6 +251,20 @@ func (h *Host) Boot(t *testing.T, menu int) {
 	}
 	time.Sleep(5 * time.Millisecond)
 	h.started(t)
+}
+
+// finish is what a shutdown does with a staged system.
+func (h *Host) finish() {
+	i := slices.IndexFunc(h.Deployments, func(d Deployment) bool { return d.Staged })
+	if i < 0 {
+		return
+	}
+	staged := h.Deployments[i]
+	h.Deployments = slices.Delete(h.Deployments, i, i+1)
+	if !staged.Locked {
+		staged.Staged = false
+		h.keep(staged)
+	}
 }
 
 // keep puts a new system first and drops what ostree drops: all that is neither

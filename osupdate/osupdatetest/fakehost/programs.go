@@ -63,6 +63,8 @@ func rpmOSTree(h *Host, args []string) (string, int) {
 	switch line := strings.Join(args, " "); {
 	case line == "status --json":
 		return h.rpmStatus(), 0
+	case line == "status" && h.Busy != "":
+		return "State: busy\nTransaction: upgrade \n  Initiator: client(id:cli dbus:1.30 unit:session-2.scope uid:0)\n", 0
 	case line == "upgrade --check":
 		if h.Newest[h.head().Follows] == h.head().Version {
 			return "No updates available.\n", 77
@@ -210,6 +212,9 @@ func (h *Host) rpmStatus() string {
 		list = append(list, o)
 	}
 	doc := object{"deployments": list, "transaction": nil, "cached-update": nil, "update-driver": nil}
+	if h.Agent != "" {
+		doc["update-driver"] = object{"driver-name": "the agent", "driver-sd-unit": h.Agent}
+	}
 	if h.Busy != "" {
 		doc["transaction"] = []string{h.Busy, ":1.30", "/"}
 	}
@@ -218,17 +223,24 @@ func (h *Host) rpmStatus() string {
 }
 
 func systemctl(h *Host, args []string) (string, int) {
-	if len(args) > 0 && args[0] == "is-active" {
+	switch {
+	case args[0] == "is-active" && args[1] == h.Agent:
+		return "active\n", 0
+	case args[0] == "is-active", args[0] == "is-failed":
 		return "inactive\n", 0
 	}
-	return "inactive\n", 0
+	h.Asked = append(h.Asked, strings.Join(args, " "))
+	return "", 0
 }
 
 func ostree(h *Host, args []string) (string, int) {
 	line := strings.Join(args, " ")
 	switch {
 	case line == "admin --help":
-		return "  pin\n  undeploy\n  set-default   Make a deployment the default\n  lock-finalization\n", 0
+		return "  pin\n  undeploy\n  set-default   Make a deployment the default\n  lock-finalization\n  prepare-soft-reboot\n", 0
+	case line == "admin prepare-soft-reboot 0":
+		h.Soft = true
+		return "", 0
 	case strings.HasPrefix(line, "admin pin "), strings.HasPrefix(line, "admin undeploy "), strings.HasPrefix(line, "admin set-default "):
 		n, err := strconv.Atoi(args[len(args)-1])
 		if err != nil || n < 0 || n >= len(h.Deployments) {

@@ -1,0 +1,42 @@
+package osupdate
+
+import (
+	"slices"
+	"strings"
+)
+
+// Difference says in words what after has on top of its image that before has not, and
+// the other way round; empty where both are alike, or nothing is known.
+func Difference(before, after *Deployment) string {
+	var out []string
+	say := func(what string, names []string) {
+		if len(names) > 0 {
+			out = append(out, what+" "+strings.Join(names, ", "))
+		}
+	}
+	if was, now := before.Changes, after.Changes; was != nil && now != nil {
+		on := func(c *Changes) []string { return slices.Concat(c.Layered, c.Local) }
+		say("with", added(on(was), on(now)))
+		say("without", added(on(now), on(was)))
+		say("asked for and in the base already:", added(was.Inactive, now.Inactive))
+		say("replaced in the base:", added(was.Replaced, now.Replaced))
+		say("removed from the base:", added(was.Removed, now.Removed))
+		say("from the base again:", added(slices.Concat(now.Replaced, now.Removed), slices.Concat(was.Replaced, was.Removed)))
+		switch {
+		case now.Initramfs && !was.Initramfs:
+			out = append(out, "with an initramfs of this host")
+		case was.Initramfs && !now.Initramfs:
+			out = append(out, "with the initramfs of the base")
+		}
+	}
+	if before.Kargs != nil && after.Kargs != nil {
+		say("kernel arguments added:", added(before.Kargs, after.Kargs))
+		say("kernel arguments removed:", added(after.Kargs, before.Kargs))
+	}
+	return strings.Join(out, "; ")
+}
+
+// added are the words of now that are not in was.
+func added(was, now []string) []string {
+	return slices.DeleteFunc(slices.Clone(now), func(n string) bool { return slices.Contains(was, n) })
+}
