@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -103,7 +104,8 @@ func Bootstrap(ctx context.Context, store Store, ch Choice, opts BootstrapOption
 	defer alive.Close()
 	defer discard(tmp)
 
-	run := bootstrapRun{means: has, ch: ch, tmp: tmp, include: append(append([]string{}, b.Include...), opts.Include...), progress: progress, mode: "unshare", packages: map[string]string{}}
+	run := bootstrapRun{means: has, ch: ch, tmp: tmp, include: slices.Concat(b.Include, opts.Include), progress: progress,
+		mode: "unshare", packages: map[string]string{}}
 	img, err := run.into(ctx, store)
 	if err != nil {
 		return Image{}, err
@@ -111,7 +113,7 @@ func Bootstrap(ctx context.Context, store Store, ch Choice, opts BootstrapOption
 	if err := run.record(opts.StateDir, img); err != nil {
 		return Image{}, fmt.Errorf("bootstrap %s: record what was done: %w", ch.Local, err)
 	}
-	return img, prepare(ctx, store, opts.StateDir, img, progress)
+	return img, Fetcher{Store: store, StateDir: opts.StateDir, Progress: progress}.prepare(ctx, img, PullOptions{})
 }
 
 // scratch makes a directory for one bootstrap and removes those of dead ones. The

@@ -69,7 +69,8 @@ func (r *bootstrapRun) command() (args, env []string) {
 	}
 	// podman has the user's subordinate ids mapped. The pid namespace ends with
 	// its first process, and all mounts and daemons with it.
-	args = []string{"podman", "unshare", "unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc", "sh", "-c", bootstrapScript, "tbx-bootstrap", r.tool}
+	args = []string{"podman", "unshare", "unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc",
+		"sh", "-c", bootstrapScript, "tbx-bootstrap", r.tool}
 	return args, append(env, "TBX_SCRATCH="+r.tmp, "TBX_SUITE="+r.ch.Suite, "TBX_SOURCES="+strings.Join(r.sources(), "\n"),
 		"TBX_KEYRING="+r.keyring, "TBX_INCLUDE="+strings.Join(r.include, " "))
 }

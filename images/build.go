@@ -50,7 +50,8 @@ func NewBuild(path, tag string, args map[string]string) (Build, error) {
 	}
 	text, err := os.ReadFile(b.File)
 	if errors.Is(err, fs.ErrNotExist) {
-		return Build{}, fail.New(fail.NotFound, "containerfile %s: there is none", escape.Text(path)).Hint("give a Containerfile, or a directory with one in it")
+		return Build{}, fail.New(fail.NotFound, "containerfile %s: there is none", escape.Text(path)).
+			Hint("give a Containerfile, or a directory with one in it")
 	}
 	if err != nil {
 		return Build{}, fmt.Errorf("containerfile: %w", err)
@@ -154,7 +155,7 @@ func EnsureBuilt(ctx context.Context, store Store, b Build, stateDir string, pro
 	if err := records.Save(record); err != nil {
 		return Image{}, fmt.Errorf("image %s: record its origin: %w", b.Tag, err)
 	}
-	return img, prepare(ctx, store, stateDir, img, progress)
+	return img, Fetcher{Store: store, StateDir: stateDir, Progress: progress}.prepare(ctx, img, PullOptions{})
 }
 
 // Changed tells whether a Containerfile or its directory is no longer what the

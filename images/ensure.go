@@ -4,12 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"path/filepath"
 	"strings"
 
 	"github.com/tbx-project/tbx/internal/escape"
 	"github.com/tbx-project/tbx/internal/fail"
-	"github.com/tbx-project/tbx/internal/flock"
 )
 
 // PullPolicy says when to ask the registry.
@@ -83,7 +81,8 @@ func Ensure(ctx context.Context, store Store, ch Choice, opts EnsureOptions) (Im
 		return here, opts.vouched(here, name)
 	}
 	if opts.Policy == PullNever {
-		return Image{}, fail.New(fail.NotFound, "image %s: it is not in the local store", ch.Reference).Hint("leave out --pull never to download it")
+		return Image{}, fail.New(fail.NotFound, "image %s: it is not in the local store", ch.Reference).
+			Hint("leave out --pull never to download it")
 	}
 	if ref, err := ParseRef(ch.Reference); err != nil {
 		return Image{}, err
@@ -156,14 +155,12 @@ func weigh(ctx context.Context, store Store, ref string, opts EnsureOptions) (Qu
 
 // pull fetches ref in the way that the options demand, records and prepares it.
 func (o EnsureOptions) pull(ctx context.Context, store Store, ref string) (Image, error) {
+	f := Fetcher{Store: store, Registry: o.Registry, StateDir: o.Bootstrap.StateDir, Progress: o.Progress}
 	if o.Trust == nil || o.UnsignedOK {
-		return Pull(ctx, store, o.Bootstrap.StateDir, ref, o.Pull, o.Progress)
+		return f.Pull(ctx, ref, o.Pull)
 	}
-	img, err := VerifiedPull(ctx, store, o.Registry, *o.Trust, o.Bootstrap.StateDir, ref, o.Pull, o.Progress)
-	if err != nil {
-		return Image{}, err
-	}
-	return img, o.Pull.prepare(ctx, store, o.Bootstrap.StateDir, img, o.Progress)
+	f.Trust = *o.Trust
+	return f.PullVerified(ctx, ref, o.Pull)
 }
 
 // vouched refuses an image that came here unverified.
@@ -173,65 +170,12 @@ func (o EnsureOptions) vouched(img Image, asked string) error {
 	}
 	_, ok, err := o.Trust.Vouched(ProvenancesIn(o.Bootstrap.StateDir), img, asked)
 	if err != nil {
-		return fmt.Errorf("image %s: its record: %w", img.name(), err)
+		return fmt.Errorf("image %s: its provenance: %w", img.name(), err)
 	}
 	if !ok {
 		return fail.Wrap(fail.Unable, ErrPolicy, "image %s: signatures are required, and nobody vouches for it", escape.Text(asked)).
 			Hint("--pull always fetches it anew and checks its signature; --unsigned-ok takes it as it is")
 	}
-	return nil
-}
-
-// Pull fetches ref, records where it came from below stateDir, and prepares it
-// unless opts say not to.
-func Pull(ctx context.Context, store Store, stateDir, ref string, opts PullOptions, progress Progress) (Image, error) {
-	img, err := store.Pull(ctx, ref, opts, progress)
-	if err != nil {
-		return Image{}, err
-	}
-	// An unverified pull of an image does not unsay that it was verified once.
-	records := ProvenancesIn(stateDir)
-	if rec, ok, err := records.Load(img.ID); err != nil || !ok || rec.Signer == "" {
-		if err := records.Save(Provenance{Image: img.ID, Reference: ref, Origin: OriginPull, Digest: img.Digest()}); err != nil {
-			return Image{}, fmt.Errorf("image %s: record its origin: %w", escape.Text(ref), err)
-		}
-	}
-	return img, opts.prepare(ctx, store, stateDir, img, progress)
-}
-
-func (o PullOptions) prepare(ctx context.Context, store Store, stateDir string, img Image, progress Progress) error {
-	if o.Unprepared {
-		return nil
-	}
-	return prepare(ctx, store, stateDir, img, progress)
-}
-
-// prepare prepares img where there is room. That must be known before: podman 4.3
-// says nothing of a disk that fills up while it maps layers, and toolboxes of the
-// image would miss files. One tbx at a time: the second would take the first
-// one's container for what a tbx that was killed left behind.
-func prepare(ctx context.Context, store Store, stateDir string, img Image, progress Progress) error {
-	lock, err := flock.Wait(ctx, filepath.Join(stateDir, "prepare.lock"))
-	if err != nil {
-		return err
-	}
-	defer lock.Close()
-	cost, err := store.PrepareCost(ctx, img)
-	if err == nil && cost > 0 {
-		var free int64
-		need := cost + cost/4 // small files take whole blocks
-		if free, err = store.Free(ctx); err == nil && need > free {
-			err = fmt.Errorf("%w: it needs %d MB and there are %d", ErrDiskFull, need/1e6, free/1e6)
-		}
-	}
-	if err == nil {
-		progress.Report(Event{Stage: StagePrepare, Total: cost})
-		err = store.Prepare(ctx, img.ID)
-	}
-	if err != nil {
-		return NameFullDisk(fail.Wrap(nil, err, "image %s: it is here, but could not be prepared for toolboxes", img.name()))
-	}
-	progress.Report(Event{Stage: StagePrepare, Done: cost, Total: cost})
 	return nil
 }
 

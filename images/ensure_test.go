@@ -168,17 +168,17 @@ func TestEnsure(t *testing.T) {
 // The image is here, and its mapped layers found no room.
 func TestPrepareOntoAFullDisk(t *testing.T) {
 	store := &memory{names: map[string]string{}, prepErr: errors.New("creating container storage: write /x: no space left on device")}
-	_, err := images.Pull(context.Background(), store, t.TempDir(), debianRef, images.PullOptions{}, nil)
+	_, err := images.Fetcher{Store: store, StateDir: t.TempDir()}.Pull(context.Background(), debianRef, images.PullOptions{})
 	if !errors.Is(err, images.ErrDiskFull) || !errors.Is(err, fail.Unable) || !strings.Contains(strings.Join(fail.Hints(err), ""), "make room") {
 		t.Errorf("%v, hints %q", err, fail.Hints(err))
 	}
 	// Where it could not find any, it is not begun; nor where nobody wants it.
 	store = &memory{names: map[string]string{}, cost: 80, free: 90}
-	_, err = images.Pull(context.Background(), store, t.TempDir(), debianRef, images.PullOptions{}, nil)
+	_, err = images.Fetcher{Store: store, StateDir: t.TempDir()}.Pull(context.Background(), debianRef, images.PullOptions{})
 	if !errors.Is(err, images.ErrDiskFull) || slices.Contains(store.calls, "prepare") {
 		t.Errorf("%v, calls %q", err, store.calls)
 	}
-	if _, err = images.Pull(context.Background(), store, t.TempDir(), debianRef, images.PullOptions{Unprepared: true}, nil); err != nil || slices.Contains(store.calls, "prepare") {
+	if _, err = (images.Fetcher{Store: store, StateDir: t.TempDir()}).Pull(context.Background(), debianRef, images.PullOptions{Unprepared: true}); err != nil || slices.Contains(store.calls, "prepare") {
 		t.Errorf("%v, calls %q", err, store.calls)
 	}
 }
@@ -249,7 +249,7 @@ func TestTwoPullsPrepareOneByOne(t *testing.T) {
 	var wait sync.WaitGroup
 	for i := range failed {
 		wait.Go(func() {
-			_, failed[i] = images.Pull(context.Background(), store, dir, "r.org/a:1", images.PullOptions{}, nil)
+			_, failed[i] = images.Fetcher{Store: store, StateDir: dir}.Pull(context.Background(), "r.org/a:1", images.PullOptions{})
 		})
 	}
 	wait.Wait()

@@ -23,57 +23,66 @@ func PullFailure(ref string, err error) error {
 	if !errors.Is(err, reason) {
 		e.Cause = &PullError{Reason: reason, Text: strings.Join(strings.Fields(err.Error()), " ")}
 	}
-	registry := "the registry"
-	if r, perr := ParseRef(ref); perr == nil && r.Domain != "" {
-		registry = r.Domain
+	e.Kind = kindOf(reason)
+	return e.Hint("%s", nextStep(reason, ref, err.Error()))
+}
+
+// kindOf is the kind of a failure for a reason; nil: a plain failure.
+func kindOf(reason error) error {
+	switch {
+	case oneOf(reason, ErrUnreachable, ErrNoRegistry, ErrTLS, ErrDiskFull, ErrSettings):
+		return fail.Unable
+	case oneOf(reason, ErrNoManifest, ErrNoPlatform):
+		return fail.NotFound
 	}
-	is := func(kinds ...error) bool {
-		return slices.ContainsFunc(kinds, func(k error) bool { return errors.Is(reason, k) })
+	return nil
+}
+
+// nextStep is what to do about a pull of ref that failed for a reason with that text.
+func nextStep(reason error, ref, text string) string {
+	registry, short := "the registry", false
+	if r, err := ParseRef(ref); err == nil {
+		short = r.Short()
+		if r.Domain != "" {
+			registry = r.Domain
+		}
+		if short && !strings.Contains(r.Path, "/") {
+			ref = "library/" + ref
+		}
 	}
 	switch {
-	case is(ErrUnreachable):
-		e.Kind = fail.Unable
-		e.Hint("check the network, the proxy settings and the mirrors in registries.conf, then try again")
-	case is(ErrStalled, ErrServer, ErrCorrupt):
-		e.Hint("try again: layers that are complete are not downloaded a second time")
-	case is(ErrNoRegistry):
-		e.Kind = fail.Unable
-		e.Hint("check the name; a login page of the network, or a proxy, may stand in front of %s", registry)
-	case is(ErrThrottled):
-		e.Hint("wait, or log in with podman login %s for a larger allowance", registry)
-	case is(ErrDenied):
-		e.Hint("either there is no such image, or it is private: podman login %s, or --authfile", registry)
-	case is(ErrNoManifest):
-		e.Kind = fail.NotFound
-		e.Hint("check the name and the tag; tags do vanish from registries")
-	case is(ErrNoPlatform):
-		e.Kind = fail.NotFound
-		e.Hint("another release may have it; --platform takes an image for another architecture")
-	case is(ErrTLS):
-		e.Kind = fail.Unable
-		if strings.Contains(err.Error(), "server gave HTTP response to HTTPS client") {
-			e.Hint("the registry speaks no TLS; if you want that, say insecure = true for %s in ~/.config/containers/registries.conf", registry)
-			break
+	case errors.Is(reason, ErrUnreachable):
+		return "check the network, the proxy settings and the mirrors in registries.conf, then try again"
+	case oneOf(reason, ErrStalled, ErrServer, ErrCorrupt):
+		return "try again: layers that are complete are not downloaded a second time"
+	case errors.Is(reason, ErrNoRegistry):
+		return "check the name; a login page of the network, or a proxy, may stand in front of " + registry
+	case errors.Is(reason, ErrThrottled):
+		return "wait, or log in with podman login " + registry + " for a larger allowance"
+	case errors.Is(reason, ErrDenied):
+		return "either there is no such image, or it is private: podman login " + registry + ", or --authfile"
+	case errors.Is(reason, ErrNoManifest):
+		return "check the name and the tag; tags do vanish from registries"
+	case errors.Is(reason, ErrNoPlatform):
+		return "another release may have it; --platform takes an image for another architecture"
+	case errors.Is(reason, ErrTLS):
+		if strings.Contains(text, "server gave HTTP response to HTTPS client") {
+			return "the registry speaks no TLS; if you want that, say insecure = true for " + registry + " in ~/.config/containers/registries.conf"
 		}
-		e.Hint("put the registry's CA in ~/.config/containers/certs.d/%s/ca.crt, or below /etc/containers for all users", registry)
-	case is(ErrDiskFull):
-		e.Kind = fail.Unable
-		e.Hint(makeRoom)
-	case is(ErrPolicy):
-		e.Hint("see containers-policy.json(5) for who must have signed it")
-	case is(ErrSettings):
-		e.Kind = fail.Unable
-		if r, perr := ParseRef(ref); perr == nil && r.Short() {
-			library := ""
-			if !strings.Contains(r.Path, "/") {
-				library = "library/"
-			}
-			e.Hint("name its registry too, such as docker.io/%s%s; ~/.config/containers/registries.conf says where short names are looked for", library, ref)
-			break
-		}
-		e.Hint("change that file: containers-registries.conf(5), containers-auth.json(5) and containers-policy.json(5) describe it")
+		return "put the registry's CA in ~/.config/containers/certs.d/" + registry + "/ca.crt, or below /etc/containers for all users"
+	case errors.Is(reason, ErrDiskFull):
+		return makeRoom
+	case errors.Is(reason, ErrPolicy):
+		return "see containers-policy.json(5) for who must have signed it"
 	}
-	return e
+	if short {
+		return "name its registry too, such as docker.io/" + ref + "; ~/.config/containers/registries.conf lists registries for short names"
+	}
+	return "change that file: containers-registries.conf(5), containers-auth.json(5) and containers-policy.json(5) describe it"
+}
+
+func oneOf(err error, kinds ...error) bool {
+	return slices.ContainsFunc(kinds, func(kind error) bool { return errors.Is(err, kind) })
 }
 
 // NameFullDisk makes the cause of e an ErrDiskFull, and says what to do, where that
@@ -130,21 +139,23 @@ func pullReason(err error) error {
 	}{
 		// First what would also match a later, more general line.
 		{ErrDiskFull, []string{"no space left on device", "disk quota exceeded"}},
-		{ErrSettings, []string{"did not resolve to an alias", "short-name resolution enforced", "loading registries configuration", " is blocked in ",
-			"invalid policy in", "reading json file"}},
-		{ErrPolicy, []string{"a signature was required", "source image rejected", "running image docker://", "is rejected by policy", "no policy.json file"}},
+		{ErrSettings, []string{"did not resolve to an alias", "short-name resolution enforced", "loading registries configuration",
+			" is blocked in ", "invalid policy in", "reading json file"}},
+		{ErrPolicy, []string{"a signature was required", "source image rejected", "running image docker://", "is rejected by policy",
+			"no policy.json file"}},
 		{ErrThrottled, []string{"toomanyrequests", "too many requests"}},
 		{ErrNoPlatform, []string{"no image found in manifest list", "no image found in image index"}},
 		{ErrNoManifest, []string{"manifest unknown", "name unknown", "repository name not known", "404 (not found)", "name invalid"}},
-		{ErrDenied, []string{"unauthorized", "access to the resource is denied", "denied:", "401 (unauthorized)", "403 (forbidden)", "invalid username/password", "authentication required"}},
+		{ErrDenied, []string{"unauthorized", "access to the resource is denied", "denied:", "401 (unauthorized)",
+			"403 (forbidden)", "invalid username/password", "authentication required"}},
 		{ErrTLS, []string{"x509:", "tls:", "server gave http response to https client", "certificate"}},
 		{ErrCorrupt, []string{"does not match", "did not match", "digest invalid", "digest verification", "invalid checksum", "digest mismatch"}},
 		{ErrNoRegistry, []string{"invalid character '<' looking for beginning of value", "stopped after 10 redirects"}},
 		{ErrUnreachable, []string{"no such host", "connection refused", "network is unreachable", "no route to host", "dial tcp", "i/o timeout",
 			"temporary failure in name resolution", "proxyconnect", "server misbehaving"}},
 		{ErrCorrupt, []string{"exceeded maximum allowed size"}}, // a manifest
-		{ErrServer, []string{"unexpected eof", "connection reset", ": eof", "received unexpected http status: 5", "internal server error", "bad gateway",
-			"service unavailable", "gateway timeout", "use of closed network connection", "connection closed"}},
+		{ErrServer, []string{"unexpected eof", "connection reset", ": eof", "received unexpected http status: 5", "internal server error",
+			"bad gateway", "service unavailable", "gateway timeout", "use of closed network connection", "connection closed"}},
 	} {
 		for _, s := range known.says {
 			if strings.Contains(text, s) {
@@ -155,18 +166,24 @@ func pullReason(err error) error {
 	if text == "eof" { // podman 5, of a connection that was closed
 		return ErrServer
 	}
-	// A registry whose error says nothing but its number; podman 5 words it "http 403".
-	if m := regexp.MustCompile(`(?:status:?(?: code)?|http) ([45])(\d\d)\b`).FindStringSubmatch(text); m != nil {
-		switch {
-		case m[1] == "5":
-			return ErrServer
-		case m[2] == "01" || m[2] == "03":
-			return ErrDenied
-		case m[2] == "04":
-			return ErrNoManifest
-		case m[2] == "29":
-			return ErrThrottled
-		}
+	return statusReason(text)
+}
+
+// statusReason reads the reason from an error that has nothing but a registry's status
+// number. podman 5 writes it as "http 403".
+func statusReason(text string) error {
+	m := regexp.MustCompile(`(?:status:?(?: code)?|http) ([45])(\d\d)\b`).FindStringSubmatch(text)
+	switch {
+	case m == nil:
+		return nil
+	case m[1] == "5":
+		return ErrServer
+	case m[2] == "01" || m[2] == "03":
+		return ErrDenied
+	case m[2] == "04":
+		return ErrNoManifest
+	case m[2] == "29":
+		return ErrThrottled
 	}
 	return nil
 }

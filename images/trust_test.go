@@ -140,7 +140,7 @@ func TestS9_PolicyOfAVerifiedPull(t *testing.T) {
 	}
 	store := &memory{names: map[string]string{}}
 	reg := &answers{digest: map[string]string{"r.org/a:1": "sha256:" + hex64}}
-	_, err := images.VerifiedPull(context.Background(), store, reg, trust, t.TempDir(), "r.org/a:1", images.PullOptions{}, nil)
+	_, err := images.Fetcher{Store: store, Registry: reg, Trust: trust, StateDir: t.TempDir()}.PullVerified(context.Background(), "r.org/a:1", images.PullOptions{})
 	if err != nil || store.names["r.org/a@sha256:"+hex64] == "" || store.names["r.org/a:1"] == "" {
 		t.Fatalf("%v, store %v", err, store.names)
 	}
@@ -162,7 +162,7 @@ func TestS9_PolicyOfAVerifiedPull(t *testing.T) {
 	}
 	// Without an answer about the digest nothing is pulled.
 	store.calls = nil
-	if _, err := images.VerifiedPull(context.Background(), store, &answers{}, trust, t.TempDir(), "r.org/a:2", images.PullOptions{}, nil); !errors.Is(err, images.ErrUnreachable) || store.calls != nil {
+	if _, err := (images.Fetcher{Store: store, Registry: &answers{}, Trust: trust, StateDir: t.TempDir()}).PullVerified(context.Background(), "r.org/a:2", images.PullOptions{}); !errors.Is(err, images.ErrUnreachable) || store.calls != nil {
 		t.Errorf("%v, did %q", err, store.calls)
 	}
 }

@@ -47,12 +47,13 @@ func runImageVerify(ctx context.Context, env *fetch.Env, args []string, format c
 	if err := os.MkdirAll(env.Dirs().State, 0o700); err != nil {
 		return err
 	}
+	fetcher := images.Fetcher{Store: store, Trust: env.Trust(), StateDir: env.Dirs().State, Progress: env.NewDisplay().Event}
 	done := []verification{}
 	failed := cli.ForEach(env.Env, args, func(ref string) error {
 		if _, err := provision.FindImage(ctx, store, ref); err != nil {
 			return err
 		}
-		key, err := images.Verify(ctx, store, env.Trust(), env.Dirs().State, ref, env.NewDisplay().Event)
+		key, err := fetcher.Verify(ctx, ref)
 		if err == nil {
 			done = append(done, verification{ref, key})
 		}

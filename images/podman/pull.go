@@ -95,7 +95,7 @@ func (s *Store) pull(ctx context.Context, ref string, opts images.PullOptions, p
 		err = w.command(ctx, ref, opts)
 	} else {
 		var resp *http.Response
-		if resp, err = s.call(ctx, http.MethodPost, address, query, header, nil); err == nil {
+		if resp, err = s.call(ctx, request{method: http.MethodPost, address: address, query: query, header: header}); err == nil {
 			err = w.read(resp.Body)
 			resp.Body.Close()
 		}

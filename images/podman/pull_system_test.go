@@ -77,7 +77,7 @@ func TestPullThroughTLSAndLogin(t *testing.T) {
 	r.throttle = func() { time.Sleep(time.Millisecond) } // so that a second passes
 	r.mu.Unlock()
 	var seen events
-	img, err := images.Pull(ctx, m.store, t.TempDir(), debian, images.PullOptions{}, seen.add)
+	img, err := images.Fetcher{Store: m.store, StateDir: t.TempDir(), Progress: seen.add}.Pull(ctx, debian, images.PullOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -245,7 +245,7 @@ func TestS8_PullFromAFailingRegistry(t *testing.T) {
 		r.throttle = nil
 		r.mu.Unlock()
 		m.restart()
-		if _, err := images.Pull(context.Background(), m.store, t.TempDir(), debian, images.PullOptions{}, nil); err != nil {
+		if _, err := (images.Fetcher{Store: m.store, StateDir: t.TempDir()}).Pull(context.Background(), debian, images.PullOptions{}); err != nil {
 			t.Errorf("afterwards: %v", err)
 		}
 	})

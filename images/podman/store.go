@@ -46,17 +46,25 @@ const (
 	compat = "http://d/v1.40"
 )
 
+// request is one request to the service.
+type request struct {
+	method, address string
+	query           url.Values
+	header          http.Header
+	body            io.Reader
+}
+
 // call sends one request. The caller closes the body of the answer, whose
 // status is 2xx or 3xx; any other becomes a *errorhandling.ErrorModel.
-func (s *Store) call(ctx context.Context, method, address string, query url.Values, header http.Header, body io.Reader) (*http.Response, error) {
-	if len(query) > 0 {
-		address += "?" + query.Encode()
+func (s *Store) call(ctx context.Context, r request) (*http.Response, error) {
+	if len(r.query) > 0 {
+		r.address += "?" + r.query.Encode()
 	}
-	req, err := http.NewRequestWithContext(ctx, method, address, body)
+	req, err := http.NewRequestWithContext(ctx, r.method, r.address, r.body)
 	if err != nil {
 		return nil, err
 	}
-	for key, values := range header {
+	for key, values := range r.header {
 		req.Header[key] = values
 	}
 	resp, err := s.client.Do(req)
@@ -78,19 +86,10 @@ func (s *Store) call(ctx context.Context, method, address string, query url.Valu
 	return nil, model
 }
 
-// exchange is call for small JSON both ways; in and out may be nil.
-func (s *Store) exchange(ctx context.Context, method, address string, query url.Values, in, out any) error {
-	var body io.Reader
-	header := http.Header{}
-	if in != nil {
-		data, err := json.Marshal(in)
-		if err != nil {
-			return err
-		}
-		body = bytes.NewReader(data)
-		header.Set("Content-Type", "application/json")
-	}
-	resp, err := s.call(ctx, method, address, query, header, body)
+// exchange sends one request and decodes the answer, which is small JSON, into out;
+// nil: nobody reads it.
+func (s *Store) exchange(ctx context.Context, r request, out any) error {
+	resp, err := s.call(ctx, r)
 	if err != nil {
 		return err
 	}
@@ -99,7 +98,7 @@ func (s *Store) exchange(ctx context.Context, method, address string, query url.
 		return nil
 	}
 	if err := json.NewDecoder(resp.Body).Decode(out); err != nil {
-		return fmt.Errorf("podman service: its answer to %s: %w", address, err)
+		return fmt.Errorf("podman service: its answer to %s: %w", r.address, err)
 	}
 	return nil
 }
@@ -131,7 +130,7 @@ func (s *Store) Inspect(ctx context.Context, ref string) (images.Image, error) {
 			Labels     map[string]string
 		}
 	}
-	err := s.exchange(ctx, http.MethodGet, libpod+"/images/"+url.PathEscape(ref)+"/json", nil, nil, &data)
+	err := s.exchange(ctx, request{method: http.MethodGet, address: libpod + "/images/" + url.PathEscape(ref) + "/json"}, &data)
 	if status(err) == http.StatusNotFound {
 		return images.Image{}, fail.New(fail.NotFound, "image %s: it is not in the local store", escape.Text(ref))
 	}
@@ -158,12 +157,13 @@ func (s *Store) List(ctx context.Context) ([]images.Image, error) {
 		Size        int64
 		Labels      map[string]string
 	}
-	if err := s.exchange(ctx, http.MethodGet, libpod+"/images/json", nil, nil, &list); err != nil {
+	if err := s.exchange(ctx, request{method: http.MethodGet, address: libpod + "/images/json"}, &list); err != nil {
 		return nil, fmt.Errorf("list of images: %w", err)
 	}
 	out := make([]images.Image, len(list))
 	for i, l := range list {
-		out[i] = images.Image{ID: l.ID, Names: l.Names, Digests: l.RepoDigests, Created: time.Unix(l.Created, 0).UTC(), Size: l.Size, Labels: l.Labels}
+		out[i] = images.Image{ID: l.ID, Names: l.Names, Digests: l.RepoDigests, Created: time.Unix(l.Created, 0).UTC(),
+			Size: l.Size, Labels: l.Labels}
 	}
 	return out, nil
 }
@@ -175,7 +175,8 @@ func (s *Store) Users(ctx context.Context) (map[string][]string, error) {
 		ImageID string
 		Names   []string
 	}
-	if err := s.exchange(ctx, http.MethodGet, libpod+"/containers/json", url.Values{"all": {"true"}, "external": {"true"}}, nil, &list); err != nil {
+	all := request{method: http.MethodGet, address: libpod + "/containers/json", query: url.Values{"all": {"true"}, "external": {"true"}}}
+	if err := s.exchange(ctx, all, &list); err != nil {
 		return nil, fmt.Errorf("list of containers: %w", err)
 	}
 	out := map[string][]string{}
@@ -187,7 +188,7 @@ func (s *Store) Users(ctx context.Context) (map[string][]string, error) {
 
 // Remove implements images.Store.
 func (s *Store) Remove(ctx context.Context, ref string) error {
-	err := s.exchange(ctx, http.MethodDelete, libpod+"/images/"+url.PathEscape(ref), nil, nil, nil)
+	err := s.exchange(ctx, request{method: http.MethodDelete, address: libpod + "/images/" + url.PathEscape(ref)}, nil)
 	switch {
 	case status(err) == http.StatusNotFound:
 		return fail.New(fail.NotFound, "image %s: it is not in the local store", escape.Text(ref))
@@ -207,7 +208,8 @@ func (s *Store) Tag(ctx context.Context, id, ref string) error {
 		parsed.Tag = "latest"
 	}
 	query := url.Values{"repo": {parsed.Name()}, "tag": {parsed.Tag}}
-	if err := s.exchange(ctx, http.MethodPost, libpod+"/images/"+url.PathEscape(id)+"/tag", query, nil, nil); err != nil {
+	tag := request{method: http.MethodPost, address: libpod + "/images/" + url.PathEscape(id) + "/tag", query: query}
+	if err := s.exchange(ctx, tag, nil); err != nil {
 		return fmt.Errorf("image %s: tag %s: %w", escape.Text(id), ref, err)
 	}
 	return nil
@@ -260,7 +262,7 @@ func (s *Store) graph(ctx context.Context) (graph, error) {
 			GraphStatus  map[string]string `json:"graphStatus"`
 		} `json:"store"`
 	}
-	if err := s.exchange(ctx, http.MethodGet, libpod+"/info", nil, nil, &info); err != nil {
+	if err := s.exchange(ctx, request{method: http.MethodGet, address: libpod + "/info"}, &info); err != nil {
 		return graph{}, err
 	}
 	g := graph{root: info.Store.GraphRoot, driver: info.Store.GraphDriverName}
@@ -296,7 +298,8 @@ func (g graph) prepared(id string) bool {
 // Import implements images.Store.
 func (s *Store) Import(ctx context.Context, tar io.Reader, ref string, changes []string) (images.Image, error) {
 	query := url.Values{"reference": {ref}, "changes": changes}
-	resp, err := s.call(ctx, http.MethodPost, libpod+"/images/import", query, http.Header{"Content-Type": {"application/x-tar"}}, tar)
+	resp, err := s.call(ctx, request{method: http.MethodPost, address: libpod + "/images/import", query: query, body: tar,
+		header: http.Header{"Content-Type": {"application/x-tar"}}})
 	if err != nil {
 		return images.Image{}, fmt.Errorf("image %s: import: %w", ref, err)
 	}
@@ -328,7 +331,13 @@ func (s *Store) Prepare(ctx context.Context, id string) error {
 		UserNS  namespace `json:"userns"`
 		Command []string  `json:"command"`
 	}{id, name, namespace{"keep-id"}, []string{"true"}} // never started
-	if err := s.exchange(ctx, http.MethodPost, libpod+"/containers/create", nil, spec, nil); err != nil {
+	body, err := json.Marshal(spec)
+	if err != nil {
+		return err
+	}
+	create := request{method: http.MethodPost, address: libpod + "/containers/create", body: bytes.NewReader(body),
+		header: http.Header{"Content-Type": {"application/json"}}}
+	if err := s.exchange(ctx, create, nil); err != nil {
 		return err
 	}
 	return s.removeContainer(ctx, name)
@@ -336,7 +345,8 @@ func (s *Store) Prepare(ctx context.Context, id string) error {
 
 // removeContainer removes a container that may not be there.
 func (s *Store) removeContainer(ctx context.Context, name string) error {
-	err := s.exchange(ctx, http.MethodDelete, libpod+"/containers/"+url.PathEscape(name), url.Values{"force": {"true"}, "ignore": {"true"}}, nil, nil)
+	err := s.exchange(ctx, request{method: http.MethodDelete, address: libpod + "/containers/" + url.PathEscape(name),
+		query: url.Values{"force": {"true"}, "ignore": {"true"}}}, nil)
 	if status(err) == http.StatusNotFound {
 		return nil
 	}

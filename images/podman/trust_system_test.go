@@ -123,7 +123,7 @@ func TestS9_SignedByGPG(t *testing.T) {
 		t.Errorf("a verified image that is there: %v", err)
 	}
 
-	if by, err := images.Verify(context.Background(), x.store, x.trust, x.path("state"), ref, nil); err != nil || by.ID != key.ID {
+	if by, err := (images.Fetcher{Store: x.store, Trust: x.trust, StateDir: x.path("state")}).Verify(context.Background(), ref); err != nil || by.ID != key.ID {
 		t.Errorf("verify: %+v, %v", by, err)
 	}
 
@@ -187,7 +187,7 @@ func TestS9_SignedByGPG(t *testing.T) {
 	if mine, err := x.ensure("localhost/mine:1", images.PullMissing); !errors.Is(err, images.ErrPolicy) {
 		t.Errorf("a local image: %v, %s", err, mine.ID)
 	}
-	if _, err := images.Verify(context.Background(), x.store, x.trust, x.path("state"), "localhost/mine:1", nil); !errors.Is(err, images.ErrPolicy) {
+	if _, err := (images.Fetcher{Store: x.store, Trust: x.trust, StateDir: x.path("state")}).Verify(context.Background(), "localhost/mine:1"); !errors.Is(err, images.ErrPolicy) {
 		t.Errorf("verify a local image: %v", err)
 	}
 	x.opts.UnsignedOK = true
@@ -237,7 +237,7 @@ func TestS9_SignedBySigstore(t *testing.T) {
 	if !ok || err != nil || !strings.HasPrefix(first, "SHA256:") {
 		t.Errorf("vouched by %q, %v", first, err)
 	}
-	if by, err := images.Verify(context.Background(), x.store, x.trust, x.path("state"), ref, nil); err != nil || by.ID != first {
+	if by, err := (images.Fetcher{Store: x.store, Trust: x.trust, StateDir: x.path("state")}).Verify(context.Background(), ref); err != nil || by.ID != first {
 		t.Errorf("verify: %+v, %v", by, err)
 	}
 

@@ -21,7 +21,7 @@ func (s *Store) Shares(ctx context.Context) (map[string]Share, error) {
 			SharedSize, UniqueSize int64
 		}
 	}
-	if err := s.exchange(ctx, http.MethodGet, libpod+"/system/df", nil, nil, &df); err != nil {
+	if err := s.exchange(ctx, request{method: http.MethodGet, address: libpod + "/system/df"}, &df); err != nil {
 		return nil, fmt.Errorf("disk use of images: %w", err)
 	}
 	out := map[string]Share{}
