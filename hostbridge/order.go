@@ -139,7 +139,7 @@ func call(ctx context.Context, dir string, o order, out *report) error {
 func silent(pid int) error {
 	if pid <= 0 {
 		return fail.New(fail.Unable, "the agent of the bridge does not answer").
-			Hint("end it, and the next tbx enter starts another: pkill -KILL -u $UID -f 'tbx agent --serve'")
+			Hint("see which it is, and whether it is stopped (T), with: ps -o pid,stat,args -C tbx")
 	}
 	who := "the agent of the bridge, process " + strconv.Itoa(pid) + ","
 	if isStopped(pid) {

@@ -323,14 +323,16 @@ func (m *Manager) newSpec(o CreateOptions) (*Spec, error) {
 		s.Memory = defaultMemory(m.Host)
 	}
 	var err error
-	if s.Share, err = shares(m.Host, o.Share); err != nil {
+	if s.Share, s.links, err = shares(m.Host, o.Share); err != nil {
 		return nil, err
 	}
 	for _, v := range o.Volumes {
 		v = expandHome(m.Host, v)
 		mt, err := ParseVolume(v)
 		if err == nil && o.Isolated {
-			v, err = isolatedVolume(m.Host, v, mt)
+			var links []string
+			v, links, err = isolatedVolume(m.Host, v, mt)
+			s.links = append(s.links, links...)
 		}
 		if err != nil {
 			return nil, err

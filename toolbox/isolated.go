@@ -118,22 +118,23 @@ func checkIsolated(o *CreateOptions) error {
 
 // isolatedVolume is a --volume as an isolated toolbox has it: a directory of the host
 // is shared like any other, at its real path, and nothing covers tbx's own places.
-func isolatedVolume(h *Host, v string, mt Mount) (string, error) {
+// links are as resolveShare has them.
+func isolatedVolume(h *Host, v string, mt Mount) (volume string, links []string, err error) {
 	for _, o := range []string{"O", "U", "idmap", "dev"} {
 		if slices.Contains(mt.Options, o) {
-			return "", fail.New(fail.Usage, "volume %q: option %s does not go with --isolated, where the directory is mounted as it is, without devices", v, o).
+			return "", nil, fail.New(fail.Usage, "volume %q: option %s does not go with --isolated, where the directory is mounted as it is, without devices", v, o).
 				Hint("leave the option away, or share a copy of the directory")
 		}
 	}
 	if join.Below(boxinit.BoxDir, mt.Target) {
-		return "", fail.New(fail.Usage, "volume %q: %s cannot be mounted over in an isolated toolbox", v, mt.Target)
+		return "", nil, fail.New(fail.Usage, "volume %q: %s cannot be mounted over in an isolated toolbox", v, mt.Target)
 	}
 	if mt.Type != "bind" {
-		return v, nil
+		return v, nil, nil
 	}
-	real, err := resolveShare(h, mt.Source)
+	real, links, err := resolveShare(h, mt.Source)
 	_, rest, _ := strings.Cut(v, ":")
-	return real + ":" + rest, err
+	return real + ":" + rest, links, err
 }
 
 // prepareIsolated sees to what podman mounts, before a container is made or

@@ -55,7 +55,7 @@ func TestX4Shares(t *testing.T) {
 		top + "/elsewhere/fine":           "/real/jane/src/it",
 		top + "/elsewhere":                "/elsewhere",
 	} {
-		if got, err := resolveShare(h, in); err != nil || got != top+want {
+		if got, _, err := resolveShare(h, in); err != nil || got != top+want {
 			t.Errorf("%s: %s, %v; want %s", in, got, err, top+want)
 		}
 	}
@@ -71,7 +71,7 @@ func TestX4Shares(t *testing.T) {
 		{"/run", fail.Usage}, {"/proc", fail.Usage}, {"/proc/self", fail.Usage}, {"/sys", fail.Usage}, {"/dev", fail.Usage}, {"/dev/shm", fail.Usage}, {"/etc", fail.Usage}, {"/usr", fail.Usage}, {"/usr/bin", fail.Usage}, {"/bin", fail.Usage}, {"/tmp", fail.Usage}, {"/var", fail.Usage}, {"/var/run", fail.Usage},
 		{top + "/elsewhere/file", fail.Usage}, {top + "/elsewhere/missing", fail.NotFound}, {top + "/elsewhere/loop", fail.NotFound},
 	} {
-		if got, err := resolveShare(h, c.in); !errors.Is(err, c.kind) {
+		if got, _, err := resolveShare(h, c.in); !errors.Is(err, c.kind) {
 			t.Errorf("%q was taken as %s (%v)", c.in, got, err)
 		}
 	}
@@ -93,7 +93,7 @@ func TestX4Home(t *testing.T) {
 	}
 	all := []string{home + "/Documents:ro", home + "/src:ro"}
 	for _, v := range []string{"~:ro", "~/:ro", h.Home + ":ro", home + "/src/..:ro", top + "/elsewhere/home:ro"} {
-		if got, err := shares(h, []string{v}); err != nil || !slices.Equal(got, all) {
+		if got, _, err := shares(h, []string{v}); err != nil || !slices.Equal(got, all) {
 			t.Errorf("%s: %q, %v", v, got, err)
 		}
 	}
@@ -102,14 +102,14 @@ func TestX4Home(t *testing.T) {
 		{[]string{"~:ro", "~/src/it"}, []string{home + "/Documents:ro", home + "/src:ro", home + "/src/it"}},
 		{[]string{"~/src", "~:ro", "~/src"}, []string{home + "/Documents:ro", home + "/src"}},
 	} {
-		if got, err := shares(h, c.in); err != nil {
+		if got, _, err := shares(h, c.in); err != nil {
 			t.Errorf("%q: %v", c.in, err)
 		} else if slices.Sort(c.want); !slices.Equal(slices.Sorted(slices.Values(got)), c.want) {
 			t.Errorf("%q: %q", c.in, got)
 		}
 	}
 	for _, in := range [][]string{{"~"}, {"~/"}, {home}, {":ro"}, {top + ":ro"}, {"/:ro"}, {"~/.ssh:ro"}, {"~/keys:ro"}, {"~/src", "~/src:ro"}, {"~/src:rw"}} {
-		if got, err := shares(h, in); !errors.Is(err, fail.Usage) && !errors.Is(err, fail.NotFound) {
+		if got, _, err := shares(h, in); !errors.Is(err, fail.Usage) && !errors.Is(err, fail.NotFound) {
 			t.Errorf("%q was taken as %q (%v)", in, got, err)
 		}
 	}

@@ -60,6 +60,76 @@ func TestX9_Overlap(t *testing.T) {
 	}
 }
 
+// TestX50_LinkInAShare: a name that leads through a link which an isolated toolbox may
+// have put there names what that toolbox wants. It is refused wherever the link leads,
+// by --volume too, and while it is exchanged with a directory.
+func TestX50_LinkInAShare(t *testing.T) {
+	m := &Manager{Host: sharingHost(t)}
+	home := m.Host.RealHome
+	for _, d := range []string{"notes/deep", "links", "src/job"} {
+		if err := os.MkdirAll(filepath.Join(home, d), 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for name, to := range map[string]string{"src/out": "../notes", "src/abs": home + "/notes/deep", "links/fine": "../notes", "links/by": "../src/out/deep", "src/two": "out"} {
+		if err := os.Symlink(to, filepath.Join(home, name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s, err := m.newSpec(CreateOptions{Name: "a", Isolated: true, Share: []string{"~/src"}})
+	if err == nil {
+		err = saveSpec(m.Host.Dirs.Config, "a", s)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	for dir, refused := range map[string]bool{"src/out": true, "src/out/deep": true, "src/abs": true, "src/two": true, "links/by": true, "links/fine": false, "links/fine/deep": false} {
+		for _, o := range []CreateOptions{{Share: []string{"~/" + dir}}, {Share: []string{"~/" + dir + ":ro"}}, {Volumes: []string{"~/" + dir + ":/mnt"}}} {
+			o.Name, o.Isolated = "b", true
+			_, err := m.newSpec(o)
+			if (err != nil) != refused || refused && (!errors.Is(err, fail.Usage) || !strings.Contains(err.Error(), "cannot be shared: it is in "+home+"/src,")) {
+				t.Errorf("%s: %v", dir, err)
+			}
+		}
+	}
+	stop, ended := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(ended)
+		for {
+			select {
+			case <-stop:
+				return
+			default:
+				unix.Renameat2(unix.AT_FDCWD, home+"/src/job", unix.AT_FDCWD, home+"/src/out", unix.RENAME_EXCHANGE)
+			}
+		}
+	}()
+	for range 5000 {
+		if _, err := m.newSpec(CreateOptions{Name: "b", Isolated: true, Share: []string{"~/src/job"}}); !errors.Is(err, fail.Usage) && !errors.Is(err, unix.ENOENT) {
+			t.Fatalf("exchanged: %v", err)
+		}
+	}
+	close(stop)
+	<-ended
+}
+
+// TestX50_Follow: what a path leads to is what the kernel says.
+func TestX50_Follow(t *testing.T) {
+	h := sharingHost(t)
+	top := filepath.Dir(filepath.Dir(h.RealHome))
+	for _, path := range []string{h.Home, h.Home + "/src/way/way/it", top + "/elsewhere/fine", top + "/elsewhere/fine/..", top + "/elsewhere/home/../jane/.ssh", "/", "/proc/self/../self", top + "/elsewhere/./keys//"} {
+		want, _ := filepath.EvalSymlinks(path)
+		if got, _, err := follow(path); err != nil || got != want {
+			t.Errorf("%s: %s, %v, not %s", path, got, err, want)
+		}
+	}
+	for path, want := range map[string]error{top + "/elsewhere/loop": unix.ELOOP, top + "/nothing": unix.ENOENT, top + "/elsewhere/file/x": unix.ENOTDIR} {
+		if got, _, err := follow(path); !errors.Is(err, want) {
+			t.Errorf("%s: %s, %v", path, got, err)
+		}
+	}
+}
+
 // TestX10_Volumes: what would make of a directory something else than it is.
 func TestX10_Volumes(t *testing.T) {
 	m := &Manager{Host: sharingHost(t)}

@@ -339,6 +339,9 @@ func (p *Prepared) byPodman(s *join.Session) error {
 			return err
 		}
 		yieldMemory(r.PID)
+		if err := p.manager.guard(r.Name); err != nil { // no reason to stay outside
+			p.manager.debug("nobody looks whether podman waits for ever: %v", err)
+		}
 	}
 	return fmt.Errorf("podman: %w", inherited.Become(podman, args, hostprog.PodmanEnv(p.host.Env)))
 }

@@ -1,11 +1,14 @@
 package toolbox
 
 import (
+	"errors"
 	"maps"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/tbx-project/tbx/internal/fail"
 	"github.com/tbx-project/tbx/toolbox/join"
@@ -15,12 +18,13 @@ import (
 // besides, such as :rw and :z, is part of the name, and then not found.
 func parseShare(v string) (dir string, readOnly bool) { return strings.CutSuffix(v, ":ro") }
 
-// shares returns what a user means by all --share. The home, to read, is its
-// directories as they are now, but those that --share itself would refuse. It is
-// a list of what is shown: to show the home and cover what is secret in it would
-// hold until the first secret is written anew, because the kernel takes a mount
-// away when what it covers is replaced from another mount namespace.
-func shares(h *Host, wanted []string) ([]string, error) {
+// shares returns what a user means by all --share, and the places of the links that
+// led there. The home, to read, is its directories as they are now, but those that
+// --share itself would refuse. It is a list of what is shown: to show the home and
+// cover what is secret in it would hold until the first secret is written anew,
+// because the kernel takes a mount away when what it covers is replaced from another
+// mount namespace.
+func shares(h *Host, wanted []string) (out, links []string, err error) {
 	readOnly := map[string]bool{}
 	home := false
 	for _, v := range wanted {
@@ -29,19 +33,20 @@ func shares(h *Host, wanted []string) ([]string, error) {
 			home = true
 			continue
 		}
-		real, err := resolveShare(h, dir)
+		real, way, err := resolveShare(h, dir)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
+		links = append(links, way...)
 		if before, ok := readOnly[real]; ok && before != ro {
-			return nil, fail.New(fail.Usage, "%s is shared twice, once to read and once to change", real)
+			return nil, nil, fail.New(fail.Usage, "%s is shared twice, once to read and once to change", real)
 		}
 		readOnly[real] = ro
 	}
 	if home {
 		dirs, err := homeShares(h)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		for _, dir := range dirs {
 			if _, ok := readOnly[dir]; !ok { // else it is shared by name, perhaps to change
@@ -49,14 +54,13 @@ func shares(h *Host, wanted []string) ([]string, error) {
 			}
 		}
 	}
-	var out []string
 	for _, dir := range slices.Sorted(maps.Keys(readOnly)) {
 		if readOnly[dir] {
 			dir += ":ro"
 		}
 		out = append(out, dir)
 	}
-	return out, nil
+	return out, links, nil
 }
 
 // isHome says whether dir is the home, by whatever path.
@@ -99,24 +103,60 @@ func expandHome(h *Host, dir string) string {
 	return dir
 }
 
+// follow returns what an absolute path leads to, without links, and the places of the
+// links on the way, which have none in them either. Whatever is exchanged meanwhile,
+// all that was gone through is in one of the two.
+func follow(path string) (real string, links []string, err error) {
+	real, rest := "/", strings.Split(path, "/")
+	for len(rest) > 0 {
+		name := rest[0]
+		if rest = rest[1:]; name == "" || name == "." {
+			continue
+		} else if name == ".." {
+			real = filepath.Dir(real)
+			continue
+		}
+		next := filepath.Join(real, name)
+		to, err := os.Readlink(next)
+		if errors.Is(err, unix.EINVAL) { // no link
+			real = next
+			continue
+		}
+		if err != nil {
+			return "", nil, err
+		}
+		if links = append(links, next); len(links) > maxLinks {
+			return "", nil, &os.PathError{Op: "open", Path: path, Err: unix.ELOOP}
+		}
+		if filepath.IsAbs(to) {
+			real = "/"
+		}
+		rest = append(strings.Split(to, "/"), rest...)
+	}
+	return real, links, nil
+}
+
+// maxLinks is the kernel's own limit, path_resolution(7).
+const maxLinks = 40
+
 // resolveShare returns the directory that a user means by --share, without links
-// in it: what is checked here is what will be mounted.
-func resolveShare(h *Host, dir string) (string, error) {
+// in it: what is checked here is what will be mounted. links are the places of those
+// that led there.
+func resolveShare(h *Host, dir string) (real string, links []string, err error) {
 	abs, err := filepath.Abs(expandHome(h, dir))
 	if dir == "" || err != nil {
-		return "", fail.New(fail.Usage, "--share %q: it must be a directory", dir)
+		return "", nil, fail.New(fail.Usage, "--share %q: it must be a directory", dir)
 	}
-	real, err := filepath.EvalSymlinks(abs)
-	if err != nil {
+	if real, links, err = follow(abs); err != nil {
 		if name, option, ok := strings.Cut(abs, ":"); ok {
-			return "", fail.New(fail.Usage, "--share %s:%s: after a directory there is only :ro", name, option).Hint("without it, what is in the directory can be changed")
+			return "", nil, fail.New(fail.Usage, "--share %s:%s: after a directory there is only :ro", name, option).Hint("without it, what is in the directory can be changed")
 		}
-		return "", fail.Wrap(fail.NotFound, err, "%s cannot be shared", abs).Hint("make it with: mkdir -p %s", abs)
+		return "", nil, fail.Wrap(fail.NotFound, err, "%s cannot be shared", abs).Hint("make it with: mkdir -p %s", abs)
 	}
 	if fi, err := os.Stat(real); err != nil || !fi.IsDir() {
-		return "", fail.New(fail.Usage, "%s cannot be shared: it is not a directory", real).Hint("share the directory that it is in")
+		return "", nil, fail.New(fail.Usage, "%s cannot be shared: it is not a directory", real).Hint("share the directory that it is in")
 	}
-	return real, checkShare(h, real)
+	return real, links, checkShare(h, real)
 }
 
 // checkShare refuses a directory, whose path has no links, that would be a way
@@ -259,10 +299,11 @@ func (m *Manager) checkOverlap(name Name, s *Spec) error {
 	return nil
 }
 
-// overlap finds a directory that a shares and that lies in one that b may change.
+// overlap finds a directory that a shares, or a link that led to one, which lies in a
+// directory that b may change.
 func overlap(a, b *Spec) (in, dir string, found bool) {
 	for _, dir := range b.writableSources() {
-		for _, in := range a.sharedSources() {
+		for _, in := range slices.Concat(a.sharedSources(), a.links) {
 			if in != dir && join.Below(in, dir) {
 				return in, dir, true
 			}

@@ -44,6 +44,8 @@ type Spec struct {
 	GPU       bool     `toml:"gpu,omitempty"`        // an isolated toolbox has the host's GPUs
 
 	Ephemeral string `toml:"-" json:",omitempty"` // path of the lock that its owner holds; never in a file
+
+	links []string // of a new one: places of the links by which the user named what it shares
 }
 
 // Hash identifies the content of s: 64 hex digits.
@@ -126,14 +128,14 @@ func removeSpec(configDir string, name Name) error {
 	return fail.Wrap(nil, err, "the specification of toolbox %s cannot be removed", name).Hint("make %s writable, then: tbx rm %s", filepath.Join(configDir, "toolboxes"), name)
 }
 
-// Isolated says whether the toolbox of that name was made to be. One that there is
-// not is none.
-func (m *Manager) Isolated(name Name) (bool, error) {
+// Isolated says whether the toolbox of that name was made to be, by its specification.
+// Where there is none, known is false: podman may have such a toolbox, see Find.
+func (m *Manager) Isolated(name Name) (isolated, known bool, err error) {
 	s, err := loadSpec(m.Host.Dirs.Config, name)
 	if errors.Is(err, fs.ErrNotExist) {
-		return false, nil
+		return false, false, nil
 	}
-	return err == nil && s.Isolated, err
+	return err == nil && s.Isolated, true, err
 }
 
 // specNames lists the names for which a specification is kept.

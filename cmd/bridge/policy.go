@@ -1,6 +1,7 @@
 package bridge
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"strings"
@@ -161,6 +162,7 @@ type policyCheck struct {
 type policyTarget struct {
 	verb     bool
 	isolated bool
+	said     bool // isolated counts, whatever the toolbox is
 	box      string
 	argv     []string
 }
@@ -203,12 +205,36 @@ func (o *policyTarget) decide(env *cli.Env) (hostbridge.Decision, error) {
 		return hostbridge.Decision{}, err
 	}
 	isolated := o.isolated || o.box == "@isolated"
-	if name, err := toolbox.ParseName(o.box); err == nil && !isolated {
-		if isolated, err = m.Isolated(name); err != nil {
+	if name, err := toolbox.ParseName(o.box); err == nil && !isolated && !o.said {
+		if isolated, _, err = m.Isolated(name); err != nil {
 			return hostbridge.Decision{}, err
 		}
 	}
 	return cli.PolicyDirs(m.Host).Test(o.box, isolated, o.verb, o.argv)
+}
+
+// exists refuses the name of a toolbox that there is not.
+func (o *policyTarget) exists(ctx context.Context, env *cli.Env) error {
+	name, err := toolbox.ParseName(o.box)
+	if err != nil { // it stands for several
+		return nil
+	}
+	m, err := env.Manager()
+	if err != nil {
+		return err
+	}
+	if _, known, err := m.Isolated(name); known || err != nil {
+		return err
+	}
+	b, err := m.Find(ctx, name)
+	var missing *fail.Error
+	if errors.Is(err, fail.NotFound) && errors.As(err, &missing) {
+		return missing.Hint("for one that there is not yet, say which: --isolated or --isolated=false")
+	}
+	if err == nil {
+		o.isolated = b.Isolated()
+	}
+	return err
 }
 
 // policyVerdict is the output of policy test; docs/schema/policy-test.json.
@@ -225,11 +251,17 @@ func newPolicyTest(env *cli.Env) *cobra.Command {
 		Use:   "test [flags] TOOLBOX -- COMMAND [ARG...]",
 		Short: "Say what the policy says of a command",
 		Long: `Say whether a toolbox may run a command on the host, and which rule decides,
-without running it, from the current directory: to an isolated one, if it was created so. The exit code is 0 for allow,
-20 for deny and 21 for ask.`,
+without running it, from the current directory: to an isolated one, if it was created so. Of a toolbox that there
+is not yet, say which it would be: --isolated or --isolated=false. The exit code is 0 for allow, 20 for deny and 21
+for ask.`,
 		Example: "  tbx policy test build -- podman ps\n  tbx policy test --verb build -- open-url https://example.org",
 		Args:    o.parse,
-		RunE: func(*cobra.Command, []string) error {
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if o.said = cmd.Flags().Changed("isolated"); !o.said {
+				if err := o.exists(cmd.Context(), env); err != nil {
+					return err
+				}
+			}
 			d, err := o.decide(env)
 			if err != nil {
 				return err
@@ -261,7 +293,7 @@ without running it, from the current directory: to an isolated one, if it was cr
 	}
 	cmd.Flags().BoolVar(&o.verb, "verb", false, "COMMAND is a verb of the bridge")
 	cli.SetExitGroup(cmd, cli.ExitPolicyTest)
-	cmd.Flags().BoolVar(&o.isolated, "isolated", false, "as for an isolated toolbox, also of one that there is not yet")
+	cmd.Flags().BoolVar(&o.isolated, "isolated", false, "as for an isolated toolbox, or =false for another, whether there is one of that name or not")
 	cli.FormatFlag(cmd, &format)
 	return cmd
 }

@@ -7,8 +7,8 @@
 // there), host-exec (the bridge's client). On the host: tree (a view of the host's file
 // system), settle (sets options of an isolated toolbox's mounts), way (looks for links in
 // its home), strays (removes what a runtime has made there), layers (exchanges what is in two
-// containers), copy (copies what is in one), session and farewell (the companion of an interactive session), keep (the
-// companion of a host command).
+// containers), copy (copies what is in one), session and farewell (the companion of an interactive session), guard
+// (of one of podman exec), keep (the companion of a host command).
 // Called by another name, it is a shim: the host's command of that name.
 package main
 
@@ -73,6 +73,8 @@ func run(args []string) int {
 	case "session":
 		inherited.Honor() // what it starts inherits them
 		return stage.Session(args[2:])
+	case "guard":
+		return stage.Guard(args[2:])
 	case "first":
 		return boxinit.First(args[2:])
 	case "booted":

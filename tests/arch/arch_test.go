@@ -56,7 +56,7 @@ var mayImport = map[string][]string{
 	"internal/...": {"internal/..."},
 
 	"toolbox":         {"toolbox/boxinit", "toolbox/integration", "toolbox/join", "toolbox/layers", "toolbox/stage", "internal/..."},
-	"toolbox/podman":  {"toolbox", "toolbox/join", "toolbox/layers", "internal/..."},
+	"toolbox/podman":  {"toolbox", "toolbox/join", "toolbox/layers", "toolbox/stage", "internal/..."},
 	"toolbox/layers":  {"toolbox/stage", "toolbox/treecopy", "internal/..."},
 	"toolbox/join":    {"internal/..."},
 	"toolbox/boxinit": {},

@@ -42,7 +42,7 @@ func attempts() []attempt {
 		{"image", 3, spoilImage},
 		{"home", 4, spoilHome},
 		{"bridge", 6, bridge},
-		{"bridge flood", 1, bridgeFlood},
+		{"bridge flood", 2, bridgeFlood},
 		{"exchange", 6, exchange},
 		{"forks", 1, forks},
 		{"memory", 1, memory},

@@ -58,13 +58,17 @@ func remounts(r *rand.Rand) {
 		can("remount "+at, unix.Mount("none", at, "", unix.MS_REMOUNT|unix.MS_BIND, ""))
 		can("mount_setattr "+at, unix.MountSetattr(unix.AT_FDCWD, at, unix.AT_RECURSIVE, &unix.MountAttr{Attr_clr: unix.MOUNT_ATTR_RDONLY}))
 	}
-	for _, dir := range append([]string{"/run/tbx/box", "/run/tbx/host"}, config.ReadOnly...) {
-		real, err := filepath.EvalSymlinks(dir)
-		if err != nil || !slices.Contains(places(), real) {
-			continue // its own, made in the place
+	// What is shared to read, wherever it is mounted: at its own path there may be a link, which leads to what is this toolbox's own.
+	data, _ := os.ReadFile("/proc/self/mountinfo")
+	for _, line := range strings.Split(string(data), "\n") {
+		f := strings.Fields(line)
+		if len(f) < 6 || !slices.ContainsFunc(append([]string{config.Home + "/.local/share/tbx/box"}, config.ReadOnly...), func(dir string) bool {
+			return strings.HasSuffix(f[3], strings.TrimPrefix(dir, config.Home))
+		}) && !strings.Contains(f[3], "/tbx/bridge-") {
+			continue
 		}
-		name := filepath.Join(real, config.Evil)
-		if err := os.WriteFile(name, []byte(config.Evil), 0o666); can("write to "+dir, err) {
+		name := filepath.Join(f[4], config.Evil)
+		if err := os.WriteFile(name, []byte(config.Evil), 0o666); can("write to "+f[3], err) {
 			os.Remove(name)
 		}
 	}

@@ -59,6 +59,13 @@ func (j *journal) count(m map[string]int, key string) {
 	m[key]++
 }
 
+// most notes the greatest number that was seen of something.
+func (j *journal) most(what string, n int) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.acts[what] = max(j.acts[what], n)
+}
+
 // find notes that the boundary, or a promise to the owner, did not hold.
 func (j *journal) find(what, format string, args ...any) {
 	j.mu.Lock()

@@ -111,8 +111,16 @@ func (s *siege) ordinary() error {
 	}
 	s.close = append(s.close, func() { os.Remove("/tmp/" + prefix + "secret.plain") })
 	s.learn()
+	// A request that is denied, for the log: no other toolbox can have it forgotten.
+	out, code := s.tbx("run", prefix+"plain", "--", "sh", "-c", "exec $(ls /run/tbx/box/*/tbx-box | head -n 1) host-exec --cwd / mount "+s.canary())
+	if code != 126 {
+		return fmt.Errorf("a denied command of the host: exit code %d: %s", code, out)
+	}
 	return nil
 }
+
+// canary is in the first line of the log.
+func (s *siege) canary() string { return "denied-" + s.config.Evil }
 
 // learn takes down which tbx-box the owner's programs have.
 func (s *siege) learn() {
@@ -170,8 +178,10 @@ func (s *siege) control(context.Context) {
 func (s *siege) create(b *box, variant string) {
 	args := append([]string{"create", "--yes", "--isolated", "--image", imageName(variant)}, b.flags...)
 	b.refused = 0
+	s.naming.Lock()
 	s.fresh()
 	out, code := s.tbx(append(args, b.name)...)
+	s.naming.Unlock()
 	if code == 0 {
 		s.log.count(s.log.acts, "create "+variant)
 		return
@@ -230,7 +240,10 @@ func (s *siege) swap(ctx context.Context) {
 		s.log.count(s.log.tries, "swap from outside")
 		s.log.did("somebody", "exchanges %s, %d times", job, times)
 		for n := 0; n < times && ctx.Err() == nil; n++ {
-			if unix.Renameat2(unix.AT_FDCWD, job, unix.AT_FDCWD, link, unix.RENAME_EXCHANGE) != nil {
+			s.naming.Lock()
+			err := unix.Renameat2(unix.AT_FDCWD, job, unix.AT_FDCWD, link, unix.RENAME_EXCHANGE)
+			s.naming.Unlock()
+			if err != nil {
 				break
 			}
 			time.Sleep(time.Duration(r.IntN(1000)) * time.Microsecond)
@@ -238,9 +251,11 @@ func (s *siege) swap(ctx context.Context) {
 		if leave { // after an odd number of times it is the link
 			pause(ctx, 10*time.Second)
 		}
+		s.naming.Lock()
 		if fi, err := os.Lstat(job); err == nil && fi.Mode().Type() == os.ModeSymlink {
 			unix.Renameat2(unix.AT_FDCWD, job, unix.AT_FDCWD, link, unix.RENAME_EXCHANGE)
 		}
+		s.naming.Unlock()
 	}
 }
 

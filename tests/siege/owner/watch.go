@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"encoding/json"
 	"fmt"
 	"io"
 	"io/fs"
@@ -34,6 +35,49 @@ func (s *siege) observe() {
 	s.marks()
 	s.processesOfOthers()
 	s.reports()
+	s.auditLog()
+}
+
+// Bounds of the log of host commands, docs/host-policy.md; what a file may have beyond is one line.
+const (
+	maxLine = 8<<10 + 1 // with its end
+	maxFile = 10<<20 + maxLine
+	maxKept = 11 << 20
+)
+
+// auditLog: whatever the adversary asks of the host, the log stays within its bounds, a line is a line, and what another
+// toolbox was denied is in it.
+func (s *siege) auditLog() {
+	canary := false
+	for range 3 { // files are renamed meanwhile
+		if canary = s.readLog(); canary {
+			return
+		}
+	}
+	s.log.find("a line of another toolbox is gone from the log of host commands", "%s", s.canary())
+}
+
+// readLog looks at all of the log and says whether the canary is in it.
+func (s *siege) readLog() (canary bool) {
+	files, _ := filepath.Glob(s.home + "/.local/state/tbx/host-audit.jsonl*")
+	sum := 0
+	for _, path := range files {
+		data, err := os.ReadFile(path)
+		if err != nil {
+			continue
+		}
+		if sum += len(data); len(data) > maxFile && !strings.HasSuffix(path, ".kept") || len(data) > maxKept {
+			s.log.find("the log of host commands grows", "%s: %d bytes", path, len(data))
+		}
+		canary = canary || bytes.Contains(data, []byte(s.canary()))
+		for line := range bytes.Lines(data) {
+			if bytes.HasSuffix(line, []byte("\n")) && (len(line) > maxLine || !json.Valid(line)) {
+				s.log.find("a line of the log of host commands is none", "%s: %d bytes: %.300q", path, len(line), line)
+			}
+		}
+	}
+	s.log.most("bytes in the log of host commands", sum)
+	return canary
 }
 
 // strayTime is how long what a runtime has made may be there, until tbx has looked.

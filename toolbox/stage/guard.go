@@ -1,0 +1,87 @@
+package stage
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// opening are functions of the kernel in which a thread waits that opens a file, as
+// proc_pid_wchan(5) names them: until somebody opens the other end of a FIFO, or gives
+// up a lease.
+var opening = []string{"wait_for_partner", "fifo_open", "__break_lease"}
+
+const (
+	guardLook = 250 * time.Millisecond
+	guardSeen = 4               // looks at which the same thread waits, before it counts
+	guardTime = 2 * time.Minute // by when podman has opened what it opens
+)
+
+// Waits looks at a process, podman that is about to enter a toolbox, until it has ended
+// or has had the time to open what it opens. It returns true if it waits for a file
+// that somebody made so that it waits: podman opens /etc/passwd and /etc/group in a
+// toolbox, whose root can exchange them at any moment, and holds the container's lock
+// meanwhile. ended says whether the process has ended within a time.
+func Waits(pid int, ended func(time.Duration) bool) bool {
+	seen := map[string]int{}
+	for begun := time.Now(); !ended(guardLook) && time.Since(begun) < guardTime; {
+		now := waiting(pid)
+		for thread := range seen {
+			if !slices.Contains(now, thread) {
+				delete(seen, thread)
+			}
+		}
+		for _, thread := range now {
+			if seen[thread]++; seen[thread] >= guardSeen {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// waiting are the threads of a process that wait to open a file.
+func waiting(pid int) []string {
+	dir := "/proc/" + strconv.Itoa(pid) + "/task"
+	threads, _ := os.ReadDir(dir)
+	var out []string
+	for _, t := range threads {
+		if at, err := os.ReadFile(filepath.Join(dir, t.Name(), "wchan")); err == nil && slices.Contains(opening, string(at)) {
+			out = append(out, t.Name())
+		}
+	}
+	return out
+}
+
+// Guard ends podman, of the process number args[0] and the pidfd that is descriptor 3,
+// where it waits as Waits says, and says so of the toolbox args[1]. Nobody else would:
+// tbx has become podman.
+func Guard(args []string) int {
+	if len(args) != 2 {
+		return 125
+	}
+	pid, err := strconv.Atoi(args[0])
+	if err != nil {
+		return 125
+	}
+	if !Waits(pid, func(wait time.Duration) bool {
+		n, err := unix.Poll([]unix.PollFd{{Fd: 3, Events: unix.POLLIN}}, int(wait/time.Millisecond)) // readable: it ended, pidfd_open(2)
+		return n > 0 || err != nil && !errors.Is(err, unix.EINTR)
+	}) {
+		return 0
+	}
+	// The name is a toolbox's, which has no character that a terminal would heed.
+	fmt.Fprintf(os.Stderr, "tbx: toolbox %s cannot be entered: podman waits for %s\n", args[1], Awaited)
+	fmt.Fprintf(os.Stderr, "tbx: hint: what is in it did that; end it with: tbx stop %s\n", args[1])
+	unix.PidfdSendSignal(3, unix.SIGKILL, nil, 0)
+	return 0
+}
+
+// Awaited is for what podman waits.
+const Awaited = "its /etc/passwd or /etc/group, which cannot be read to an end"
