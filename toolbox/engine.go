@@ -23,9 +23,9 @@ type Engine interface {
 	Inspect(ctx context.Context, nameOrID string) (*Container, error)
 	// Create makes a container and returns its id. It does not start it.
 	Create(ctx context.Context, p *Plan) (string, error)
-	// FileMode returns what kind of file path is in a container, behind links. One
-	// that is not there wraps fail.NotFound. The container need not run.
-	FileMode(ctx context.Context, id, path string) (fs.FileMode, error)
+	// Stat looks at path in a container, behind links. One that is not there wraps
+	// fail.NotFound, and its message ends with isNotThere. The container need not run.
+	Stat(ctx context.Context, id, path string) (File, error)
 	// MakeDir makes a directory in a container that does not run, and what leads to it,
 	// as root's.
 	MakeDir(ctx context.Context, id, dir string) error
@@ -80,6 +80,13 @@ type Container struct {
 	Mounts     []Mapping // of the host's directories
 	Volumes    []Mapping // that podman keeps, and file systems in memory, which have no source
 	NamesTable string    // path of containers/storage's table of names; see join.Names
+}
+
+// File is what Engine.Stat sees.
+type File struct {
+	Path string // where the links lead
+	Mode fs.FileMode
+	Size int64 // bytes
 }
 
 // Mapping says that the host's directory Source is Target inside.

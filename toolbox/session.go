@@ -295,8 +295,8 @@ func (p *Prepared) byPodman(s *join.Session) error {
 	}
 	if p.target != nil {
 		for _, path := range userTables {
-			if !p.target.Readable(path) {
-				return fail.New(nil, "toolbox %s cannot be entered: podman would wait for its %s, which is not a regular file", r.Name, path).
+			if !p.target.Readable(path, maxTable) {
+				return fail.New(nil, "toolbox %s cannot be entered: podman would wait for its %s, which is no regular file of at most 16 MiB", r.Name, path).
 					Hint("what is in it can be copied out: podman cp %s:DIRECTORY DIRECTORY", r.Name)
 			}
 		}

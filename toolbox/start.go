@@ -87,22 +87,12 @@ func (m *Manager) run(ctx context.Context, e Engine, b *Box) (*Box, error) {
 		if err := m.prepareIsolated(b.Spec); err != nil {
 			return nil, err
 		}
-		if b.Spec.Isolated { // whose root may have changed them
-			if err := checkTables(ctx, e, b.ID, b.Image); err != nil {
-				return nil, fail.Wrap(nil, err, "toolbox %s cannot be started", b.Name).
-					Hint("what is in it can be copied out: podman cp %s:DIRECTORY DIRECTORY", b.Name)
-			}
-		}
 	}
 	if err := m.checkShared(b); err != nil {
 		return nil, err
 	}
 	if b.Managed() && b.Spec.Isolated {
-		c, err := e.Inspect(ctx, b.ID) // a list does not tell what is mounted
-		if err == nil {
-			err = m.checkWay(ctx, b, c)
-		}
-		if err != nil {
+		if err := m.checkInside(ctx, e, b); err != nil {
 			return nil, err
 		}
 	}
@@ -131,6 +121,20 @@ func (m *Manager) run(ctx context.Context, e Engine, b *Box) (*Box, error) {
 	}
 	b.Container = *c
 	return b, nil
+}
+
+// checkInside refuses to start an isolated toolbox for what is in it, which its root may
+// have changed.
+func (m *Manager) checkInside(ctx context.Context, e Engine, b *Box) error {
+	c, err := e.Inspect(ctx, b.ID) // a list does not tell what is mounted
+	if err != nil {
+		return err
+	}
+	if err := checkTables(ctx, e, b.ID, b.Image, slices.Concat(c.Mounts, c.Volumes)); err != nil {
+		return fail.Wrap(nil, err, "toolbox %s cannot be started", b.Name).
+			Hint("what is in it can be copied out: podman cp %s:DIRECTORY DIRECTORY", b.Name)
+	}
+	return m.checkWay(ctx, b, c)
 }
 
 // endedError says that a toolbox ended as soon as it was started, and why if its

@@ -28,7 +28,7 @@ func (m *Manager) mendStart(ctx context.Context, e Engine, b *Box, err error) bo
 
 // leadsNowhere returns where a link of the container's leads, if nothing is there, or "".
 func leadsNowhere(ctx context.Context, e Engine, id, link string) string {
-	_, err := e.FileMode(ctx, id, link)
+	_, err := e.Stat(ctx, id, link)
 	var said *fail.Error
 	if !errors.Is(err, fail.NotFound) || !errors.As(err, &said) {
 		return ""
@@ -40,7 +40,7 @@ func leadsNowhere(ctx context.Context, e Engine, id, link string) string {
 	return target
 }
 
-// isNotThere ends the message of Engine.FileMode for what is not there.
+// isNotThere ends the message of Engine.Stat for what is not there.
 const isNotThere = " is not there"
 
 // startError says why podman did not start a toolbox. Nothing of it ran, so there is no

@@ -5,8 +5,11 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 
+	"github.com/tbx-project/tbx/internal/escape"
 	"github.com/tbx-project/tbx/internal/fail"
+	"github.com/tbx-project/tbx/toolbox/join"
 )
 
 // userTables are the files that podman opens in a container to learn who a user
@@ -14,6 +17,10 @@ import (
 // read to an end, a FIFO above all, makes it, and everybody who then calls podman,
 // wait for ever.
 var userTables = []string{"/etc/passwd", "/etc/group"}
+
+// maxTable is more than any has, in bytes. podman 5 reads a line into memory however
+// long it is: a sparse file takes all of the machine's.
+const maxTable = 16 << 20
 
 // checkTablesOnce is checkTables, once for an image: podman mounts a container for
 // each look, which takes longer than its creation, and an image does not change. An
@@ -23,7 +30,7 @@ func (m *Manager) checkTablesOnce(ctx context.Context, e Engine, id, imageID, im
 	if exists(mark) {
 		return nil
 	}
-	if err := checkTables(ctx, e, id, image); err != nil {
+	if err := checkTables(ctx, e, id, image, nil); err != nil {
 		return err
 	}
 	if os.MkdirAll(filepath.Dir(mark), 0o700) == nil { // without it the next creation looks again
@@ -33,15 +40,25 @@ func (m *Manager) checkTablesOnce(ctx context.Context, e Engine, id, imageID, im
 }
 
 // checkTables refuses a container, which need not run, that podman must not start.
-func checkTables(ctx context.Context, e Engine, id, image string) error {
+// podman reads them without what is mounted in the container: one that leads to over
+// can be another file for it than it is for this look.
+func checkTables(ctx context.Context, e Engine, id, image string, over []Mapping) error {
 	for _, path := range userTables {
-		mode, err := e.FileMode(ctx, id, path)
+		f, err := e.Stat(ctx, id, path)
+		why := ""
 		switch {
 		case errors.Is(err, fail.NotFound):
 		case err != nil:
 			return err
-		case !mode.IsRegular():
-			return fail.New(nil, "image %s cannot be a toolbox's: its %s is not a regular file", image, path).Hint("choose another image")
+		case !f.Mode.IsRegular():
+			why = "is not a regular file"
+		case f.Size > maxTable:
+			why = "is larger than 16 MiB"
+		case slices.ContainsFunc(over, func(m Mapping) bool { return join.Below(f.Path, m.Target) }):
+			why = "leads to " + escape.Quote(f.Path) + ", where something is mounted"
+		}
+		if why != "" {
+			return fail.New(nil, "image %s cannot be a toolbox's: its %s %s", image, path, why).Hint("choose another image")
 		}
 	}
 	return nil

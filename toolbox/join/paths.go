@@ -124,11 +124,17 @@ func (t *Target) dirFlags() int {
 	return unix.O_DIRECTORY | unix.O_CLOEXEC
 }
 
-// Readable says whether path is a regular file inside, or not there: what is
-// neither may never come to an end when it is read.
-func (t *Target) Readable(path string) bool {
-	_, mode, err := t.stat(path)
-	return err != nil || mode&unix.S_IFMT == unix.S_IFREG
+// Readable says whether path is a regular file inside of at most so many bytes, or not
+// there: what is neither may never come to an end when it is read.
+func (t *Target) Readable(path string, most int64) bool {
+	fd, err := t.open(path, unix.O_PATH|unix.O_CLOEXEC)
+	if err != nil {
+		return true
+	}
+	defer unix.Close(fd)
+	var st unix.Stat_t
+	err = unix.Fstat(fd, &st)
+	return err != nil || st.Mode&unix.S_IFMT == unix.S_IFREG && st.Size <= most
 }
 
 // PasswdShell returns the login shell of a user inside, from passwd(5), or "".

@@ -182,8 +182,8 @@ func (e *Engine) Create(ctx context.Context, p *toolbox.Plan) (string, error) {
 	return resp.ID, nil
 }
 
-// FileMode implements toolbox.Engine.
-func (e *Engine) FileMode(ctx context.Context, id, file string) (fs.FileMode, error) {
+// Stat implements toolbox.Engine.
+func (e *Engine) Stat(ctx context.Context, id, file string) (toolbox.File, error) {
 	conn, cancel := e.with(ctx)
 	defer cancel()
 	for range 10 {
@@ -193,15 +193,15 @@ func (e *Engine) FileMode(ctx context.Context, id, file string) (fs.FileMode, er
 			if st != nil && st.LinkTarget != "" { // of a link that leads nowhere
 				file = st.LinkTarget
 			}
-			return 0, fail.New(fail.NotFound, "%s is not there", file) // toolbox reads the path
+			return toolbox.File{}, fail.New(fail.NotFound, "%s is not there", file) // toolbox reads the path
 		case err != nil:
-			return 0, convert(err)
+			return toolbox.File{}, convert(err)
 		case st.Mode&fs.ModeSymlink == 0 || st.LinkTarget == file:
-			return st.Mode, nil
+			return toolbox.File{Path: file, Mode: st.Mode, Size: st.Size}, nil
 		}
 		file = st.LinkTarget
 	}
-	return 0, fail.New(fail.NotFound, "%s leads nowhere", file)
+	return toolbox.File{}, fail.New(fail.NotFound, "%s leads nowhere", file)
 }
 
 // MakeDir implements toolbox.Engine.
@@ -210,7 +210,7 @@ func (e *Engine) MakeDir(ctx context.Context, id, dir string) error {
 	defer cancel()
 	base, missing := path.Dir(dir), []string{path.Base(dir)}
 	for base != "/" {
-		if _, err := e.FileMode(ctx, id, base); err == nil {
+		if _, err := e.Stat(ctx, id, base); err == nil {
 			break
 		}
 		base, missing = path.Dir(base), append([]string{path.Base(base)}, missing...)

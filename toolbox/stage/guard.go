@@ -18,19 +18,24 @@ import (
 var opening = []string{"wait_for_partner", "fifo_open", "__break_lease"}
 
 const (
-	guardLook = 250 * time.Millisecond
-	guardSeen = 4               // looks at which the same thread waits, before it counts
-	guardTime = 2 * time.Minute // by when podman has opened what it opens
+	guardLook = 100 * time.Millisecond
+	guardSeen = 10              // looks at which the same thread waits, before it counts
+	guardTime = 2 * time.Minute // by when podman has read what it reads
+	guardSize = 512 << 20       // bytes of memory: podman exec takes less than a tenth
 )
 
 // Waits looks at a process, podman that is about to enter a toolbox, until it has ended
-// or has had the time to open what it opens. It returns true if it waits for a file
-// that somebody made so that it waits: podman opens /etc/passwd and /etc/group in a
-// toolbox, whose root can exchange them at any moment, and holds the container's lock
-// meanwhile. ended says whether the process has ended within a time.
+// or has had the time to read what it reads. It returns true if that has no end, because
+// somebody made it so: podman opens /etc/passwd and /etc/group in a toolbox, whose root
+// can exchange them at any moment, for a FIFO or for a file with one line of a terabyte,
+// and holds the container's lock meanwhile. ended says whether the process has ended
+// within a time.
 func Waits(pid int, ended func(time.Duration) bool) bool {
 	seen := map[string]int{}
 	for begun := time.Now(); !ended(guardLook) && time.Since(begun) < guardTime; {
+		if memory(pid) > guardSize {
+			return true
+		}
 		now := waiting(pid)
 		for thread := range seen {
 			if !slices.Contains(now, thread) {
@@ -57,6 +62,14 @@ func waiting(pid int) []string {
 		}
 	}
 	return out
+}
+
+// memory is what a process has in memory, in bytes, proc_pid_statm(5).
+func memory(pid int) int64 {
+	data, _ := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/statm")
+	var size, resident int64
+	fmt.Sscan(string(data), &size, &resident)
+	return resident * int64(os.Getpagesize())
 }
 
 // Guard ends podman, of the process number args[0] and the pidfd that is descriptor 3,

@@ -11,7 +11,8 @@ import (
 )
 
 // TestX51_Waits: who opens a FIFO that nobody writes to, or a file of whose lease
-// somebody does not let go, is told from one that waits for anything else.
+// somebody does not let go, or reads what has no end, is told from one that waits for
+// anything else.
 func TestX51_Waits(t *testing.T) {
 	dir := t.TempDir()
 	fifo, leased := filepath.Join(dir, "fifo"), filepath.Join(dir, "leased")
@@ -48,6 +49,7 @@ func TestX51_Waits(t *testing.T) {
 		{"a lease", []string{"cat", leased}, null, 1000, true},
 		{"a pipe", []string{"cat"}, r, 3 * guardSeen, false},
 		{"time", []string{"sleep", "60"}, null, 3 * guardSeen, false},
+		{"a line without an end", []string{"tail", "-n", "1", "/dev/zero"}, null, 1000, true},
 	} {
 		cmd := exec.Command(c.args[0], c.args[1:]...)
 		cmd.Stdin = c.stdin
