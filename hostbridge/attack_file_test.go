@@ -269,6 +269,40 @@ func TestB17_LinksOutOfAShareTellNothing(t *testing.T) {
 	}
 }
 
+// A share that was exchanged for a link since the toolbox had it mounted is none: what is
+// opened by its name is not what is seen inside.
+func TestB50_ShareThatIsALinkNow(t *testing.T) {
+	share := ""
+	b := bridgetest.Local(t, func(c *bridgetest.Config) {
+		share = filepath.Join(c.Root, "share")
+		c.Box.Isolated, c.Ask, c.Box.Shares = true, "yes", []hostbridge.Share{{Host: share, Box: share}}
+	})
+	other := filepath.Join(filepath.Dir(share), "other")
+	if err := os.Mkdir(other, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	put(t, share+"/report.pdf", "shared", 0o600)
+	put(t, other+"/report.pdf", "not shared", 0o600)
+	out, err := b.Client("--verb", "open-file", share+"/report.pdf").CombinedOutput()
+	if strings.Contains(string(out), "this file is not shared with the host") {
+		t.Fatalf("as it was: %v\n%s", err, out)
+	}
+	if err := os.Rename(share, share+".old"); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(other, share); err != nil {
+		t.Fatal(err)
+	}
+	if out, err := b.Client("--verb", "open-file", share+"/report.pdf").CombinedOutput(); err == nil || !strings.Contains(string(out), "this file is not shared with the host") {
+		t.Errorf("%v\n%s", err, out)
+	}
+	for _, r := range b.Local.Audit() {
+		if strings.HasPrefix(r.File, other) {
+			t.Errorf("logged %+v", r)
+		}
+	}
+}
+
 // An answer for good is for the file, not for a name that leads to another one later.
 func TestB17_AnswerIsForTheFile(t *testing.T) {
 	t.Parallel()

@@ -36,15 +36,16 @@ func openShared(box Box, path string) (*place, error) {
 		if !ok {
 			continue
 		}
-		root, err := eintr.Open(s.Host, unix.O_PATH|unix.O_CLOEXEC, 0)
+		// Its path had no links when it was mounted: with one it leads to what the toolbox has not.
+		root, err := placeAt(unix.AT_FDCWD, s.Host, 0, unix.RESOLVE_NO_SYMLINKS)
 		if err != nil {
 			return nil, err
 		}
-		defer unix.Close(root)
+		defer root.close()
 		if rest == "" {
 			rest = "."
 		}
-		return placeAt(root, rest, 0, unix.RESOLVE_BENEATH)
+		return placeAt(root.fd, rest, 0, unix.RESOLVE_BENEATH)
 	}
 	return nil, unix.ENOENT
 }

@@ -1,7 +1,6 @@
 package bridge
 
 import (
-	"encoding/json"
 	"fmt"
 	"time"
 
@@ -37,13 +36,11 @@ counted.`,
 			if err != nil {
 				return err
 			}
-			enc := json.NewEncoder(env.Out)
-			enc.SetEscapeHTML(false)
 			lines := 0
 			err = hostbridge.ReadAudit(cmd.Context(), cli.AuditFile(h), filter, follow, func(r hostbridge.AuditEntry) error {
 				lines++
 				if format == cli.JSON {
-					return enc.Encode(r)
+					return cli.PrintJSONLine(env.Out, r)
 				}
 				_, err := fmt.Fprintln(env.Out, auditLine(r))
 				return err

@@ -3,9 +3,11 @@
 package escape
 
 import (
+	"fmt"
 	"strconv"
 	"strings"
 	"unicode"
+	"unicode/utf16"
 	"unicode/utf8"
 )
 
@@ -31,6 +33,28 @@ func Text(s string) string {
 		s = s[size:]
 	}
 	return b.String()
+}
+
+// JSON returns JSON text with what Text writes otherwise as \u escapes, which mean the
+// same to whoever parses it: encoding/json leaves the control characters from U+007F to
+// U+009F, which terminals heed, and all that hides or reorders text as they are.
+func JSON(text []byte) []byte {
+	if safe(strings.ReplaceAll(string(text), "\n", " ")) {
+		return text
+	}
+	var out []byte
+	for _, r := range string(text) {
+		switch {
+		case r == '\n', printable(r):
+			out = utf8.AppendRune(out, r)
+		case r > 0xffff:
+			high, low := utf16.EncodeRune(r)
+			out = fmt.Appendf(out, `\u%04x\u%04x`, high, low)
+		default:
+			out = fmt.Appendf(out, `\u%04x`, r)
+		}
+	}
+	return out
 }
 
 const hex = "0123456789abcdef"

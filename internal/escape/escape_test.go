@@ -1,6 +1,8 @@
 package escape_test
 
 import (
+	"bytes"
+	"encoding/json"
 	"strings"
 	"testing"
 
@@ -46,5 +48,32 @@ func TestQuoteIsOneToOne(t *testing.T) {
 			t.Errorf("%q and %q are both %s", s, other, q)
 		}
 		seen[q] = s
+	}
+}
+
+// TestS30_JSON: what a terminal would heed, or that hides, is escaped in JSON, and means
+// the same as before.
+func TestS30_JSON(t *testing.T) {
+	for _, text := range []string{"plain \u00e9 \u6f22 \U0001F600", "csi \u009b31m", "del \x7f", "bidi \u202e\u2066", "nbsp \u00a0", "hidden \U000E0041 \u3164", "esc \x1b]52;c;x\x07", "a\nb"} {
+		var plain bytes.Buffer
+		enc := json.NewEncoder(&plain)
+		enc.SetIndent("", "  ")
+		want := map[string]string{text: text}
+		if err := enc.Encode(want); err != nil {
+			t.Fatal(err)
+		}
+		out := escape.JSON(plain.Bytes())
+		for _, r := range string(out) {
+			if r != '\n' && escape.Text(string(r)) != string(r) {
+				t.Errorf("%q: %q has %U", text, out, r)
+			}
+		}
+		var got map[string]string
+		if err := json.Unmarshal(out, &got); err != nil || got[text] != text {
+			t.Errorf("%q: %q, %v", text, out, err)
+		}
+		if strings.HasPrefix(text, "plain") && !bytes.Equal(out, plain.Bytes()) {
+			t.Errorf("%q was changed", out)
+		}
 	}
 }

@@ -110,6 +110,7 @@ func podmanRestart(s *siege, b *box) int { return s.behind(b, "restart") }
 
 func (s *siege) behind(b *box, verb string) int {
 	s.log.did("owner", "podman %s %s", verb, b.name)
+	s.behindTbx = true
 	ctx, cancel := context.WithTimeout(context.Background(), deadline)
 	defer cancel()
 	exec.CommandContext(ctx, "podman", verb, b.name).Run()

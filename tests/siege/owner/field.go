@@ -42,7 +42,9 @@ type siege struct {
 	close    []func()
 	sessions sync.WaitGroup
 	mu       sync.Mutex // of bin
-	naming   sync.Mutex // while the owner names what is shared, nobody of his own side exchanges it
+
+	behindTbx bool       // since the last look, podman has started a toolbox without tbx
+	naming    sync.Mutex // while the owner names what is shared, nobody of his own side exchanges it
 }
 
 // box is an isolated toolbox with the adversary in it.

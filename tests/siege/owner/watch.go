@@ -29,9 +29,7 @@ func (s *siege) observe() {
 		}
 	}
 	s.programsAreOurs()
-	if entries, err := os.ReadDir(s.config.ReadOnly[0]); err != nil || len(entries) != 1 || entries[0].Name() != "below" {
-		s.log.find("what is shared to read was changed", "%s: %v, %v", s.config.ReadOnly[0], entries, err)
-	}
+	s.readOnlyIsWhole()
 	s.marks()
 	s.processesOfOthers()
 	s.reports()
@@ -78,6 +76,39 @@ func (s *siege) readLog() (canary bool) {
 	}
 	s.log.most("bytes in the log of host commands", sum)
 	return canary
+}
+
+// readOnlyIsWhole: nothing comes into what is shared to read, but for empty directories that podman's own starts make where
+// links of the toolbox lead (docs/isolated.md); they are removed for the next look.
+func (s *siege) readOnlyIsWhole() {
+	dir := s.config.ReadOnly[0]
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		s.log.find("what is shared to read was changed", "%v", err)
+		return
+	}
+	for _, e := range entries {
+		path := filepath.Join(dir, e.Name())
+		if e.Name() == "below" {
+			continue
+		}
+		if !s.behindTbx || !onlyDirectories(path) {
+			s.log.find("what is shared to read was changed", "%s: %v", path, e)
+		}
+		s.log.count(s.log.acts, "empty directory made by podman's start")
+		exec.Command("podman", "unshare", "find", path, "-depth", "-type", "d", "-empty", "-delete").Run()
+	}
+	s.behindTbx = false
+}
+
+// onlyDirectories says whether there is nothing but directories at and below path.
+func onlyDirectories(path string) bool {
+	only := true
+	filepath.WalkDir(path, func(_ string, d fs.DirEntry, err error) error {
+		only = only && err == nil && d.IsDir()
+		return nil
+	})
+	return only
 }
 
 // strayTime is how long what a runtime has made may be there, until tbx has looked.
