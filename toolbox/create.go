@@ -334,6 +334,9 @@ func (m *Manager) newSpec(o CreateOptions) (*Spec, error) {
 			v, links, err = isolatedVolume(m.Host, v, mt)
 			s.links = append(s.links, links...)
 		}
+		if err == nil {
+			err = checkTarget(s, mt)
+		}
 		if err != nil {
 			return nil, err
 		}

@@ -119,4 +119,6 @@ type Progress interface {
 	Stage(text string)
 	// Warn says what does not work, and what to do about it.
 	Warn(text, hint string)
+	// Remark says what is good to know and asks for nothing: what was put right, for one.
+	Remark(text, hint string)
 }

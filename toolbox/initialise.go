@@ -49,6 +49,7 @@ func (m *Manager) initConfig(b *Box) boxinit.Config {
 		NoDevices:  true, // an integration says otherwise
 		NoSudo:     s.Isolated,
 		Shares:     s.shareDirs(),
+		Volumes:    s.volumeTargets(),
 	}
 	cfg.Inside = m.containersInside(b)
 	if s.Isolated && s.GPU {

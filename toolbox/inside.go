@@ -95,6 +95,10 @@ func (m *Manager) containersInside(b *Box) boxinit.Inside {
 	for _, path := range engineRoot {
 		add(boxinit.Place{Path: path, From: "root" + strings.ReplaceAll(path, "/", "-"), Root: true, Empty: true})
 	}
+	in.Places = slices.DeleteFunc(in.Places, func(p boxinit.Place) bool { return b.Spec.takenBy(p.Path) })
+	if !slices.ContainsFunc(in.Places, func(p boxinit.Place) bool { return p.Path == in.Config }) {
+		in.Config = ""
+	}
 	host := filepath.Join(filepath.Dir(h.Dirs.Config), "containers")
 	for _, name := range sharedSettings {
 		in.Shared = append(in.Shared, boxinit.HostView+filepath.Join(host, name))

@@ -66,11 +66,12 @@ func (m *Manager) restoreSpec(b *Box) {
 		m.Progress.Warn(err.Error(), "")
 		return
 	}
-	hint := ""
-	if !exact {
-		hint = "it is made of what podman knows: what was left out by --no-KEY may be missing in it, and options of volumes"
+	text := fmt.Sprintf("the specification of toolbox %s was missing, and is written anew from its container: %s", b.Name, specFile(m.Host.Dirs.Config, b.Name))
+	if exact {
+		m.Progress.Remark(text, "")
+		return
 	}
-	m.Progress.Warn(fmt.Sprintf("the specification of toolbox %s was missing, and is written anew from its container: %s", b.Name, specFile(m.Host.Dirs.Config, b.Name)), hint)
+	m.Progress.Warn(text, "it is made of what podman knows: look whether all is in it that you left out by --no-KEY, and options of volumes")
 }
 
 // carried returns the specification that the container carries, and whether it is that

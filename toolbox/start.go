@@ -91,6 +91,9 @@ func (m *Manager) run(ctx context.Context, e Engine, b *Box) (*Box, error) {
 	if err := m.checkShared(b); err != nil {
 		return nil, err
 	}
+	if b.Managed() && !b.Spec.Isolated {
+		m.makeMountPoints(b)
+	}
 	if b.Managed() && b.Spec.Isolated {
 		if err := m.checkInside(ctx, e, b); err != nil {
 			return nil, err

@@ -21,12 +21,13 @@ import (
 func NewInspect(env *fetch.Env) *cobra.Command {
 	var format cli.Format
 	cmd := &cobra.Command{
-		Use:     "inspect [flags] NAME",
-		Aliases: []string{"show"},
-		Short:   "Show what a toolbox is and what it can reach",
-		Long:    "Show what a toolbox is, what of the host it can reach, and why.",
-		Example: "  tbx inspect build\n  tbx inspect --format json build | jq '.mounts[].target'",
-		Args:    cli.Exactly(1, "the name of a toolbox"),
+		Use:         "inspect [flags] NAME",
+		Annotations: cli.Quietly(),
+		Aliases:     []string{"show"},
+		Short:       "Show what a toolbox is and what it can reach",
+		Long:        "Show what a toolbox is, what of the host it can reach, and why.",
+		Example:     "  tbx inspect build\n  tbx inspect --format json build | jq '.mounts[].target'",
+		Args:        cli.Exactly(1, "the name of a toolbox"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return runInspect(cmd.Context(), env, args[0], format)
 		},

@@ -11,11 +11,12 @@ import (
 func NewLogs(env *cli.Env) *cobra.Command {
 	tail := -1
 	cmd := &cobra.Command{
-		Use:     "logs [flags] NAME",
-		Short:   "Show how a toolbox's last start went",
-		Long:    "Show the steps and warnings of a toolbox's last start, and what its first process wrote.",
-		Example: "  tbx logs build",
-		Args:    cli.Exactly(1, "the name of a toolbox"),
+		Use:         "logs [flags] NAME",
+		Annotations: cli.Quietly(),
+		Short:       "Show how a toolbox's last start went",
+		Long:        "Show the steps and warnings of a toolbox's last start, and what its first process wrote.",
+		Example:     "  tbx logs build",
+		Args:        cli.Exactly(1, "the name of a toolbox"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			name, err := toolbox.ParseName(args[0])
 			if err != nil {

@@ -33,7 +33,8 @@ type Config struct {
 	Links  []string // sockets and directories of the host to show at the same path
 	Binds  []string // directories of the host to bind at the same path
 
-	Shares []string // directories mounted by podman, which made what leads to them
+	Shares  []string // directories mounted by podman, which made what leads to them
+	Volumes []string // what the owner has mounted by --volume, files too, as seen here
 
 	Bridge   string // directory of the bridge to the host, as seen here; empty: none
 	HostExec bool   // tbx can be called by root too, whose PATH has no host commands

@@ -22,6 +22,9 @@ func (b *box) writeFiles() error {
 
 // put writes a file of tbx's own unless it is there already, with that content.
 func (b *box) put(f File) error {
+	if b.onVolume(f.Path) {
+		return nil
+	}
 	if f.Undo {
 		return b.undo(f)
 	}

@@ -16,11 +16,14 @@ import (
 // date.
 func (b *box) ensureHostname() error {
 	name := b.cfg.Hostname
-	if old, err := b.read("/etc/hostname"); err == nil && name != "" && strings.TrimSpace(string(old)) != name {
+	if old, err := b.read("/etc/hostname"); err == nil && !b.onVolume("/etc/hostname") && name != "" && strings.TrimSpace(string(old)) != name {
 		// podman mounts a file with the container's id over it, which is nobody's name.
 		if err := b.overwrite("/etc/hostname", []byte(name+"\n")); err != nil {
 			return err
 		}
+	}
+	if b.onVolume("/etc/hosts") {
+		return nil
 	}
 	if b.packagesOwnHosts() {
 		return b.copyHosts(name)

@@ -47,7 +47,7 @@ func (b *box) ownContainers() error {
 		return nil
 	}
 	in := &b.cfg.Inside
-	again, err := isMountPoint(insideDir + "/run")
+	again, err := attached(insideDir + "/run")
 	if err != nil {
 		return err
 	}
@@ -80,9 +80,10 @@ func (b *box) ownGraphRoot() error {
 // lost at the next stop, and the host's is still out of reach.
 func (b *box) putInside(name, dir string, fd int) error {
 	at := insideDir + "/" + name
-	if mounted, err := isMountPoint(at); err != nil || mounted {
+	if there, err := attached(at); err != nil || there {
 		return err
 	}
+	dropRemoved(at)
 	if err := os.MkdirAll(at, 0o755); err != nil {
 		return err
 	}
@@ -103,6 +104,27 @@ func (b *box) putInside(name, dir string, fd int) error {
 	return nil
 }
 
+// attached says whether a directory is mounted at a path, and was not removed since on
+// the host.
+func attached(at string) (bool, error) {
+	mounted, err := isMountPoint(at)
+	return mounted && !removed(at), err
+}
+
+// removed says whether what is mounted at a path was removed where it came from, as by
+// who cleans the runtime directory: nothing can be made in it, nor be mounted on it.
+func removed(at string) bool {
+	var st unix.Stat_t
+	return unix.Stat(at, &st) == nil && st.Nlink == 0
+}
+
+// dropRemoved takes away a mount of what was removed.
+func dropRemoved(at string) {
+	if removed(at) {
+		unix.Unmount(at, unix.MNT_DETACH) // else what is mounted there next says why not
+	}
+}
+
 func removeContent(dir string) error {
 	entries, err := os.ReadDir(dir)
 	failed := []error{err}
@@ -114,6 +136,9 @@ func removeContent(dir string) error {
 
 // placeInside mounts a directory of the toolbox's own at its place.
 func (b *box) placeInside(p Place) error {
+	if p.Root && b.onVolume(p.Path) {
+		return nil
+	}
 	base := insideDir + "/data/"
 	if p.Run {
 		base = insideDir + "/run/"
@@ -126,6 +151,7 @@ func (b *box) placeInside(p Place) error {
 		return err
 	}
 	target := followLinks(p.Path)
+	dropRemoved(target)
 	if mounted, err := mountedFrom(target, from); err != nil || mounted {
 		return err
 	}
@@ -146,6 +172,7 @@ func (b *box) placeInside(p Place) error {
 // coverFile puts an empty file of the toolbox's over one of the host's, which a daemon
 // inside would unlink to make its own of that name.
 func (b *box) coverFile(from, target string) error {
+	dropRemoved(target)
 	fi, err := os.Lstat(target)
 	if err != nil || fi.IsDir() || fi.Mode()&fs.ModeSymlink != 0 {
 		return nil // nothing of the host's is in use there
@@ -221,6 +248,9 @@ func mountedFrom(target, from string) (bool, error) {
 // which registries there are, whose images are believed, and who one is to them.
 func (b *box) shareEngineSettings() error {
 	in := b.cfg.Inside
+	if in.Config == "" {
+		in.Shared = nil
+	}
 	var failed []error
 	for _, to := range in.Shared {
 		at := in.Config + "/" + path.Base(to)

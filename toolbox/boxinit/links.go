@@ -76,6 +76,9 @@ func (b *box) linkOpeners() error {
 
 // link makes p a symbolic link to target, in one step where p exists already.
 func (b *box) link(p, target string) error {
+	if b.onVolume(p) {
+		return nil
+	}
 	dir := filepath.Dir(p)
 	p = b.root + p
 	if err := b.mkdir(dir); err != nil {

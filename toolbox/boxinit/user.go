@@ -131,6 +131,9 @@ func (b *box) stat(p string) (fs.FileInfo, error) { return os.Stat(b.root + p) }
 
 // editTable rewrites a file of lines, if the edit changes anything.
 func (b *box) editTable(p string, mode os.FileMode, edit func([]string) []string) error {
+	if b.onVolume(p) {
+		return nil
+	}
 	read := b.read
 	if b.own(p) == nil { // a link within the image, as in those that Nix makes: a file takes its place
 		read = b.readThrough

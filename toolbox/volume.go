@@ -1,0 +1,108 @@
+package toolbox
+
+import (
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/tbx-project/tbx/internal/escape"
+	"github.com/tbx-project/tbx/internal/fail"
+	"github.com/tbx-project/tbx/toolbox/boxinit"
+	"github.com/tbx-project/tbx/toolbox/join"
+)
+
+// takenBy says whether the owner has a volume at a path, and that is not the host's
+// directory of the same path.
+func (s *Spec) takenBy(path string) bool {
+	return slices.ContainsFunc(s.Volumes, func(v string) bool {
+		mt, err := ParseVolume(v)
+		return err == nil && join.Below(path, mt.Target) && mt.Source+strings.TrimPrefix(path, mt.Target) != path
+	})
+}
+
+// volumeTargets are where the owner's volumes are.
+func (s *Spec) volumeTargets() []string {
+	var out []string
+	for _, v := range s.Volumes {
+		if mt, err := ParseVolume(v); err == nil {
+			out = append(out, mt.Target)
+		}
+	}
+	return out
+}
+
+// checkTarget refuses a volume at a place where it could not be seen, or where no runtime
+// can make anything to mount it on.
+func checkTarget(s *Spec, mt Mount) error {
+	const nowhere = "there is nothing to mount it on, and nothing can be made"
+	why := ""
+	switch {
+	case join.Below(mt.Target, boxinit.HostView) && !s.Isolated && s.Has(HostView):
+		why = "the host's files are shown there"
+	case join.Below(mt.Target, "/proc"), join.Below(mt.Target, "/sys"):
+		if _, err := os.Lstat(mt.Target); err != nil {
+			why = nowhere
+		}
+	case join.Below(mt.Target, "/dev") && !s.Isolated && s.Has(Devices) && !canBeMade(mt.Target):
+		why = nowhere
+	}
+	if why == "" {
+		return nil
+	}
+	return fail.New(fail.Usage, "nothing can be mounted at %s in a toolbox: %s", escape.Text(mt.Target), why).
+		Hint("choose another place, such as /mnt/%s", filepath.Base(mt.Target))
+}
+
+// canBeMade says whether something is at a path of the host's, or this user may make it.
+func canBeMade(path string) bool {
+	if _, err := os.Lstat(path); err == nil {
+		return true
+	}
+	dir := filepath.Dir(path)
+	for dir != "/" && unix.Access(dir, unix.F_OK) != nil {
+		dir = filepath.Dir(dir)
+	}
+	return unix.Access(dir, unix.W_OK) == nil
+}
+
+// makeMountPoints makes what volumes are mounted on in directories that the toolbox
+// shares. A runtime would make it too, as a user of the toolbox's who is nobody here: in
+// /tmp its owner could not remove it again.
+func (m *Manager) makeMountPoints(b *Box) {
+	for _, v := range b.Spec.Volumes {
+		mt, err := ParseVolume(v)
+		if err != nil {
+			continue
+		}
+		path, ok := b.hostPath(mt.Target)
+		if !ok {
+			continue
+		}
+		if fi, err := os.Stat(mt.Source); filepath.IsAbs(mt.Source) && err == nil && !fi.IsDir() {
+			os.MkdirAll(filepath.Dir(path), 0o755)
+			if f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o644); err == nil {
+				f.Close()
+			}
+			continue
+		}
+		os.MkdirAll(path, 0o755) // else the runtime tries, and says why not
+	}
+}
+
+// hostPath is the path of the host's that a path of the toolbox is, without the volumes,
+// if it is below what is shared.
+func (b *Box) hostPath(target string) (string, bool) {
+	best := Mapping{}
+	for _, mt := range b.Mounts {
+		if mt.Source != "/" && filepath.IsAbs(mt.Source) && mt.Target != target && join.Below(target, mt.Target) && len(mt.Target) > len(best.Target) {
+			best = mt
+		}
+	}
+	if best.Target == "" || best.Target == "/dev" || slices.Contains(best.Options, "ro") {
+		return "", false
+	}
+	return best.Source + strings.TrimPrefix(target, best.Target), true
+}
