@@ -6,12 +6,14 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -40,8 +42,8 @@ func (r result) String() string { return fmt.Sprintf("exit code %d\n%s", r.code,
 
 // TestDay does every job in a plain Debian root and in a toolbox of the same image.
 // What works there must do the same here. TBX_DAY=all takes all jobs, and Toolbx as a
-// third place where it is installed; else the short half. TBX_DAY_TABLE names a file
-// for the table of results.
+// third place where it is installed; else the short half. TBX_DAY_JOBS names some of
+// them, TBX_DAY_TABLE a file for the table of results.
 func TestDay(t *testing.T) {
 	all := os.Getenv("TBX_DAY") == "all"
 	jobs, err := Jobs()
@@ -50,6 +52,9 @@ func TestDay(t *testing.T) {
 	}
 	if !all {
 		jobs = slices.DeleteFunc(jobs, func(j Job) bool { return !j.Short })
+	}
+	if only := strings.Fields(os.Getenv("TBX_DAY_JOBS")); len(only) > 0 { // by name, and their packages alone
+		jobs = slices.DeleteFunc(jobs, func(j Job) bool { return !slices.Contains(only, j.Name) })
 	}
 	places := []place{plainRoot(t), toolbox(t)}
 	if all {
@@ -114,7 +119,7 @@ func run(t *testing.T, p place, script string, j Job, limit time.Duration) resul
 	var out bytes.Buffer
 	var err error
 	if j.Terminal {
-		err = onTerminal(cmd, j.Keys, &out)
+		err = onTerminal(ctx, cmd, j.Keys, &out)
 	} else {
 		cmd.Stdout, cmd.Stderr = &out, &out
 		err = cmd.Run()
@@ -122,31 +127,55 @@ func run(t *testing.T, p place, script string, j Job, limit time.Duration) resul
 	if ctx.Err() != nil {
 		t.Errorf("%s: not done after %s; so far: %s", p.name, limit, &out)
 	}
-	if err != nil && cmd.ProcessState == nil {
+	if cmd.ProcessState == nil {
 		t.Fatalf("%s: %v", p.name, err)
 	}
 	return result{plainText(out.String(), j.Terminal), cmd.ProcessState.ExitCode()}
 }
 
 // onTerminal runs cmd on a terminal of 80 by 24, where keys are typed when the program
-// has had time to draw.
-func onTerminal(cmd *exec.Cmd, keys string, out *bytes.Buffer) error {
+// has drawn and waits.
+func onTerminal(ctx context.Context, cmd *exec.Cmd, keys string, out *bytes.Buffer) error {
 	f, err := pty.StartWithSize(cmd, &pty.Winsize{Rows: 24, Cols: 80})
 	if err != nil {
 		return err
 	}
+	defer context.AfterFunc(ctx, func() { f.Close() })() // what still has the terminal does not keep the test
+	screen := &screen{Buffer: out}
 	defer f.Close()
 	if keys != "" {
 		go func() {
-			time.Sleep(3 * time.Second)
+			screen.awaitQuiet(ctx)
 			for _, key := range []byte(keys) {
 				time.Sleep(100 * time.Millisecond)
 				f.Write([]byte{key}) // the job's output tells whether it arrived
 			}
 		}()
 	}
-	out.ReadFrom(f) // ends with EIO when nobody has the terminal any more
+	io.Copy(screen, f) // ends with EIO when nobody has the terminal any more
 	return cmd.Wait()
+}
+
+// screen is what a terminal shows, and when that last changed.
+type screen struct {
+	*bytes.Buffer
+	drawn atomic.Int64 // nanoseconds since 1970; 0: not yet
+}
+
+func (s *screen) Write(p []byte) (int, error) {
+	s.drawn.Store(time.Now().UnixNano())
+	return s.Buffer.Write(p)
+}
+
+// awaitQuiet waits until something was drawn and nothing is for two seconds, and for
+// half a minute at most where nothing is drawn at all.
+func (s *screen) awaitQuiet(ctx context.Context) {
+	const quiet, most = 2 * time.Second, 30 * time.Second
+	for begin := time.Now(); ctx.Err() == nil && time.Since(begin) < most; time.Sleep(100 * time.Millisecond) {
+		if last := s.drawn.Load(); last != 0 && time.Since(time.Unix(0, last)) > quiet {
+			return
+		}
+	}
 }
 
 var (
