@@ -11,6 +11,7 @@ import (
 	"github.com/tbx-project/tbx/internal/escape"
 	"github.com/tbx-project/tbx/internal/fail"
 	"github.com/tbx-project/tbx/toolbox/boxinit"
+	"github.com/tbx-project/tbx/toolbox/integration"
 	"github.com/tbx-project/tbx/toolbox/join"
 )
 
@@ -40,13 +41,13 @@ func checkTarget(s *Spec, mt Mount) error {
 	const nowhere = "there is nothing to mount it on, and nothing can be made"
 	why := ""
 	switch {
-	case join.Below(mt.Target, boxinit.HostView) && !s.Isolated && s.Has(HostView):
+	case join.Below(mt.Target, boxinit.HostView) && !s.Isolated && s.Has(integration.HostView):
 		why = "the host's files are shown there"
 	case join.Below(mt.Target, "/proc"), join.Below(mt.Target, "/sys"):
 		if _, err := os.Lstat(mt.Target); err != nil {
 			why = nowhere
 		}
-	case join.Below(mt.Target, "/dev") && !s.Isolated && s.Has(Devices) && !canBeMade(mt.Target):
+	case join.Below(mt.Target, "/dev") && !s.Isolated && s.Has(integration.Devices) && !canBeMade(mt.Target):
 		why = nowhere
 	}
 	if why == "" {

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/tbx-project/tbx/internal/fail"
+	"github.com/tbx-project/tbx/toolbox/integration"
 )
 
 // TestD92_PlacesOfVolumes: a volume that no runtime could mount, or nobody could see, is
@@ -18,7 +19,7 @@ func TestD92_PlacesOfVolumes(t *testing.T) {
 			t.Errorf("%s: %v", target, err)
 		}
 	}
-	if err := checkTarget(&Spec{Without: []string{HostView, Devices}}, Mount{Target: "/run/host/srv"}); err != nil {
+	if err := checkTarget(&Spec{Without: []string{integration.HostView, integration.Devices}}, Mount{Target: "/run/host/srv"}); err != nil {
 		t.Errorf("without the host view: %v", err)
 	}
 	if err := checkTarget(&Spec{Isolated: true}, Mount{Target: "/dev/tbx-none"}); err != nil {
