@@ -107,7 +107,7 @@ func absolute(r *osupdate.Request) error {
 		paths = append(paths, &r.From)
 	}
 	for i := range r.Packages {
-		if r.Verb == osupdate.Install && strings.HasSuffix(r.Packages[i], ".rpm") {
+		if r.Verb == osupdate.Install && strings.HasSuffix(r.Packages[i], ".rpm") && !strings.Contains(r.Packages[i], "://") {
 			paths = append(paths, &r.Packages[i])
 		}
 	}
