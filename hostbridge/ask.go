@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/tbx-project/tbx/internal/envset"
 	"github.com/tbx-project/tbx/internal/escape"
 )
 
@@ -90,7 +91,8 @@ type asking struct {
 }
 
 func newAsking(askers []Asker, now func() time.Time) *asking {
-	return &asking{askers: askers, now: now, open: map[string]bool{}, recent: map[string][]time.Time{}, answered: map[string]bool{}, remembered: map[string]int{}}
+	return &asking{askers: askers, now: now, open: map[string]bool{}, recent: map[string][]time.Time{},
+		answered: map[string]bool{}, remembered: map[string]int{}}
 }
 
 var errTooMany = errors.New("too many questions from this toolbox; the owner is not asked again for now")
@@ -235,7 +237,7 @@ type Desktop struct {
 func (d Desktop) Ask(ctx context.Context, q Question) (bool, error) {
 	env := q.env
 	p, err := Resolve("notify-send", d.Path)
-	if err != nil || lookupEnv(env, "DBUS_SESSION_BUS_ADDRESS") == "" {
+	if err != nil || envset.First(env, "DBUS_SESSION_BUS_ADDRESS") == "" {
 		return false, ErrNobody
 	}
 	body := noticeBody(q.Text())

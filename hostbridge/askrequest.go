@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/tbx-project/tbx/hostbridge/wire"
+	"github.com/tbx-project/tbx/internal/envset"
 	"github.com/tbx-project/tbx/internal/escape"
 )
 
@@ -96,10 +97,11 @@ func (r *request) rememberAlways() error {
 		return errors.New("an argument would be a pattern in a rule")
 	}
 	asked := r.decision.Rule
-	rule := Rule{Box: r.box.Name, Args: append([]string{}, args...), Action: Allow, TTY: asked.TTY, Detach: asked.Detach, Cwd: asked.Cwd, Notify: asked.Notify, Dir: r.dir}
+	rule := Rule{Box: r.box.Name, Args: append([]string{}, args...), Action: Allow, TTY: asked.TTY, Detach: asked.Detach, Cwd: asked.Cwd,
+		Notify: asked.Notify, Dir: r.dir}
 	for _, kv := range asked.Env {
 		name, _, _ := strings.Cut(kv, "=")
-		if value := lookupEnv(r.env.extra, name); !slices.Contains(rule.Env, name+"="+value) {
+		if value := envset.First(r.env.extra, name); !slices.Contains(rule.Env, name+"="+value) {
 			rule.Env = append(rule.Env, name+"="+value)
 		}
 	}

@@ -34,8 +34,8 @@ const startLimit = 30 * time.Second
 // there is none and has it serve the toolbox. It returns the name of the
 // session, to be put into TBX_SESSION in the toolbox.
 func Ensure(ctx context.Context, o EnsureOptions) (name string, err error) {
-	ctx, cancel := context.WithTimeoutCause(ctx, startLimit, fail.New(fail.Unable, "the agent of the bridge was not ready within %s", startLimit).
-		Hint("see %s", o.Log))
+	late := fail.New(fail.Unable, "the agent of the bridge was not ready within %s", startLimit).Hint("see %s", o.Log)
+	ctx, cancel := context.WithTimeoutCause(ctx, startLimit, late)
 	defer cancel()
 	ask := order{Op: "serve", Box: o.Box}
 	if err = call(ctx, o.Dir, ask, new(report)); errors.Is(err, fail.NotFound) {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/tbx-project/tbx/hostbridge/session"
 	"github.com/tbx-project/tbx/internal/fail"
+	"github.com/tbx-project/tbx/internal/variables"
 )
 
 // depthVar counts how often a command has crossed from a toolbox to the host.
@@ -26,29 +27,34 @@ func variableName(s string) bool {
 	return s != ""
 }
 
-// neverFromBox are variables that make a host program run other code or look
-// elsewhere for it. No rule can let them through.
+// neverFromBox says whether a variable makes a program of the host run other code, or
+// look elsewhere for it. No rule lets one through.
 func neverFromBox(name string) bool {
-	for _, prefix := range []string{"LD_", "TBX_", "GIT_", "PYTHON", "PERL", "RUBY", "NODE_", "LUA_", "BASH_", "XDG_", "DBUS_", "GTK_", "GDK_", "QT_", "G_", "GIO_", "GCONV_", "GLIBC_", "MALLOC_", "SYSTEMD_", "SSH_", "SUDO_"} {
-		if strings.HasPrefix(name, prefix) {
-			return true
-		}
-	}
-	return slices.Contains([]string{"PATH", "ENV", "IFS", "HOME", "SHELL", "USER", "LOGNAME", "TMPDIR", "PAGER", "EDITOR", "VISUAL", "BROWSER", "SHELLOPTS", "PS4", "PROMPT_COMMAND", "CDPATH", "TERMINFO", "TERMINFO_DIRS", "TERMCAP", "LOCPATH", "NLSPATH", "CONTAINER_HOST", "DOCKER_HOST", "LESSOPEN", "LESSCLOSE", "MANPAGER"}, name)
+	hasPrefix := func(prefix string) bool { return strings.HasPrefix(name, prefix) }
+	return variables.ActsOnPrograms(name) || slices.ContainsFunc([]string{
+		"TBX_", "GIT_", "PYTHON", "PERL", "RUBY", "NODE_", "LUA_", "BASH_", "XDG_", "DBUS_", "GTK_", "GDK_", "QT_", "G_", "GIO_",
+		"GCONV_", "GLIBC_", "SYSTEMD_", "SSH_", "SUDO_",
+	}, hasPrefix) || slices.Contains([]string{
+		"PATH", "IFS", "HOME", "SHELL", "USER", "LOGNAME", "TMPDIR", "PAGER", "EDITOR", "VISUAL", "BROWSER", "SHELLOPTS", "PS4",
+		"PROMPT_COMMAND", "CDPATH", "TERMINFO", "TERMINFO_DIRS", "TERMCAP", "CONTAINER_HOST", "DOCKER_HOST",
+		"LESSOPEN", "LESSCLOSE", "MANPAGER",
+	}, name)
 }
 
-// fromBox are the variables of a toolbox that describe its terminal and its
-// user's language, and are passed on.
+// fromBox says whether a variable describes a toolbox's terminal or its user's language,
+// so that a command gets the toolbox's.
 func fromBox(name string) bool {
 	return strings.HasPrefix(name, "LC_") ||
 		slices.Contains([]string{"TERM", "COLORTERM", "LANG", "NO_COLOR", "TZ"}, name)
 }
 
-// notFromHost are variables of the host session that would be wrong in a new
-// command: its terminal's, its shell's, and what could change the loader.
+// notFromHost says whether a variable of the host session would be wrong in a new
+// command: it is of another terminal, shell or service, or acts on the loader.
 func notFromHost(name string) bool {
-	return strings.HasPrefix(name, "LD_") || strings.HasPrefix(name, "TBX_") || fromBox(name) && name != "LANG" && name != "TZ" && !strings.HasPrefix(name, "LC_") ||
-		session.Passing(name) || slices.Contains([]string{"WINDOWID", "TMUX", "TMUX_PANE", "STY", "BASH_ENV", "ENV", "NOTIFY_SOCKET", "LISTEN_FDS", "LISTEN_PID"}, name)
+	return strings.HasPrefix(name, "LD_") || strings.HasPrefix(name, "TBX_") || session.Passing(name) || slices.Contains([]string{
+		"TERM", "COLORTERM", "NO_COLOR", // the toolbox's terminal shows the output
+		"WINDOWID", "TMUX", "TMUX_PANE", "STY", "BASH_ENV", "ENV", "NOTIFY_SOCKET", "LISTEN_FDS", "LISTEN_PID",
+	}, name)
 }
 
 // plain says that a value holds nothing that could act on a terminal or be two lines.
@@ -107,16 +113,6 @@ func environ(host, box, extra []string) (environment, error) {
 	slices.Sort(out.env)
 	slices.Sort(out.extra)
 	return out, nil
-}
-
-// lookupEnv finds a variable in an environment.
-func lookupEnv(env []string, name string) string {
-	for _, kv := range env {
-		if v, ok := strings.CutPrefix(kv, name+"="); ok {
-			return v
-		}
-	}
-	return ""
 }
 
 // hostPath translates a path of the toolbox to the host's.

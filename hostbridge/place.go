@@ -53,7 +53,8 @@ func openShared(box Box, path string) (*place, error) {
 func placeAt(at int, path string, flags int, resolve uint64) (*place, error) {
 	how := &unix.OpenHow{Flags: uint64(unix.O_PATH | unix.O_CLOEXEC | flags), Resolve: resolve | unix.RESOLVE_NO_MAGICLINKS}
 	fd, err := -1, error(unix.EAGAIN)
-	for try := 0; (errors.Is(err, unix.EAGAIN) || errors.Is(err, unix.EINTR)) && try < 1000; try++ { // something was renamed meanwhile, openat2(2)
+	// EAGAIN: something was renamed meanwhile, openat2(2).
+	for try := 0; (errors.Is(err, unix.EAGAIN) || errors.Is(err, unix.EINTR)) && try < 1000; try++ {
 		fd, err = unix.Openat2(at, path, how)
 	}
 	if err != nil {

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/tbx-project/tbx/internal/envset"
 )
 
 // Action is what a rule says.
@@ -38,10 +40,12 @@ type Rule struct {
 	TTY      string   `toml:"tty,omitempty"`      // "never": /dev/null in place of terminals; "auto"
 	Remember Remember `toml:"remember,omitempty"` // with ask
 	Notify   bool     `toml:"notify,omitempty"`   // tell the owner of each use
-	Env      []string `toml:"env,omitempty"`      // further variables that may come from the toolbox; NAME=value: it must have this value, none at all if that is empty
-	Detach   bool     `toml:"detach,omitempty"`   // the command may outlive its client
-	Cwd      string   `toml:"cwd,omitempty"`      // "home": use it where the working directory is not shared
-	Dir      string   `toml:"dir,omitempty"`      // with exec: only in this directory of the host, which has no links in its name
+	// Env are further variables that may come from the toolbox. NAME=value: it must have
+	// this value, and none if that is empty.
+	Env    []string `toml:"env,omitempty"`
+	Detach bool     `toml:"detach,omitempty"` // the command may outlive its client
+	Cwd    string   `toml:"cwd,omitempty"`    // "home": use it where the working directory is not shared
+	Dir    string   `toml:"dir,omitempty"`    // with exec: only in this directory of the host, which has no links in its name
 
 	Where string `toml:"-"` // file:line
 }
@@ -89,7 +93,7 @@ func (r *Rule) matches(q Query) bool {
 	return r.matchesBox(q) && r.matchesWhat(q) && matchArgs(r.Args, q.Args) && (r.Dir == "" || r.Dir == q.Dir) &&
 		!slices.ContainsFunc(r.Env, func(kv string) bool {
 			name, value, fixed := strings.Cut(kv, "=")
-			return fixed && lookupEnv(q.Env, name) != value
+			return fixed && envset.First(q.Env, name) != value
 		})
 }
 
@@ -168,8 +172,10 @@ var privileged = []string{
 // allows everything, whatever its arguments say.
 var everything = []string{
 	"podman", "docker", "flatpak", "toolbox", "distrobox", "systemctl", "systemd-run", "run0", "sudo", "pkexec", "su", "doas",
-	"sh", "bash", "dash", "zsh", "fish", "ksh", "busybox", "toybox", "env", "xargs", "find", "parallel", "nice", "nohup", "setsid", "timeout", "script",
-	"awk", "gawk", "mawk", "sed", "vi", "vim", "nvim", "nano", "emacs", "ed", "less", "more", "man", "git", "ssh", "scp", "rsync", "tar", "make", "cmake",
+	"sh", "bash", "dash", "zsh", "fish", "ksh", "busybox", "toybox", "env", "xargs", "find", "parallel", "nice", "nohup", "setsid", "timeout",
+	"script",
+	"awk", "gawk", "mawk", "sed", "vi", "vim", "nvim", "nano", "emacs", "ed", "less", "more", "man", "git", "ssh", "scp", "rsync", "tar",
+	"make", "cmake",
 	"python", "python3", "perl", "ruby", "node", "lua", "php", "go", "cargo", "npm", "gdb", "strace", "nsenter", "unshare", "chroot", "bwrap",
 	"crontab", "at", "batch", "gdbus", "dbus-send", "busctl", "qdbus", "gio", "xdg-open", "code", "codium",
 	"tmux", "screen", "xterm", "gnome-terminal", "konsole", "kitty", "foot", "alacritty", "ptyxis", "xdg-terminal-exec",

@@ -290,6 +290,19 @@ func TestB15_Environ(t *testing.T) {
 	}
 }
 
+// What acts on every program is never passed on, whatever a rule says.
+func TestB15_NoRuleLetsThrough(t *testing.T) {
+	var box, rule []string
+	for _, name := range []string{"LD_PRELOAD", "MALLOC_TRACE", "GLIBC_TUNABLES", "GCONV_PATH", "LOCPATH", "NLSPATH", "BASH_ENV", "ENV",
+		"BASH_FUNC_ls", "GODEBUG", "TBX_X", "GIT_SSH_COMMAND", "PYTHONPATH", "PATH", "HOME"} {
+		box, rule = append(box, name+"=x"), append(rule, name)
+	}
+	got, err := environ(nil, box, rule)
+	if err != nil || !slices.Equal(got.dropped, rule) || len(got.env) != 1 {
+		t.Errorf("%v, dropped %q, passed on %q", err, got.dropped, got.env)
+	}
+}
+
 func TestHostPath(t *testing.T) {
 	box := Box{Shares: []Share{{"/home/u/project", "/work"}}}
 	for path, want := range map[string]string{

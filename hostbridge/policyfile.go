@@ -171,7 +171,8 @@ func ParsePolicy(name string, data []byte) ([]Rule, error) {
 		return nil, fail.New(fail.Unable, "policy %s: each rule must begin with a line [[rule]], and no other line may look like it", shown)
 	}
 	if keys := md.Undecoded(); len(keys) > 0 {
-		return nil, fail.New(fail.Unable, "policy %s: unknown key %s%s", where(shown, keyLine(data, keys[0])), escape.Quote(keys[0].String()), suggest(keys[0]))
+		at := where(shown, keyLine(data, keys[0]))
+		return nil, fail.New(fail.Unable, "policy %s: unknown key %s%s", at, escape.Quote(keys[0].String()), suggest(keys[0]))
 	}
 	for i := range doc.Rule {
 		r := &doc.Rule[i]
@@ -279,7 +280,8 @@ func (d PolicyDirs) Test(box string, isolated, verb bool, argv []string) (Decisi
 	q := Query{Box: box, Isolated: isolated, Args: argv[1:]}
 	if verb {
 		if verbs[argv[0]].build == nil {
-			return Decision{}, fail.New(fail.NotFound, "there is no verb %s", escape.Quote(argv[0])).Hint("there are: %s", strings.Join(Verbs(), ", "))
+			return Decision{}, fail.New(fail.NotFound, "there is no verb %s", escape.Quote(argv[0])).
+				Hint("there are: %s", strings.Join(Verbs(), ", "))
 		}
 		q.Verb = argv[0]
 	} else if q.Program, err = Resolve(argv[0], SystemPath); err != nil {

@@ -218,7 +218,8 @@ func (r *request) findFile() (err error) {
 		r.file, err = openPlace(hostPath(r.box, name), 0)
 	}
 	if err != nil {
-		return &refusal{code: 125, reason: escape.Quote(name) + ": this file is not shared with the host", hint: "copy it to a directory that is shared"}
+		return &refusal{code: 125, reason: escape.Quote(name) + ": this file is not shared with the host",
+			hint: "copy it to a directory that is shared"}
 	}
 	r.rec.File = r.file.path
 	return nil
@@ -236,7 +237,8 @@ func (r *request) findDir() error {
 	if rule := r.decision.Rule; rule != nil && rule.Cwd == "home" {
 		return nil
 	}
-	return &refusal{code: 125, reason: escape.Quote(name) + ": this directory is not shared with the host", hint: "change to a shared directory, or name one of the host with --cwd"}
+	return &refusal{code: 125, reason: escape.Quote(name) + ": this directory is not shared with the host",
+		hint: "change to a shared directory, or name one of the host with --cwd"}
 }
 
 // cwd is the working directory as the host calls it.

@@ -145,7 +145,8 @@ func (r *request) run() error {
 	begun := time.Now()
 	k, err := r.handOver(frames)
 	if err != nil {
-		return &refusal{code: 125, reason: "the host cannot start the process that runs the command: " + err.Error(), hint: "see the agent's log in ~/.local/state/tbx"}
+		return &refusal{code: 125, reason: "the host cannot start the process that runs the command: " + err.Error(),
+			hint: "see the agent's log in ~/.local/state/tbx"}
 	}
 	if r.decision.Rule.Notify && r.s.notices.take(begun) {
 		go r.tellOwner(Shown(r.start.Argv), r.session.Env)

@@ -118,7 +118,8 @@ func (a *agent) openBox(box Box, dir string, begun bool) (*served, error) {
 	}
 	var l *listener
 	// With SELinux a container may connect to what has its own label, and no other container has that.
-	if why := selinux.MakeSockets(labelFor(box.Pid), func() { l, err = listen(filepath.Join(dir, "sock"), "unixpacket", sockMode) }); why != nil {
+	makeSocket := func() { l, err = listen(filepath.Join(dir, "sock"), "unixpacket", sockMode) }
+	if why := selinux.MakeSockets(labelFor(box.Pid), makeSocket); why != nil {
 		a.logf("toolbox %s: SELinux may keep it from the bridge: %v", box.Name, why)
 	}
 	if err != nil {

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"unicode"
 
+	"github.com/tbx-project/tbx/internal/envset"
 	"github.com/tbx-project/tbx/internal/escape"
 	"github.com/tbx-project/tbx/internal/fail"
 )
@@ -83,7 +84,8 @@ func openURL(v verbCall) ([]string, error) {
 	}
 	raw := v.args[0]
 	if strings.ContainsFunc(raw, func(r rune) bool {
-		return !unicode.IsPrint(r) || unicode.IsSpace(r) || unicode.Is(unicode.Cf, r) || r == unicode.ReplacementChar || strings.ContainsRune("\"'`<>\\^{|}", r)
+		return !unicode.IsPrint(r) || unicode.IsSpace(r) || unicode.Is(unicode.Cf, r) ||
+			r == unicode.ReplacementChar || strings.ContainsRune("\"'`<>\\^{|}", r)
 	}) {
 		return nil, fail.New(fail.Usage, "%s: an address may not hold spaces, quotes or control characters", escape.Quote(raw))
 	}
@@ -169,9 +171,9 @@ func clipboard(v verbCall) ([]string, error) {
 		wayland, x11 = []string{"wl-paste", "--no-newline"}, []string{"xclip", "-selection", "clipboard", "-out"}
 	}
 	switch {
-	case lookupEnv(v.env, "WAYLAND_DISPLAY") != "":
+	case envset.First(v.env, "WAYLAND_DISPLAY") != "":
 		return v.pick("reach the clipboard", wayland)
-	case lookupEnv(v.env, "DISPLAY") != "":
+	case envset.First(v.env, "DISPLAY") != "":
 		return v.pick("reach the clipboard", x11)
 	}
 	return nil, fail.New(fail.Unable, "the host's session has no clipboard: neither WAYLAND_DISPLAY nor DISPLAY is set")
@@ -201,7 +203,10 @@ func terminal(v verbCall) ([]string, error) {
 	}
 	enter := []string{v.tbx, "enter", v.box.Name}
 	var candidates [][]string
-	for _, with := range [][]string{{"xdg-terminal-exec"}, {"ptyxis", "--"}, {"gnome-terminal", "--"}, {"konsole", "-e"}, {"kitty"}, {"foot"}, {"alacritty", "-e"}, {"xterm", "-e"}} {
+	for _, with := range [][]string{
+		{"xdg-terminal-exec"}, {"ptyxis", "--"}, {"gnome-terminal", "--"}, {"konsole", "-e"}, {"kitty"}, {"foot"},
+		{"alacritty", "-e"}, {"xterm", "-e"},
+	} {
 		candidates = append(candidates, slices.Concat(with, enter))
 	}
 	return v.pick("open a terminal window", candidates...)

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/tbx-project/tbx/internal/variables"
 	"github.com/tbx-project/tbx/toolbox/boxinit"
 	"github.com/tbx-project/tbx/toolbox/join"
 )
@@ -29,12 +30,7 @@ func (p *Plan) OverImageEnv() (unset []string, path string) {
 // ActsOnPrograms says whether a variable acts on programs that do not ask for it,
 // or is one by which tbx's own parts talk to each other.
 func ActsOnPrograms(name string) bool {
-	for _, prefix := range []string{"LD_", "TBX_", "MALLOC_", "BASH_FUNC_"} {
-		if strings.HasPrefix(name, prefix) {
-			return true
-		}
-	}
-	return slices.Contains([]string{"GLIBC_TUNABLES", "GCONV_PATH", "LOCPATH", "NLSPATH", "BASH_ENV", "ENV", "GODEBUG"}, name)
+	return variables.ActsOnPrograms(name) || strings.HasPrefix(name, "TBX_")
 }
 
 // imagePath puts the system's directories before those of an image's PATH, and of

@@ -45,7 +45,8 @@ func polkitPolicy() string {
 			if message == "" {
 				message = strings.ToLower(a.Description[:1]) + a.Description[1:]
 			}
-			fmt.Fprintf(&b, polkitAction, a.Name, escapeXML(a.Description), escapeXML(message), a.Anybody, a.Anybody, a.Active, privileged.Prefix+a.Name)
+			fmt.Fprintf(&b, polkitAction, a.Name, escapeXML(a.Description), escapeXML(message),
+				a.Anybody, a.Anybody, a.Active, privileged.Prefix+a.Name)
 		}
 	}
 	b.WriteString("</policyconfig>\n")

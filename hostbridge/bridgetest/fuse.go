@@ -38,41 +38,8 @@ func fuseMain() int {
 	if err != nil {
 		return fail("open", err)
 	}
-	bridge := os.Getenv("TBX_BRIDGE")
-	token, err := os.ReadFile(bridge + "/token")
-	if err != nil {
-		return fail("token", err)
-	}
-	sock, err := unix.Socket(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
-	if err == nil {
-		err = unix.Connect(sock, &unix.SockaddrUnix{Name: bridge + "/sock"})
-	}
-	if err != nil {
-		return fail("connect", err)
-	}
-	cwd, err := unix.Open("/", unix.O_PATH|unix.O_CLOEXEC, 0)
-	if err != nil {
-		return fail("/", err)
-	}
-	frames, err := (&wire.Start{Token: token, Cwd: "/", Argv: []string{"true"}}).Frames()
-	if err != nil {
+	if err := sendTwice(os.Getenv("TBX_BRIDGE"), file); err != nil {
 		return fail("request", err)
-	}
-	if err := wire.Send(sock, frames[0], file); err != nil { // uninvited, and once more where it belongs
-		return fail("START", err)
-	}
-	<-answered(sock)
-	if sock, err = unix.Socket(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0); err == nil {
-		err = unix.Connect(sock, &unix.SockaddrUnix{Name: bridge + "/sock"})
-	}
-	if err == nil {
-		err = wire.Send(sock, frames[0])
-	}
-	if err == nil {
-		err = wire.Send(sock, wire.Frame{Type: wire.TypeFds}, file, file, file, cwd)
-	}
-	if err != nil {
-		return fail("descriptors", err)
 	}
 	<-flushed
 	fmt.Println("flush is pending")
@@ -84,6 +51,44 @@ func fuseMain() int {
 		return fail("unmount", err)
 	}
 	return 0
+}
+
+// sendTwice sends a file uninvited with the request, and once more where it belongs.
+func sendTwice(bridge string, file int) error {
+	token, err := os.ReadFile(bridge + "/token")
+	if err != nil {
+		return err
+	}
+	cwd, err := unix.Open("/", unix.O_PATH|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return err
+	}
+	frames, err := (&wire.Start{Token: token, Cwd: "/", Argv: []string{"true"}}).Frames()
+	if err != nil {
+		return err
+	}
+	connect := func() (int, error) {
+		sock, err := unix.Socket(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
+		if err == nil {
+			err = unix.Connect(sock, &unix.SockaddrUnix{Name: bridge + "/sock"})
+		}
+		return sock, err
+	}
+	sock, err := connect()
+	if err == nil {
+		err = wire.Send(sock, frames[0], file)
+	}
+	if err != nil {
+		return err
+	}
+	<-answered(sock)
+	if sock, err = connect(); err == nil {
+		err = wire.Send(sock, frames[0])
+	}
+	if err == nil {
+		err = wire.Send(sock, wire.Frame{Type: wire.TypeFds}, file, file, file, cwd)
+	}
+	return err
 }
 
 func answered(sock int) chan struct{} {

@@ -67,7 +67,8 @@ func Run(req Request) Result {
 	frames, fds, err := l.request(req, token)
 	switch {
 	case errors.Is(err, wire.ErrTooLarge):
-		return Result{Code: 126, Message: "the command has more arguments than can be sent to the host", Hint: "at most " + strconv.Itoa(wire.MaxArgs) + ", of 4 MiB together"}
+		return Result{Code: 126, Message: "the command has more arguments than can be sent to the host",
+			Hint: "at most " + strconv.Itoa(wire.MaxArgs) + ", of 4 MiB together"}
 	case err != nil:
 		return failed(strings.TrimPrefix(err.Error(), "wire: "), "")
 	}

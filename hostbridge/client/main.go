@@ -129,7 +129,9 @@ func Translate(name string, args []string) Request {
 		return verb(append([]string{"notify"}, args...)...)
 	case name == "tbx":
 		line := strings.Join(args, " ")
-		for words, v := range map[string]string{"list": "toolbox-list", "ls": "toolbox-list", "host status": "host-status", "host upgrade": "host-upgrade"} {
+		for words, v := range map[string]string{
+			"list": "toolbox-list", "ls": "toolbox-list", "host status": "host-status", "host upgrade": "host-upgrade",
+		} {
 			if line == words {
 				return verb(v)
 			}

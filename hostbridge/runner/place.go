@@ -62,7 +62,8 @@ func sameFile(path string, passed, decided int) *wire.Failure {
 	case !same(fd, passed):
 		return &wire.Failure{Code: 125, Text: path + ": this file is not shared with the host", Hint: "copy it to a directory that is shared"}
 	case isProgram(fd):
-		return &wire.Failure{Code: 126, Text: path + ": what it holds is a program or starts one", Hint: "open it on the host, if you know what it does"}
+		return &wire.Failure{Code: 126, Text: path + ": what it holds is a program or starts one",
+			Hint: "open it on the host, if you know what it does"}
 	}
 	return nil
 }
@@ -90,7 +91,12 @@ func isProgram(fd int) bool {
 			return true
 		}
 	}
-	return bytes.Contains(buf, []byte("[Desktop Entry]")) || bytes.Contains(buf, []byte("[KDE Desktop Entry]")) || bytes.Contains(buf, []byte("[Flatpak Ref]"))
+	for _, group := range []string{"[Desktop Entry]", "[KDE Desktop Entry]", "[Flatpak Ref]"} {
+		if bytes.Contains(buf, []byte(group)) {
+			return true
+		}
+	}
+	return false
 }
 
 // same reports whether two descriptors are one regular file or one directory.

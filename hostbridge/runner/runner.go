@@ -65,7 +65,8 @@ func Main() int {
 		if err != nil {
 			return 0 // the agent ended, or wants no spare runner any more
 		}
-		k := &runner{file: file, control: ControlFd, conn: conn, slave: -1, buf: buf, letGone: make(chan struct{}), detach: job.TTY&wire.FlagDetach != 0}
+		k := &runner{control: ControlFd, conn: conn, file: file, slave: -1, buf: buf, letGone: make(chan struct{}),
+			detach: job.TTY&wire.FlagDetach != 0}
 		if !k.run(job) {
 			return 0
 		}

@@ -39,7 +39,9 @@ type Job struct {
 	AnyCwd   bool
 	Exact    bool   // Cwd has no links in its name, and one that has come there since is not followed
 	Fallback string // host directory to use where Cwd is not shared; empty: refuse
-	File     string // host path without links that must be the file of the 5th descriptor and the one that the agent sends with the job; takes the place of the last argument
+	// File is a path of the host without links. It must lead to the file of the 5th
+	// descriptor and to the one that the agent sends, and replaces the last argument.
+	File string
 }
 
 // Frames encodes j.

@@ -14,3 +14,14 @@ func Get(env []string, name string) string {
 	}
 	return ""
 }
+
+// First returns the value of a variable, "" where it is not there. Of one that is there
+// twice the first counts, as in getenv(3).
+func First(env []string, name string) string {
+	for _, kv := range env {
+		if v, ok := strings.CutPrefix(kv, name+"="); ok {
+			return v
+		}
+	}
+	return ""
+}

@@ -14,3 +14,12 @@ func TestGet(t *testing.T) {
 		}
 	}
 }
+
+func TestFirst(t *testing.T) {
+	env := []string{"AB=2", "A=1", "A=3=4", "B", "=x"}
+	for name, want := range map[string]string{"A": "1", "AB": "2", "B": "", "C": ""} {
+		if got := envset.First(env, name); got != want {
+			t.Errorf("%s is %q, want %q", name, got, want)
+		}
+	}
+}

@@ -12,6 +12,8 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/tbx-project/tbx/internal/variables"
 )
 
 // Look finds a program in the caller's PATH, of which only the absolute
@@ -49,9 +51,8 @@ func PodmanEnv(caller []string) []string {
 		if account != "" && (name == "USER" || name == "LOGNAME") || tmpdir != "" && name == "TMPDIR" {
 			return true
 		}
-		return strings.HasPrefix(name, "LD_") || slices.Contains([]string{
+		return variables.ActsOnPrograms(name) || slices.Contains([]string{
 			"CONTAINER_HOST", "CONTAINER_CONNECTION", "CONTAINER_SSHKEY", "DOCKER_HOST",
-			"GLIBC_TUNABLES", "GODEBUG", "BASH_ENV", "ENV",
 			"NOTIFY_SOCKET", "LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES", "WATCHDOG_PID", "WATCHDOG_USEC",
 		}, name)
 	})

@@ -14,6 +14,7 @@ import (
 	"github.com/tbx-project/tbx/internal/fail"
 	"github.com/tbx-project/tbx/internal/hostprog"
 	"github.com/tbx-project/tbx/internal/inherited"
+	"github.com/tbx-project/tbx/internal/variables"
 )
 
 // Session is what shall run inside.
@@ -143,15 +144,10 @@ func (t *Target) Command(s *Session) (*exec.Cmd, error) {
 }
 
 // needsStage says whether env has variables that would act on nsenter itself,
-// which starts on the host: those that ld.so(8) and glibc read.
+// which starts on the host.
 func needsStage(env []string) bool {
 	for _, kv := range env {
-		name, _, _ := strings.Cut(kv, "=")
-		if strings.HasPrefix(name, "LD_") {
-			return true
-		}
-		switch name {
-		case "GLIBC_TUNABLES", "GCONV_PATH", "LOCPATH", "MALLOC_TRACE", "NLSPATH":
+		if name, _, _ := strings.Cut(kv, "="); variables.ActsOnLoader(name) {
 			return true
 		}
 	}
