@@ -8,6 +8,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/tbx-project/tbx/hostbridge"
 	"github.com/tbx-project/tbx/hostbridge/bridgetest"
@@ -135,17 +136,21 @@ func TestB27_FloodOfNotifications(t *testing.T) {
 	fakeOpener(t, b.Local, "notify-send")
 	put(t, filepath.Join(b.Local.Config.Root, "bin", "notify-send"), "#!/bin/sh\necho x >> "+log+"\n", 0o755)
 	const asked = 60
-	refused := 0
+	begun, refused := time.Now(), 0
 	for range asked {
 		if out, err := b.Client("--verb", "notify", "spam").CombinedOutput(); err != nil && strings.Contains(string(out), "too many") {
 			refused++
 		}
 	}
 	shown, _ := os.ReadFile(log)
-	if n := bytes.Count(shown, []byte("x")); n == 0 || n+refused != asked || n > asked/2 {
+	if n := bytes.Count(shown, []byte("x")); n == 0 || n+refused != asked || n > noticesSince(begun) {
 		t.Errorf("%d were shown, %d refused", n, refused)
 	}
 }
+
+// noticesSince is how many notifications of one toolbox the desktop may have got since
+// then: ten, and ten a minute (docs/bridge-protocol.md).
+func noticesSince(begun time.Time) int { return 10 + int(time.Since(begun).Minutes()*10) + 1 }
 
 // A desktop that is stopped shows no notification, and holds up no command.
 func TestB25_StoppedDesktop(t *testing.T) {
@@ -154,6 +159,7 @@ func TestB25_StoppedDesktop(t *testing.T) {
 	fakeOpener(t, b.Local, "notify-send")
 	put(t, filepath.Join(b.Local.Config.Root, "bin", "notify-send"), "#!/bin/sh\nkill -STOP $$\n", 0o755)
 	b.Local.WritePolicy("1.toml", "[[rule]]\nbox = \"web\"\nexec = \"true\"\naction = \"allow\"\nnotify = true\n")
+	begun := time.Now()
 	for range 30 {
 		b.Output(t, "true")
 	}
@@ -165,7 +171,7 @@ func TestB25_StoppedDesktop(t *testing.T) {
 			syscall.Kill(pid, syscall.SIGKILL)
 		}
 	}
-	if stopped > 12 {
+	if stopped > noticesSince(begun) {
 		t.Errorf("%d notifications wait", stopped)
 	}
 }

@@ -142,7 +142,7 @@ func TestB26_SharesOfManyToolboxes(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "a.jsonl")
 	var old bytes.Buffer
 	for i := range 200 {
-		for range 60 {
+		for range 30 {
 			line, err := encodeLine(AuditEntry{Seq: uint64(old.Len()), Event: "request", BoxID: "box" + string(rune('a'+i%26)) + string(rune('a'+i/26)), Decision: Deny, Reason: strings.Repeat("r", 1000)})
 			if err != nil {
 				t.Fatal(err)

@@ -16,6 +16,7 @@ import (
 	"github.com/BurntSushi/toml"
 
 	"github.com/tbx-project/tbx/images"
+	"github.com/tbx-project/tbx/internal/ociregistry"
 )
 
 // Files are the places that podman reads, for one user.
@@ -180,15 +181,8 @@ func (f Files) client(p place) (*http.Client, error) {
 	return &http.Client{Transport: &http.Transport{Proxy: http.ProxyFromEnvironment, TLSClientConfig: conf, ForceAttemptHTTP2: true}}, nil
 }
 
-// login is one user name and password.
-type login struct{ user, password string }
-
-func (l *login) basic() string {
-	return "Basic " + base64.StdEncoding.EncodeToString([]byte(l.user+":"+l.password))
-}
-
 // logins are by registry or namespace.
-type logins map[string]*login
+type logins map[string]*ociregistry.Login
 
 // readLogins reads the files; of two logins for the same scope the first
 // counts. Passwords that a helper program keeps are not found.
@@ -215,7 +209,7 @@ func readLogins(paths []string) (logins, error) {
 			plain, err := base64.StdEncoding.DecodeString(entry.Auth)
 			user, password, found := strings.Cut(string(plain), ":")
 			if err == nil && found && out[scope] == nil {
-				out[scope] = &login{user, password}
+				out[scope] = &ociregistry.Login{User: user, Password: password}
 			}
 		}
 	}
@@ -224,7 +218,7 @@ func readLogins(paths []string) (logins, error) {
 
 // find gives the login of the longest scope that holds p, or nil. A mirror is
 // not sent what is meant for the registry that it mirrors.
-func (l logins) find(p place) *login {
+func (l logins) find(p place) *ociregistry.Login {
 	for scope := p.host + "/" + p.path; ; {
 		if login := l[scope]; login != nil {
 			return login

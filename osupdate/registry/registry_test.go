@@ -1,6 +1,7 @@
 package registry_test
 
 import (
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"net/http"
@@ -18,7 +19,10 @@ import (
 var (
 	old   = "sha256:" + strings.Repeat("a", 64)
 	fresh = "sha256:" + strings.Repeat("b", 64)
-	list  = "sha256:" + strings.Repeat("c", 64)
+	// of the index that answer gives
+	body = fmt.Sprintf(`{"manifests":[{"digest":%q,"platform":{"os":"linux","architecture":"other"}},`+
+		`{"digest":%q,"platform":{"os":"linux","architecture":%q}}]}`, fresh, old, runtime.GOARCH)
+	list = fmt.Sprintf("sha256:%x", sha256.Sum256([]byte(body)))
 )
 
 const plain = "application/vnd.oci.image.manifest.v1+json"
@@ -29,7 +33,7 @@ func answer(kind, digest string) http.HandlerFunc {
 		w.Header().Set("Content-Type", kind)
 		w.Header().Set("Docker-Content-Digest", digest)
 		if r.Method == http.MethodGet {
-			fmt.Fprintf(w, `{"manifests":[{"digest":%q,"platform":{"os":"linux","architecture":"other"}},{"digest":%q,"platform":{"os":"linux","architecture":%q}}]}`, fresh, old, runtime.GOARCH)
+			fmt.Fprint(w, body)
 		}
 	}
 }
@@ -53,6 +57,7 @@ func TestNewer(t *testing.T) {
 		{"pinned", status(500), "@" + old, "", nil, nil},
 		{"index that holds ours", answer(index, list), ":1", "", nil, []string{"HEAD /v2/os/base/manifests/1", "GET /v2/os/base/manifests/" + list}},
 		{"index with type parameters", answer(index+"; charset=utf-8", list), ":1", "", nil, []string{"HEAD /v2/os/base/manifests/1", "GET /v2/os/base/manifests/" + list}},
+		{"another index than the tag's", answer(index, fresh), ":1", "", osupdate.ErrBadOutput, []string{"HEAD /v2/os/base/manifests/1", "GET /v2/os/base/manifests/" + fresh}},
 		{"no digest", status(200), ":1", "", osupdate.ErrBadOutput, []string{"HEAD /v2/os/base/manifests/1"}},
 		{"gone", status(404), ":1", "", osupdate.ErrNotFound, []string{"HEAD /v2/os/base/manifests/1"}},
 		{"forbidden", status(403), ":1", "", osupdate.ErrPermission, []string{"HEAD /v2/os/base/manifests/1"}},
