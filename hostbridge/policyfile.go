@@ -1,7 +1,6 @@
 package hostbridge
 
 import (
-	"bytes"
 	_ "embed" // the built-in rules
 	"errors"
 	"io"
@@ -13,14 +12,13 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/BurntSushi/toml"
 	"golang.org/x/sys/unix"
 
 	"github.com/tbx-project/tbx/internal/eintr"
 	"github.com/tbx-project/tbx/internal/escape"
 	"github.com/tbx-project/tbx/internal/fail"
-	"github.com/tbx-project/tbx/internal/nearest"
 	"github.com/tbx-project/tbx/internal/rootonly"
+	"github.com/tbx-project/tbx/internal/tomlfile"
 )
 
 //go:embed builtin.toml
@@ -154,14 +152,9 @@ func ParsePolicy(name string, data []byte) ([]Rule, error) {
 	var doc struct {
 		Rule []Rule `toml:"rule"`
 	}
-	md, err := toml.NewDecoder(bytes.NewReader(data)).Decode(&doc)
+	f, err := tomlfile.Parse(name, data, &doc)
 	if err != nil {
-		var pe toml.ParseError
-		if errors.As(err, &pe) {
-			return nil, fail.New(fail.Unable, "policy %s:%d:%d: %s", shown, pe.Position.Line, pe.Position.Col, escape.Text(pe.Message)).
-				Hint("until it is repaired, nothing may run on the host from a toolbox")
-		}
-		return nil, fail.New(fail.Unable, "policy %s: %s", shown, escape.Text(err.Error()))
+		return nil, mistake(err)
 	}
 	if n := multiLine(data); n > 0 {
 		return nil, fail.New(fail.Unable, "policy %s: write strings on one line, without \"\"\" or '''", where(shown, n))
@@ -170,9 +163,8 @@ func ParsePolicy(name string, data []byte) ([]Rule, error) {
 	if len(lines) != len(doc.Rule) {
 		return nil, fail.New(fail.Unable, "policy %s: each rule must begin with a line [[rule]], and no other line may look like it", shown)
 	}
-	if keys := md.Undecoded(); len(keys) > 0 {
-		at := where(shown, keyLine(data, keys[0]))
-		return nil, fail.New(fail.Unable, "policy %s: unknown key %s%s", at, escape.Quote(keys[0].String()), suggest(keys[0]))
+	if err := f.Unknown(); err != nil {
+		return nil, mistake(err)
 	}
 	for i := range doc.Rule {
 		r := &doc.Rule[i]
@@ -210,24 +202,14 @@ func ruleLines(data []byte) []int {
 	return out
 }
 
-// keyLine is the first line that sets a key of that name, for a message.
-func keyLine(data []byte, key toml.Key) int {
-	last := key[len(key)-1]
-	for i, line := range strings.Split(string(data), "\n") {
-		if line = strings.TrimLeft(line, " \t[\"'"); strings.HasPrefix(line, last) {
-			return i + 1
-		}
+// mistake is the failure for a file that cannot be read as a policy.
+func mistake(err error) error {
+	e := fail.New(fail.Unable, "policy %v", err)
+	var in *tomlfile.Error
+	if errors.As(err, &in) && len(in.Near) > 0 {
+		e.Hint("%s", in.DidYouMean())
 	}
-	return 1
-}
-
-// suggest names the key that was probably meant.
-func suggest(key toml.Key) string {
-	known := []string{"box", "verb", "exec", "args", "action", "tty", "remember", "notify", "env", "detach", "cwd", "dir", "rule"}
-	if near := nearest.Names(key[len(key)-1], known); len(near) > 0 {
-		return "; did you mean " + near[0] + "?"
-	}
-	return ""
+	return e.Hint("until it is repaired, nothing may run on the host from a toolbox")
 }
 
 func (r *Rule) validate() error {

@@ -13,7 +13,7 @@ import (
 
 	"github.com/tbx-project/tbx/internal/escape"
 	"github.com/tbx-project/tbx/internal/fail"
-	"github.com/tbx-project/tbx/internal/nearest"
+	"github.com/tbx-project/tbx/internal/tomlfile"
 )
 
 //go:embed distros.toml
@@ -96,13 +96,9 @@ func (o Override) mergeInto(distros map[string]*Distro, fallback *string) error 
 		Default string                    `toml:"default"`
 		Distro  map[string]toml.Primitive `toml:"distro"`
 	}
-	md, err := toml.Decode(string(o.Data), &file)
+	f, err := tomlfile.Parse(o.Path, o.Data, &file)
 	if err != nil {
-		var perr toml.ParseError
-		if errors.As(err, &perr) {
-			return fail.New(fail.Usage, "%s:%d:%d: %s", o.Path, perr.Position.Line, perr.Position.Col, perr.Message)
-		}
-		return fail.Wrap(fail.Usage, err, "%s", o.Path)
+		return fail.Wrap(fail.Usage, err, "")
 	}
 	if file.Default != "" {
 		*fallback = file.Default
@@ -113,18 +109,18 @@ func (o Override) mergeInto(distros map[string]*Distro, fallback *string) error 
 			d = &Distro{Name: name}
 			distros[name] = d
 		}
-		if err := md.PrimitiveDecode(raw, d); err != nil {
-			return fail.Wrap(fail.Usage, err, "%s:%d: distro %s", o.Path, o.line("distro", name), escape.Text(name))
+		if err := f.Part(raw, d); err != nil {
+			return fail.Wrap(fail.Usage, err, "%s:%d: distro %s", o.Path, f.Line("distro", name), escape.Text(name))
 		}
 		if err := d.check(); err != nil {
-			return fail.Wrap(fail.Usage, err, "%s:%d: distro %s", o.Path, o.line("distro", name), escape.Text(name))
+			return fail.Wrap(fail.Usage, err, "%s:%d: distro %s", o.Path, f.Line("distro", name), escape.Text(name))
 		}
 	}
-	if unknown := md.Undecoded(); len(unknown) > 0 {
-		key := unknown[0]
-		e := fail.New(fail.Usage, "%s:%d: unknown key %s", o.Path, o.line(key...), escape.Quote(key.String()))
-		if near := nearest.Names(key[len(key)-1], knownKeys()); len(near) > 0 {
-			e.Hint("the nearest known key is %s", near[0])
+	var unknown *tomlfile.Error
+	if errors.As(f.Unknown(knownKeys()...), &unknown) {
+		e := fail.Wrap(fail.Usage, unknown, "")
+		if len(unknown.Near) > 0 {
+			e.Hint("%s", unknown.DidYouMean())
 		}
 		return e
 	}
@@ -134,24 +130,6 @@ func (o Override) mergeInto(distros map[string]*Distro, fallback *string) error 
 func knownKeys() []string {
 	return []string{"default", "distro", "title", "aliases", "os_ids", "image", "prefix", "releases", "example", "strip",
 		"names", "host_parts", "packages", "contract", "bootstrap", "tools", "suites", "sources", "keyrings", "keypkg", "include"}
-}
-
-// line finds the line of a key, for which the TOML library has no position
-// once the file has parsed: the last line, in order of the key's parts, that
-// starts with a table header or assignment of that part.
-func (o Override) line(key ...string) int {
-	lines := strings.Split(string(o.Data), "\n")
-	at, found := 0, 0
-	for _, part := range key {
-		word := regexp.MustCompile(`^\s*(\[[^\]]*\b)?["']?` + regexp.QuoteMeta(part) + `["']?\s*[\].=]`)
-		for i := at; i < len(lines); i++ {
-			if word.MatchString(lines[i]) {
-				at, found = i, i
-				break
-			}
-		}
-	}
-	return found + 1
 }
 
 // check refuses an entry that could not resolve, and compiles its pattern.

@@ -164,7 +164,7 @@ func TestOverrides(t *testing.T) {
 
 func TestOverrideErrorsNameFileAndLine(t *testing.T) {
 	for text, want := range map[string]string{
-		"default = \"debian\"\n[distro.debian]\nimaeg = \"x\"\n":                 `o.toml:3: unknown key "distro.debian.imaeg"`,
+		"default = \"debian\"\n[distro.debian]\nimaeg = \"x\"\n":                 `o.toml:3: there is no key "distro.debian.imaeg"`,
 		"[distro.debian]\n\nimage = \"Bad Ref:{release}\"\n":                     "o.toml:1: distro debian: image:",
 		"[distro.debian]\nimage = \"debian\"\n":                                  "it must have a tag",
 		"x = [\n":                                                                "o.toml:",
@@ -186,7 +186,7 @@ func TestOverrideErrorsNameFileAndLine(t *testing.T) {
 		}
 	}
 	_, err := images.LoadCatalogue(images.Override{Path: "o.toml", Data: []byte("[distro.debian]\nimaeg = 1\n")})
-	if !slices.Contains(fail.Hints(err), "the nearest known key is image") {
+	if !slices.Contains(fail.Hints(err), "did you mean image?") {
 		t.Errorf("hints %q", fail.Hints(err))
 	}
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/tbx-project/tbx/internal/atomicfile"
 	"github.com/tbx-project/tbx/internal/fail"
 	"github.com/tbx-project/tbx/internal/ownfile"
+	"github.com/tbx-project/tbx/internal/tomlfile"
 )
 
 // SpecVersion is the version of the specification that this tbx writes.
@@ -92,16 +93,15 @@ func readSpec(path string, name Name) (*Spec, error) {
 		return nil, err
 	}
 	var s Spec
-	meta, err := toml.Decode(string(data), &s)
-	var parse toml.ParseError
-	switch {
-	case errors.As(err, &parse):
-		return nil, fail.New(nil, "%s:%d:%d: %s", path, parse.Position.Line, parse.Position.Col, parse.Message).Hint("correct that line; the container of toolbox %s is untouched", name)
-	case err != nil:
-		return nil, fail.Wrap(nil, err, "%s", path)
-	case len(meta.Undecoded()) > 0:
-		return nil, fail.New(nil, "%s: there is no key %q in a specification", path, meta.Undecoded()[0].String())
-	case s.Version > SpecVersion:
+	if err := tomlfile.Decode(path, data, &s); err != nil {
+		e := fail.Wrap(nil, err, "")
+		var mistake *tomlfile.Error
+		if errors.As(err, &mistake) && len(mistake.Near) > 0 {
+			e.Hint("%s", mistake.DidYouMean())
+		}
+		return nil, e.Hint("correct that line; the container of toolbox %s is untouched", name)
+	}
+	if s.Version > SpecVersion {
 		return nil, fail.New(fail.Unable, "%s was written by a newer tbx (version %d, this one knows %d)", path, s.Version, SpecVersion).Hint("update tbx")
 	}
 	return &s, nil

@@ -6,19 +6,14 @@ package config
 
 import (
 	"errors"
-	"fmt"
-	"reflect"
-	"regexp"
 	"slices"
 	"strings"
 	"unicode"
 
-	"github.com/BurntSushi/toml"
-
 	"github.com/tbx-project/tbx/internal/escape"
 	"github.com/tbx-project/tbx/internal/fail"
-	"github.com/tbx-project/tbx/internal/nearest"
 	"github.com/tbx-project/tbx/internal/ownfile"
+	"github.com/tbx-project/tbx/internal/tomlfile"
 )
 
 // Config is the effective configuration.
@@ -122,69 +117,17 @@ func Load(files ...string) (Config, error) {
 }
 
 func decode(file, text string, c *Config) error {
-	meta, err := toml.Decode(text, c)
-	var parse toml.ParseError
+	err := tomlfile.Decode(file, []byte(text), c)
+	var mistake *tomlfile.Error
+	if !errors.As(err, &mistake) {
+		return err
+	}
+	e := fail.Wrap(fail.Usage, mistake, "")
 	switch {
-	case errors.As(err, &parse):
-		msg := parse.Message
-		if msg == "" {
-			msg = strings.TrimPrefix(parse.Error(), "toml: ")
-		}
-		return fail.New(fail.Usage, "%s:%d:%d: %s", file, parse.Position.Line, parse.Position.Col, msg).
-			Hint("correct that line, or move the file away")
-	case err != nil: // a value of the wrong type: the library puts the line into its text only
-		line, msg := "1", strings.TrimPrefix(err.Error(), "toml: ")
-		if m := inText.FindStringSubmatch(msg); m != nil {
-			line, msg = m[1], m[2]
-		}
-		return fail.New(fail.Usage, "%s:%s: %s", file, line, msg).Hint("correct that line, or move the file away")
-	case len(meta.Undecoded()) == 0:
-		return nil
+	case len(mistake.Near) > 0:
+		return e.Hint("%s", mistake.DidYouMean())
+	case mistake.Key != "":
+		return e.Hint("docs/config.md lists the keys")
 	}
-	key := meta.Undecoded()[0]
-	e := fail.New(fail.Usage, "%s:%d: there is no key %q", file, lineOf(text, key), key.String())
-	if near := nearest.Names(key.String(), known(reflect.TypeFor[Config](), "")); len(near) > 0 {
-		return e.Hint("did you mean %s?", strings.Join(near, ", "))
-	}
-	return e.Hint("docs/config.md lists the keys")
-}
-
-// known lists the dotted keys of a configuration.
-func known(t reflect.Type, prefix string) []string {
-	var out []string
-	for i := range t.NumField() {
-		name := prefix + t.Field(i).Tag.Get("toml")
-		out = append(out, name)
-		if t.Field(i).Type.Kind() == reflect.Struct {
-			out = append(out, known(t.Field(i).Type, name+".")...)
-		}
-	}
-	return out
-}
-
-// inText takes "line 3 (last key "a.b"): what is wrong" apart.
-var inText = regexp.MustCompile(`^line (\d+) (.*)$`)
-
-var header = regexp.MustCompile(`^\s*\[([^\]]+)\]`)
-
-// lineOf finds the line on which a key is set. The TOML library knows it while
-// it parses and does not tell.
-func lineOf(text string, key toml.Key) int {
-	table := ""
-	last := regexp.QuoteMeta(key[len(key)-1])
-	assign := regexp.MustCompile(fmt.Sprintf(`^\s*(?:[\w."'-]+\.)?["']?%s["']?\s*(=|\.)`, last))
-	parent := key[:len(key)-1].String()
-	for i, line := range strings.Split(text, "\n") {
-		if m := header.FindStringSubmatch(line); m != nil {
-			table = strings.Trim(m[1], "[] ")
-			if table == key.String() {
-				return i + 1
-			}
-			continue
-		}
-		if assign.MatchString(line) && (table == parent || table == "" || strings.HasPrefix(parent, table+".")) {
-			return i + 1
-		}
-	}
-	return 1
+	return e.Hint("correct that line, or move the file away")
 }
