@@ -52,19 +52,16 @@ notifications, and where there is no desktop the answer is no.`,
 			if err != nil {
 				return err
 			}
-			if format == cli.JSON {
-				if st.Boxes == nil {
-					st.Boxes = []string{}
-				}
-				return cli.PrintJSON(env.Out, st)
-			}
 			boxes := "none"
 			if len(st.Boxes) > 0 {
 				boxes = strings.Join(st.Boxes, " ")
 			}
-			fmt.Fprintf(env.Out, "process %d, %s of the host running, toolboxes: %s\n",
-				st.Pid, cli.Plural(st.Running, "command"), escape.Text(boxes))
-			return nil
+			st.Boxes = cli.OrEmpty(st.Boxes)
+			return env.Print(format, st, func() error {
+				_, err := fmt.Fprintf(env.Out, "process %d, %s of the host running, toolboxes: %s\n",
+					st.Pid, cli.Plural(st.Running, "command"), escape.Text(boxes))
+				return err
+			})
 		},
 	}
 	cmd.Flags().BoolVar(&prompt, "prompt", false, "put the questions of toolboxes in this terminal")

@@ -57,15 +57,14 @@ func newPolicyShow(env *cli.Env) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if format == cli.JSON {
-				return cli.PrintJSON(env.Out, ruleRows(p.Rules))
-			}
-			w := tabwriter.NewWriter(env.Out, 0, 0, 2, ' ', 0)
-			fmt.Fprintln(w, "ACTION\tTOOLBOX\tWHAT\tRULE")
-			for _, r := range p.Rules {
-				fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", r.Action, escape.Text(r.Box), cli.RuleWhat(r), r.Where)
-			}
-			return w.Flush()
+			return env.Print(format, ruleRows(p.Rules), func() error {
+				w := tabwriter.NewWriter(env.Out, 0, 0, 2, ' ', 0)
+				fmt.Fprintln(w, "ACTION\tTOOLBOX\tWHAT\tRULE")
+				for _, r := range p.Rules {
+					fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", r.Action, escape.Text(r.Box), cli.RuleWhat(r), r.Where)
+				}
+				return w.Flush()
+			})
 		},
 	}
 	cli.FormatFlag(cmd, &format)
@@ -139,14 +138,13 @@ writes any file lets a toolbox do everything that you can do.`,
 					wide = append(wide, r)
 				}
 			}
-			if format == cli.JSON {
-				return cli.PrintJSON(env.Out, policyCheck{own, ruleRows(wide)})
-			}
-			for _, r := range wide {
-				fmt.Fprintf(env.Out, "%s: allowing %s means allowing everything\n", r.Where, escape.Text(r.Exec))
-			}
-			fmt.Fprintf(env.Out, "%s besides the built-in ones, %d of which mean everything\n", cli.Plural(own, "rule"), len(wide))
-			return nil
+			return env.Print(format, policyCheck{own, ruleRows(wide)}, func() error {
+				for _, r := range wide {
+					fmt.Fprintf(env.Out, "%s: allowing %s means allowing everything\n", r.Where, escape.Text(r.Exec))
+				}
+				_, err := fmt.Fprintf(env.Out, "%s besides the built-in ones, %d of which mean everything\n", cli.Plural(own, "rule"), len(wide))
+				return err
+			})
 		},
 	}
 	cli.FormatFlag(cmd, &format)
@@ -270,16 +268,16 @@ for ask.`,
 			if d.Rule != nil {
 				v.Rule, v.Everything = d.Where(), d.Rule.MeansEverything()
 			}
-			if format == cli.JSON {
-				if err := cli.PrintJSON(env.Out, v); err != nil {
-					return err
-				}
-			} else {
+			err = env.Print(format, v, func() error {
 				note := ""
 				if v.Everything {
 					note = ", a rule that means everything"
 				}
-				fmt.Fprintf(env.Out, "%s: %s%s\n", d.Action, d.Where(), note)
+				_, err := fmt.Fprintf(env.Out, "%s: %s%s\n", d.Action, d.Where(), note)
+				return err
+			})
+			if err != nil {
+				return err
 			}
 			switch d.Action {
 			case hostbridge.Deny:

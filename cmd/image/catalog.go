@@ -37,19 +37,18 @@ func runImageCatalog(env *fetch.Env, format cli.Format) error {
 	if err != nil {
 		return err
 	}
-	if format == cli.JSON {
-		return cli.PrintJSON(env.Out, cat.Distros)
-	}
-	own := cat.Find(host.ID)
-	t := tabwriter.NewWriter(env.Out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(t, "NAME\tOTHER NAMES\tRELEASE\tIMAGE\tPACKAGES\tCONTRACT\tBOOTSTRAP")
-	for _, d := range cat.Distros {
-		name := d.Name
-		if d == own {
-			name += " *"
+	return env.Print(format, cat.Distros, func() error {
+		own := cat.Find(host.ID)
+		t := tabwriter.NewWriter(env.Out, 0, 0, 2, ' ', 0)
+		fmt.Fprintln(t, "NAME\tOTHER NAMES\tRELEASE\tIMAGE\tPACKAGES\tCONTRACT\tBOOTSTRAP")
+		for _, d := range cat.Distros {
+			name := d.Name
+			if d == own {
+				name += " *"
+			}
+			aliases, tools := cli.Dash(strings.Join(d.Aliases, ", ")), cli.Dash(strings.Join(d.Bootstrap.Tools, ", "))
+			fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", name, aliases, d.Default, d.Image, d.Packages, d.Contract, tools)
 		}
-		aliases, tools := cli.Dash(strings.Join(d.Aliases, ", ")), cli.Dash(strings.Join(d.Bootstrap.Tools, ", "))
-		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", name, aliases, d.Default, d.Image, d.Packages, d.Contract, tools)
-	}
-	return t.Flush()
+		return t.Flush()
+	})
 }

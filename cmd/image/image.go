@@ -66,12 +66,10 @@ func (r *imageRow) name() string {
 
 // printImage is the end of the commands that bring an image here.
 func printImage(e *fetch.Env, img images.Image, ref string, format cli.Format) error {
-	e.Progress().Close()
-	if format == cli.JSON {
-		return cli.PrintJSON(e.Out, rowOfImage(e, img, nil))
-	}
-	_, err := fmt.Fprintf(e.Out, "%s %.12s\n", escape.Text(ref), img.ID)
-	return err
+	return e.Print(format, rowOfImage(e, img, nil), func() error {
+		_, err := fmt.Fprintf(e.Out, "%s %.12s\n", escape.Text(ref), img.ID)
+		return err
+	})
 }
 
 // checkImage refuses what can be no name and no id of an image. A short id is

@@ -52,22 +52,21 @@ func runImageList(ctx context.Context, env *fetch.Env, o *imageListOptions) erro
 	if err != nil {
 		return err
 	}
-	env.Progress().Close()
-	switch {
-	case o.format == cli.JSON:
-		return cli.PrintJSON(env.Out, rows)
-	case o.names:
-		for _, r := range rows {
-			for _, n := range r.Names {
-				fmt.Fprintln(env.Out, n)
+	return env.Print(o.format, rows, func() error {
+		switch {
+		case o.names:
+			for _, r := range rows {
+				for _, n := range r.Names {
+					fmt.Fprintln(env.Out, n)
+				}
 			}
+			return nil
+		case len(rows) == 0:
+			fmt.Fprintln(env.Err, "There is no image here. Fetch one with: tbx image pull")
+			return nil
 		}
-		return nil
-	case len(rows) == 0:
-		fmt.Fprintln(env.Err, "There is no image here. Fetch one with: tbx image pull")
-		return nil
-	}
-	return printImageRows(env.Out, rows, o.sizes, time.Now())
+		return printImageRows(env.Out, rows, o.sizes, time.Now())
+	})
 }
 
 // imageRows are all images, by name.

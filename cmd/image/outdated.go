@@ -166,28 +166,27 @@ func printStaleness(env *fetch.Env, rows []staleness, o *imageOutdatedOptions) e
 		err = fail.Wrap(fail.Unable, errors.New("no registry answered"), "nothing is known of any image").
 			Hint("try again with a network; what is here works without")
 	}
-	if o.format == cli.JSON {
-		return errors.Join(cli.PrintJSON(env.Out, shown), err)
-	}
-	if len(shown) == 0 {
-		if err == nil {
-			fmt.Fprintln(env.Err, "Nothing newer is known.")
+	return errors.Join(env.Print(o.format, shown, func() error {
+		if len(shown) == 0 {
+			if err == nil {
+				fmt.Fprintln(env.Err, "Nothing newer is known.")
+			}
+			return nil
 		}
-		return err
-	}
-	t := tabwriter.NewWriter(env.Out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(t, "NAME\tID\tSTATE\tHOW TO GET IT")
-	for _, r := range shown {
-		state, how := "up to date", "-"
-		switch {
-		case r.Containerfile != "" && r.Outdated:
-			state, how = r.state, r.how
-		case r.Outdated:
-			state, how = "newer image", "tbx image pull "+cli.ShellQuote(r.Reference)
-		case r.Error != "" && r.Checked == nil:
-			state = "unknown"
+		t := tabwriter.NewWriter(env.Out, 0, 0, 2, ' ', 0)
+		fmt.Fprintln(t, "NAME\tID\tSTATE\tHOW TO GET IT")
+		for _, r := range shown {
+			state, how := "up to date", "-"
+			switch {
+			case r.Containerfile != "" && r.Outdated:
+				state, how = r.state, r.how
+			case r.Outdated:
+				state, how = "newer image", "tbx image pull "+cli.ShellQuote(r.Reference)
+			case r.Error != "" && r.Checked == nil:
+				state = "unknown"
+			}
+			fmt.Fprintf(t, "%s\t%.12s\t%s\t%s\n", escape.Text(r.Reference), r.Image, state, escape.Text(how))
 		}
-		fmt.Fprintf(t, "%s\t%.12s\t%s\t%s\n", escape.Text(r.Reference), r.Image, state, escape.Text(how))
-	}
-	return errors.Join(t.Flush(), err)
+		return t.Flush()
+	}), err)
 }

@@ -155,15 +155,13 @@ func runImagePrune(ctx context.Context, env *fetch.Env, all bool, format cli.For
 			}
 		}
 	}
-	env.Progress().Close()
-	if format == cli.JSON {
-		return errors.Join(cli.PrintJSON(env.Out, removed), err)
-	}
-	for _, r := range removed {
-		fmt.Fprintf(env.Out, "Removed image: %s\n", escape.Text(r.name()))
-	}
-	if len(unused) == 0 {
-		fmt.Fprintln(env.Err, "There is no image that nothing uses.")
-	}
-	return err
+	return errors.Join(env.Print(format, removed, func() error {
+		for _, r := range removed {
+			fmt.Fprintf(env.Out, "Removed image: %s\n", escape.Text(r.name()))
+		}
+		if len(unused) == 0 {
+			fmt.Fprintln(env.Err, "There is no image that nothing uses.")
+		}
+		return nil
+	}), err)
 }

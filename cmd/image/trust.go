@@ -116,19 +116,18 @@ func runTrustList(env *fetch.Env, format cli.Format) error {
 	if err != nil {
 		return err
 	}
-	if format == cli.JSON {
-		return cli.PrintJSON(env.Out, append([]images.Key{}, keys...))
-	}
-	if len(keys) == 0 {
-		fmt.Fprintln(env.Err, "No key is trusted yet. Add one with: tbx image trust add SCOPE FILE")
-		return nil
-	}
-	t := tabwriter.NewWriter(env.Out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(t, "SCOPE\tKIND\tKEY\tFILE")
-	for _, k := range keys {
-		fmt.Fprintf(t, "%s\t%s\t%s\t%s\n", k.Scope, k.Kind, k.ID, escape.Text(k.Path))
-	}
-	return t.Flush()
+	return env.Print(format, append([]images.Key{}, keys...), func() error {
+		if len(keys) == 0 {
+			fmt.Fprintln(env.Err, "No key is trusted yet. Add one with: tbx image trust add SCOPE FILE")
+			return nil
+		}
+		t := tabwriter.NewWriter(env.Out, 0, 0, 2, ' ', 0)
+		fmt.Fprintln(t, "SCOPE\tKIND\tKEY\tFILE")
+		for _, k := range keys {
+			fmt.Fprintf(t, "%s\t%s\t%s\t%s\n", k.Scope, k.Kind, k.ID, escape.Text(k.Path))
+		}
+		return t.Flush()
+	})
 }
 
 func newTrustRemove(env *fetch.Env) *cobra.Command {

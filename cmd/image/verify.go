@@ -2,6 +2,7 @@ package image
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 
@@ -59,15 +60,10 @@ func runImageVerify(ctx context.Context, env *fetch.Env, args []string, format c
 		}
 		return err
 	})
-	env.Progress().Close()
-	if format == cli.JSON {
-		if err := cli.PrintJSON(env.Out, done); err != nil {
-			return err
+	return errors.Join(env.Print(format, done, func() error {
+		for _, v := range done {
+			fmt.Fprintf(env.Out, "%s: signed by %s\n", escape.Text(v.Image), v.Key.ID)
 		}
-		return failed
-	}
-	for _, v := range done {
-		fmt.Fprintf(env.Out, "%s: signed by %s\n", escape.Text(v.Image), v.Key.ID)
-	}
-	return failed
+		return nil
+	}), failed)
 }
