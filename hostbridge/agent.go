@@ -21,7 +21,8 @@ import (
 	"github.com/tbx-project/tbx/internal/flock"
 )
 
-// Options are what an agent is made of. All but Settled, Askers, Tbx and Log is needed.
+// Options configures an agent. Every field is required except Settled, Askers, Tbx and
+// Log.
 type Options struct {
 	Dir     string          // the bridge's directory, $XDG_RUNTIME_DIR/tbx/bridge-KEY
 	Lookup  Lookup          //
@@ -127,14 +128,16 @@ func Serve(ctx context.Context, o Options) error {
 	if o.Ready != nil {
 		o.Ready()
 	}
-	// What the start needed; not before the request that it was started for.
+	// Give back the memory of the start after a second: the request that the agent was
+	// started for comes first.
 	defer time.AfterFunc(time.Second, debug.FreeOSMemory).Stop()
 	a.serveControl(ctx, ctl)
 	a.close()
 	return nil
 }
 
-// close ends what does not end with the process, and tells what is not told yet.
+// close removes the sockets and writes the counts of refusals that are not in the log
+// yet.
 func (a *agent) close() {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -149,8 +152,8 @@ func (a *agent) close() {
 	}
 }
 
-// openProgram opens a program to be started by its descriptor, which is above
-// those that the program gets.
+// openProgram opens a program that is started by its descriptor. The number of the
+// descriptor is above those that the program inherits.
 func openProgram(path string) (int, error) {
 	fd, err := eintr.Open(path, unix.O_PATH|unix.O_CLOEXEC, 0)
 	if err != nil {
@@ -164,9 +167,9 @@ func openProgram(path string) (int, error) {
 	return high, nil
 }
 
-// harden makes the agent's memory unreadable to others of the same user, keeps
-// it out of core files and its heap small, and keeps what it has inherited from
-// who started it from what it starts.
+// harden protects the agent: others of the same user cannot read its memory, it leaves
+// no core file, its heap stays small, and its children inherit no descriptor of the
+// process that started it.
 func harden() {
 	unix.CloseRange(3, math.MaxUint32, unix.CLOSE_RANGE_CLOEXEC)
 	unix.Umask(0o077)
@@ -175,7 +178,7 @@ func harden() {
 	debug.SetGCPercent(50)
 }
 
-// resume serves again the toolboxes that an agent before this one served.
+// resume opens the sockets of the toolboxes that the previous agent served.
 func (a *agent) resume(ctx context.Context) {
 	entries, _ := os.ReadDir(filepath.Join(a.Dir, "box"))
 	for _, e := range entries {
@@ -187,8 +190,8 @@ func (a *agent) resume(ctx context.Context) {
 	}
 }
 
-// maxMessages is how many bytes of messages an agent writes in its life: what
-// fails for each request must not fill the disk.
+// maxMessages limits the bytes of messages that an agent writes in its life: a failure
+// of each request must not fill the disk.
 const maxMessages = 1 << 20
 
 func (a *agent) logf(format string, args ...any) {

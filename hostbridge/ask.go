@@ -12,7 +12,7 @@ import (
 	"github.com/tbx-project/tbx/internal/escape"
 )
 
-// Question is what the owner is asked. Its texts are safe to show.
+// Question is a question to the owner. Its texts are safe to show.
 type Question struct {
 	Seq      uint64   `json:"seq"`
 	Box      string   `json:"box"`
@@ -27,11 +27,11 @@ type Question struct {
 	key string   // for what an answer holds that is remembered, byte for byte, after the toolbox's id and a NUL
 }
 
-// TooLate says whether an answer now, to a question that was put at that time, is
-// one that nobody waits for any more.
+// TooLate reports whether nobody waits any more for the answer to a question asked at
+// that time.
 func (q Question) TooLate(put time.Time) bool { return time.Since(put) >= askTimeout }
 
-// Text is all of the question that the toolbox has a hand in, as lines.
+// Text returns, as lines, everything in the question that the toolbox can influence.
 func (q Question) Text() string {
 	lines := []string{q.What}
 	if q.Note != "" {
@@ -77,7 +77,7 @@ const (
 	maxRemembred = 256             // answers of one toolbox
 )
 
-// asking puts questions through, few at a time, and remembers answers.
+// asking limits the number of open questions and remembers answers.
 type asking struct {
 	askers []Asker
 	now    func() time.Time // for intervals: its monotonic part counts
@@ -99,7 +99,7 @@ var errTooMany = errors.New("too many questions from this toolbox; the owner is 
 
 var errQueue = errors.New("the owner has questions of other toolboxes to answer first")
 
-// begin takes the right to ask for a box, or returns errTooMany.
+// begin reserves a question for a toolbox, or returns errTooMany.
 func (a *asking) begin(box string) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -125,7 +125,7 @@ func (a *asking) end(box string) {
 	delete(a.open, box)
 }
 
-// ask answers from memory or asks. pending is called before anybody is.
+// ask answers from memory, or asks the owner. It calls pending before it asks.
 func (a *asking) ask(ctx context.Context, boxID string, q Question, pending func()) (bool, error) {
 	a.mu.Lock()
 	known := q.Remember == RememberSession && a.answered[q.key]
@@ -162,7 +162,7 @@ func (a *asking) ask(ctx context.Context, boxID string, q Question, pending func
 	return false, ErrNobody
 }
 
-// unasked takes back the latest question of a box, which nobody has seen.
+// unasked takes back the latest question of a toolbox, because nobody saw it.
 func (a *asking) unasked(box string) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -177,8 +177,8 @@ type turns interface {
 	turn(ctx context.Context) (done func(), err error)
 }
 
-// putTo puts a question to one asker. Its time begins when it is put, so that the
-// questions of one toolbox do not use up the time of another's.
+// putTo asks one asker. The time limit begins with the question on the screen, so that
+// the questions of one toolbox do not use up the time of another one.
 func putTo(ctx context.Context, asker Asker, q Question, pending func()) (bool, error) {
 	if one, ok := asker.(turns); ok {
 		tick := time.NewTicker(askTimeout / 4) // the client waits no longer than it was told
@@ -213,7 +213,7 @@ func putTo(ctx context.Context, asker Asker, q Question, pending func()) (bool, 
 	return asker.Ask(ctx, q)
 }
 
-// forget drops what was answered for a toolbox that has stopped.
+// forget drops the answers for a toolbox that has stopped.
 func (a *asking) forget(boxID string) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -254,15 +254,15 @@ func (d Desktop) Ask(ctx context.Context, q Question) (bool, error) {
 	return strings.TrimSpace(string(out)) == "yes", nil
 }
 
-// noticeBody makes a text one that notify-send shows as it is. The body of a
-// notification is markup, and notify-send takes escapes for characters before:
-// what was written as \n to be seen would become a new line, \033 an escape.
+// noticeBody escapes a text for notify-send. The body of a notification is markup, and
+// notify-send itself interprets escapes before: a \n in the text would become a new
+// line, and \033 an escape character.
 func noticeBody(s string) string {
 	return strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;", `\`, `\\`).Replace(s)
 }
 
-// Shown writes a command line for people: each argument that is not plain is
-// quoted, so that its borders can be seen.
+// Shown returns a command line for people. It quotes each argument that is not plain, so
+// that the borders between arguments are visible.
 func Shown(argv []string) string {
 	out := make([]string, len(argv))
 	for i, a := range argv {

@@ -55,8 +55,8 @@ func answer(yes bool, err error) string {
 	return "no"
 }
 
-// question is what the owner is asked: what would run, where, and with what of the
-// toolbox. An answer that is remembered is for all of this.
+// question describes the command, its directory, and the arguments and variables from
+// the toolbox. A remembered answer holds for exactly these.
 func (r *request) question() Question {
 	rule, argv := r.decision.Rule, r.start.Argv
 	q := Question{Box: r.box.Name, Rule: rule.Where, Remember: rule.Remember, env: r.session.Env}
@@ -86,8 +86,8 @@ func (r *request) question() Question {
 	return q
 }
 
-// rememberAlways writes what was agreed to as a rule: for these arguments, this
-// directory and these values of variables.
+// rememberAlways writes the answer as a rule for these arguments, this directory and
+// these values of variables.
 func (r *request) rememberAlways() error {
 	args := slices.Clone(r.start.Argv[1:])
 	if r.file != nil {
@@ -114,8 +114,8 @@ func (r *request) rememberAlways() error {
 	return err
 }
 
-// watchClient cancels when the client goes away while a question is open. Its
-// descriptors wait unread in the socket, so only a poll can tell.
+// watchClient cancels the question when the client disconnects. The client's descriptors
+// wait unread in the socket, so it must poll and cannot read.
 func (r *request) watchClient(ctx context.Context, cancel func()) {
 	tick := time.NewTicker(200 * time.Millisecond)
 	defer tick.Stop()

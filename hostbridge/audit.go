@@ -73,9 +73,9 @@ const (
 	maxWord    = 128     // verb
 )
 
-// Write completes r (time, sequence, escaping, limits) and appends it. It returns
-// the line's sequence number, and an error if the file did not take the line, which
-// is then counted in the next one that it takes.
+// Write fills in time, sequence number, escapes and limits, and appends the entry. It
+// returns the sequence number. An error means that the file has no such line; the next
+// line that is written counts it as lost.
 func (l *AuditLog) Write(r AuditEntry) (uint64, error) {
 	r.Argv = loggedArgs(r.Argv, l.NoArgs)
 	r.Verb, r.Cwd, r.Program = fit(r.Verb, maxWord), fit(r.Cwd, maxPlace), fit(r.Program, maxPlace)
@@ -103,8 +103,8 @@ func (l *AuditLog) Write(r AuditEntry) (uint64, error) {
 	return r.Seq, nil
 }
 
-// encodeLine gives one line of JSON with its newline, without the escapes for HTML,
-// which make six bytes of one.
+// encodeLine returns one line of JSON with its newline. It does not escape for HTML,
+// which would make six bytes of one.
 func encodeLine(r AuditEntry) ([]byte, error) {
 	var b bytes.Buffer
 	enc := json.NewEncoder(&b)
@@ -113,8 +113,7 @@ func encodeLine(r AuditEntry) ([]byte, error) {
 	return b.Bytes(), err
 }
 
-// loggedArgs is what the log has of a command line: the arguments that fit, and how
-// many do not.
+// loggedArgs returns the arguments that fit into the log, and the number of the others.
 func loggedArgs(argv []string, none bool) []string {
 	if len(argv) == 0 {
 		return nil
@@ -125,8 +124,8 @@ func loggedArgs(argv []string, none bool) []string {
 	return fitList(argv, maxLogged)
 }
 
-// fitList escapes texts and keeps the first, and those after it that fit into that
-// many bytes of JSON together. The number of the others takes their place.
+// fitList escapes texts. It keeps the first one and as many others as fit into limit
+// bytes of JSON, and adds the number of those left out.
 func fitList(list []string, limit int) []string {
 	var out []string
 	for i, s := range list {
@@ -144,7 +143,8 @@ func fitList(list []string, limit int) []string {
 	return out
 }
 
-// fit escapes a text and cuts it to that many bytes of JSON, and says so.
+// fit escapes a text, shortens it to limit bytes of JSON, and adds its whole length
+// then.
 func fit(s string, limit int) string {
 	whole := len(s)
 	s = escape.Text(s[:min(whole, limit)]) // no escape is shorter than what it stands for
@@ -161,7 +161,7 @@ func fit(s string, limit int) string {
 	return s + note
 }
 
-// jsonSize is how many bytes an escaped text takes in a string of JSON.
+// jsonSize is the length of an escaped text in a JSON string, in bytes.
 func jsonSize(s string) int { return len(s) + strings.Count(s, `"`) + strings.Count(s, `\`) }
 
 // toJournal speaks journald's native protocol: fields as lines of one datagram

@@ -19,8 +19,8 @@ const (
 	maxLogFiles = 5        // files that are kept, the current one included
 )
 
-// append writes a whole line or nothing. The file is opened anew when it is not
-// the one at Path any more, as after a rotation by another process.
+// append writes a whole line or nothing. It opens the file again when another file is at
+// Path, as after a rotation by another process.
 func (l *AuditLog) append(line []byte) error {
 	if err := l.open(); err != nil {
 		return err
@@ -67,7 +67,8 @@ func (l *AuditLog) open() error {
 	return nil
 }
 
-// endsInsideLine looks at what another process, or one before this, has left.
+// endsInsideLine reports whether the last line of the file has no newline, because its
+// writer was interrupted.
 func endsInsideLine(path string) bool {
 	f, err := os.OpenFile(path, os.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
 	if err != nil {
@@ -81,8 +82,8 @@ func endsInsideLine(path string) bool {
 	return last[0] != '\n'
 }
 
-// rotate renames under a lock and looks again, because another process may have
-// done it. What the oldest file holds goes, but for each toolbox's share.
+// rotate renames the files under a lock, unless another process has done so meanwhile.
+// Of the oldest file it keeps each toolbox's share.
 func (l *AuditLog) rotate() error {
 	if err := lockSoon(l.file); err != nil {
 		return err
@@ -109,8 +110,8 @@ func (l *AuditLog) rotate() error {
 	return l.open()
 }
 
-// lockSoon takes a lock that another agent holds for as long as a rotation takes. One
-// that was stopped meanwhile is not waited for.
+// lockSoon waits for the lock as long as a rotation takes, and no longer: its holder may
+// be stopped.
 func lockSoon(f *os.File) (err error) {
 	for range 100 {
 		err = eintr.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)

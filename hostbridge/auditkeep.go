@@ -14,10 +14,9 @@ import (
 	"github.com/tbx-project/tbx/internal/atomicfile"
 )
 
-// What a toolbox writes into the log must not push out what is known of another
-// one, nor its own denials. So before the oldest file goes, the newest lines of each
-// toolbox are taken out of it, into a file with a share for each: half for what was
-// denied, half for the rest.
+// The lines of one toolbox must push out neither the lines of another one nor its own
+// denials. So before the oldest file is removed, the newest lines of each toolbox are
+// copied into a file with a share for each: half for denials, half for the rest.
 const (
 	maxKept  = 10 << 20 // bytes of all shares
 	maxShare = 1 << 20  // bytes of one; less where there are more than ten toolboxes
@@ -26,8 +25,8 @@ const (
 // kept is the file with the shares, which is older than all others.
 func kept(path string) string { return path + ".kept" }
 
-// keepShares puts the lines of the file that rotation drops next with those that
-// were kept before. What cannot be read is not kept.
+// keepShares adds the lines of the file that rotation removes next to those kept before.
+// It skips lines that cannot be read.
 func keepShares(path string) error {
 	all := map[string]*share{}
 	seen := map[string]bool{} // lines that a rotation which was interrupted has kept already
@@ -75,12 +74,12 @@ func keepShares(path string) error {
 	return atomicfile.Write(kept(path), out.Bytes(), 0o600)
 }
 
-// refused says that a line is about requests that were not allowed.
+// refused reports whether the entry is about requests that were not allowed.
 func (r AuditEntry) refused() bool {
 	return r.Event == "refused" || r.Event == "request" && r.Decision != Allow && r.Answer != "yes"
 }
 
-// share is what is kept of one toolbox.
+// share holds the kept lines of one toolbox.
 type share struct{ denied, others newest }
 
 // newest holds the newest of some lines, up to a number of bytes.

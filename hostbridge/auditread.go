@@ -25,9 +25,9 @@ func (f AuditFilter) wants(r AuditEntry) bool {
 		(!f.Denied || r.refused())
 }
 
-// ReadAudit calls each for every wanted line of the log at path, the oldest
-// file first. With follow it then waits for further lines until ctx ends. A
-// line that is none is skipped: the log may have been cut by a full disk.
+// ReadAudit calls each for every wanted entry of the log at path, the oldest file first.
+// With follow it then waits for further entries until ctx ends. It skips lines that are
+// no entry: a full disk may have cut them.
 func ReadAudit(ctx context.Context, path string, f AuditFilter, follow bool, each func(AuditEntry) error) error {
 	if err := readOlder(path, f, each); err != nil {
 		return err
@@ -81,7 +81,7 @@ func ReadAudit(ctx context.Context, path string, f AuditFilter, follow bool, eac
 	}
 }
 
-// readOlder reads the files that are not written to any more.
+// readOlder reads the rotated files.
 func readOlder(path string, f AuditFilter, each func(AuditEntry) error) error {
 	names := []string{kept(path)}
 	for i := maxLogFiles - 1; i > 0; i-- {
@@ -101,8 +101,7 @@ func readOlder(path string, f AuditFilter, each func(AuditEntry) error) error {
 	return nil
 }
 
-// openLog never waits: what a toolbox that shares the home has put there may be a
-// FIFO.
+// openLog never blocks: a toolbox that shares the home may have put a FIFO there.
 func openLog(path string) (*os.File, error) {
 	return os.OpenFile(path, os.O_RDONLY|unix.O_NONBLOCK, 0)
 }
@@ -133,8 +132,8 @@ func readLines(r io.Reader, f AuditFilter, each func(AuditEntry) error) (int64, 
 	}
 }
 
-// watchDir gives a file that can be read when something in dir changes, of what
-// inotify(7) calls events.
+// watchDir returns a file that becomes readable when one of these events, inotify(7),
+// happens in dir.
 func watchDir(dir string, events uint32) (*os.File, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, err

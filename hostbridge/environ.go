@@ -17,7 +17,7 @@ const depthVar = "TBX_HOST_DEPTH"
 // maxDepth ends loops of shims: host, toolbox, host, toolbox…
 const maxDepth = 4
 
-// variableName says whether s can name an environment variable.
+// variableName reports whether s can be the name of an environment variable.
 func variableName(s string) bool {
 	for i, c := range s {
 		if c != '_' && (c < 'A' || c > 'Z') && (c < 'a' || c > 'z') && (i == 0 || c < '0' || c > '9') {
@@ -57,21 +57,22 @@ func notFromHost(name string) bool {
 	}, name)
 }
 
-// plain says that a value holds nothing that could act on a terminal or be two lines.
+// plain reports whether a value has no control character, which could act on a terminal
+// or begin a line.
 func plain(s string) bool {
 	return !strings.ContainsFunc(s, func(r rune) bool { return r < ' ' || r == 0x7f || r >= 0x80 && r < 0xa0 || r == '\uFFFD' })
 }
 
-// environment is what a command gets.
+// environment is the environment of a command.
 type environment struct {
 	env     []string // complete, sorted
 	extra   []string // NAME=value that came from the toolbox because the rule allows it
 	dropped []string // names that did not
 }
 
-// environ makes the environment of a command: the host session's, with the few
-// harmless variables of the toolbox on top. extra are names, or NAME=value, that
-// the deciding rule allows besides.
+// environ returns the environment of a command: that of the host session, with the few
+// harmless variables of the toolbox on top. extra lists names, or NAME=value, that the
+// deciding rule allows besides.
 func environ(host, box, extra []string) (environment, error) {
 	var out environment
 	over := map[string]string{}
@@ -136,8 +137,7 @@ func below(path, dir string) (rest string, ok bool) {
 	return strings.CutPrefix(path, strings.TrimSuffix(dir, "/")+"/")
 }
 
-// shared says whether a path of the toolbox lies in what an isolated toolbox
-// shares with the host.
+// shared reports whether a path of the toolbox is shared with the host.
 func (b Box) shared(path string) bool {
 	for _, s := range b.Shares {
 		if _, ok := below(filepath.Clean(path), s.Box); ok {

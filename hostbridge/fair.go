@@ -7,21 +7,20 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// What all toolboxes use together is divided so that one cannot use it up: a
-// toolbox that has less than its part is served also when nothing is left, and one
-// that has more gives way.
+// A toolbox must not use up what all toolboxes share. Each has a part that it always
+// gets, and a toolbox that has more than its part gives way.
 
-// slots are those for running commands. It is safe for use by several goroutines.
+// slots counts running commands. It is safe for use by several goroutines.
 type slots struct {
 	mu   sync.Mutex
 	used map[string]int // by the toolbox's id
 	all  int
 }
 
-// leastSlots is the part of each toolbox however many there are.
+// leastSlots is the smallest part of a toolbox, however many toolboxes there are.
 const leastSlots = 8
 
-// take takes a slot for a toolbox, of which so many are served.
+// take reserves a slot for a toolbox; boxes is the number of toolboxes served.
 func (s *slots) take(box string, boxes int) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -63,8 +62,8 @@ func silentLimit() int {
 	return int(min(max(lim.Cur/4, 16), 16*maxWaiting))
 }
 
-// hold notes a connection that has not said anything yet. Where there are too many,
-// the toolbox that has most of them loses the one that has been silent longest.
+// hold remembers a connection that has sent nothing yet. If there are too many, the
+// toolbox with the most of them loses its oldest one.
 func (a *agent) hold(s *served, conn *net.UnixConn) {
 	a.mu.Lock()
 	defer a.mu.Unlock()

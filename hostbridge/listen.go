@@ -12,7 +12,7 @@ import (
 	"github.com/tbx-project/tbx/internal/fail"
 )
 
-// listener is a socket with a file, which goes with it.
+// listener is a listening socket that removes its file when it is closed.
 type listener struct {
 	*net.UnixListener
 	path string
@@ -20,8 +20,8 @@ type listener struct {
 	once sync.Once
 }
 
-// listen makes a socket, replacing what an agent that died has left. The
-// directory is ours alone, so nobody else could have put something there.
+// listen makes a socket. It replaces the file of an agent that died. Nobody else can
+// have put something there: the directory is private.
 func listen(path, network string, mode uint32) (*listener, error) {
 	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return nil, fail.Wrap(fail.Unable, err, "socket %s", path)
@@ -42,9 +42,9 @@ func listen(path, network string, mode uint32) (*listener, error) {
 	return out, nil
 }
 
-// there says that the file is still this socket's. A toolbox that shares the
-// directory can remove it, as the end of a login does, and the next agent puts its
-// own in the place.
+// there reports whether the file is still this socket's. A toolbox that shares the
+// directory can remove it, as the end of a login does, and the next agent then makes its
+// own.
 func (l *listener) there() bool {
 	var st unix.Stat_t
 	return unix.Lstat(l.path, &st) == nil && st.Dev == l.file.Dev && st.Ino == l.file.Ino
@@ -61,8 +61,8 @@ func (l *listener) Close() (err error) {
 	return err
 }
 
-// awaitRemoval returns when the file is not this socket's any more, or when stop is
-// closed. It costs no wake-ups.
+// awaitRemoval returns when the file is no longer this socket's, or when stop is closed.
+// It causes no wake-ups.
 func (l *listener) awaitRemoval(stop <-chan struct{}) {
 	watch, err := watchDir(filepath.Dir(l.path), unix.IN_DELETE|unix.IN_MOVED_FROM|unix.IN_MOVED_TO)
 	if err != nil { // none left of those that a user may have

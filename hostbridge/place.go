@@ -15,9 +15,9 @@ import (
 	"github.com/tbx-project/tbx/internal/fail"
 )
 
-// place is a file or a directory of the host that a request names: what the owner
-// is asked about and what is written down is its name without links, and the runner
-// makes sure that it is still this very one.
+// place is a file or a directory of the host that a request names. The owner is asked
+// about its name without links, and the log has that name; the runner checks that the
+// name still leads to this very file.
 type place struct {
 	path string
 	fd   int // O_PATH, which neither reads nor waits for a file system when it is closed
@@ -85,8 +85,7 @@ func (p *place) close() {
 	}
 }
 
-// runnable are the ends of names of files that are run, or installed, by being
-// opened: what is opened shall be looked at.
+// runnable lists endings of names of files that are run, or installed, by being opened.
 var runnable = []string{
 	".desktop", ".kdelnk", ".directory", ".service", ".appimage", ".run", ".bin", ".out",
 	".jar", ".jnlp", ".exe", ".com", ".bat", ".cmd", ".msi", ".scr", ".lnk", ".url", ".ps1", ".vbs",
@@ -95,7 +94,7 @@ var runnable = []string{
 	".xpi", ".crx", ".gadget", ".workflow", ".mobileconfig", ".plasmoid", ".skz",
 }
 
-// mayOpen refuses what is no document: opening it would run something, or wait.
+// mayOpen refuses anything but documents: opening it would run something, or wait.
 func (p *place) mayOpen() error {
 	shown := escape.Quote(p.path)
 	switch kind := p.mode & unix.S_IFMT; {

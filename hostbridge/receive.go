@@ -11,9 +11,9 @@ import (
 	"github.com/tbx-project/tbx/internal/eintr"
 )
 
-// receive reads the request and nothing after it: the descriptors that follow
-// are the runner's to receive. It asks for no control messages, so that the
-// kernel drops descriptors that come uninvited without opening them here.
+// receive reads the request and nothing after it: the descriptors that follow are for
+// the runner. It asks for no control messages, so that the kernel drops uninvited
+// descriptors without opening them here.
 func (r *request) receive() error {
 	deadline := time.Now().Add(startDeadline) // monotonic
 	r.conn.SetDeadline(deadline)

@@ -47,8 +47,8 @@ func (r *refusal) Error() string { return r.reason }
 
 func deny(reason, hint string) *refusal { return &refusal{denied: true, reason: reason, hint: hint} }
 
-// handle serves one connection until it is handed to a runner and its command
-// has ended, or it is refused.
+// handle serves one connection. It returns when the request is refused, or when a runner
+// has taken it over and its command has ended.
 func (a *agent) handle(ctx context.Context, s *served, conn *net.UnixConn) {
 	defer conn.Close()
 	r := &request{a: a, s: s, conn: conn, box: s.current(), rec: AuditEntry{Event: "request"}}
@@ -70,9 +70,8 @@ func (a *agent) handle(ctx context.Context, s *served, conn *net.UnixConn) {
 	}
 }
 
-// decide waits for its turn and decides the request. What a request names is looked
-// up on the host, each look may take as long as a file system likes, and a process
-// has so many threads.
+// decide waits for its turn and decides the request. Looking up names on the host may
+// take as long as a file system likes, and a process has a limited number of threads.
 func (r *request) decide(ctx context.Context) error {
 	select {
 	case r.s.deciding <- struct{}{}:
@@ -143,9 +142,9 @@ func (r *request) admit(ctx context.Context) error {
 	return nil
 }
 
-// findName looks up what the toolbox is called now: rules go by the name, and it may
-// have been renamed while it runs, and another may have its old name. A record may be
-// away for a moment while it is written anew.
+// findName looks up the current name of the toolbox: rules go by the name, and it may
+// have been renamed, and another toolbox may have its old name. A record may be absent
+// for a moment while it is replaced.
 func (r *request) findName(ctx context.Context) error {
 	var err error
 	for range 10 {
@@ -208,8 +207,8 @@ func (r *request) prepare() error {
 	return nil
 }
 
-// findFile looks up the file that is to be opened: rules and the owner decide about
-// what it is, and not about what it is called.
+// findFile looks up the file to be opened: rules and the owner decide about the file,
+// whatever name the request gives it.
 func (r *request) findFile() (err error) {
 	name := r.start.Argv[len(r.start.Argv)-1]
 	if r.box.Isolated {
@@ -225,7 +224,7 @@ func (r *request) findFile() (err error) {
 	return nil
 }
 
-// findDir looks up the directory that the command would run in.
+// findDir looks up the directory of the command.
 func (r *request) findDir() error {
 	name := r.cwd()
 	p, err := openPlace(name, unix.O_DIRECTORY)
@@ -241,7 +240,7 @@ func (r *request) findDir() error {
 		hint: "change to a shared directory, or name one of the host with --cwd"}
 }
 
-// cwd is the working directory as the host calls it.
+// cwd is the working directory under its name on the host.
 func (r *request) cwd() string {
 	if r.start.Flags&wire.FlagHostCwd != 0 {
 		return r.start.Cwd
@@ -265,7 +264,7 @@ func (r *request) send(f wire.Frame) {
 	r.conn.Write(f.Append(nil))
 }
 
-// refuse answers a client that gets nothing, and logs it.
+// refuse sends the refusal to the client and writes it to the log.
 func (r *request) refuse(err error) {
 	var no *refusal
 	if !errors.As(err, &no) {
@@ -289,7 +288,7 @@ func (r *request) refuse(err error) {
 	}
 }
 
-// log writes the request's record and returns its number.
+// log writes the request's entry and returns its number.
 func (r *request) log() (uint64, error) {
 	r.rec.BoxID, r.rec.Box = r.box.ID, r.box.Name
 	return r.a.Audit.Write(r.rec)

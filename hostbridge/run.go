@@ -65,14 +65,14 @@ func (a *agent) startRunner() (*runnerProc, error) {
 	return &runnerProc{proc: proc, sock: conn.(*net.UnixConn)}, nil
 }
 
-// dismiss lets a runner that has no job go, or one that was killed.
+// dismiss ends a runner without a job, or collects one that was killed.
 func (k *runnerProc) dismiss() {
 	k.sock.Close()
 	k.proc.Wait()
 }
 
-// awaitIdle returns when a runner whose command has ended takes another, true,
-// or ends, false. It waits for what the runner says, which costs no thread.
+// awaitIdle waits until the runner is ready for another command, true, or has ended,
+// false. It waits for a message of the runner, which needs no thread.
 func (k *runnerProc) awaitIdle() bool {
 	b := make([]byte, wire.HeaderSize)
 	n, err := k.sock.Read(b)
@@ -83,7 +83,7 @@ func (k *runnerProc) awaitIdle() bool {
 	return err == nil && f.Type == wire.TypeIdle
 }
 
-// putBack makes a runner the spare one, or lets it go if there is one.
+// putBack makes a runner the spare one, or dismisses it if there is one.
 func (a *agent) putBack(k *runnerProc) {
 	select {
 	case a.spare <- k:
@@ -209,7 +209,7 @@ func (r *request) sendJob(k *runnerProc, frames []wire.Frame) error {
 	return errors.Join(err, sendErr)
 }
 
-// outcome reads what the runner reports of the command.
+// outcome reads the runner's report on the command.
 func (r *request) outcome(k *runnerProc) AuditEntry {
 	buf := make([]byte, wire.HeaderSize+3*wire.MaxText)
 	for {
@@ -271,7 +271,7 @@ func (r *request) job() *wire.Job {
 // noticeLimit is how long the desktop has to show a notification: it may be stopped.
 const noticeLimit = 10 * time.Second
 
-// tellOwner shows a notification on the host's desktop, if it has one.
+// tellOwner shows a notification on the host's desktop, if there is one.
 func (r *request) tellOwner(what string, env []string) {
 	argv, err := notify(verbCall{args: []string{"a host command was run", what[:min(maxNotice, len(what))]}, box: r.box, path: r.a.Path})
 	if err != nil {

@@ -34,9 +34,9 @@ type served struct {
 	waiting []*net.UnixConn // that have not sent their request, the oldest first
 }
 
-// serveBox opens the socket of a running toolbox, if it is not open. begun says
-// that a start of the toolbox that the agent does not know gets a new token;
-// else there must be one of an agent before this one.
+// serveBox opens the socket of a running toolbox, unless it is open. begun: the toolbox
+// has just been started, and gets a new token if the agent does not know this start;
+// else it must have a token from a previous agent.
 func (a *agent) serveBox(ctx context.Context, id string, begun bool) (*served, error) {
 	if !boxID().MatchString(id) {
 		return nil, fail.New(fail.Usage, "%q is no id of a toolbox", id)
@@ -70,8 +70,8 @@ func (a *agent) serveBox(ctx context.Context, id string, begun bool) (*served, e
 	return s, nil
 }
 
-// firstProcess looks a toolbox up and holds its first process, which must be the same
-// after it is held as before: its number may be another's by then.
+// firstProcess looks a toolbox up and opens a pidfd of its first process. It looks
+// twice, because the number may belong to another process by then.
 func (a *agent) firstProcess(ctx context.Context, id string) (box Box, pidfd int, err error) {
 	if box, err = a.Lookup(ctx, id); err != nil {
 		return box, -1, err
@@ -145,7 +145,8 @@ func (a *agent) newServed(box Box, token []byte, l *listener) *served {
 	return s
 }
 
-// labelFor is the SELinux label of a toolbox that has one of its own, for its socket.
+// labelFor returns the SELinux label for the socket, if the toolbox has a label of its
+// own.
 func labelFor(pid int) string {
 	if label := selinux.Label(pid); label != selinux.Label(os.Getpid()) {
 		return label
@@ -153,8 +154,8 @@ func labelFor(pid int) string {
 	return ""
 }
 
-// whole says that the toolbox can reach the socket. It may have removed it, with
-// all else in directories that it shares.
+// whole reports whether the toolbox can reach the socket. The toolbox may have removed
+// it, with other files in directories that it shares.
 func (s *served) whole(dir string) bool {
 	token, err := readToken(dir)
 	return err == nil && sameToken(token, s.token) && s.listener.there()
@@ -184,8 +185,8 @@ func (a *agent) dropLocked(s *served) {
 	}
 }
 
-// accept takes connections until the listener is closed. When too many say
-// nothing, the one that has been silent longest makes room.
+// accept accepts connections until the listener is closed. When too many are silent, the
+// oldest of them is closed.
 func (a *agent) accept(ctx context.Context, s *served) {
 	for {
 		conn, err := s.listener.AcceptUnix()
@@ -223,7 +224,7 @@ func (s *served) rename(name string) {
 	s.name = name
 }
 
-// current is the toolbox with the name that it has now.
+// current is the toolbox with its present name.
 func (s *served) current() Box {
 	s.mu.Lock()
 	defer s.mu.Unlock()

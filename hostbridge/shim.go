@@ -17,7 +17,7 @@ type Shims struct {
 	Box string // tbx-box on the host, below the parent of Dir
 }
 
-// DefaultShims are there unless the user has chosen others.
+// DefaultShims are the shims of users who have chosen none.
 func DefaultShims() []string {
 	return []string{"bootc", "flatpak", "podman", "rpm-ostree", "systemctl", "tbx", "xdg-open"}
 }
@@ -37,8 +37,8 @@ func (s Shims) List() ([]string, error) {
 	return out, err
 }
 
-// Refresh makes the default shims where there is no directory yet, and lets all
-// lead to this tbx-box. It writes only what is different.
+// Refresh makes the default shims where there is no directory yet, and points all shims
+// to this tbx-box. It writes only differences.
 func (s Shims) Refresh() error {
 	names, err := s.List()
 	if err != nil {

@@ -11,9 +11,9 @@ import (
 	"github.com/tbx-project/tbx/internal/fail"
 )
 
-// verb is a thing that a toolbox may ask for without naming a command. Its
-// arguments are checked and the command is tbx's choice, so that a policy can
-// allow it where it denies commands.
+// verb is an action that a toolbox may ask for without naming a command. tbx checks the
+// arguments and chooses the command, so that a policy can allow a verb where it denies
+// commands.
 type verb struct {
 	build  func(v verbCall) ([]string, error) // the host command; its errors are fail.Usage or fail.Unable
 	launch bool                               // its children outlive the terminal: no pty, not ended with the client
@@ -21,7 +21,7 @@ type verb struct {
 	most   float64                            // times that a toolbox may ask for it at once, and then in a minute; 0: as any request
 }
 
-// verbCall is what a verb's command is made from.
+// verbCall holds the parts of a verb's command.
 type verbCall struct {
 	args []string
 	box  Box
@@ -41,8 +41,8 @@ var verbs = map[string]verb{ // constant
 	"terminal":     {build: terminal, launch: true, most: 5},
 }
 
-// verbLimits are the limits of one toolbox, by verb: what fills the owner's screen
-// is not asked for hundreds of times a second.
+// verbLimits returns the limits of one toolbox, by verb. They keep it from filling the
+// owner's screen.
 func verbLimits() map[string]*bucket {
 	out := map[string]*bucket{}
 	for name, v := range verbs {
@@ -115,8 +115,8 @@ func openURL(v verbCall) ([]string, error) {
 	return v.pick("open an address", []string{"xdg-open", raw}, []string{"gio", "open", raw})
 }
 
-// plainMail refuses header fields that make a mail program take more than text from
-// the address, RFC 6068 section 4: some attach a file that it names.
+// plainMail refuses header fields of a mail address that do more than set text, RFC 6068
+// section 4: some mail programs attach a file that it names.
 func plainMail(u *url.URL) error {
 	fields, err := url.ParseQuery(u.RawQuery)
 	if err != nil {
@@ -179,8 +179,8 @@ func clipboard(v verbCall) ([]string, error) {
 	return nil, fail.New(fail.Unable, "the host's session has no clipboard: neither WAYLAND_DISPLAY nor DISPLAY is set")
 }
 
-// tbxCommand is a verb that is a command of tbx itself. It takes the choice of
-// output format and nothing else.
+// tbxCommand is a verb that runs a command of tbx. It accepts the output format and
+// nothing else.
 func tbxCommand(words ...string) func(verbCall) ([]string, error) {
 	return func(v verbCall) ([]string, error) {
 		if v.tbx == "" {

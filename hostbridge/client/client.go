@@ -1,11 +1,9 @@
-// Package client is the toolbox's side of the bridge: it sends a request to the
-// agent on the host and then behaves as the command would that runs there:
-// its terminal, its signals, its exit code.
+// Package client is the toolbox's side of the bridge: it sends a request to the agent on
+// the host and then stands in for the command: its terminal, its signals, its exit code.
 //
-// It is linked into tbx-box, which must start in a millisecond and stay small:
-// standard library and x/sys, no fmt, no encoding. It never trusts the toolbox
-// to be of some distribution; all it needs is the kernel and the bridge's
-// directory.
+// It is linked into tbx-box, which must start in a millisecond and stay small: standard
+// library and x/sys, no fmt, no encoding. It needs nothing of the toolbox but the kernel
+// and the bridge's directory.
 package client
 
 import (
@@ -25,7 +23,7 @@ import (
 // DefaultDir is where a toolbox has its bridge directory, or a link to it.
 const DefaultDir = "/run/tbx/host"
 
-// Request is what shall run on the host.
+// Request describes a command to run on the host.
 type Request struct {
 	Dir     string   // bridge directory, DefaultDir
 	Verb    bool     // Argv is a verb and its arguments
@@ -36,7 +34,7 @@ type Request struct {
 	Detach  bool     // the command may outlive this process
 }
 
-// Result is how it ended.
+// Result describes how the command ended.
 type Result struct {
 	Code   int  // exit code; 125 the bridge failed, 126 denied or not executable, 127 not found
 	Signal int  // if not 0, the command died of it
@@ -45,7 +43,7 @@ type Result struct {
 	Message, Hint string // for the user, if the bridge did not run the command to its end
 }
 
-// failed is a result of the bridge itself.
+// failed returns a result for a failure of the bridge itself.
 func failed(message, hint string) Result { return Result{Code: 125, Message: message, Hint: hint} }
 
 // Run sends the request and stands in for the command until it ends. It takes
@@ -88,8 +86,8 @@ func Run(req Request) Result {
 	return l.run()
 }
 
-// connect opens the socket and makes sure that it is the directory's owner who
-// answers.
+// connect opens the socket and checks that the other end belongs to the owner of the
+// directory.
 func connect(dir string) (sock int, token []byte, err error) {
 	if dir == DefaultDir { // the initialiser links it to where the directory is seen here
 		if to, err := os.Readlink(dir); err == nil {
@@ -111,7 +109,7 @@ func connect(dir string) (sock int, token []byte, err error) {
 	if err != nil {
 		return -1, nil, err
 	}
-	// A host that is stopped takes no connections, nor what is sent to it.
+	// A stopped agent accepts no connection and reads nothing.
 	limit := unix.NsecToTimeval(answerLimit.Nanoseconds())
 	unix.SetsockoptTimeval(sock, unix.SOL_SOCKET, unix.SO_SNDTIMEO, &limit)
 	if err = eintr.Connect(sock, dir+"/sock"); errors.Is(err, unix.EAGAIN) {
@@ -132,8 +130,8 @@ func connect(dir string) (sock int, token []byte, err error) {
 	return sock, token, nil
 }
 
-// request makes the frames, and the descriptors that go with them: three for
-// the command, then those that belong to this function's caller.
+// request encodes the frames, and lists the descriptors that go with them: three for the
+// command, then those that the caller passes.
 func (l *loop) request(req Request, token []byte) ([]wire.Frame, []int, error) {
 	s := &wire.Start{
 		Flags: l.term.mask, Token: token, Session: os.Getenv("TBX_SESSION"),
@@ -184,7 +182,7 @@ func (l *loop) request(req Request, token []byte) ([]wire.Frame, []int, error) {
 	return frames, fds, err
 }
 
-// environ picks what the host may want to know. The host picks again.
+// environ selects the variables that the host may want. The host selects again.
 func environ(extra []string) []string {
 	var out []string
 	for _, kv := range os.Environ() {
@@ -200,8 +198,8 @@ func environ(extra []string) []string {
 	return out
 }
 
-// Report writes the message and the hint of a result to standard error. They may
-// hold names as somebody gave them.
+// Report writes the message and the hint of a result to standard error, escaped: they
+// may contain names from outside.
 func (r Result) Report() {
 	if r.Message != "" {
 		os.Stderr.WriteString("tbx: " + escape.Text(r.Message) + "\n")

@@ -13,8 +13,8 @@ import (
 	"github.com/tbx-project/tbx/internal/eintr"
 )
 
-// loop carries what happens here to the host and back, in one thread around
-// one poll(2), so that the order of events is theirs.
+// loop passes events between this process and the host, in one thread around one
+// poll(2), so that their order is kept.
 type loop struct {
 	sock    int
 	signals int // reading end of a pipe: one byte for each signal
@@ -106,9 +106,8 @@ func (l *loop) run() Result {
 	}
 }
 
-// poll waits for what happens next: after the end for nothing, and before the
-// command has started until patience, when it returns 0. A command that runs may
-// take as long as it likes.
+// poll waits for the next event. After the command's end it does not wait; before its
+// start it waits until patience and then returns 0. A running command may take any time.
 func (l *loop) poll(fds []unix.PollFd) (int, error) {
 	switch {
 	case l.end != nil:
@@ -119,15 +118,13 @@ func (l *loop) poll(fds []unix.PollFd) (int, error) {
 	return eintr.Await(fds)
 }
 
-// wait makes the answer of the host due after that time, and some more for a
-// machine that is busy.
+// wait sets the time limit for the host's answer, with a reserve for a busy machine.
 func (l *loop) wait(limit time.Duration) { l.patience = time.Now().Add(limit + answerLimit) }
 
-// copyOutput moves what the command has written to the terminal here. After the
-// command's end, EAGAIN says that nothing is left of what it wrote: before it
-// answers so, the kernel pushes through what is on its way (n_tty_read). EIO
-// says that besides nobody has the terminal open. A process that the command
-// left behind may have it open, and is not waited for.
+// copyOutput copies the command's output to the terminal here. After the command's end
+// it reads until EAGAIN (nothing is left: the kernel delivers what is on its way first,
+// n_tty_read) or EIO (nothing is left, and nobody has the terminal open). A process that
+// the command left behind may keep the terminal open; it is not waited for.
 func (l *loop) copyOutput(buf []byte) bool {
 	n, err := unix.Read(l.master, buf)
 	if err == unix.EINTR || err == unix.EAGAIN && l.end == nil {
@@ -228,7 +225,7 @@ func (l *loop) onFrame(buf []byte) {
 	}
 }
 
-// finish notes the end; output that is still on its way comes first.
+// finish notes the end. Output that is on its way comes first.
 func (l *loop) finish(r Result) {
 	l.end = &r
 	l.input = nil
@@ -245,7 +242,7 @@ func (l *loop) onStarted(fds []int) {
 	if l.fg {
 		l.term.setRaw()
 	}
-	l.resize() // it may have changed meanwhile
+	l.resize() // the size may have changed meanwhile
 }
 
 func (l *loop) resize() {
@@ -267,7 +264,7 @@ func (l *loop) onSignals() {
 		case !l.started && sig == syscall.SIGCONT:
 		case !l.started && (l.asked || l.urged):
 			l.finish(Result{Signal: int(sig)}) // the host ends what it may have started
-		case !l.started: // it may have, and the word be on its way
+		case !l.started: // STARTED has not arrived, but the command may run already
 			l.urged = true
 			l.send(sig, 0)
 		case sig == syscall.SIGCONT:
@@ -282,9 +279,9 @@ func (l *loop) send(sig syscall.Signal, flags uint16) {
 	wire.Send(l.sock, wire.Uint32(wire.TypeSignal, flags, uint32(sig)))
 }
 
-// onStopped is called when the command was stopped. One that wants to read the
-// terminal gets it, if it is this process's to give; else this process stops
-// too, with its whole job, and its shell takes over.
+// onStopped handles a stopped command. If the command wants to read the terminal and
+// this process has it, the command gets it; else this process stops too, with its whole
+// job, and its shell takes over.
 func (l *loop) onStopped(sig syscall.Signal) {
 	l.stopped, l.resuming = true, false
 	wants := sig == syscall.SIGTTIN || sig == syscall.SIGTTOU

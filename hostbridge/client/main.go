@@ -76,9 +76,9 @@ func finish(req Request) {
 	r.Exit()
 }
 
-// Shim is tbx-box called by the name of a host command. It does not return.
-// Where there is no bridge it runs the next program of that name in PATH, so
-// that a shim that is seen outside a toolbox does no harm.
+// Shim is tbx-box under the name of a host command. It does not return. Where there is
+// no bridge, it runs the next program of that name in PATH, so that a shim outside a
+// toolbox does no harm.
 func Shim(argv []string) {
 	name := filepath.Base(argv[0])
 	dir := os.Getenv("TBX_BRIDGE")
@@ -113,8 +113,8 @@ func execNext(name string, argv []string) {
 	}
 }
 
-// Translate turns a command that a toolbox knows by its usual name into a verb
-// where there is one, which a policy can allow without allowing commands.
+// Translate returns the verb for a command that toolboxes know by its usual name. A
+// policy can allow a verb without allowing commands.
 func Translate(name string, args []string) Request {
 	verb := func(argv ...string) Request { return Request{Verb: true, Argv: argv} }
 	switch {

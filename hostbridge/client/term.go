@@ -43,9 +43,8 @@ func (t *term) detect() {
 	}
 }
 
-// adopt reads the settings anew, when this process is given the terminal. The
-// command's terminal gets them if it has had those of somebody else; what the
-// command itself has set stays.
+// adopt reads the terminal's settings again when this process gets the terminal. The
+// command's terminal gets them too, unless the command has changed its own.
 func (t *term) adopt(master int) {
 	tio, err := unix.IoctlGetTermios(t.fd, unix.TCGETS)
 	if err != nil || t.raw {
@@ -63,14 +62,14 @@ func (t *term) readSize() {
 	}
 }
 
-// whole says that both input and output are the terminal: no pipeline whose
-// other end may want to read it.
+// whole reports whether both input and output are the terminal. In a pipeline the other
+// program may want to read it.
 func (t *term) whole() bool {
 	const both = wire.FlagTTYIn | wire.FlagTTYOut
 	return t.mask&both == both
 }
 
-// foreground says whether this process may read its terminal now.
+// foreground reports whether this process may read its terminal now.
 func (t *term) foreground() bool {
 	if t.fd < 0 {
 		return false

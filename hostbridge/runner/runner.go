@@ -76,8 +76,7 @@ func Main() int {
 	}
 }
 
-// run is the life of one command. It says whether this process is as it was
-// before, and can run another.
+// run runs one command. It reports whether this process can run another.
 func (k *runner) run(job *wire.Job) bool {
 	if failure := k.start(job); failure != nil {
 		k.tell(failure.Frame())
@@ -235,8 +234,8 @@ func takeStdio(stdio, received []int) error {
 	return nil
 }
 
-// letGo gives up this process's share of the command's descriptors, so that the
-// other ends of pipes see what the command does with them.
+// letGo closes this process's copies of the command's descriptors, so that the other
+// ends of pipes see the command alone.
 func letGo() {
 	null, err := eintr.Open("/dev/null", unix.O_RDWR|unix.O_CLOEXEC, 0)
 	if err != nil {
@@ -291,8 +290,8 @@ func spawnFailure(path string, err error) *wire.Failure {
 	return &wire.Failure{Code: 126, Text: path + ": " + err.Error()}
 }
 
-// wait reports what happens to the command until it ends, and says whether the
-// rest of its group is being ended too.
+// wait reports changes of the command until it ends. ending: the rest of its process
+// group is being ended too.
 func (k *runner) wait() (ending bool) {
 	for {
 		// Wait without reaping, reap under the lock: while the lock is held,
@@ -307,8 +306,8 @@ func (k *runner) wait() (ending bool) {
 	}
 }
 
-// reap collects what has changed. It says whether the command has ended, and
-// whether the rest of its group is being ended.
+// reap collects status changes. ended: the command has ended. ending: the rest of its
+// process group is being ended.
 func (k *runner) reap() (ended, ending bool) {
 	k.mu.Lock()
 	defer k.mu.Unlock()

@@ -25,8 +25,8 @@ func allowed(sig uint32) bool {
 	return false
 }
 
-// listen obeys the client until it is gone, and then ends the command. A
-// hang-up or termination of the runner itself is passed on.
+// listen obeys the client until it disconnects, and then ends the command. It passes on
+// hang-up and termination of the runner itself.
 func (k *runner) listen() {
 	own := make(chan os.Signal, 4)
 	if !k.detach { // whose runner ends with its command, and passes signals on until then
@@ -91,9 +91,9 @@ func (k *runner) signal(sig syscall.Signal) {
 	}
 }
 
-// end is called when the client is gone: hang-up, termination, kill, each
-// after a pause, until no process of the command's group is left. Then it exits,
-// unless nothing was left to be ended.
+// end ends the command after the client is gone: hang-up, termination, kill, with a
+// pause after each, until no process of the command's group is left. Then it exits,
+// unless there was nothing to end.
 func (k *runner) end() {
 	k.mu.Lock()
 	clean := k.clean
@@ -116,9 +116,9 @@ func (k *runner) end() {
 	os.Exit(0)
 }
 
-// signalGroup sends sig to what is left of the command's group and says whether
-// anything was. Whatever is left has become a child of this process, and one
-// that is not reaped keeps the group's number from being another's.
+// signalGroup sends sig to the rest of the command's group and reports whether there was
+// any. Those processes are children of this one, and a child that is not reaped keeps
+// the number of the group from being used again.
 func (k *runner) signalGroup(sig syscall.Signal) bool {
 	k.mu.Lock()
 	defer k.mu.Unlock()

@@ -25,7 +25,7 @@ import (
 	"github.com/tbx-project/tbx/internal/eintr"
 )
 
-// Session is the host's side of one or many entries that look alike.
+// Session is the host's environment of one or many entries.
 type Session struct {
 	Umask int
 	Env   []string // NAME=VALUE, in the caller's order
@@ -37,8 +37,8 @@ const (
 	maxSize  = 4 << 20
 )
 
-// Passing says whether a variable differs from one entry to the next of the same
-// terminal. A session does not hold it, and no host command is given it.
+// Passing reports whether a variable differs between two entries from the same terminal.
+// Sessions and host commands do not have it.
 func Passing(name string) bool {
 	return slices.Contains([]string{"PWD", "OLDPWD", "SHLVL", "_", "COLUMNS", "LINES"}, name)
 }
@@ -102,7 +102,7 @@ func byAge(dir string) []string {
 	return names
 }
 
-// isName refuses what a toolbox could make a path of.
+// isName refuses names from which a toolbox could build a path.
 func isName(s string) bool {
 	return len(s) == nameSize && !strings.ContainsFunc(s, func(r rune) bool { return !strings.ContainsRune("0123456789abcdef", r) })
 }
@@ -140,9 +140,9 @@ func read(path string) (Session, error) {
 	return s, nil
 }
 
-// Served says whether an agent serves the toolbox whose socket is in boxDir, as
-// far as can be seen without asking it: it holds its lock, and socket and token
-// are there. The agent takes the socket away when the toolbox ends.
+// Served reports whether an agent serves the toolbox with this boxDir, as far as the
+// file system tells: the agent holds its lock, and socket and token are there. The agent
+// removes the socket when the toolbox ends.
 func Served(bridge, boxDir string) bool {
 	if unix.Access(filepath.Join(boxDir, "sock"), unix.F_OK) != nil || unix.Access(filepath.Join(boxDir, "token"), unix.F_OK) != nil {
 		return false

@@ -76,10 +76,9 @@ func (s *Store) Build(ctx context.Context, b images.Build, progress images.Progr
 	return s.Inspect(ctx, strings.TrimPrefix(strings.TrimSpace(string(id)), "sha256:"))
 }
 
-// tie has cmd, which is not started yet, end with tbx however that ends, and be
-// deaf to the terminal's Ctrl-C, which is ours to pass on. The function that it
-// gives is called when cmd has ended: the kernel's signal is for the end of the
-// thread that started it.
+// tie makes cmd end with tbx, however tbx ends (Pdeathsig), and ignore the terminal's
+// Ctrl-C, which tbx passes on (a process group of its own). Pdeathsig follows the thread
+// that started cmd, so that thread is locked: call untie after cmd has ended.
 func tie(cmd *exec.Cmd) (untie func()) {
 	runtime.LockOSThread()
 	cmd.SysProcAttr = &unix.SysProcAttr{Setpgid: true, Pdeathsig: unix.SIGTERM}
