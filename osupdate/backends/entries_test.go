@@ -406,3 +406,39 @@ func TestH67_FileAndBack(t *testing.T) {
 		t.Errorf("an upgrade from a directory: %v", err)
 	}
 }
+
+// TestH69_UpgradeOverASwitch: what waits and follows something else is upgraded, or the
+// upgrade is refused where the updater would go back to what runs.
+func TestH69_UpgradeOverASwitch(t *testing.T) {
+	for _, kind := range []osupdate.Kind{osupdate.OSTree, osupdate.RPMOSTree, osupdate.Bootc, composefs} {
+		m := newMachine(t, kind)
+		m.must(osupdate.Request{Verb: osupdate.Switch, Target: elsewhere(kind)})
+		m.other(func(h *fakehost.Host) {
+			for follows := range h.Newest {
+				if strings.HasSuffix(follows, elsewhere(kind)) {
+					h.Newest[follows] = "8"
+				}
+			}
+		})
+		res, err := m.do(osupdate.Request{Verb: osupdate.Upgrade})
+		switch {
+		case kind == osupdate.OSTree && (!errors.Is(err, osupdate.ErrUnsafe) || len(fail.Hints(err)) < 2 || m.fake.Next().Version != "7"):
+			t.Errorf("%s: %+v, %v, %s boots next", kind, res, err, m.fake.Next().Version)
+		case kind != osupdate.OSTree && (err != nil || m.fake.Next().Version != "8" || !strings.HasSuffix(m.fake.Next().Follows, elsewhere(kind))):
+			t.Errorf("%s: %+v, %v, %+v boots next", kind, res, err, m.fake.Next())
+		}
+	}
+}
+
+// TestH70_CancelUponARollback drops the update that is staged upon it, and no system
+// that ran.
+func TestH70_CancelUponARollback(t *testing.T) {
+	for _, kind := range []osupdate.Kind{osupdate.OSTree, osupdate.RPMOSTree, osupdate.Bootc} {
+		m := newMachine(t, kind)
+		m.must(osupdate.Request{Verb: osupdate.Rollback})
+		m.must(osupdate.Request{Verb: osupdate.Upgrade})
+		if res := m.must(osupdate.Request{Verb: osupdate.Cancel}); !res.After.Booted || len(m.fake.Deployments) != 2 {
+			t.Errorf("%s: %+v, %+v", kind, res.After, m.fake.Deployments)
+		}
+	}
+}

@@ -46,12 +46,16 @@ func newMachine(t *testing.T, kind osupdate.Kind) *machine {
 		t.Cleanup(m.noStrays)
 		return m
 	}
-	follows := map[osupdate.Kind]string{osupdate.RPMOSTree: ref, osupdate.Bootc: image}[kind]
+	follows := map[osupdate.Kind]string{osupdate.OSTree: ref, osupdate.RPMOSTree: ref, osupdate.Bootc: image}[kind]
 	m := &machine{t: t, fake: fakehost.New(t, follows), kind: kind, state: t.TempDir()}
-	if kind == osupdate.Bootc { // bootc alone, beside ostree
-		if err := os.Remove(filepath.Join(m.fake.Programs(), "rpm-ostree")); err != nil {
+	without := map[osupdate.Kind][]string{osupdate.Bootc: {"rpm-ostree"}, osupdate.OSTree: {"rpm-ostree", "bootc"}}
+	for _, name := range without[kind] { // bootc alone beside ostree, and ostree alone
+		if err := os.Remove(filepath.Join(m.fake.Programs(), name)); err != nil {
 			t.Fatal(err)
 		}
+	}
+	if got := m.open().Backend().Kind(); got != kind {
+		t.Fatalf("%s was found, not %s", got, kind)
 	}
 	t.Cleanup(m.noStrays)
 	return m
@@ -215,12 +219,23 @@ func requests(kind osupdate.Kind) []osupdate.Request {
 		{Verb: osupdate.Upgrade}, {Verb: osupdate.Upgrade, DownloadOnly: true}, {Verb: osupdate.Rollback}, {Verb: osupdate.Rollback, Target: "booted"},
 		{Verb: osupdate.Cancel},
 	}
-	if kind == osupdate.RPMOSTree {
+	all = append(all, osupdate.Request{Verb: osupdate.Switch, Target: elsewhere(kind)})
+	if kind == osupdate.RPMOSTree || kind == osupdate.OSTree {
 		all = append(all, osupdate.Request{Verb: osupdate.Rollback, Target: "2"}, osupdate.Request{Verb: osupdate.Pin, Target: "booted"},
-			osupdate.Request{Verb: osupdate.Unpin, Target: "booted"}, osupdate.Request{Verb: osupdate.Kargs, Append: []string{"a=1"}}, osupdate.Request{Verb: osupdate.Kargs, Delete: []string{"a=1"}},
-			osupdate.Request{Verb: osupdate.Install, Packages: []string{"hello"}})
+			osupdate.Request{Verb: osupdate.Unpin, Target: "booted"}, osupdate.Request{Verb: osupdate.Kargs, Append: []string{"a=1"}}, osupdate.Request{Verb: osupdate.Kargs, Delete: []string{"a=1"}})
+	}
+	if kind == osupdate.RPMOSTree {
+		all = append(all, osupdate.Request{Verb: osupdate.Install, Packages: []string{"hello"}})
 	}
 	return all
+}
+
+// elsewhere is another source that a host of that kind may follow.
+func elsewhere(kind osupdate.Kind) string {
+	if kind == osupdate.RPMOSTree || kind == osupdate.OSTree {
+		return "lab:debian/forky/x86_64/lab"
+	}
+	return "quay.io/lab/other:1"
 }
 
 // tryVerb carries out a verb and checks its result against the model.
@@ -259,6 +274,15 @@ func (m *machine) tryVerb(r osupdate.Request) {
 			m.errorf("check offered nothing, and the upgrade took %s", next.Version)
 		}
 	}
+	if r.Verb == osupdate.Switch {
+		follows := next.Follows
+		if m.kind == osupdate.OSTree { // its upgrade follows what runs, until the reboot
+			follows = m.fake.Running().Follows
+		}
+		if tracked := m.status().State.Tracked; !strings.HasSuffix(next.Follows, r.Target) || !strings.HasSuffix(follows, tracked) {
+			m.errorf("%s boots next and follows %s; status says that the host follows %s", next.ID(), next.Follows, tracked)
+		}
+	}
 	if r.DownloadOnly && next.ID() != was {
 		m.errorf("a download changed what boots next from %s to %s", was, next.ID())
 	}
@@ -289,7 +313,7 @@ func (m *machine) kept() []string {
 // the boot menu can reach, to the depth of three changes, and in each of them asks
 // that status, check, and every verb agree with each other and with what then boots.
 func TestH30_Walk(t *testing.T) {
-	for _, kind := range []osupdate.Kind{osupdate.RPMOSTree, osupdate.Bootc, composefs} {
+	for _, kind := range []osupdate.Kind{osupdate.OSTree, osupdate.RPMOSTree, osupdate.Bootc, composefs} {
 		t.Run(string(kind), func(t *testing.T) {
 			for name, prepare := range situations(kind) {
 				t.Run(name, func(t *testing.T) {
@@ -315,6 +339,10 @@ func TestH30_Walk(t *testing.T) {
 func situations(kind osupdate.Kind) map[string]func(m *machine) {
 	upgrade, back := osupdate.Request{Verb: osupdate.Upgrade}, osupdate.Request{Verb: osupdate.Rollback}
 	raw := map[osupdate.Kind]string{osupdate.RPMOSTree: "rpm-ostree", osupdate.Bootc: "bootc", composefs: "bootc"}[kind]
+	if kind == osupdate.OSTree {
+		return plainSituations(upgrade, back)
+	}
+	to := osupdate.Request{Verb: osupdate.Switch, Target: elsewhere(kind)}
 	out := map[string]func(m *machine){
 		"clean":                  func(*machine) {},
 		"staged":                 func(m *machine) { m.must(upgrade) },
@@ -333,6 +361,9 @@ func situations(kind osupdate.Kind) map[string]func(m *machine) {
 			m.must(upgrade)
 			m.boot(0)
 		},
+		"switched":                                          func(m *machine) { m.must(to) },
+		"switched and booted":                               func(m *machine) { m.must(to); m.boot(0) },
+		"upgraded, then switched":                           func(m *machine) { m.must(upgrade); m.must(to) },
 		"rolled back, then another stages":                  func(m *machine) { m.must(back); m.call(raw, "upgrade") },
 		"another upgrades after tbx rolled back and booted": func(m *machine) { m.must(back); m.boot(0); m.call(raw, "upgrade"); m.boot(0) },
 	}
@@ -350,6 +381,35 @@ func situations(kind osupdate.Kind) map[string]func(m *machine) {
 		out["downloaded and lost"] = func(m *machine) { m.must(osupdate.Request{Verb: osupdate.Upgrade, DownloadOnly: true}); m.boot(0) }
 	}
 	return out
+}
+
+// plainSituations are those of plain ostree, by its own commands.
+func plainSituations(upgrade, back osupdate.Request) map[string]func(m *machine) {
+	to := osupdate.Request{Verb: osupdate.Switch, Target: elsewhere(osupdate.OSTree)}
+	return map[string]func(m *machine){
+		"clean":                  func(*machine) {},
+		"staged":                 func(m *machine) { m.must(upgrade) },
+		"staged by another":      func(m *machine) { m.call("ostree", "admin", "upgrade", "--os=os", "--stage") },
+		"rolled back":            func(m *machine) { m.must(back) },
+		"rolled back by another": func(m *machine) { m.call("ostree", "admin", "set-default", "1") },
+		"rolled back and booted": func(m *machine) { m.must(back); m.boot(0) },
+		"old entry in the menu":  func(m *machine) { m.boot(1) },
+		"upgraded and booted":    func(m *machine) { m.must(upgrade); m.boot(0) },
+		"staged, then a newer one appears": func(m *machine) {
+			m.must(upgrade)
+			m.other(func(h *fakehost.Host) { h.Newest[ref] = "4" })
+		},
+		"upgraded, old entry in the menu": func(m *machine) { m.must(upgrade); m.boot(1) },
+		"pinned, upgraded twice": func(m *machine) {
+			m.must(osupdate.Request{Verb: osupdate.Pin, Target: "1"})
+			m.must(upgrade)
+			m.boot(0)
+		},
+		"rolled back, then upgraded": func(m *machine) { m.must(back); m.must(upgrade) },
+		"switched":                   func(m *machine) { m.must(to) },
+		"switched and booted":        func(m *machine) { m.must(to); m.boot(0) },
+		"upgraded, then switched":    func(m *machine) { m.must(upgrade); m.must(to) },
+	}
 }
 
 // call runs a program as another user of the machine would.

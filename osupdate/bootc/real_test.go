@@ -172,3 +172,20 @@ func TestH37_EtcDiffInColours(t *testing.T) {
 		}
 	}
 }
+
+// TestH73_NoBootcHost: the words are those of 1.16.9 on another system and in a container.
+func TestH73_NoBootcHost(t *testing.T) {
+	tool := osupdatetest.NewTool(t, "x", map[string][]osupdatetest.Call{"bootc": nil})
+	b, err := bootc.New(&osupdate.Tools{Dirs: []string{tool.Dir}}, bootc.Options{Root: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, words := range []string{
+		"error: Initializing storage: System not booted via bootc\n",
+		"error: Initializing storage: Preparing for write: Detected container; this command requires a booted host system.\n",
+	} {
+		if err := b.Explain(&osupdate.ToolError{Argv: []string{"/usr/bin/bootc"}, Code: 1, Stderr: words}); !errors.Is(err, osupdate.ErrNotImage) || len(fail.Hints(err)) == 0 {
+			t.Errorf("%q: %v", words, err)
+		}
+	}
+}

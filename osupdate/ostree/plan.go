@@ -102,10 +102,41 @@ func (b *Backend) upgrade(ctx context.Context, s *osupdate.State, r osupdate.Req
 		if err := losesDownload(s); err != nil {
 			return err
 		}
+		if err := losesSwitch(s); err != nil {
+			return err
+		}
 		args = append(args, "--stage")
 	}
-	b.step(p, effect, "upgrade", args...).Idle = nothingNew
+	st := b.step(p, effect, "upgrade", args...)
+	st.Idle = nothingNew
+	if r.DownloadOnly {
+		st.Enough = b.hereAlready(ctx, s.Tracked)
+	}
 	return nil
+}
+
+// hereAlready says so where the newest commit of refspec was here before a download.
+func (b *Backend) hereAlready(ctx context.Context, refspec string) func(context.Context) (string, error) {
+	was, err := b.run(ctx, b.ostree, "--repo="+b.repo(), "rev-parse", refspec)
+	return func(ctx context.Context) (string, error) {
+		is, isErr := b.run(ctx, b.ostree, "--repo="+b.repo(), "rev-parse", refspec)
+		if err != nil || isErr != nil || was != is { // a ref that was never pulled is not there
+			return "", nil
+		}
+		return "the newest commit of " + refspec + " is here already", nil
+	}
+}
+
+// losesSwitch refuses an upgrade that would replace what a switch has staged: ostree
+// upgrades what the running system follows.
+func losesSwitch(s *osupdate.State) error {
+	cur, next := s.Booted(), s.Next()
+	if cur == nil || next == nil || !next.Staged || next.Tracks == cur.Tracks {
+		return nil
+	}
+	return fail.New(osupdate.ErrUnsafe, "%s, which is staged, follows %s, and ostree would replace it by the newest of %s",
+		s.Label(next), next.Tracks, cur.Tracks).
+		Hint("reboot into it first: tbx host reboot").Hint("or drop it: tbx host cancel")
 }
 
 // pullFrom adds the step that pulls what the host follows from a repository in a
@@ -294,7 +325,8 @@ func (b *Backend) withdraw(ctx context.Context, s *osupdate.State, p *osupdate.P
 		return nil
 	}
 	behind := ostreefamily.Behind(s)
-	if len(behind) == 0 || booted.Next || s.Boot.State == osupdate.BootRollback || s.Boot.State == osupdate.BootOther {
+	staged := s.Next() != nil && s.Next().Staged
+	if len(behind) == 0 || staged || booted.Next || s.Boot.State == osupdate.BootRollback || s.Boot.State == osupdate.BootOther {
 		return b.makeNext(ctx, s, booted, p)
 	}
 	for i := 0; i < booted.Index; i++ {

@@ -24,6 +24,7 @@ import (
 	"github.com/tbx-project/tbx/internal/fail"
 	"github.com/tbx-project/tbx/osupdate"
 	"github.com/tbx-project/tbx/osupdate/ostree"
+	"github.com/tbx-project/tbx/osupdate/ostreefamily"
 	"github.com/tbx-project/tbx/osupdate/osupdatetest"
 )
 
@@ -716,4 +717,23 @@ func TestH68_OnceFromADirectory(t *testing.T) {
 	l.repo("config", "set", `remote "testos".gpg-verify`, "true")
 	l.run("ostree", "--repo="+medium, "commit", "-b", stable, "--tree=dir="+l.dir+"/tree", "--add-metadata-string=version=42.9")
 	l.refused(once, osupdate.ErrSignature)
+}
+
+// TestH71_VersionOfAnImage: a commit that was made of an image has no version of its
+// own; the image's configuration, which is in the commit, has it and the date.
+func TestH71_VersionOfAnImage(t *testing.T) {
+	l := newLab(t)
+	for config, want := range map[string]string{
+		`{"created":"2026-11-30T22:07:29Z","config":{"Labels":{"version":"3"}}}`:                                            "3",
+		`{"created":"2026-11-30T22:07:29Z","config":{"Labels":{"org.opencontainers.image.version":"4.1","version":"old"}}}`: "4.1",
+		`{"created":"2026-11-30T22:07:29Z","config":{}}`:                                                                    "", `no JSON`: "",
+	} {
+		l.n++
+		l.write("tree/usr/bin/hello", fmt.Sprintf("hello %d", l.n))
+		commit := l.run("ostree", "--repo="+l.dir+"/remote", "commit", "-b", stable, "--tree=dir="+l.dir+"/tree", "--add-metadata-string=ostree.container.image-config="+config)
+		got := ostreefamily.ReadCommit(l.dir+"/remote", commit)
+		if got.Version != want || got.Time == nil || strings.HasPrefix(config, "{") && got.Time.Year() != 2026 {
+			t.Errorf("%s: %+v", config, got)
+		}
+	}
 }

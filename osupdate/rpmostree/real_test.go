@@ -231,3 +231,19 @@ func TestH66_PackageFiles(t *testing.T) {
 		}
 	}
 }
+
+// TestH72_MissingAccount: the daemon's account is not on the system; the words are those
+// that 2026.2 printed on a Debian without it.
+func TestH72_MissingAccount(t *testing.T) {
+	r := osupdatetest.ReadRecorded(t, "testdata/real/b-switch-image-v3.txt")[0]
+	_, words, ok := strings.Cut(r.Stderr, "ended with code 1: ")
+	if !ok {
+		t.Fatalf("%q", r.Stderr)
+	}
+	b := host(t, "status-alone-json").Backend()
+	err := b.Explain(&osupdate.ToolError{Argv: []string{"/usr/bin/rpm-ostree"}, Code: 1, Stderr: words})
+	if !strings.Contains(err.Error(), "needs the account rpm-ostree") || len(fail.Hints(err)) == 0 {
+		t.Errorf("%v", err)
+	}
+	_, _ = b.State(t.Context()) // the fake wants to be asked once
+}

@@ -93,6 +93,9 @@ func (b *Backend) status(ctx context.Context) (*osupdate.State, *cached, error) 
 		}
 		s.Arrange()
 	}
+	if head := s.Head(); head != nil { // its upgrade follows what waits, not what runs
+		s.Tracked = head.Tracks
+	}
 	if d := s.Downloaded(); d != nil {
 		s.Warnings = append(s.Warnings,
 			s.Label(d)+" is downloaded and locked: it is not applied until whoever locked it, or tbx host upgrade, unlocks it")

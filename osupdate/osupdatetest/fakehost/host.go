@@ -80,7 +80,7 @@ func Commit(version string) string { return checksum(version) }
 // the origin of both.
 func New(t *testing.T, follows string) *Host {
 	t.Helper()
-	h := &Host{root: t.TempDir(), Newest: map[string]string{follows: "3"}, Fetched: map[string]string{}, Boots: 1, Writes: 1}
+	h := &Host{root: t.TempDir(), Newest: map[string]string{follows: "3", other(follows): "7"}, Fetched: map[string]string{}, Boots: 1, Writes: 1}
 	for _, v := range []string{"2", "1"} {
 		h.Deployments = append(h.Deployments, Deployment{Root: "os", Version: v, Follows: follows, Kargs: []string{"root=UUID=1", "rw"}})
 	}
@@ -99,6 +99,14 @@ func New(t *testing.T, follows string) *Host {
 	}
 	h.started(t)
 	return h
+}
+
+// other is a second source that there is beside what a host follows.
+func other(follows string) string {
+	if strings.HasPrefix(follows, "ostree-") {
+		return "ostree-unverified-registry:quay.io/lab/other:1"
+	}
+	return "lab:debian/forky/x86_64/lab"
 }
 
 // NewComposefs makes one on bootc's own storage, without ostree.

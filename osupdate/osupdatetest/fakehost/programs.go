@@ -234,8 +234,19 @@ func systemctl(h *Host, args []string) (string, int) {
 }
 
 func ostree(h *Host, args []string) (string, int) {
+	args = slices.DeleteFunc(args, func(a string) bool { return strings.HasPrefix(a, "--sysroot=") })
 	line := strings.Join(args, " ")
 	switch {
+	case strings.HasPrefix(line, "admin upgrade "), strings.HasPrefix(line, "admin switch "):
+		return h.plainUpgrade(args[1], args[2:])
+	case strings.HasPrefix(line, "admin deploy "):
+		return h.plainDeploy(args[2:])
+	case line == "admin cleanup", strings.HasPrefix(line, "admin config-diff"):
+		return "", 0
+	case strings.Contains(line, " remote list"):
+		return "lab\n", 0
+	case strings.Contains(line, " diff "):
+		return "", 0
 	case line == "admin --help":
 		return "  pin\n  undeploy\n  set-default   Make a deployment the default\n  lock-finalization\n  prepare-soft-reboot\n", 0
 	case line == "admin prepare-soft-reboot 0":
@@ -252,6 +263,11 @@ func ostree(h *Host, args []string) (string, int) {
 		return "", 0
 	case strings.HasPrefix(line, "admin status"):
 		return h.adminStatus(), 0
+	case len(args) == 3 && args[1] == "rev-parse" && strings.HasSuffix(args[0], h.root+"/ostree/repo"):
+		if v := h.Fetched[args[2]]; v != "" {
+			return Commit(v) + "\n", 0
+		}
+		return Commit(h.Running().Version) + "\n", 0
 	case len(args) == 3 && args[1] == "rev-parse": // in the repository of a check
 		return Commit(h.Newest[args[2]]) + "\n", 0
 	case strings.HasPrefix(line, "--repo=") && slices.Contains([]string{"init", "config", "pull"}, args[1]):
@@ -260,6 +276,46 @@ func ostree(h *Host, args []string) (string, int) {
 		return "error: No such metadata key\n", 1
 	}
 	return unexpected(h, "ostree", args)
+}
+
+// plainUpgrade is `ostree admin upgrade` and `switch`, with the words of 2026.5. It
+// follows the running system's origin, whatever is staged.
+func (h *Host) plainUpgrade(verb string, args []string) (string, int) {
+	d := *h.Running()
+	if verb == "switch" {
+		d.Follows = args[len(args)-1]
+	}
+	newest, ok := h.Newest[d.Follows]
+	switch {
+	case !ok:
+		return "error: No such branch '" + d.Follows + "' in repository summary\n", 1
+	case verb == "upgrade" && (newest == d.Version || newest == h.Deployments[0].Version && h.Deployments[0].Follows == d.Follows):
+		return "No update available.\n", 0
+	case slices.Contains(args, "--pull-only"):
+		h.Fetched[d.Follows] = newest
+		return "", 0
+	}
+	d.Version = newest
+	h.stage(d)
+	return "", 0
+}
+
+// plainDeploy is `ostree admin deploy` of a commit that is here, with its own origin and
+// all its kernel arguments.
+func (h *Host) plainDeploy(args []string) (string, int) {
+	at := slices.IndexFunc(h.Deployments, func(d Deployment) bool { return d.Checksum() == args[len(args)-1] })
+	if at < 0 || !slices.Contains(args, "--karg-none") {
+		return unexpected(h, "ostree", append([]string{"admin", "deploy"}, args...))
+	}
+	d := h.Deployments[at]
+	d.Kargs = nil
+	for _, a := range args {
+		if k, ok := strings.CutPrefix(a, "--karg-append="); ok {
+			d.Kargs = append(d.Kargs, k)
+		}
+	}
+	h.stage(d)
+	return "", 0
 }
 
 func (h *Host) admin(verb string, n int, un bool) (string, int) {
