@@ -62,6 +62,7 @@ vuln: build ## look for known vulnerabilities in what was built; asks vuln.go.de
 roots:
 	tests/lab/image >/dev/null
 	tests/lab/systembox build bookworm
+	if [ "$$(id -u)" = 0 ]; then tests/lab/updater trixie && tests/lab/updater forky; fi
 
 system: build ## tests with real podman, as an ordinary user, in the lab
 	tests/lab/system
@@ -81,6 +82,8 @@ systemrest: build
 systemroot: build ## tests that need root, in mount namespaces of their own: polkitd, pkexec and sudo; a bridge of two users; an OSTree host that runs
 	$(GO) test -count=1 -tags systemroot ./osupdate/privileged
 	$(GO) test -count=1 -tags systemroot -run '^(TestB22_|TestB7_SomebodyElse)' ./hostbridge
+	tests/lab/updater trixie osupdate/sysupdate
+	tests/lab/updater forky osupdate/sysupdate
 	unshare -m --propagation private $(GO) test -count=1 -tags 'system systemroot' \
 	  -run '^(TestLifeCycle|TestRollbackKeepsTheBranch|TestEtcConflictRefused|TestBoot.*|TestBuildLabels|TestFinalisation.*|TestH.*|TestKillFinalisation|TestKillStaging)$$' ./osupdate/ostree
 

@@ -146,12 +146,12 @@ func (b *Backend) Plan(ctx context.Context, s *osupdate.State, r osupdate.Reques
 		if err != nil {
 			return nil, err
 		}
-		b.makeDefault(p, d)
+		b.makeDefault(p, s, d)
 	case osupdate.Cancel:
 		p.Unchanged = "nothing waits for the next boot"
 		if waits && !s.Next().Same(s.Booted()) {
 			p.Unchanged = ""
-			b.makeDefault(p, s.Booted())
+			b.makeDefault(p, s, s.Booted())
 		}
 	case osupdate.ApplyLive:
 		p.NeedsBoot, p.Reversible = false, false
@@ -168,8 +168,10 @@ func (b *Backend) Plan(ctx context.Context, s *osupdate.State, r osupdate.Reques
 	return p.Finish(osupdate.Transactional, r), nil
 }
 
-func (b *Backend) makeDefault(p *osupdate.Plan, d *osupdate.Deployment) {
-	if d.Next {
+// makeDefault has d boot next, or a copy of it: a rollback where the root is writable
+// makes one, and the next one would make another.
+func (b *Backend) makeDefault(p *osupdate.Plan, s *osupdate.State, d *osupdate.Deployment) {
+	if next := s.Next(); next != nil && next.Same(d) {
 		p.Unchanged = d.ID + " boots next already"
 		return
 	}

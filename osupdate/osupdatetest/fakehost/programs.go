@@ -17,30 +17,37 @@ import (
 // where the test's binary was called by its own name.
 func Main() {
 	name := filepath.Base(os.Args[0])
-	programs := map[string]func(*Host, []string) (string, int){"rpm-ostree": rpmOSTree, "bootc": bootc, "ostree": ostree, "systemctl": systemctl}
-	run, ok := programs[name]
-	if !ok {
-		return
+	root := filepath.Dir(filepath.Dir(filepath.Dir(os.Args[0]))) // ROOT/usr/bin/NAME
+	switch name {
+	case "rpm-ostree", "bootc", "ostree", "systemctl":
+		programs := map[string]func(*Host, []string) (string, int){"rpm-ostree": rpmOSTree, "bootc": bootc, "ostree": ostree, "systemctl": systemctl}
+		serve(root, Load, func(h *Host) (string, int) { return programs[name](h, os.Args[1:]) })
+	case "systemd-sysupdate", "abroot", "tukit", "zypper", "transactional-update":
+		serve(root, LoadVersions, func(v *Versions) (string, int) { return v.call(name, os.Args[1:]) })
 	}
-	root := filepath.Dir(filepath.Dir(filepath.Dir(os.Args[0])))                             // ROOT/usr/bin/NAME
-	if _, err := flock.Wait(context.Background(), filepath.Join(root, "lock")); err != nil { // held until the program ends
+}
+
+// serve answers one call, with the model locked until the program ends.
+func serve[M interface{ Save() error }](root string, load func(string) (M, error), run func(M) (string, int)) {
+	stop := func(err error) {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(99)
 	}
-	h, err := Load(root)
+	if _, err := flock.Wait(context.Background(), filepath.Join(root, "lock")); err != nil {
+		stop(err)
+	}
+	h, err := load(root)
 	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(99)
+		stop(err)
 	}
 	before, _ := json.Marshal(h) // plain data
-	out, code := run(h, os.Args[1:])
+	out, code := run(h)
 	if after, _ := json.Marshal(h); string(after) != string(before) {
 		if err := h.Save(); err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			os.Exit(99)
+			stop(err)
 		}
 	}
-	if code == 0 || code == 77 {
+	if code == 0 || code == 77 || strings.HasPrefix(out, "{") {
 		fmt.Print(out)
 	} else {
 		fmt.Fprint(os.Stderr, out)

@@ -1,4 +1,4 @@
-//go:build system
+//go:build updater
 
 package sysupdate_test
 
@@ -29,11 +29,11 @@ type source struct {
 	tools  string // the real program, told where its transfer files are
 }
 
-// realSource needs systemd-sysupdate, of Debian's systemd-container: 257 in trixie.
+// realSource needs systemd-sysupdate, of the root that tests/lab/updater makes.
 func realSource(t *testing.T, verify bool) *source {
 	t.Helper()
 	if _, err := os.Stat(program); err != nil {
-		t.Skip("systemd-sysupdate is not installed: Debian 13 has it in systemd-container")
+		t.Fatal("systemd-sysupdate is not installed: start this test by tests/lab/updater")
 	}
 	s := &source{files: t.TempDir(), images: t.TempDir(), tools: t.TempDir()}
 	server := httptest.NewServer(http.FileServer(http.Dir(s.files)))
