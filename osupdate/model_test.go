@@ -1,12 +1,16 @@
 package osupdate_test
 
 import (
+	"context"
 	"errors"
+	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/tbx-project/tbx/internal/fail"
 	"github.com/tbx-project/tbx/osupdate"
@@ -188,5 +192,76 @@ func TestH61_Difference(t *testing.T) {
 		if got := osupdate.Difference(&c.before, &c.after); got != want {
 			t.Errorf("%q, want %q", got, want)
 		}
+	}
+}
+
+// elevator is root's tbx: it notes what it is asked.
+type elevator struct{ asked []osupdate.Verb }
+
+func (e *elevator) Run(_ context.Context, o osupdate.Order, _ func(osupdate.Progress)) (*osupdate.Answer, error) {
+	e.asked = append(e.asked, o.Request.Verb)
+	return &osupdate.Answer{Result: &osupdate.Result{}}, nil
+}
+
+// TestH80_RebootIsElevated where logind lets this session not restart the machine.
+func TestH80_RebootIsElevated(t *testing.T) {
+	for text, elevated := range map[string]bool{
+		"Call to Reboot failed: Interactive authentication required.\n": true, "Operation denied due to active block inhibitor\n": false,
+	} {
+		root := t.TempDir()
+		write(t, root+"/run/ostree-booted", "")
+		write(t, root+"/proc/cmdline", "quiet")
+		write(t, root+"/bin/systemctl", "#!/bin/sh\nprintf '%s' '"+text+"' >&2; exit 1\n")
+		if err := os.Chmod(filepath.Join(root, "bin/systemctl"), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		e, b := &elevator{}, oneSystem("x:y")
+		h, err := osupdate.Open(osupdate.Config{
+			Root: root, StateDir: root + "/state", LockPath: root + "/lock", Tools: &osupdate.Tools{Dirs: []string{root + "/bin"}}, Elevate: e,
+			NewBackend: func(osupdate.Detection, osupdate.Config) (osupdate.Backend, error) { return &b, nil },
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = h.Do(t.Context(), osupdate.Request{Verb: osupdate.Reboot}, false)
+		if (len(e.asked) == 1) != elevated || elevated == (err != nil) {
+			t.Errorf("%q: root was asked %q, %v", text, e.asked, err)
+		}
+	}
+}
+
+// TestH81_AtWork: an operation without an end is no interrupted one while its tbx works,
+// or while the updater does.
+func TestH81_AtWork(t *testing.T) {
+	root := t.TempDir()
+	h := booted(t, root)
+	write(t, root+"/proc/sys/kernel/random/boot_id", "now\n")
+	sleep, err := os.ReadFile("/bin/sleep")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(root+"/tbx", sleep, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	work := exec.Command(root+"/tbx", "60")
+	if err := work.Start(); err != nil {
+		t.Fatal(err)
+	}
+	write(t, root+"/state/history.jsonl", fmt.Sprintf(`{"op":"1-%d","phase":"begin","time":"2026-11-01T10:00:00Z","boot":"now","user":0,"backend":"ostree","request":{"verb":"upgrade"}}`+"\n", work.Process.Pid))
+	for range 500 { // until it is called tbx
+		if name, _ := os.ReadFile(fmt.Sprintf("/proc/%d/comm", work.Process.Pid)); string(name) == "tbx\n" {
+			break
+		}
+		time.Sleep(time.Millisecond)
+	}
+	if st, err := h.Status(t.Context()); err != nil || st.Interrupted != nil {
+		t.Errorf("while it works: %+v, %v", st, err)
+	}
+	if err := work.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	_ = work.Wait() // it was killed
+	if st, err := h.Status(t.Context()); err != nil || st.Interrupted == nil {
+		t.Errorf("when it is gone: %+v, %v", st, err)
 	}
 }

@@ -442,3 +442,96 @@ func TestH70_CancelUponARollback(t *testing.T) {
 		}
 	}
 }
+
+// TestH75_NothingOlder: only what is staged is beside the running system; cancel is named.
+func TestH75_NothingOlder(t *testing.T) {
+	for _, kind := range []osupdate.Kind{osupdate.OSTree, osupdate.RPMOSTree, osupdate.Bootc, composefs} {
+		m := newMachine(t, kind)
+		m.other(func(h *fakehost.Host) { h.Deployments = h.Deployments[:1] })
+		m.must(osupdate.Request{Verb: osupdate.Upgrade})
+		_, err := m.do(osupdate.Request{Verb: osupdate.Rollback})
+		if !errors.Is(err, osupdate.ErrNoRollback) || !strings.Contains(strings.Join(fail.Hints(err), " "), "tbx host cancel") {
+			t.Errorf("%s: %v, hints %q", kind, err, fail.Hints(err))
+		}
+		plan, err := m.open().Do(t.Context(), osupdate.Request{Verb: osupdate.Cancel}, true)
+		if err != nil || plan.Plan.NeedsBoot {
+			t.Errorf("%s: a cancel needs no reboot: %+v, %v", kind, plan, err)
+		}
+	}
+}
+
+// TestH76_MetadataIsDeleted: it is not known whether there was any, so that it is not
+// said that there was nothing to do.
+func TestH76_MetadataIsDeleted(t *testing.T) {
+	m := newMachine(t, osupdate.RPMOSTree)
+	for range 2 {
+		if res := m.must(osupdate.Request{Verb: osupdate.Cleanup, Parts: []string{"cache"}}); res.Unchanged != "" {
+			t.Errorf("unchanged: %s", res.Unchanged)
+		}
+	}
+}
+
+// TestH77_OverlayTwice is once, for every updater that has it.
+func TestH77_OverlayTwice(t *testing.T) {
+	for _, kind := range []osupdate.Kind{osupdate.OSTree, osupdate.RPMOSTree, osupdate.Bootc, composefs} {
+		m := newMachine(t, kind)
+		if res := m.must(osupdate.Request{Verb: osupdate.Overlay}); res.Unchanged != "" {
+			t.Errorf("%s: unchanged: %s", kind, res.Unchanged)
+		}
+		if res := m.must(osupdate.Request{Verb: osupdate.Overlay}); res.Unchanged == "" {
+			t.Errorf("%s: twice is not once", kind)
+		}
+	}
+}
+
+// TestH78_NewestIsHere: after a rollback what check finds is named as the system that it
+// is, and where the updater takes it for no news, the way to it is named.
+func TestH78_NewestIsHere(t *testing.T) {
+	for _, kind := range []osupdate.Kind{osupdate.OSTree, osupdate.RPMOSTree, osupdate.Bootc} {
+		m := newMachine(t, kind)
+		m.other(func(h *fakehost.Host) { h.Newest[h.Running().Follows] = "2" })
+		m.must(osupdate.Request{Verb: osupdate.Rollback})
+		m.boot(0)
+		if c, err := m.open().Check(t.Context()); err != nil || c.Update == nil || c.Update.Version != "2" {
+			t.Errorf("%s: %+v, %v", kind, c, err)
+		}
+	}
+	m := newMachine(t, composefs)
+	m.other(func(h *fakehost.Host) { h.Newest[image] = "2" })
+	m.must(osupdate.Request{Verb: osupdate.Rollback})
+	m.boot(0)
+	if res := m.must(osupdate.Request{Verb: osupdate.Upgrade}); !strings.Contains(res.Unchanged, "tbx host rollback") {
+		t.Errorf("composefs: %+v", res)
+	}
+}
+
+// TestH79_NoRoomForAKernel is said by doctor and before an update is staged, by the size
+// of the kernels that are there.
+func TestH79_NoRoomForAKernel(t *testing.T) {
+	for name, c := range map[string]struct {
+		kernel int64
+		tight  bool
+	}{"a small one": {1 << 20, false}, "one that would not fit": {1 << 50, true}} {
+		m := newMachine(t, osupdate.RPMOSTree)
+		dir := filepath.Join(m.fake.Root(), "boot/ostree/os-1")
+		if err := os.MkdirAll(dir, 0o755); err != nil {
+			t.Fatal(err)
+		}
+		file, err := os.Create(filepath.Join(dir, "vmlinuz-1"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := errors.Join(file.Truncate(min(c.kernel, 1<<43)), file.Close()); err != nil {
+			t.Fatal(err)
+		}
+		res, err := m.open().Do(t.Context(), osupdate.Request{Verb: osupdate.Upgrade}, true)
+		if err != nil || strings.Contains(strings.Join(res.Plan.Warnings, " "), "would fail at the shutdown") != c.tight {
+			t.Errorf("%s: %+v, %v", name, res, err)
+		}
+		findings, err := m.open().Doctor(t.Context(), nil)
+		at := slices.IndexFunc(findings, func(f osupdate.Finding) bool { return f.Name == "space" && strings.Contains(f.Detail, "/boot has") })
+		if err != nil || at < 0 || (findings[at].Status == "warning") != c.tight {
+			t.Errorf("%s: %+v, %v", name, findings, err)
+		}
+	}
+}

@@ -29,7 +29,7 @@ func (b *Backend) Plan(ctx context.Context, s *osupdate.State, r osupdate.Reques
 	case osupdate.Kargs:
 		err = b.kargs(s, r, p)
 	case osupdate.Cancel:
-		p.Reversible = false
+		p.Reversible, p.NeedsBoot = false, false
 		err = b.withdraw(ctx, s, p)
 	case osupdate.Cleanup:
 		p.NeedsBoot, p.Reversible = false, false
@@ -39,6 +39,10 @@ func (b *Backend) Plan(ctx context.Context, s *osupdate.State, r osupdate.Reques
 			return nil, osupdate.Unsupported(osupdate.OSTree, r.Verb, "this sysroot is not the running system")
 		}
 		p.NeedsBoot = false
+		if cur := s.Current(); cur != nil && cur.Unlocked != "" {
+			p.Unchanged = "/usr is writable already (" + cur.Unlocked + ")"
+			break
+		}
 		b.step(p, "make /usr writable until the next boot", "unlock")
 	default:
 		return nil, osupdate.Unsupported(osupdate.OSTree, r.Verb, b.Capabilities().Lacks[osupdate.Capability(r.Verb)])

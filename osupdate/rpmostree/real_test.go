@@ -1,6 +1,7 @@
 package rpmostree_test
 
 import (
+	"context"
 	"errors"
 	"os"
 	"path/filepath"
@@ -23,7 +24,7 @@ func recorded(t *testing.T, name string) string {
 // host is one whose rpm-ostree shows the recorded status, whatever is asked.
 func host(t *testing.T, name string, more ...osupdatetest.Call) *osupdate.Host {
 	t.Helper()
-	calls := append([]osupdatetest.Call{{Args: "status --json", Stdout: recorded(t, name)}}, more...)
+	calls := append([]osupdatetest.Call{{Args: "status --json", Stdout: recorded(t, name)}, {Args: "status", Code: 1, Maybe: true}}, more...)
 	tool := osupdatetest.NewTool(t, "x", map[string][]osupdatetest.Call{"rpm-ostree": calls})
 	cfg := osupdatetest.NewConfig("/", t.TempDir(), tool.Dir)
 	cfg.Sysroot = "fake"
@@ -246,4 +247,48 @@ func TestH72_MissingAccount(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 	_, _ = b.State(t.Context()) // the fake wants to be asked once
+}
+
+// TestH82_ApplyLiveReplacesNothing: the words are those of 2026.2 where the next system
+// does not only add packages.
+func TestH82_ApplyLiveReplacesNothing(t *testing.T) {
+	b := host(t, "status-alone-json").Backend()
+	err := b.Explain(&osupdate.ToolError{Argv: []string{"/usr/bin/rpm-ostree"}, Code: 1, Stderr: "error: packages would be changed: 2, allow replacement to override\n"})
+	if !errors.Is(err, osupdate.ErrUnsupported) || !strings.Contains(strings.Join(fail.Hints(err), " "), "tbx host reboot") {
+		t.Errorf("%v", err)
+	}
+	_, _ = b.State(t.Context()) // the fake wants to be asked once
+}
+
+// TestH83_InitramfsFiles of /etc are changes, and so shown.
+func TestH83_InitramfsFiles(t *testing.T) {
+	doc := strings.Replace(recorded(t, "status-alone-json"), `"requested-local-packages" : []`, `"requested-local-packages" : [], "initramfs-etc" : ["/etc/lab.conf"]`, 1)
+	tool := osupdatetest.NewTool(t, "x", map[string][]osupdatetest.Call{"rpm-ostree": {{Args: "status --json", Stdout: doc}}})
+	st, err := open(t, tool, nil).Status(t.Context())
+	if err != nil || !slices.Contains(st.State.Deployments[0].Changes.Files, "/etc/lab.conf") || !st.State.Deployments[0].Changes.Any() {
+		t.Errorf("%+v, %v", st, err)
+	}
+}
+
+// TestH84_VersionOfAnImagesUpdate: what rpm-ostree found of the image completes what the
+// registry says, which is a digest alone.
+func TestH84_VersionOfAnImagesUpdate(t *testing.T) {
+	found := osupdatetest.ReadRecorded(t, "testdata/real/b-cached-image.txt")[0].Stdout
+	doc := recorded(t, "b-status-image-alone-json")
+	doc = doc[:strings.LastIndex(doc, "}")] + `, "cached-update" : ` + found + "}"
+	tool := osupdatetest.NewTool(t, "x", map[string][]osupdatetest.Call{"rpm-ostree": {{Args: "status --json", Stdout: doc}}})
+	cfg := osupdatetest.NewConfig("/", t.TempDir(), tool.Dir)
+	cfg.Sysroot = "fake"
+	digest := "sha256:" + strings.Repeat("d", 64)
+	cfg.NewBackend = func(_ osupdate.Detection, c osupdate.Config) (osupdate.Backend, error) {
+		return rpmostree.New(c.Tools, func(context.Context, string, string) (string, error) { return digest, nil }, nil)
+	}
+	h, err := osupdate.Open(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := h.Check(t.Context())
+	if err != nil || c.Update == nil || c.Update.Checksum != digest || c.Update.Version == "" || c.Update.Bytes == 0 {
+		t.Errorf("%+v, %v", c.Update, err)
+	}
 }

@@ -148,7 +148,7 @@ func (b *Backend) Plan(ctx context.Context, s *osupdate.State, r osupdate.Reques
 		}
 		b.makeDefault(p, s, d)
 	case osupdate.Cancel:
-		p.Unchanged = "nothing waits for the next boot"
+		p.NeedsBoot, p.Unchanged = false, "nothing waits for the next boot"
 		if waits && !s.Next().Same(s.Booted()) {
 			p.Unchanged = ""
 			b.makeDefault(p, s, s.Booted())

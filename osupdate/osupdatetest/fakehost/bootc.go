@@ -164,7 +164,7 @@ func (h *Host) bootcStatus() string {
 		}
 		o := object{
 			"image": object{
-				"image": imageObject(d.Follows), "imageDigest": Digest(d.Version), "version": d.Version, "timestamp": "2026-11-30T22:07:29.976123724Z",
+				"image": imageObject(d.Follows), "imageDigest": Digest(d.Version), "version": d.Version, "timestamp": "2026-11-0" + d.Version[:1] + "T22:07:29.976123724Z",
 			},
 			"cachedUpdate": nil, "incompatible": len(d.Layered) > 0, "pinned": d.Pinned, "downloadOnly": d.Locked, "softRebootCapable": true, "store": "ostreeContainer", "composefs": nil,
 			"ostree": object{"checksum": d.Checksum(), "deploySerial": d.Serial, "stateroot": d.Root},

@@ -94,7 +94,10 @@ func rpmOSTree(h *Host, args []string) (string, int) {
 		h.Deployments = h.Deployments[at:]
 		h.Writes++
 		return "Transaction complete\n", 0
-	case line == "cleanup -b -m":
+	case line == "cleanup -b -m", line == "cleanup -m":
+		return "", 0
+	case line == "usroverlay":
+		h.Running().Unlocked = true
 		return "", 0
 	case line == "kargs":
 		return strings.Join(h.head().Kargs, " ") + " ostree=/ostree/boot.1/x\n", 0
@@ -256,6 +259,9 @@ func ostree(h *Host, args []string) (string, int) {
 		return "", 0
 	case line == "admin --help":
 		return "  pin\n  undeploy\n  set-default   Make a deployment the default\n  lock-finalization\n  prepare-soft-reboot\n", 0
+	case line == "admin unlock":
+		h.Running().Unlocked = true
+		return "", 0
 	case line == "admin prepare-soft-reboot 0":
 		h.Soft = true
 		return "", 0
