@@ -254,6 +254,7 @@ func (m *Manager) clearEphemeral(name Name, id string, s *Spec) {
 		}
 	}
 	removeFile(path + logEnding)
+	removeFile(path + endEnding)
 	removeFile(filepath.Join(m.Host.TbxRuntime(), "locks", string(name)))
 	removeFile(path)
 }

@@ -4,6 +4,8 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+
+	"golang.org/x/sys/unix"
 )
 
 // E64: a label of an image makes no toolbox ephemeral.
@@ -58,6 +60,56 @@ func TestE64_Owner(t *testing.T) {
 	if none, err := orphaned(path); none == nil || err != nil {
 		t.Errorf("there is none, so nobody holds it: %v, %v", none, err)
 	}
+}
+
+// X52: what runs in the toolbox has the lock's file to read. Whatever it holds of it, its
+// first process sees that the owner is gone, and the next tbx, one at a time, does.
+func TestX52_LocksOfTheToolbox(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "d", "ephemeral-0123456789ab")
+	o, err := takeOwner(path, []byte("{}"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	inside, err := os.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer inside.Close()
+	reads := &unix.Flock_t{Type: unix.F_RDLCK}
+	if err := unix.Flock(int(inside.Fd()), unix.LOCK_EX); err != nil {
+		t.Fatal(err)
+	}
+	if unix.FcntlFlock(inside.Fd(), unix.F_OFD_SETLK, reads) == nil {
+		t.Error("the owner's lock keeps nobody out")
+	}
+	if unix.FcntlFlock(inside.Fd(), unix.F_OFD_SETLK, &unix.Flock_t{Type: unix.F_WRLCK}) == nil {
+		t.Error("it can be locked for writing by who may read it")
+	}
+	if left, err := orphaned(path); left != nil || err != nil {
+		t.Errorf("its owner lives: %v, %v", left, err)
+	}
+	o.close()
+	for _, kind := range []int{unix.F_OFD_SETLK, unix.F_SETLK} {
+		if err := unix.FcntlFlock(inside.Fd(), kind, reads); err != nil {
+			t.Fatal(err)
+		}
+	}
+	first, err := os.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer first.Close()
+	if err := unix.FcntlFlock(first.Fd(), unix.F_OFD_SETLK, reads); err != nil {
+		t.Errorf("the first process would wait: %v", err)
+	}
+	left, err := orphaned(path)
+	if left == nil || err != nil {
+		t.Fatalf("its owner is gone: %v, %v", left, err)
+	}
+	if too, err := orphaned(path); too != nil || err != nil {
+		t.Errorf("two at once: %v, %v", too, err)
+	}
+	left.close()
 }
 
 // E64: only tbx's own names are looked at.

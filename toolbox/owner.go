@@ -13,12 +13,35 @@ import (
 	"github.com/tbx-project/tbx/internal/eintr"
 )
 
-// owner is the lock of an ephemeral toolbox, flock(2), held by the tbx that made it. The
-// descriptor is closed on exec, so no program that tbx starts holds it too.
-type owner struct{ file *os.File }
+// owner is the lock of an ephemeral toolbox, held by the tbx that made it. The descriptor
+// is closed on exec, so no program that tbx starts holds it too. It is a lock for writing of
+// fcntl(2), for which a file must be open to be written: the toolbox, which has the file
+// read-only and waits for its end, can hold none against anybody.
+type owner struct {
+	file *os.File
+	end  *os.File // held by who removes what is left: of what is not in the toolbox, a flock(2)
+}
 
-// logEnding is added to the path of the lock for the log of the toolbox's start.
-const logEnding = ".log"
+// What is added to the path of the lock: for the log of the toolbox's start, and for the
+// lock of who removes it.
+const (
+	logEnding = ".log"
+	endEnding = ".end"
+)
+
+// lockWhole takes the lock, or says that somebody has it.
+func lockWhole(f *os.File) error {
+	return eintr.Do(func() error {
+		return unix.FcntlFlock(f.Fd(), unix.F_OFD_SETLK, &unix.Flock_t{Type: unix.F_WRLCK})
+	})
+}
+
+// owned says whether somebody holds the lock.
+func owned(f *os.File) (bool, error) {
+	asked := unix.Flock_t{Type: unix.F_RDLCK} // for which those for reading, of the toolbox, are none
+	err := eintr.Do(func() error { return unix.FcntlFlock(f.Fd(), unix.F_OFD_GETLK, &asked) })
+	return asked.Type == unix.F_WRLCK, err
+}
 
 // takeOwner makes the lock path, which must be new, with content in it.
 func takeOwner(path string, content []byte) (*owner, error) {
@@ -29,8 +52,8 @@ func takeOwner(path string, content []byte) (*owner, error) {
 	if err != nil {
 		return nil, err
 	}
-	o := &owner{f}
-	if err := eintr.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+	o := &owner{file: f}
+	if err := lockWhole(f); err != nil {
 		o.close()
 		return nil, fmt.Errorf("lock %s: %w", path, err)
 	}
@@ -56,10 +79,17 @@ func orphaned(path string) (*owner, error) {
 	if err != nil {
 		return nil, err
 	}
-	o := &owner{f}
-	err = eintr.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
-	if err == nil && o.is(path) {
-		return o, nil
+	o := &owner{file: f}
+	lives, err := owned(f)
+	if err == nil && !lives {
+		if o.end, err = os.OpenFile(path+endEnding, os.O_RDWR|os.O_CREATE|unix.O_CLOEXEC|unix.O_NOFOLLOW, 0o600); err == nil {
+			err = eintr.Flock(int(o.end.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+		}
+	}
+	if err == nil && !lives && o.is(path) {
+		if lives, err = owned(f); err == nil && !lives { // else it was made just now
+			return o, nil
+		}
 	}
 	o.close()
 	if err == nil || errors.Is(err, unix.EWOULDBLOCK) {
@@ -90,8 +120,10 @@ func (o *owner) fresh() bool {
 }
 
 func (o *owner) close() {
-	if o.file != nil {
-		o.file.Close()
+	for _, f := range []*os.File{o.file, o.end} {
+		if f != nil {
+			f.Close()
+		}
 	}
 }
 

@@ -16,11 +16,12 @@ const Owner = "/run/tbx/owner"
 // is locked no longer.
 const WhileOwned = "--while-owned"
 
-// awaitOwner waits until nobody holds the lock of file, flock(2). The kernel drops it when
-// its holder ends, however that was.
+// awaitOwner waits until nobody holds the lock of file for writing, fcntl(2): nobody in
+// the toolbox can, where the file is read-only. The kernel drops it when its holder ends,
+// however that was.
 func awaitOwner(file *os.File) error {
 	for {
-		err := unix.Flock(int(file.Fd()), unix.LOCK_SH)
+		err := unix.FcntlFlock(file.Fd(), unix.F_OFD_SETLKW, &unix.Flock_t{Type: unix.F_RDLCK})
 		if !errors.Is(err, unix.EINTR) {
 			return err
 		}
