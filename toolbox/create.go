@@ -240,28 +240,6 @@ func withoutSession(h *Host, name Name, s *Spec) string {
 	return fmt.Sprintf("toolbox %s has no way to Wayland, sound, the session bus and agents: you have no session here, neither XDG_RUNTIME_DIR nor /run/user/%d", name, h.UID)
 }
 
-// warnOfStorage tells a user whose podman copies whole images for every container,
-// as podman 4.3 on Debian may for users without a storage.conf, or mounts by a program.
-func (m *Manager) warnOfStorage(ctx context.Context, e Engine, id string) {
-	c, err := e.Inspect(ctx, id)
-	if err == nil && strings.Contains(c.NamesTable, "/vfs-containers/") {
-		m.Progress.Warn("your podman copies the whole image for every toolbox (storage driver vfs)",
-			`write driver = "overlay" below [storage] in ~/.config/containers/storage.conf; images and containers must be made anew then`)
-	}
-	if err == nil && throughFUSE(c.NamesTable) {
-		m.Progress.Warn("your podman mounts toolboxes by a program (mount_program, such as fuse-overlayfs): only podman can look into them, so commands take longer to begin",
-			"where the kernel is 5.13 or newer it mounts them itself: leave mount_program out of storage.conf; images and containers must be made anew then")
-	}
-}
-
-// throughFUSE says whether containers/storage, by the path of its table of names,
-// mounts by a program: it writes that into a file of its own, for good.
-func throughFUSE(namesTable string) bool {
-	dir, ok := strings.CutSuffix(filepath.Dir(namesTable), "-containers")
-	said, err := os.ReadFile(filepath.Join(dir, ".has-mount-program"))
-	return ok && err == nil && strings.HasPrefix(string(said), "true")
-}
-
 // mustNotExist makes sure that name is free, for a container and for a
 // specification: one that is kept under it may be of a toolbox that podman
 // renamed behind tbx's back, which would be lost with it.
