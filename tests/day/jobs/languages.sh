@@ -7,7 +7,7 @@ python3 -m venv ve; . ve/bin/activate; python -c 'import sys; print(sys.prefix !
 ## python-package: built and installed without a network
 # packages: python3-venv python3-setuptools python3-wheel
 python3 -m venv --system-site-packages ve; mkdir p; printf 'from setuptools import setup\nsetup(name="day",version="1",py_modules=["day"])\n' >p/setup.py; echo 'def f(): return 11' >p/day.py
-ve/bin/pip install -q --no-index --no-build-isolation ./p 2>&1 | grep -v notice; ve/bin/python -c 'import day; print(day.f())'
+ve/bin/pip install -q --no-index --no-build-isolation ./p 2>&1 | sed '/notice/d'; ve/bin/python -c 'import day; print(day.f())'
 
 ## python-processes: share memory
 # packages: python3
