@@ -42,6 +42,9 @@ type Engine interface {
 	Remove(ctx context.Context, id string, force bool) error
 	// RemoveVolume removes a named volume. One that is not there is no error.
 	RemoveVolume(ctx context.Context, name string) error
+	// NamesTable is the path of the table of names, see Container, of the store that the
+	// engine uses, whether or not there is a container in it.
+	NamesTable(ctx context.Context) (string, error)
 	// Rename gives a container another name.
 	Rename(ctx context.Context, id, name string) error
 	// Layer returns where the engine keeps what a container has changed of its image.

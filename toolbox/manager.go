@@ -164,6 +164,9 @@ func (m *Manager) notFound(ctx context.Context, e Engine, name Name, hint string
 		return err.Hint("it is called %s now", now)
 	}
 	if s, serr := loadSpec(m.Host.Dirs.Config, name); serr == nil {
+		if err := m.elsewhere(ctx, e, name); err != nil {
+			return err
+		}
 		isolated := ""
 		if s.Isolated {
 			isolated = "--isolated "

@@ -110,7 +110,7 @@ func (m *Manager) Remove(ctx context.Context, name Name, force bool) error {
 		return err
 	}
 	b, err := m.Find(ctx, name)
-	if errors.Is(err, fail.NotFound) && m.hasSpec(name) { // of a create that was killed
+	if errors.Is(err, fail.NotFound) && !errors.Is(err, errOtherStore) && m.hasSpec(name) { // of a create that was killed
 		if s, err := loadSpec(m.Host.Dirs.Config, name); err == nil && s.Isolated {
 			if err := m.removeHome(ctx, e, s.ID); err != nil {
 				return err
@@ -209,6 +209,8 @@ func sorted(a, b Name) []Name {
 func (m *Manager) Removable(ctx context.Context, name Name, force bool) error {
 	b, err := m.Find(ctx, name)
 	switch {
+	case errors.Is(err, errOtherStore):
+		return err
 	case errors.Is(err, fail.NotFound) && m.hasSpec(name):
 		return nil
 	case errors.Is(err, fail.NotFound):

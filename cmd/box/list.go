@@ -114,6 +114,8 @@ func runList(ctx context.Context, env *fetch.Env, o *listOptions, listImages fun
 			fmt.Fprintln(env.Out, escape.Text(r.Name))
 		}
 		return nil
+	case len(rows) == 0 && env.Quiet: // a script sees that there is none
+		return nil
 	case len(rows) == 0:
 		fmt.Fprintln(env.Err, "There is no toolbox yet. Make one with: tbx create")
 		return nil

@@ -55,6 +55,21 @@ func LacksIDs(uidMap, subuid, account string, uid int) bool {
 // HasRange says whether subuid(5), as text, gives a user ids, by name or number.
 func HasRange(subuid, account string, uid int) bool { return len(rangesOf(subuid, account, uid)) > 0 }
 
+// Unused returns the first of ids, as many as useradd(8) gives, that no text of subuid(5)
+// gives to anybody: whoever shares ids with another user owns what is in his containers.
+func Unused(texts ...string) int {
+	first := 100000 // SUB_UID_MIN of login.defs(5)
+	for _, text := range texts {
+		for _, line := range strings.Split(text, "\n") {
+			_, rest, _ := strings.Cut(strings.TrimSpace(line), ":")
+			if n := numbers(strings.Split(rest, ":")); len(n) == 2 {
+				first = max(first, n[0]+n[1])
+			}
+		}
+	}
+	return first
+}
+
 // ids are those from first to before end, and what the first is outside.
 type ids struct{ first, end, outside int }
 

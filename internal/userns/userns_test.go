@@ -51,3 +51,20 @@ func TestHasRange(t *testing.T) {
 		}
 	}
 }
+
+// TestD95_Unused: the ids that are proposed are nobody else's, in neither file.
+func TestD95_Unused(t *testing.T) {
+	for _, c := range []struct {
+		subuid, subgid string
+		want           int
+	}{
+		{"", "", 100000},
+		{"alice:100000:65536\n", "alice:100000:65536\n", 165536},
+		{"alice:100000:65536\n1001:231072:65536\nbob:165536:65536\n", "", 296608},
+		{"low:1000:10\n# x:1\nbad:y:z\n", "alice:100000:65536\ncarol:500000:1000000\n", 1500000},
+	} {
+		if got := Unused(c.subuid, c.subgid); got != c.want {
+			t.Errorf("%+v: %d", c, got)
+		}
+	}
+}

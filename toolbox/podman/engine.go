@@ -21,6 +21,7 @@ import (
 	"github.com/containers/podman/v4/pkg/bindings"
 	"github.com/containers/podman/v4/pkg/bindings/containers"
 	"github.com/containers/podman/v4/pkg/bindings/images"
+	"github.com/containers/podman/v4/pkg/bindings/system"
 	"github.com/containers/podman/v4/pkg/copy"
 	"github.com/containers/podman/v4/pkg/errorhandling"
 
@@ -111,6 +112,20 @@ func startedAt(unix int64) time.Time {
 		return time.Time{}
 	}
 	return time.Unix(unix, 0)
+}
+
+// NamesTable implements toolbox.Engine.
+func (e *Engine) NamesTable(ctx context.Context) (string, error) {
+	conn, cancel := e.with(ctx)
+	defer cancel()
+	info, err := system.Info(conn, nil)
+	if err != nil {
+		return "", convert(err)
+	}
+	if info.Store == nil || info.Store.GraphRoot == "" {
+		return "", errors.New("podman does not say where it keeps containers")
+	}
+	return filepath.Join(info.Store.GraphRoot, info.Store.GraphDriverName+"-containers", "containers.json"), nil
 }
 
 // Inspect implements toolbox.Engine.

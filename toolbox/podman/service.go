@@ -24,6 +24,7 @@ import (
 	"github.com/tbx-project/tbx/internal/fail"
 	"github.com/tbx-project/tbx/internal/flock"
 	"github.com/tbx-project/tbx/internal/hostprog"
+	"github.com/tbx-project/tbx/internal/userns"
 	"github.com/tbx-project/tbx/internal/xdg"
 )
 
@@ -300,7 +301,12 @@ func subidHint(e *fail.Error) error {
 	if file := missingSubIDs(); file != "" {
 		account := cmp.Or(hostprog.Account(), strconv.Itoa(os.Getuid()))
 		e.Hints = nil
-		return e.Hint("%s has no ids for you; an administrator gives some with: usermod --add-subuids 100000-165535 --add-subgids 100000-165535 %s", file, account)
+		subuid, _ := os.ReadFile("/etc/subuid") // not there: nobody has any
+		subgid, _ := os.ReadFile("/etc/subgid")
+		first := userns.Unused(string(subuid), string(subgid))
+		const count = 65536
+		return e.Hint("%[1]s has no ids for you; an administrator gives some that nobody has with: usermod --add-subuids %[2]d-%[3]d --add-subgids %[2]d-%[3]d %[4]s",
+			file, first, first+count-1, account)
 	}
 	return e
 }
