@@ -8,6 +8,7 @@
 //	# short                     belongs to the half that make test runs
 //	# terminal: KEYS            runs on a terminal, where KEYS are typed (\e \r \xNN)
 //	# differs: REASON           the toolbox does something else, and docs say why
+//	# may differ: REASON        it depends on the host whether it does
 //	the script, for bash -eu, in an empty directory below the home
 //
 // A script prints what must be the same on both sides, and leaves nothing running.
@@ -32,7 +33,8 @@ type Job struct {
 	Short       bool
 	Terminal    bool
 	Keys        string // typed on the terminal
-	Differs     string // why the toolbox may do something else; empty: it may not
+	Differs     string // why the toolbox does something else; empty: it may not
+	Perhaps     bool   // Differs is so on some hosts only
 	Script      string
 }
 
@@ -113,8 +115,8 @@ func (j *Job) set(setting string) error {
 			return fmt.Errorf("job %s: %w", j.Name, err)
 		}
 		j.Terminal, j.Keys = true, keys
-	case "differs":
-		j.Differs = value
+	case "differs", "may differ":
+		j.Differs, j.Perhaps = value, key == "may differ"
 	default:
 		return fmt.Errorf("job %s: there is no setting %q", j.Name, key)
 	}

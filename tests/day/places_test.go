@@ -53,7 +53,7 @@ printf '#!/bin/sh\nexit 101\n' >%[1]s/usr/sbin/policy-rc.d; chmod 755 %[1]s/usr/
 mount -t tmpfs -o mode=755 run %[1]s/run; mkdir -m 1777 %[1]s/run/lock
 exec chroot %[1]s setpriv --reuid=%[2]s --regid=%[3]s --init-groups "$@"`, root, me.Uid, me.Gid)
 	argv := append([]string{"sudo", "unshare", "--mount", "--pid", "--fork", "--kill-child", "bash", "-c", enter, "plain"}, env...)
-	return place{"plain Debian", func(script string) []string {
+	return place{name: "plain Debian", argv: func(script string) []string {
 		return append(append([]string{}, argv...), "bash", "-c", script)
 	}}
 }
@@ -75,7 +75,7 @@ func toolbox(t *testing.T) place {
 	must(t, tbx, "create", "--image", image, box)
 	t.Cleanup(func() { must(t, tbx, "rm", "--force", box) })
 	argv := append(append([]string{"env"}, variables()...), tbx, "run", "--toolbox", box, "--", "bash", "-c")
-	return place{"tbx", func(script string) []string { return append(append([]string{}, argv...), script) }}
+	return place{name: "tbx", argv: func(script string) []string { return append(append([]string{}, argv...), script) }}
 }
 
 // toolbx makes a toolbox of Toolbx's, where it is installed and works.
@@ -92,5 +92,5 @@ func toolbx(t *testing.T) (place, bool) {
 	}
 	t.Cleanup(func() { must(t, "podman", "rm", "--force", name) })
 	argv := append(append([]string{"env"}, variables()...), "toolbox", "run", "--container", name, "bash", "-c")
-	return place{"Toolbx", func(script string) []string { return append(append([]string{}, argv...), script) }}, true
+	return place{name: "Toolbx", terminal: true, argv: func(script string) []string { return append(append([]string{}, argv...), script) }}, true
 }

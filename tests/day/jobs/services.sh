@@ -18,6 +18,7 @@ getent hosts localhost | awk '{print $2}'; getent hosts "$(hostname)" >/dev/null
 
 ## ping: an ordinary user
 # packages: iputils-ping
+# may differ: a host that lets no ordinary user ping (net.ipv4.ping_group_range) lets no toolbox, see docs/day.md
 ping -c1 -W2 127.0.0.1 | grep -o '1 received'
 
 ## addresses: of the loopback
@@ -75,4 +76,4 @@ convert -size 8x8 xc:red f.png; identify -format '%wx%h %m\n' f.png
 
 ## settings: of the desktop's store
 # packages: dconf-cli dconf-gsettings-backend dbus-daemon
-export HOME=$PWD XDG_CONFIG_HOME=$PWD/.config XDG_RUNTIME_DIR=$PWD; dbus-run-session -- sh -c 'dconf write /day "5"; dconf read /day'
+export HOME=$PWD XDG_CONFIG_HOME=$PWD/.config XDG_RUNTIME_DIR=$PWD; dbus-run-session -- sh -c 'dconf write /day "5"; dconf read /day' 2>log || cat log
