@@ -86,6 +86,8 @@ func TestD65_EveryKnownVariable(t *testing.T) {
 		"terminfo": `TERM TERMINFO TERMINFO_DIRS TERMCAP TERMPATH COLUMNS LINES COLORTERM ESCDELAY NCURSES_NO_UTF8_ACS NCURSES_NO_PADDING NCURSES_ASSUMED_COLORS
 			NCURSES_TRACE BAUDRATE`,
 		"zoneinfo": `TZ TZDIR PYTHONTZPATH`,
+		"directories' environments": `DIRENV_DIFF DIRENV_DIR DIRENV_FILE DIRENV_WATCHES DIRENV_DUMP_FILE_PATH DIRENV_IN_ENVRC __MISE_DIFF __MISE_ORIG_PATH
+			__MISE_SESSION MODULEPATH MODULESHOME LOADEDMODULES _LMFILES_ ASDF_DIR ASDF_DATA_DIR`,
 		"git": `GIT_DIR GIT_WORK_TREE GIT_INDEX_FILE GIT_INDEX_VERSION GIT_OBJECT_DIRECTORY GIT_ALTERNATE_OBJECT_DIRECTORIES GIT_COMMON_DIR GIT_NAMESPACE
 			GIT_CEILING_DIRECTORIES GIT_DISCOVERY_ACROSS_FILESYSTEM GIT_DEFAULT_HASH GIT_AUTHOR_NAME GIT_AUTHOR_EMAIL GIT_AUTHOR_DATE GIT_COMMITTER_NAME
 			GIT_COMMITTER_EMAIL GIT_COMMITTER_DATE GIT_DIFF_OPTS GIT_EXTERNAL_DIFF GIT_MERGE_VERBOSITY GIT_PAGER GIT_EDITOR GIT_SEQUENCE_EDITOR GIT_SSH
@@ -122,6 +124,17 @@ func TestD68_NeverForwarded(t *testing.T) {
 	for _, name := range []string{"GIT_DIR", "GIT_INDEX_FILE", "GIT_WORK_TREE"} {
 		if v, _ := Look(name); !slices.Contains([]Meaning{Path, Paths}, v.Meaning) {
 			t.Errorf("%s is not judged as a path", name)
+		}
+	}
+}
+
+// TestD96_SavedEnvironments: direnv and mise keep in a variable how to undo what they did
+// to PATH, and environment modules what they loaded: that is the host's PATH, and would be
+// put in place of the toolbox's by the first prompt in it.
+func TestD96_SavedEnvironments(t *testing.T) {
+	for _, name := range strings.Fields("DIRENV_DIFF DIRENV_WATCHES __MISE_DIFF __MISE_ORIG_PATH LOADEDMODULES") {
+		if v, _ := Look(name); v.Meaning != HostOnly {
+			t.Errorf("%s: %+v", name, v)
 		}
 	}
 }
