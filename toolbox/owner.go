@@ -31,9 +31,8 @@ const (
 
 // lockWhole takes the lock, or says that somebody has it.
 func lockWhole(f *os.File) error {
-	return eintr.Do(func() error {
-		return unix.FcntlFlock(f.Fd(), unix.F_OFD_SETLK, &unix.Flock_t{Type: unix.F_WRLCK})
-	})
+	whole := unix.Flock_t{Type: unix.F_WRLCK}
+	return eintr.Do(func() error { return unix.FcntlFlock(f.Fd(), unix.F_OFD_SETLK, &whole) })
 }
 
 // owned says whether somebody holds the lock.
