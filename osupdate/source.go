@@ -256,7 +256,8 @@ func (s Source) imageTo(to Source) (Source, error) {
 	case s.Scheme != "":
 		return ParseSource(s.Scheme + ":" + from + name), nil
 	}
-	return to, fail.New(fail.Usage, "switch: the host follows no image of a registry, so that it has no rule for the signatures of %s", to.Text).
+	return to, fail.New(fail.Usage, "switch: the host follows no image of a registry, so that it has no rule for the signatures of %s",
+		to.Text).
 		Hint("have the policy of /etc/containers/policy.json checked: tbx host switch ostree-image-signed:docker://%s", name).
 		Hint("or take it without a signature: tbx host switch ostree-unverified-registry:%s", name)
 }

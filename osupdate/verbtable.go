@@ -61,35 +61,40 @@ func readers() []VerbInfo {
 	}
 }
 
-// movers choose which system boots.
-func movers() []VerbInfo {
+// upgrader is the row of upgrade.
+func upgrader() VerbInfo {
 	chosen := func(r Request) bool { return r.Target != "" || r.AllowDowngrade }
-	return []VerbInfo{
-		{
-			Verb: Upgrade, Phrase: "upgrade", check: oneTime, verify: verifyUpgrade,
-			Args: []Argument{
-				{Flag: "to", Place: "VERSION", Usage: "this `VERSION` or digest instead of the newest", field: targetField, kind: "version or digest",
-					form: targetForm},
-				{Flag: "from", Place: "DIRECTORY", Usage: "once, from the repository in `DIRECTORY`, such as a medium; what the host follows stays",
-					field: fromField, kind: "directory without ..", form: directoryForm},
-				{Flag: "allow-downgrade", Usage: "also when it is older than the running system", field: downgradeField},
-				{Flag: "download-only", Usage: "fetch it; what boots next stays", field: downloadField},
-			},
-			Actions: []Action{
-				{Name: "upgrade", Description: "Update the host from the source that it follows", Anybody: "auth_admin", Active: "yes"},
-				{Name: "upgrade-to", Description: "Bring the host to another version, also an older one", Message: "bring the host to another version",
-					Anybody: "auth_admin", Active: "auth_admin_keep", Needs: chosen},
-			},
-			Help: Help{
-				Command: "upgrade", Short: "Bring the host to the newest of what it follows",
-				Long: `Fetch the newest of what the host follows and boot it next. The running system stays
+	return VerbInfo{
+		Verb: Upgrade, Phrase: "upgrade", check: oneTime, verify: verifyUpgrade,
+		Args: []Argument{
+			{Flag: "to", Place: "VERSION", Usage: "this `VERSION` or digest instead of the newest", field: targetField, kind: "version or digest",
+				form: targetForm},
+			{Flag: "from", Place: "DIRECTORY", Usage: "once, from the repository in `DIRECTORY`, such as a medium; what the host follows stays",
+				field: fromField, kind: "directory without ..", form: directoryForm},
+			{Flag: "allow-downgrade", Usage: "also when it is older than the running system", field: downgradeField},
+			{Flag: "download-only", Usage: "fetch it; what boots next stays", field: downloadField},
+		},
+		Actions: []Action{
+			{Name: "upgrade", Description: "Update the host from the source that it follows", Anybody: "auth_admin", Active: "yes"},
+			{Name: "upgrade-to", Description: "Bring the host to another version, also an older one", Message: "bring the host to another version",
+				Anybody: "auth_admin", Active: "auth_admin_keep", Needs: chosen},
+		},
+		Help: Help{
+			Command: "upgrade", Short: "Bring the host to the newest of what it follows",
+			Long: `Fetch the newest of what the host follows and boot it next. The running system stays
 as it is until the reboot, and remains as the way back.`,
-				Example: `  tbx host upgrade
+			Example: `  tbx host upgrade
   tbx host upgrade --to 43.1 --allow-downgrade
   sudo tbx host upgrade --from /media/usb/repo
   tbx host upgrade --check || echo nothing new`,
-			},
-		}, {
+		},
+	}
+}
+
+// movers choose which system boots.
+func movers() []VerbInfo {
+	return []VerbInfo{
+		upgrader(), {
 			Verb: Rollback, Phrase: "go back", verify: verifyRollback, Args: []Argument{someSystem("")},
 			Actions: admin(Rollback, "Boot an older host system"),
 			Help: Help{

@@ -151,25 +151,6 @@ func TestH26_NothingThatRanIsDeleted(t *testing.T) {
 	}
 }
 
-// TestH27_KargsBesideAStagedSystem: they changed, and are read again.
-func TestH27_KargsBesideAStagedSystem(t *testing.T) {
-	m := newMachine(t, osupdate.RPMOSTree)
-	m.must(osupdate.Request{Verb: osupdate.Upgrade})
-	for _, r := range []osupdate.Request{{Verb: osupdate.Kargs, Append: []string{"a=1"}}, {Verb: osupdate.Kargs, Delete: []string{"a=1"}}} {
-		if res := m.must(r); res.Unchanged != "" {
-			t.Errorf("%v: unchanged: %s", r.Words(), res.Unchanged)
-		}
-	}
-	if res := m.must(osupdate.Request{Verb: osupdate.Kargs, Delete: []string{"a=1"}}); res.Unchanged == "" {
-		t.Error("what is so already was changed")
-	}
-	m.must(osupdate.Request{Verb: osupdate.Kargs, Append: []string{"b=2"}})
-	next, running, err := m.open().Kargs(t.Context())
-	if err != nil || !slices.Contains(next, "b=2") || slices.Contains(running, "b=2") {
-		t.Errorf("next %q, running %q, %v", next, running, err)
-	}
-}
-
 // TestH28_EndedByTheUser: the daemon works on when its client ends.
 func TestH28_EndedByTheUser(t *testing.T) {
 	m := newMachine(t, osupdate.RPMOSTree)
@@ -247,30 +228,6 @@ func TestH33_DownloadOverAStagedUpdate(t *testing.T) {
 	}
 }
 
-// TestH20_LayersComeAlong says so before a layered host moves to an image.
-func TestH20_LayersComeAlong(t *testing.T) {
-	m := newMachine(t, osupdate.RPMOSTree)
-	m.other(func(h *fakehost.Host) { h.Newest[image] = "9" })
-	m.must(osupdate.Request{Verb: osupdate.Install, Packages: []string{"hello"}})
-	res, err := m.open().Do(t.Context(), osupdate.Request{Verb: osupdate.Switch, Target: image}, true)
-	if err != nil || !strings.Contains(strings.Join(res.Plan.Warnings, " "), "hello") {
-		t.Errorf("%+v, %v", res, err)
-	}
-	if _, err := m.open().Do(t.Context(), osupdate.Request{Verb: osupdate.Switch, Target: "quay.io/lab/host:1"}, true); !errors.Is(err, fail.Usage) || len(fail.Hints(err)) < 2 {
-		t.Errorf("an image without a rule for its signature: %v", err)
-	}
-	if _, err := m.open().Do(t.Context(), osupdate.Request{Verb: osupdate.Switch, Target: "nosuch:a/b"}, true); !errors.Is(err, osupdate.ErrNotFound) {
-		t.Errorf("a remote that is not there: %v", err)
-	}
-	m.must(osupdate.Request{Verb: osupdate.Switch, Target: image})
-	m.boot(0)
-	m.steps = append(m.steps, "on an image")
-	res = m.must(osupdate.Request{Verb: osupdate.Switch, Target: ref})
-	if res.After.Tracks != ref {
-		t.Errorf("an image host does not go back to a ref: %+v", res.After)
-	}
-}
-
 // TestH63_SoftReboot: prepared, then done by systemd, and afterwards the boot's id is
 // the same: what was done before it is no more what waits.
 func TestH63_SoftReboot(t *testing.T) {
@@ -341,95 +298,6 @@ func TestH64_AgentIsTold(t *testing.T) {
 	}
 }
 
-// TestH65_KargsOfBootc beside a staged system: bootc's JSON has no kernel arguments.
-func TestH65_KargsOfBootc(t *testing.T) {
-	m := newMachine(t, osupdate.RPMOSTree)
-	m.other(func(h *fakehost.Host) {
-		for i := range h.Deployments {
-			h.Deployments[i].Follows = image
-		}
-		h.Newest = map[string]string{image: "3"}
-	})
-	if kind := m.open().Backend().Kind(); kind != osupdate.Bootc {
-		t.Fatalf("%s", kind)
-	}
-	m.must(osupdate.Request{Verb: osupdate.Upgrade})
-	for _, r := range []osupdate.Request{{Verb: osupdate.Kargs, Append: []string{"a=1", `b="c d"`}}, {Verb: osupdate.Kargs, Delete: []string{"a=1"}}} {
-		if res := m.must(r); res.Unchanged != "" {
-			t.Errorf("%v: unchanged: %s", r.Words(), res.Unchanged)
-		}
-		if res := m.must(r); res.Unchanged == "" {
-			t.Errorf("%v: twice is not once", r.Words())
-		}
-	}
-	next, running, err := m.open().Kargs(t.Context())
-	if err != nil || !slices.Contains(next, `b="c d"`) || slices.Contains(next, "a=1") || slices.Contains(running, `b="c d"`) {
-		t.Errorf("next %q, running %q, %v", next, running, err)
-	}
-	if entries, err := m.open().History(); err != nil || entries[len(entries)-1].Outcome != "unchanged" && entries[len(entries)-1].Outcome != "done" {
-		t.Errorf("%+v, %v", entries, err)
-	}
-	m.boot(0)
-	if s := m.status().State; s.Booted().Version != "3" || !slices.Contains(s.Booted().Kargs, `b="c d"`) {
-		t.Errorf("%+v", s.Booted())
-	}
-}
-
-// TestH67_FileAndBack: an image from a file, and then the registry again: the hint has
-// what was followed, and the rule for signatures is as before.
-func TestH67_FileAndBack(t *testing.T) {
-	const signed = "ostree-image-signed:docker://quay.io/lab/host:1"
-	m := newMachine(t, osupdate.Bootc)
-	m.other(func(h *fakehost.Host) {
-		for i := range h.Deployments {
-			h.Deployments[i].Follows = signed
-		}
-		h.Newest = map[string]string{signed: "3"}
-	})
-	m.must(osupdate.Request{Verb: osupdate.Switch, Target: "oci-archive:/media/usb/host.tar"})
-	m.boot(0)
-	_, err := m.open().Check(t.Context())
-	if !errors.Is(err, osupdate.ErrUnsupported) || !slices.Contains(fail.Hints(err), "to follow again what it followed before: tbx host switch quay.io/lab/host:1") {
-		t.Errorf("%v, hints %q", err, fail.Hints(err))
-	}
-	if res := m.must(osupdate.Request{Verb: osupdate.Switch, Target: "quay.io/lab/host:1"}); res.After.Signature != "policy" || m.fake.Next().Follows != signed {
-		t.Errorf("%+v", res.After)
-	}
-	m.boot(0)
-	m.look(false)
-	for _, from := range []string{"ostree-unverified-image:oci-archive:/x.tar", "ostree-unverified-image:containers-storage:localhost/mine:1"} {
-		if to, err := osupdate.ParseSource(from).To("quay.io/lab/host:1", nil); !errors.Is(err, fail.Usage) || len(fail.Hints(err)) < 2 {
-			t.Errorf("rpm-ostree, from %s: %q, %v", from, to.Text, err)
-		}
-	}
-	if _, err := m.do(osupdate.Request{Verb: osupdate.Upgrade, From: "/media/usb"}); !errors.Is(err, osupdate.ErrUnsupported) || len(fail.Hints(err)) == 0 {
-		t.Errorf("an upgrade from a directory: %v", err)
-	}
-}
-
-// TestH69_UpgradeOverASwitch: what waits and follows something else is upgraded, or the
-// upgrade is refused where the updater would go back to what runs.
-func TestH69_UpgradeOverASwitch(t *testing.T) {
-	for _, kind := range []osupdate.Kind{osupdate.OSTree, osupdate.RPMOSTree, osupdate.Bootc, composefs} {
-		m := newMachine(t, kind)
-		m.must(osupdate.Request{Verb: osupdate.Switch, Target: elsewhere(kind)})
-		m.other(func(h *fakehost.Host) {
-			for follows := range h.Newest {
-				if strings.HasSuffix(follows, elsewhere(kind)) {
-					h.Newest[follows] = "8"
-				}
-			}
-		})
-		res, err := m.do(osupdate.Request{Verb: osupdate.Upgrade})
-		switch {
-		case kind == osupdate.OSTree && (!errors.Is(err, osupdate.ErrUnsafe) || len(fail.Hints(err)) < 2 || m.fake.Next().Version != "7"):
-			t.Errorf("%s: %+v, %v, %s boots next", kind, res, err, m.fake.Next().Version)
-		case kind != osupdate.OSTree && (err != nil || m.fake.Next().Version != "8" || !strings.HasSuffix(m.fake.Next().Follows, elsewhere(kind))):
-			t.Errorf("%s: %+v, %v, %+v boots next", kind, res, err, m.fake.Next())
-		}
-	}
-}
-
 // TestH70_CancelUponARollback drops the update that is staged upon it, and no system
 // that ran.
 func TestH70_CancelUponARollback(t *testing.T) {
@@ -456,82 +324,6 @@ func TestH75_NothingOlder(t *testing.T) {
 		plan, err := m.open().Do(t.Context(), osupdate.Request{Verb: osupdate.Cancel}, true)
 		if err != nil || plan.Plan.NeedsBoot {
 			t.Errorf("%s: a cancel needs no reboot: %+v, %v", kind, plan, err)
-		}
-	}
-}
-
-// TestH76_MetadataIsDeleted: it is not known whether there was any, so that it is not
-// said that there was nothing to do.
-func TestH76_MetadataIsDeleted(t *testing.T) {
-	m := newMachine(t, osupdate.RPMOSTree)
-	for range 2 {
-		if res := m.must(osupdate.Request{Verb: osupdate.Cleanup, Parts: []string{"cache"}}); res.Unchanged != "" {
-			t.Errorf("unchanged: %s", res.Unchanged)
-		}
-	}
-}
-
-// TestH77_OverlayTwice is once, for every updater that has it.
-func TestH77_OverlayTwice(t *testing.T) {
-	for _, kind := range []osupdate.Kind{osupdate.OSTree, osupdate.RPMOSTree, osupdate.Bootc, composefs} {
-		m := newMachine(t, kind)
-		if res := m.must(osupdate.Request{Verb: osupdate.Overlay}); res.Unchanged != "" {
-			t.Errorf("%s: unchanged: %s", kind, res.Unchanged)
-		}
-		if res := m.must(osupdate.Request{Verb: osupdate.Overlay}); res.Unchanged == "" {
-			t.Errorf("%s: twice is not once", kind)
-		}
-	}
-}
-
-// TestH78_NewestIsHere: after a rollback what check finds is named as the system that it
-// is, and where the updater takes it for no news, the way to it is named.
-func TestH78_NewestIsHere(t *testing.T) {
-	for _, kind := range []osupdate.Kind{osupdate.OSTree, osupdate.RPMOSTree, osupdate.Bootc} {
-		m := newMachine(t, kind)
-		m.other(func(h *fakehost.Host) { h.Newest[h.Running().Follows] = "2" })
-		m.must(osupdate.Request{Verb: osupdate.Rollback})
-		m.boot(0)
-		if c, err := m.open().Check(t.Context()); err != nil || c.Update == nil || c.Update.Version != "2" {
-			t.Errorf("%s: %+v, %v", kind, c, err)
-		}
-	}
-	m := newMachine(t, composefs)
-	m.other(func(h *fakehost.Host) { h.Newest[image] = "2" })
-	m.must(osupdate.Request{Verb: osupdate.Rollback})
-	m.boot(0)
-	if res := m.must(osupdate.Request{Verb: osupdate.Upgrade}); !strings.Contains(res.Unchanged, "tbx host rollback") {
-		t.Errorf("composefs: %+v", res)
-	}
-}
-
-// TestH79_NoRoomForAKernel is said by doctor and before an update is staged, by the size
-// of the kernels that are there.
-func TestH79_NoRoomForAKernel(t *testing.T) {
-	for name, c := range map[string]struct {
-		kernel int64
-		tight  bool
-	}{"a small one": {1 << 20, false}, "one that would not fit": {1 << 50, true}} {
-		m := newMachine(t, osupdate.RPMOSTree)
-		dir := filepath.Join(m.fake.Root(), "boot/ostree/os-1")
-		if err := os.MkdirAll(dir, 0o755); err != nil {
-			t.Fatal(err)
-		}
-		file, err := os.Create(filepath.Join(dir, "vmlinuz-1"))
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := errors.Join(file.Truncate(min(c.kernel, 1<<43)), file.Close()); err != nil {
-			t.Fatal(err)
-		}
-		res, err := m.open().Do(t.Context(), osupdate.Request{Verb: osupdate.Upgrade}, true)
-		if err != nil || strings.Contains(strings.Join(res.Plan.Warnings, " "), "would fail at the shutdown") != c.tight {
-			t.Errorf("%s: %+v, %v", name, res, err)
-		}
-		findings, err := m.open().Doctor(t.Context(), nil)
-		at := slices.IndexFunc(findings, func(f osupdate.Finding) bool { return f.Name == "space" && strings.Contains(f.Detail, "/boot has") })
-		if err != nil || at < 0 || (findings[at].Status == "warning") != c.tight {
-			t.Errorf("%s: %+v, %v", name, findings, err)
 		}
 	}
 }
