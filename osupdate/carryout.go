@@ -92,12 +92,12 @@ func (h *Host) effect(ctx context.Context, p *Plan, before *State, res *Result, 
 	if !moves(p.Request.Verb) {
 		return nil
 	}
-	return h.mergeable(p.Request.Verb, after)
+	return h.mergeable(string(p.Request.Verb)+": ", after)
 }
 
 // mergeable is ErrEtcMerge where what is staged cannot get this machine's /etc: the
 // updater would find that at the shutdown, and the machine would boot the old system.
-func (h *Host) mergeable(verb Verb, s *State) error {
+func (h *Host) mergeable(prefix string, s *State) error {
 	m, ok := h.be.(Merger)
 	next := s.Next()
 	if !ok || next == nil || !next.Staged {
@@ -107,8 +107,8 @@ func (h *Host) mergeable(verb Verb, s *State) error {
 	if len(names) == 0 {
 		return nil
 	}
-	return fail.New(ErrEtcMerge, "%s: %s is staged, and would fail at the shutdown: in /etc, %s was changed here and is something else in it",
-		verb, s.Label(next), strings.Join(names, ", ")).
+	return fail.New(ErrEtcMerge, "%s%s is staged, and would fail at the shutdown: in /etc, %s was changed here and is something else in it",
+		prefix, s.Label(next), strings.Join(names, ", ")).
 		Hint("before the restart, move your copy of it away; put your change back afterwards").
 		Hint("or withdraw what is staged: tbx host cancel")
 }

@@ -53,7 +53,7 @@ func (h *Host) Doctor(ctx context.Context, openErr error) ([]Finding, error) {
 	if worst != nil {
 		f.report("last boot", worst)
 	}
-	if err := h.mergeable(StatusVerb, st.State); err != nil {
+	if err := h.mergeable("", st.State); err != nil {
 		f.report("/etc", err)
 	}
 	for _, w := range st.State.Warnings {
