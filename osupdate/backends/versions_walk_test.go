@@ -175,6 +175,9 @@ func TestH74_WalkOfVersions(t *testing.T) {
 			t.Run(name+"/"+situation, func(t *testing.T) {
 				t.Parallel()
 				for i, r := range c.verbs {
+					if i > 0 && !tried(situation, i) {
+						continue
+					}
 					m := newSlots(t, c.updater, c.writable)
 					m.verbs = c.verbs
 					for _, step := range steps {

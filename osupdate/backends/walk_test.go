@@ -150,11 +150,11 @@ func (m *machine) errorf(format string, args ...any) {
 // was none.
 func (m *machine) holds() { m.t.Helper(); m.look(true) }
 
-// look is holds, and without thorough only what status and check say.
-func (m *machine) look(thorough bool) {
+// agrees: what status says runs does, what it says boots next does, and nothing that is
+// fine is called a failure.
+func (m *machine) agrees() *osupdate.State {
 	m.t.Helper()
 	m.fake.Reload(m.t)
-	before := m.fake.Snapshot(m.t)
 	st := m.status()
 	s := st.State
 	next := s.Next()
@@ -172,6 +172,15 @@ func (m *machine) look(thorough bool) {
 			m.errorf("index %d is %s, and ostree's is %s", i, d.ID, m.fake.Deployments[i].ID())
 		}
 	}
+	return s
+}
+
+// look is holds, and without thorough only what status and check say.
+func (m *machine) look(thorough bool) {
+	m.t.Helper()
+	m.fake.Reload(m.t)
+	before := m.fake.Snapshot(m.t)
+	s := m.agrees()
 	h := m.open()
 	checked, err := h.Check(m.t.Context())
 	if err != nil {
@@ -242,10 +251,13 @@ func elsewhere(kind osupdate.Kind) string {
 func (m *machine) tryVerb(r osupdate.Request) {
 	m.t.Helper()
 	kept := m.kept()
-	offered, err := m.open().Check(m.t.Context())
-	if err != nil {
-		m.errorf("check: %v", err)
-		return
+	offered := &osupdate.Checked{}
+	if r.Verb == osupdate.Upgrade && !r.DownloadOnly {
+		var err error
+		if offered, err = m.open().Check(m.t.Context()); err != nil {
+			m.errorf("check: %v", err)
+			return
+		}
 	}
 	was := m.fake.Next().ID()
 	res, err := m.do(r)
@@ -309,25 +321,44 @@ func (m *machine) kept() []string {
 	return out
 }
 
+// tried says whether a situation meets the verb of that number: every third one, from
+// another one on in each situation; all of them where TBX_WALK is all.
+func tried(situation string, verb int) bool {
+	sum := verb
+	for _, c := range []byte(situation) {
+		sum += int(c)
+	}
+	return os.Getenv("TBX_WALK") == "all" || sum%3 == 0
+}
+
 // TestH30_Walk goes through the states of a host that a user, another program and
 // the boot menu can reach, to the depth of three changes, and in each of them asks
-// that status, check, and every verb agree with each other and with what then boots.
+// that status, check, and the verbs agree with each other and with what then boots.
 func TestH30_Walk(t *testing.T) {
 	for _, kind := range []osupdate.Kind{osupdate.OSTree, osupdate.RPMOSTree, osupdate.Bootc, composefs} {
 		t.Run(string(kind), func(t *testing.T) {
 			for name, prepare := range situations(kind) {
 				t.Run(name, func(t *testing.T) {
 					t.Parallel()
+					first := true
 					for i, r := range requests(kind) {
+						if !tried(name, i) {
+							continue
+						}
 						m := newMachine(t, kind)
 						prepare(m)
-						if i == 0 {
+						if first {
 							m.holds()
 						}
 						m.tryVerb(r)
 						m.look(false)
 						m.boot(0)
-						m.look(i == 0)
+						if first {
+							m.look(true)
+						} else {
+							m.agrees()
+						}
+						first = false
 					}
 				})
 			}
