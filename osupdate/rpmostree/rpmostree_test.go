@@ -79,7 +79,9 @@ func TestGoldens(t *testing.T) {
 	}
 	for _, file := range files {
 		t.Run(strings.TrimSuffix(filepath.Base(file), ".json"), func(t *testing.T) {
-			tool := osupdatetest.NewTool(t, "x", map[string][]osupdatetest.Call{"rpm-ostree": {{Args: "status --json", Stdout: osupdatetest.Read(t, file)}}})
+			tool := osupdatetest.NewTool(t, "x", map[string][]osupdatetest.Call{"rpm-ostree": {
+				{Args: "status --json", Stdout: osupdatetest.Read(t, file)}, {Args: "status", Code: 1, Maybe: true},
+			}})
 			s, err := open(t, tool, nil).Status(t.Context())
 			if err != nil {
 				t.Fatal(err)
