@@ -1,12 +1,15 @@
 package toolbox
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
+	"github.com/tbx-project/tbx/internal/fail"
 	"github.com/tbx-project/tbx/toolbox/integration"
 	"github.com/tbx-project/tbx/toolbox/join"
 )
@@ -104,5 +107,27 @@ func TestStarted(t *testing.T) {
 	}
 	if started(0) != 0 {
 		t.Error("an unknown start has a time")
+	}
+}
+
+// TestD97_EmptyLog: nobody is sent to a log in which there is nothing.
+func TestD97_EmptyLog(t *testing.T) {
+	for _, c := range []struct {
+		said, stderr string
+		logs         bool
+	}{
+		{"", "", false},
+		{"", "nsenter: no such thing", true},
+		{`{"step":"user"}` + "\n", "", true},
+	} {
+		var log strings.Builder
+		init := initRun{name: "web", log: &log}
+		_, err := init.judge(strings.NewReader(c.said), c.stderr, errors.New("signal: killed"))
+		if got := slices.Contains(fail.Hints(err), "see how far it came with: tbx logs web"); got != c.logs || len(fail.Hints(err)) != 1 {
+			t.Errorf("%+v: %v, %q", c, err, fail.Hints(err))
+		}
+		if strings.TrimSpace(log.String()) == "" == c.logs {
+			t.Errorf("%+v: the log has %q", c, log.String())
+		}
 	}
 }

@@ -2,8 +2,10 @@ package toolbox
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"slices"
 
@@ -119,7 +121,8 @@ func (m *Manager) Logs(ctx context.Context, name Name, tail int, w io.Writer) er
 	if err != nil {
 		return err
 	}
-	if f, err := os.Open(m.logFile(name)); err == nil {
+	f, err := os.Open(m.logFile(name))
+	if err == nil {
 		defer f.Close()
 		if err := writeSteps(f, w); err != nil {
 			return err
@@ -128,6 +131,9 @@ func (m *Manager) Logs(ctx context.Context, name Name, tail int, w io.Writer) er
 	if b.Started.IsZero() {
 		m.Progress.Warn("toolbox "+string(name)+" was not started yet, so there is nothing to show", "start it with: tbx start "+string(name))
 		return nil
+	}
+	if errors.Is(err, fs.ErrNotExist) {
+		m.Progress.Warn(fmt.Sprintf("how the last start of toolbox %s went is not known: %s is not there", name, m.logFile(name)), "the next start writes it anew")
 	}
 	e, err := m.Engine(ctx)
 	if err != nil {

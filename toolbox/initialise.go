@@ -170,7 +170,7 @@ func (i *initRun) input() (io.Reader, error) {
 // or why not; without it the initialiser itself was killed or could not start.
 func (i *initRun) judge(out io.Reader, stderr string, runErr error) (*boxinit.Summary, error) {
 	lines := json.NewDecoder(io.TeeReader(out, i.log))
-	step, warned := "start", 0
+	step, warned := notBegun, 0
 	for {
 		var ev boxinit.Event
 		err := lines.Decode(&ev)
@@ -206,9 +206,16 @@ func (i *initRun) judge(out io.Reader, stderr string, runErr error) (*boxinit.Su
 	if stderr != "" {
 		cause = fmt.Errorf("%w: %s", runErr, firstLine(stderr))
 	}
+	if step == notBegun && stderr == "" { // the log is empty
+		return nil, fail.Wrap(nil, cause, "toolbox %s cannot be set up: the initialiser ended before it said anything", i.name).
+			Hint("a second start sets it up anew: tbx start %s", i.name)
+	}
 	return nil, fail.Wrap(nil, cause, "toolbox %s cannot be set up: the initialiser ended at step %q", i.name, step).
 		Hint("see how far it came with: tbx logs %s", i.name)
 }
+
+// notBegun is the step of an initialiser that has said nothing yet.
+const notBegun = "start"
 
 func firstLine(s string) string {
 	line, _, _ := bytes.Cut([]byte(s), []byte("\n"))

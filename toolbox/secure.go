@@ -36,7 +36,7 @@ func (m *Manager) secure(ctx context.Context, e Engine, b *Box) error {
 		return nil
 	}
 	if c, inspectErr := e.Inspect(ctx, b.ID); inspectErr == nil && c.PID == 0 && c.ExitCode == boxinit.ExitSwapped {
-		return endedError(b, c.ExitCode)
+		return endedError(ctx, e, b, c.ExitCode)
 	}
 	said := fail.Wrap(nil, err, "toolbox %s is stopped, it is not what it was made as", b.Name)
 	if where := b.inHome(err); where != "" {

@@ -13,6 +13,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/tbx-project/tbx/internal/bounded"
 	"github.com/tbx-project/tbx/internal/fail"
 	"github.com/tbx-project/tbx/toolbox/boxinit"
 	"github.com/tbx-project/tbx/toolbox/integration"
@@ -120,7 +121,7 @@ func (m *Manager) run(ctx context.Context, e Engine, b *Box) (*Box, error) {
 		return nil, err
 	}
 	if c.PID == 0 {
-		return nil, endedError(b, c.ExitCode)
+		return nil, endedError(ctx, e, b, c.ExitCode)
 	}
 	b.Container = *c
 	return b, nil
@@ -142,11 +143,15 @@ func (m *Manager) checkInside(ctx context.Context, e Engine, b *Box) error {
 
 // endedError says that a toolbox ended as soon as it was started, and why if its
 // first process did so itself.
-func endedError(b *Box, code int) error {
+func endedError(ctx context.Context, e Engine, b *Box, code int) error {
 	err := fail.New(nil, "toolbox %s ended as soon as it was started, with exit code %d", b.Name, code)
 	if code == boxinit.ExitSwapped {
 		err = fail.New(nil, "toolbox %s cannot be started: its first process found that a directory which it shares is another one than when it was made, or that a link is on the way to it", b.Name).
 			Hint("put back what it shares; what is in it, or in its image, may have put a link there")
+	}
+	said := bounded.Buffer{Most: 4 << 10}
+	if e.Logs(ctx, b.ID, 1, &said) == nil && strings.TrimSpace(said.String()) == "" {
+		return err.Hint("it said nothing; what podman knows of it: podman inspect %s", b.Name)
 	}
 	return err.Hint("see what it said with: tbx logs %s", b.Name)
 }
