@@ -13,11 +13,12 @@ const TreeSocket = 3
 // mounted below, and sends the detached trees as descriptors over TreeSocket. It is
 // started in new user and mount namespaces, where open_tree(2) is allowed; what it
 // clones is what the user sees, without the mounts of podman's own namespace, and goes
-// on receiving the host's mounts and unmounts.
+// on receiving the host's mounts and unmounts. An automount is cloned as such: to
+// mount what it stands for would take a server that may not answer.
 func SendTrees(dirs []string) error {
 	var fds []int
 	for _, dir := range dirs {
-		fd, err := unix.OpenTree(unix.AT_FDCWD, dir, unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC|unix.AT_RECURSIVE)
+		fd, err := unix.OpenTree(unix.AT_FDCWD, dir, unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC|unix.AT_RECURSIVE|unix.AT_NO_AUTOMOUNT)
 		if err != nil {
 			return fmt.Errorf("open_tree %s: %w", dir, err)
 		}
