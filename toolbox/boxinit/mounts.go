@@ -59,7 +59,7 @@ func (b *box) trimHome() error {
 	}) {
 		return err
 	}
-	tree, err := unix.OpenTree(unix.AT_FDCWD, HostView+home, unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC|unix.AT_RECURSIVE)
+	tree, err := cloneTree(HostView + home)
 	if err != nil {
 		return err
 	}
@@ -160,6 +160,25 @@ func (b *box) bindHostPaths() error {
 	return errors.Join(failed...)
 }
 
+// cloneTree clones what is mounted at a directory and below it. An automount is cloned
+// as such: mount(2) would ask its server, which may not answer.
+func cloneTree(dir string) (int, error) {
+	return unix.OpenTree(unix.AT_FDCWD, dir, unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC|unix.AT_RECURSIVE|unix.AT_NO_AUTOMOUNT)
+}
+
+// bindTree mounts a directory, with what is mounted below it, at another place.
+func bindTree(src, dir string) error {
+	tree, err := cloneTree(src)
+	if errors.Is(err, unix.ENOSYS) { // before Linux 5.2
+		return unix.Mount(src, dir, "", unix.MS_BIND|unix.MS_REC, "")
+	}
+	if err != nil {
+		return err
+	}
+	defer unix.Close(tree)
+	return unix.MoveMount(tree, "", unix.AT_FDCWD, dir, unix.MOVE_MOUNT_F_EMPTY_PATH)
+}
+
 // bindHostPath binds one of them. Where something is mounted below it already, such as
 // a volume that the owner asked for, that stays in sight: then each of the host's
 // directories is bound beside it.
@@ -180,7 +199,7 @@ func (b *box) bindHostPath(dir string, mounts []MountLine) error {
 	}
 	err := b.mkdir(dir)
 	if err == nil {
-		err = unix.Mount(src, dir, "", unix.MS_BIND|unix.MS_REC, "")
+		err = bindTree(src, dir)
 	}
 	if err != nil {
 		return fmt.Errorf("%s: %w", dir, err)
