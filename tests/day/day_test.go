@@ -109,7 +109,7 @@ func compare(t *testing.T, j Job, places []place, table *bytes.Buffer) {
 func do(t *testing.T, p place, j Job) result {
 	t.Helper()
 	dir := "$HOME/day-of-tests/" + j.Name
-	return run(t, p, `sudo rm -rf "`+dir+`"; mkdir -p "`+dir+`"; cd "`+dir+`"; set -eu`+"\n"+j.Script, j, jobTimeout)
+	return run(t, p, `sudo rm -rf "`+dir+`" 2>/dev/null; mkdir -p "`+dir+`"; cd "`+dir+`"; set -eu`+"\n"+j.Script, j, jobTimeout)
 }
 
 func run(t *testing.T, p place, script string, j Job, limit time.Duration) result {
