@@ -13,7 +13,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
-	"sync/atomic"
+	"sync"
 	"testing"
 	"time"
 
@@ -144,9 +144,8 @@ func onTerminal(ctx context.Context, cmd *exec.Cmd, keys string, out *bytes.Buff
 	if err != nil {
 		return err
 	}
-	defer context.AfterFunc(ctx, func() { f.Close() })() // what still has the terminal does not keep the test
-	screen := &screen{Buffer: out}
 	defer f.Close()
+	screen := &screen{out: out}
 	if keys != "" {
 		go func() {
 			screen.awaitQuiet(ctx)
@@ -156,19 +155,46 @@ func onTerminal(ctx context.Context, cmd *exec.Cmd, keys string, out *bytes.Buff
 			}
 		}()
 	}
-	io.Copy(screen, f) // ends with EIO when nobody has the terminal any more
+	ended := make(chan struct{})
+	go func() {
+		io.Copy(screen, f) // ends with EIO when nobody has the terminal any more
+		close(ended)
+	}()
+	select {
+	case <-ended:
+	case <-ctx.Done(): // what still has the terminal does not keep the test
+		screen.off()
+	}
 	return cmd.Wait()
 }
 
 // screen is what a terminal shows, and when that last changed.
 type screen struct {
-	*bytes.Buffer
-	drawn atomic.Int64 // nanoseconds since 1970; 0: not yet
+	mu    sync.Mutex
+	out   *bytes.Buffer // nil: off
+	drawn time.Time     // zero: not yet
 }
 
 func (s *screen) Write(p []byte) (int, error) {
-	s.drawn.Store(time.Now().UnixNano())
-	return s.Buffer.Write(p)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.drawn = time.Now()
+	if s.out == nil {
+		return len(p), nil
+	}
+	return s.out.Write(p)
+}
+
+func (s *screen) off() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.out = nil
+}
+
+func (s *screen) last() time.Time {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.drawn
 }
 
 // awaitQuiet waits until something was drawn and nothing is for two seconds, and for
@@ -176,7 +202,7 @@ func (s *screen) Write(p []byte) (int, error) {
 func (s *screen) awaitQuiet(ctx context.Context) {
 	const quiet, most = 2 * time.Second, 30 * time.Second
 	for begin := time.Now(); ctx.Err() == nil && time.Since(begin) < most; time.Sleep(100 * time.Millisecond) {
-		if last := s.drawn.Load(); last != 0 && time.Since(time.Unix(0, last)) > quiet {
+		if last := s.last(); !last.IsZero() && time.Since(last) > quiet {
 			return
 		}
 	}
