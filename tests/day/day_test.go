@@ -198,9 +198,9 @@ func (s *screen) last() time.Time {
 }
 
 // awaitQuiet waits until something was drawn and nothing is for two seconds, and for
-// half a minute at most where nothing is drawn at all.
+// a minute at most where nothing is drawn at all.
 func (s *screen) awaitQuiet(ctx context.Context) {
-	const quiet, most = 2 * time.Second, 30 * time.Second
+	const quiet, most = 2 * time.Second, time.Minute
 	for begin := time.Now(); ctx.Err() == nil && time.Since(begin) < most; time.Sleep(100 * time.Millisecond) {
 		if last := s.last(); !last.IsZero() && time.Since(last) > quiet {
 			return

@@ -22,12 +22,12 @@ git init -q -b main r; cd r; git config user.name me; git config user.email m@e;
 
 ## git-signed: with gpg
 # packages: git gpg gpg-agent
-export GNUPGHOME=$PWD/g; mkdir -m 700 g; gpg --batch -q --passphrase '' --quick-gen-key me@example.org default default never 2>/dev/null; git init -q r; cd r; git config user.name me; git config user.email me@example.org; git config user.signingkey me@example.org; git commit -q -S --allow-empty -m signed; git log --format='%G? %s'; gpgconf --kill all
+export GNUPGHOME=$PWD/g; mkdir -m 700 g; gpg --batch -q --passphrase '' --quick-gen-key me@example.org ed25519 sign never 2>/dev/null; git init -q r; cd r; git config user.name me; git config user.email me@example.org; git config user.signingkey me@example.org; git commit -q -S --allow-empty -m signed; git log --format='%G? %s'; gpgconf --kill all
 
 ## git-signed-terminal: gpg asks for a passphrase on the terminal
 # packages: git gpg gpg-agent pinentry-curses
 # terminal: secret\r
-export GNUPGHOME=$PWD/g; mkdir -m 700 g; gpg --batch -q --pinentry-mode loopback --passphrase secret --quick-gen-key me@example.org default default never 2>/dev/null; export GPG_TTY=$(tty); gpgconf --kill all; echo x >f; gpg -q --detach-sign f 2>/dev/null >/dev/null; clear; gpg -q --verify f.sig f 2>&1 | grep -c Good; gpgconf --kill all
+export GNUPGHOME=$PWD/g; mkdir -m 700 g; gpg --batch -q --pinentry-mode loopback --passphrase secret --quick-gen-key me@example.org ed25519 sign never 2>/dev/null; export GPG_TTY=$(tty); gpgconf --kill all; echo x >f; gpg -q --detach-sign f 2>/dev/null >/dev/null; clear; gpg -q --verify f.sig f 2>&1 | grep -c Good; gpgconf --kill all
 
 ## git-ssh-signed: with a key of ssh
 # packages: git openssh-client
