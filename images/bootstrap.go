@@ -44,10 +44,10 @@ type Bootstrapped struct {
 	Packages map[string]string `json:"packages"` // name → version, all that are in the image
 }
 
-// means are what this machine has to follow a recipe with.
+// means are the tools of this machine for a recipe.
 type means struct{ tool, path, keyring string }
 
-// means finds them for that suite, or says what is missing.
+// means finds the tools for a suite, or says which one is missing.
 func (b *BootstrapRecipe) means(suite string) (means, error) {
 	m, err := b.tool()
 	if err != nil {
@@ -116,9 +116,9 @@ func Bootstrap(ctx context.Context, store Store, ch Choice, opts BootstrapOption
 	return img, Fetcher{Store: store, StateDir: opts.StateDir, Progress: progress}.prepare(ctx, img, PullOptions{})
 }
 
-// scratch makes a directory for one bootstrap and removes those of dead ones. The
-// lock in it says that its bootstrap lives: another state directory's may be in
-// the same place.
+// scratch makes a directory for one bootstrap and removes the directories of bootstraps
+// that died. A lock in the directory means that its bootstrap lives; that bootstrap may
+// belong to another state directory.
 func scratch(base string) (string, *flock.Lock, error) {
 	if base == "" {
 		base = os.Getenv("TMPDIR")
@@ -171,9 +171,9 @@ func scratch(base string) (string, *flock.Lock, error) {
 
 const scratchLock = "lock"
 
-// discard removes a scratch directory. Where the tool was killed, its files
-// belong to subordinate ids, whose root podman can become. What that leaves too
-// only costs disk, and is tried again next time.
+// discard removes a scratch directory. After a killed tool the files belong to
+// subordinate ids, and podman can become their root. Files that remain only take disk
+// space; the next bootstrap tries again.
 func discard(dir string) {
 	if os.RemoveAll(dir) != nil {
 		_ = hostprog.Podman(context.Background(), "unshare", "rm", "-rf", "--one-file-system", dir).Run()
@@ -243,10 +243,10 @@ func (r *bootstrapRun) into(ctx context.Context, store Store) (Image, error) {
 	return img, nil
 }
 
-// undoTime is how long a tool that was told to end may take to undo its work.
+// undoTime is the time limit for a tool that was told to end, to undo its work.
 const undoTime = 5 * time.Second
 
-// run starts the tool and gives what it writes to out.
+// run starts the tool and copies its output to out.
 func (r *bootstrapRun) run(ctx context.Context, out io.Writer) error {
 	args, env := r.command()
 	cmd := exec.CommandContext(ctx, args[0], args[1:]...)
@@ -289,7 +289,7 @@ func (r *bootstrapRun) run(ctx context.Context, out io.Writer) error {
 	return nil
 }
 
-// heard takes one line of the tool: "I: …" is progress, "P: …" our own hook.
+// heard reads one line of the tool: "I: …" is progress, "P: …" comes from our own hook.
 func (r *bootstrapRun) heard(line string) {
 	kind, text, _ := strings.Cut(line, ": ")
 	switch kind {
@@ -313,13 +313,13 @@ func (r *bootstrapRun) heard(line string) {
 	}
 }
 
-// lastLines keeps the last few of the lines.
+// lastLines keeps the last lines.
 func lastLines(lines []string, line string) []string {
 	lines = append(lines, escape.Text(line))
 	return lines[max(0, len(lines)-5):] // zypper says why first and then three lines of what follows
 }
 
-// said is what the tool said last, for the end of a message.
+// said returns the last lines of the tool, for the end of a message.
 func (r *bootstrapRun) said() string {
 	lines := r.tail
 	if len(lines) == 0 {
@@ -341,7 +341,7 @@ func (r *bootstrapRun) record(stateDir string, img Image) error {
 	})
 }
 
-// countingWriter reports how much went through it, at most once a MiB.
+// countingWriter reports the number of bytes written, at most once a MiB.
 type countingWriter struct {
 	w               io.Writer
 	total, reported int64

@@ -12,15 +12,13 @@ import (
 	"github.com/tbx-project/tbx/internal/hostprog"
 )
 
-// bootstrapScript drives every tool but mmdebstrap, which needs no help.
-//
-//go:embed bootstrap.sh
+// bootstrapScript runs every tool except mmdebstrap, which needs no help.
 var bootstrapScript string
 
 const mmdebstrap = "mmdebstrap"
 
-// bootstrapTools are the programs that tbx can drive, each with the packages
-// that have it, on Debian and on its own distribution.
+// bootstrapTools lists the programs that tbx can run, each with the name of its package
+// on Debian and on its own distribution.
 func bootstrapTools() map[string]string {
 	return map[string]string{
 		mmdebstrap:    mmdebstrap,
@@ -48,8 +46,8 @@ func (b *BootstrapRecipe) tool() (means, error) {
 	return means{}, e
 }
 
-// findProgram looks in the directories of root's programs too, which an ordinary
-// user of Debian does not have in PATH.
+// findProgram also looks in the directories of root's programs, which are not in the
+// PATH of an ordinary user of Debian.
 func findProgram(name string) (string, error) {
 	path, err := hostprog.Look(name)
 	for _, dir := range []string{"/usr/sbin", "/sbin"} {
@@ -61,7 +59,7 @@ func findProgram(name string) (string, error) {
 	return path, err
 }
 
-// command gives the program to start, its arguments and variables.
+// command returns the program, its arguments and its variables.
 func (r *bootstrapRun) command() (args, env []string) {
 	env = []string{"TMPDIR=" + r.tmp, "LC_ALL=C.UTF-8"}
 	if r.tool == mmdebstrap {

@@ -18,17 +18,17 @@ import (
 	"github.com/tbx-project/tbx/internal/fail"
 )
 
-// builtHere is how the names of images begin that are named by their content.
+// builtHere begins the names of images that are named by their content.
 const builtHere = "localhost/tbx/build/"
 
-// Build is what to build. NewBuild fills it in.
+// Build describes an image to build. NewBuild fills it in.
 type Build struct {
 	File    string            // absolute path of the Containerfile
 	Context string            // absolute path of the directory that COPY and ADD see; "" when nothing is copied
 	Tag     string            // name of the image
 	Args    map[string]string // values of ARG; the hash knows them
 	Hash    string            // of all of these but Tag
-	// AuthFile is a containers-auth.json(5) for the images that it begins with.
+	// AuthFile is a containers-auth.json(5) for the base images.
 	AuthFile string
 }
 
@@ -72,8 +72,8 @@ func NewBuild(path, tag string, args map[string]string) (Build, error) {
 	return b, err
 }
 
-// copies tells whether a Containerfile looks at its directory. It may say yes
-// too often, which costs no more than hashing that directory.
+// copies reports whether a Containerfile reads its directory. A wrong yes costs no more
+// than hashing that directory.
 func copies(text []byte) bool {
 	for lines := bufio.NewScanner(bytes.NewReader(text)); lines.Scan(); {
 		word, _, _ := strings.Cut(strings.ToUpper(strings.TrimSpace(lines.Text())), " ")
@@ -84,9 +84,9 @@ func copies(text []byte) bool {
 	return false
 }
 
-// hash covers the file, the arguments and everything in the context: names,
-// kinds, executable bits, contents. A .containerignore is not honoured, so that
-// an ignored file that changes has it built again.
+// hash covers the file, the arguments and everything in the context: names, kinds,
+// executable bits, contents. It does not honour .containerignore, so that a changed
+// ignored file causes a build.
 func (b Build) hash(text []byte) (string, error) {
 	h := sha256.New()
 	fmt.Fprintf(h, "file %d\n%s", len(text), text)
@@ -135,8 +135,8 @@ func slug(s string) string {
 	return strings.Join(parts, "-")
 }
 
-// EnsureBuilt returns the image of b: the one that is there when it was built
-// from the same content, else a new one, recorded and prepared.
+// EnsureBuilt returns the image of b: the existing one if it was built from the same
+// content, else a new one, with its provenance written down and prepared.
 func EnsureBuilt(ctx context.Context, store Store, b Build, stateDir string, progress Progress) (Image, error) {
 	records := ProvenancesIn(stateDir)
 	img, err := store.Inspect(ctx, b.Tag)
@@ -158,9 +158,9 @@ func EnsureBuilt(ctx context.Context, store Store, b Build, stateDir string, pro
 	return img, Fetcher{Store: store, StateDir: stateDir, Progress: progress}.prepare(ctx, img, PullOptions{})
 }
 
-// Changed tells whether a Containerfile or its directory is no longer what the
-// image was built from, and gives the build of what it is now, named by its
-// content. One that is gone cannot have changed it.
+// Changed reports whether a Containerfile or its directory has changed since the build,
+// and returns the build of the present content, named by it. A missing file counts as
+// unchanged.
 func (r Built) Changed() (bool, Build, error) {
 	b, err := NewBuild(r.Containerfile, "", r.Args)
 	if errors.Is(err, fail.NotFound) {
@@ -169,6 +169,6 @@ func (r Built) Changed() (bool, Build, error) {
 	return b.Hash != r.Hash, b, err
 }
 
-// NamedByContent tells whether the image was built and named by its content, so
-// that the next build does not take the name from it.
+// NamedByContent reports whether the image is named by its content. The next build does
+// not take such a name from it.
 func (r Provenance) NamedByContent() bool { return strings.HasPrefix(r.Reference, builtHere) }

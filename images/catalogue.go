@@ -40,8 +40,8 @@ type Distro struct {
 	releases *regexp.Regexp
 }
 
-// BootstrapRecipe says how to make a base image from a package mirror. Without
-// Tools there is no way.
+// BootstrapRecipe describes how to make a base image from a package mirror. Without
+// Tools it cannot be made.
 type BootstrapRecipe struct {
 	Tools    []string          `toml:"tools" json:"tools"`
 	Suites   map[string]string `toml:"suites" json:"suites"`
@@ -228,8 +228,8 @@ func (d *Distro) release(s string) (string, error) {
 	return s, nil
 }
 
-// Known lists, sorted, the releases that the catalogue has words for; others of the
-// right form may well exist.
+// Known lists, sorted, the releases that the catalogue names. Others of the right form
+// may exist.
 func (d *Distro) Known() []string {
 	out := append(slices.Collect(maps.Keys(d.Bootstrap.Suites)), d.Default, d.Example)
 	out = slices.DeleteFunc(append(out, slices.Collect(maps.Values(d.Names))...), func(s string) bool { return !d.releases.MatchString(s) })
@@ -237,8 +237,8 @@ func (d *Distro) Known() []string {
 	return slices.Compact(out)
 }
 
-// hostRelease is the release of the host, which is d, or "" where the host
-// does not say one that d has images for (a rolling or unreleased system).
+// hostRelease is the release of the host, a system of d, or "" if d has no images for it
+// (a rolling or unreleased system).
 func (d *Distro) hostRelease(host HostOS) string {
 	version := host.VersionID
 	if parts := strings.Split(version, "."); d.HostParts > 0 && len(parts) > d.HostParts {
@@ -252,8 +252,8 @@ func (d *Distro) hostRelease(host HostOS) string {
 	return ""
 }
 
-// ref is the image of a release; the template may make something malformed of
-// a strange one.
+// ref is the image of a release. A strange release may make a malformed name from the
+// template.
 func (d *Distro) ref(release string) (Ref, error) {
 	major, _, _ := strings.Cut(release, ".")
 	ref, err := ParseRef(strings.NewReplacer("{release}", release, "{major}", major).Replace(d.Image))

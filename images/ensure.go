@@ -32,7 +32,7 @@ func ParsePullPolicy(s string) (PullPolicy, error) {
 	return "", fail.New(fail.Usage, "pull policy %s: it must be missing, always, newer or never", escape.Quote(s))
 }
 
-// Question is what Ensure wants to know before it does something long.
+// Question is asked by Ensure before a long operation.
 type Question struct {
 	Kind      QuestionKind
 	Reference string // what would be downloaded or made
@@ -60,7 +60,7 @@ type EnsureOptions struct {
 	Ask       func(Question) (bool, error)
 	Registry  Registry         // says how large a download will be; may be nil, unless Trust is set
 	Bootstrap BootstrapOptions // its StateDir also keeps the records of pulls
-	// Trust, where set, refuses every image for which nothing vouches, unless
+	// Trust, if set, refuses every image that no key or keyring vouches for, unless
 	// UnsignedOK.
 	Trust      *Trust
 	UnsignedOK bool
@@ -129,8 +129,8 @@ func Ensure(ctx context.Context, store Store, ch Choice, opts EnsureOptions) (Im
 	return Bootstrap(ctx, store, ch, opts.Bootstrap, opts.Progress)
 }
 
-// weigh finds how large the download will be and refuses one that cannot fit.
-// A registry that does not say must not keep anybody from pulling.
+// weigh asks for the size of the download and refuses one that does not fit. Where the
+// registry does not tell the size, the pull goes on.
 func weigh(ctx context.Context, store Store, ref string, opts EnsureOptions) (Question, error) {
 	q := Question{Kind: AskPull, Reference: ref}
 	if opts.Registry == nil {
@@ -153,7 +153,7 @@ func weigh(ctx context.Context, store Store, ref string, opts EnsureOptions) (Qu
 	return q, nil
 }
 
-// pull fetches ref in the way that the options demand, records and prepares it.
+// pull fetches ref with or without a check of its signature, as the options demand.
 func (o EnsureOptions) pull(ctx context.Context, store Store, ref string) (Image, error) {
 	f := Fetcher{Store: store, Registry: o.Registry, StateDir: o.Bootstrap.StateDir, Progress: o.Progress}
 	if o.Trust == nil || o.UnsignedOK {
@@ -163,7 +163,7 @@ func (o EnsureOptions) pull(ctx context.Context, store Store, ref string) (Image
 	return f.PullVerified(ctx, ref, o.Pull)
 }
 
-// vouched refuses an image that came here unverified.
+// vouched refuses an unverified image.
 func (o EnsureOptions) vouched(img Image, asked string) error {
 	if o.Trust == nil || o.UnsignedOK {
 		return nil
@@ -179,8 +179,8 @@ func (o EnsureOptions) vouched(img Image, asked string) error {
 	return nil
 }
 
-// find looks for ch in the store: under its own name, then as bootstrapped. It tells
-// the name too.
+// find looks for ch in the store: under its own name, then as bootstrapped. name is the
+// name that it found.
 func find(ctx context.Context, store Store, ch Choice) (img Image, name string, err error) {
 	img, err = store.Inspect(ctx, ch.Reference)
 	if errors.Is(err, fail.NotFound) && ch.Local != "" {
@@ -203,7 +203,7 @@ func ask(opts EnsureOptions, q Question) error {
 	return err
 }
 
-// name is how to speak of the image.
+// name is the image's name in messages.
 func (i Image) name() string {
 	if len(i.Names) > 0 {
 		return escape.Text(i.Names[0])

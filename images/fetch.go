@@ -29,7 +29,7 @@ func (f Fetcher) Pull(ctx context.Context, ref string, opts PullOptions) (Image,
 	if err != nil {
 		return Image{}, err
 	}
-	// A pull without a check leaves it written down that the image was verified before.
+	// Keep the note of an earlier check of the same image.
 	provenances := ProvenancesIn(f.StateDir)
 	if rec, ok, err := provenances.Load(img.ID); err != nil || !ok || rec.Signer == "" {
 		if err := provenances.Save(Provenance{Image: img.ID, Reference: ref, Origin: OriginPull, Digest: img.Digest()}); err != nil {
@@ -135,10 +135,10 @@ func (f Fetcher) Verify(ctx context.Context, ref string) (Key, error) {
 	return key, provenances.Save(rec)
 }
 
-// prepare prepares img where there is room. That must be known before: podman 4.3
-// says nothing of a disk that fills up while it maps layers, and toolboxes of the
-// image would miss files. One tbx at a time: the second would take the first
-// one's container for what a tbx that was killed left behind.
+// prepare maps the layers of img for toolboxes, if there is room. It checks the room
+// first: podman 4.3 does not report a disk that fills up while it maps layers, and
+// toolboxes of the image would miss files. It takes a lock, because a second tbx would
+// remove the first one's container as a left-over.
 func (f Fetcher) prepare(ctx context.Context, img Image, opts PullOptions) error {
 	if opts.Unprepared {
 		return nil

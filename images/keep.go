@@ -15,8 +15,8 @@ import (
 	"github.com/tbx-project/tbx/internal/fail"
 )
 
-// Remove removes the image that ref names, or only the name where it has
-// others. It refuses an image that containers are made from.
+// Remove removes the image of ref, or only the name where the image has others. It
+// refuses an image that has containers.
 func Remove(ctx context.Context, store Store, ref string) error {
 	img, err := store.Inspect(ctx, ref)
 	if err != nil {
@@ -49,8 +49,8 @@ func Unused(ctx context.Context, store Store, all bool) ([]Image, error) {
 	}), nil
 }
 
-// Prune removes those images, each with all its names, and gives the ones that
-// are gone. What came into use meanwhile stays: podman refuses it.
+// Prune removes those images, each with all its names, and returns the ones that are
+// gone. Images that came into use meanwhile stay: podman refuses to remove them.
 func Prune(ctx context.Context, store Store, unused []Image) ([]Image, error) {
 	var gone []Image
 	var failed error
@@ -71,7 +71,7 @@ func Prune(ctx context.Context, store Store, unused []Image) ([]Image, error) {
 	return gone, failed
 }
 
-// Staleness says whether a registry has something newer under an image's name.
+// Staleness is the answer to: does a registry have a newer image under this name?
 type Staleness struct {
 	Reference string    `json:"reference"`
 	Image     string    `json:"image"`   // ID of the one that is here

@@ -28,8 +28,8 @@ const KeyHint = "gpg --armor --export NAME writes the OpenPGP key of NAME; of a 
 // With two keys in a file, "signed by this key" would mean "by either".
 var errSeveral = errors.New("it holds several keys; put each into a file of its own")
 
-// ReadKey tells a public key's kind and its ID: the OpenPGP fingerprint in
-// capitals, as gpg shows it, or SHA256: and the hash of the PEM key's DER.
+// ReadKey returns a public key's kind and ID: the OpenPGP fingerprint in capitals, as
+// gpg shows it, or SHA256: and the hash of the PEM key's DER.
 func ReadKey(data []byte) (KeyKind, string, error) {
 	if block, rest := pem.Decode(data); block != nil {
 		switch {
@@ -54,7 +54,7 @@ func ReadKey(data []byte) (KeyKind, string, error) {
 	return KeyGPG, id, err
 }
 
-// dearmor undoes RFC 4880 section 6.2; data without armor stays as it is.
+// dearmor removes ASCII armor, RFC 4880 section 6.2. It returns other data unchanged.
 func dearmor(data []byte) ([]byte, error) {
 	text := string(bytes.TrimSpace(data))
 	if !strings.HasPrefix(text, "-----BEGIN PGP ") {
@@ -81,7 +81,7 @@ func dearmor(data []byte) ([]byte, error) {
 	return base64.StdEncoding.DecodeString(b.String())
 }
 
-// fingerprint gives that of the one primary key among the packets (RFC 4880
+// fingerprint returns the fingerprint of the one primary key among the packets (RFC 4880
 // sections 4.2 and 12.2).
 func fingerprint(packets []byte) (string, error) {
 	errFormat := errors.New("it is neither an OpenPGP nor a PEM public key")

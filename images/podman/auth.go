@@ -10,10 +10,10 @@ import (
 	"github.com/tbx-project/tbx/internal/fail"
 )
 
-// authHeader hands the credentials of a containers-auth.json(5) file to the
-// service, which reads only its own. Without a file podman uses what podman
-// login wrote. Only the entry of the domain that is asked must have its secret in
-// the file: others may be a helper program's.
+// authHeader passes the logins of a containers-auth.json(5) file to the service, which
+// reads only its own file. Without a file podman uses the logins of podman login. Only
+// the entry of the asked domain must have its secret in the file; the secrets of others
+// may be in a helper program.
 func authHeader(path, domain string) (http.Header, error) {
 	if path == "" {
 		return nil, nil

@@ -85,7 +85,7 @@ func tie(cmd *exec.Cmd) (untie func()) {
 	return runtime.UnlockOSThread
 }
 
-// buildLog passes on the lines of a build and keeps what explains a failure.
+// buildLog forwards the lines of a build and keeps those that explain a failure.
 type buildLog struct {
 	progress images.Progress
 	step     string   // the last "[N/M] STEP N/M: …"; without [N/M] where there is one stage
@@ -127,12 +127,12 @@ func (l *buildLog) heard(line string) {
 	l.tail, l.log = l.tail[max(0, len(l.tail)-3):], l.log[max(0, len(l.log)-3):]
 }
 
-// maxSaid is how many lines an error of podman's has at most. What is longer is a
-// step's own, that also began with Error.
+// maxSaid is the largest number of lines in an error of podman. A longer text comes from
+// a step whose output also begins with Error.
 const maxSaid = 10
 
-// isStep tells the line that begins a step: "STEP N/M: …", behind "[N/M] " where
-// there are several stages.
+// isStep reports whether a line begins a step: "STEP N/M: …", after "[N/M] " if there
+// are several stages.
 func isStep(line string) bool {
 	if stage, rest, found := strings.Cut(line, "] "); found && strings.HasPrefix(stage, "[") {
 		line = rest
@@ -140,7 +140,7 @@ func isStep(line string) bool {
 	return strings.HasPrefix(line, "STEP ")
 }
 
-// from is the image that the step begins with, if it begins with one.
+// from is the base image of the step, if it has one.
 func (l *buildLog) from() (ref string, ok bool) {
 	_, instruction, _ := strings.Cut(l.step, ": ")
 	words := strings.Fields(instruction)

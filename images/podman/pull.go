@@ -57,12 +57,12 @@ func (s *Store) Pull(ctx context.Context, ref string, opts images.PullOptions, p
 	}
 }
 
-// pullTries is how often a registry that fails in the middle is asked; layers
-// that are complete are not downloaded again.
+// pullTries limits the pulls from a registry that fails in the middle. Complete layers
+// are not downloaded again.
 const pullTries = 3
 
-// pull tries once. A failure is made by images.PullFailure, except for what was
-// wrong before anything was asked.
+// pull tries once. PullFailure makes its errors, except errors from before the first
+// request.
 func (s *Store) pull(ctx context.Context, ref string, opts images.PullOptions, progress images.Progress) error {
 	parsed, err := images.ParseRef(ref)
 	if err != nil {
@@ -162,8 +162,8 @@ func (w *pullWatch) read(body io.Reader) error {
 	}
 }
 
-// command pulls with podman itself, whose --signature-policy is hidden but old
-// and stable: podman 2.0 to 5.
+// command pulls with the podman command, whose --signature-policy is hidden but old and
+// stable: podman 2.0 to 5.
 func (w *pullWatch) command(ctx context.Context, ref string, opts images.PullOptions) error {
 	args := []string{"pull", "--signature-policy", opts.SignaturePolicy}
 	for flag, value := range map[string]string{"--authfile": opts.AuthFile, "--platform": opts.Platform} {

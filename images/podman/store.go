@@ -40,7 +40,8 @@ var _ images.Store = (*Store)(nil)
 // New takes a client whose connections all lead to the podman service.
 func New(client *http.Client) *Store { return &Store{client} }
 
-// The versions are the oldest that have what is asked; podman serves all newer ones.
+// The oldest versions of the interfaces that have these requests; podman serves all
+// newer ones too.
 const (
 	libpod = "http://d/v4.0.0/libpod"
 	compat = "http://d/v1.40"
