@@ -53,15 +53,7 @@ func TestB9_AgentAndClientKilled(t *testing.T) {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	line := make([]byte, 16)
-	n, err := out.Read(line)
-	if err != nil {
-		t.Fatal(err)
-	}
-	pid, err := strconv.Atoi(strings.TrimSpace(string(line[:n])))
-	if err != nil {
-		t.Fatal(err)
-	}
+	pid := bridgetest.PidFrom(t, out)
 	b.Local.KillAgent()
 	cmd.Process.Kill()
 	cmd.Wait()

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"io"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -138,14 +137,9 @@ func TestB25_StoppedRunner(t *testing.T) {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	line := make([]byte, 16)
-	n, err := out.Read(line)
-	if err != nil {
-		t.Fatal(err)
-	}
-	runner, err := strconv.Atoi(strings.TrimSpace(string(line[:n])))
-	if err != nil || exec.Command("grep", "-q", "tbx-box", "/proc/"+strconv.Itoa(runner)+"/comm").Run() != nil {
-		t.Fatalf("no runner: %q, %v", line[:n], err)
+	runner := bridgetest.PidFrom(t, out)
+	if comm, err := os.ReadFile("/proc/" + strconv.Itoa(runner) + "/comm"); err != nil || string(comm) != "tbx-box\n" {
+		t.Fatalf("process %d is no runner: %q, %v", runner, comm, err)
 	}
 	halt(t, runner)
 	works(t, b)

@@ -2,19 +2,17 @@ package hostbridge
 
 import (
 	"os"
-	"runtime"
-	"sync"
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/tbx-project/tbx/internal/eintr/eintrtest"
 )
 
 // A caller that is there is found to be there however many signals the agent
 // gets meanwhile: a question would be ended, and a request refused, by chance.
 // The raw poll(2) is the counterpart: it is interrupted.
 func TestB24_CallerIsThereWhileSignalsCome(t *testing.T) {
-	runtime.LockOSThread()
-	defer runtime.UnlockOSThread()
 	pidfd, err := unix.PidfdOpen(os.Getpid(), 0)
 	if err != nil {
 		t.Fatal(err)
@@ -27,24 +25,9 @@ func TestB24_CallerIsThereWhileSignalsCome(t *testing.T) {
 	}
 	defer unix.Close(pair[0])
 	defer unix.Close(pair[1])
-	tid, stop := unix.Gettid(), make(chan struct{})
-	var sender sync.WaitGroup
-	defer sender.Wait()
-	defer close(stop)
-	for range 2 {
-		sender.Go(func() {
-			for {
-				select {
-				case <-stop:
-					return
-				default:
-					unix.Tgkill(os.Getpid(), tid, unix.SIGURG)
-				}
-			}
-		})
-	}
-	for interrupted := 0; interrupted < 10; {
-		if _, err := unix.Poll([]unix.PollFd{{Fd: int32(pidfd), Events: unix.POLLIN}}, 0); err == unix.EINTR {
+	eintrtest.Storm(t)
+	for interrupted := 0; interrupted < 5; {
+		if eintrtest.Interrupted(pidfd) {
 			interrupted++
 		}
 		if !caller.alive() {

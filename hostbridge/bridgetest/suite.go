@@ -259,8 +259,8 @@ func signalForwarded(t *testing.T, b *Bridge) {
 	}
 }
 
-// pidFrom reads the line that a command begins with: its process id on the host.
-func pidFrom(t testing.TB, r io.Reader) int {
+// PidFrom reads the line that a command begins with: its process id on the host.
+func PidFrom(t testing.TB, r io.Reader) int {
 	t.Helper()
 	var line []byte
 	for b := make([]byte, 1); ; {
@@ -291,7 +291,7 @@ func clientKilled(t *testing.T, b *Bridge) {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	child, leader := pidFrom(t, out), pidFrom(t, out)
+	child, leader := PidFrom(t, out), PidFrom(t, out)
 	cmd.Process.Kill()
 	cmd.Wait()
 	Eventually(t, "the command and its child are gone", func() bool { return Gone(leader) && Gone(child) })
@@ -305,7 +305,7 @@ func clientKilledStubborn(t *testing.T, b *Bridge) {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	child, leader := pidFrom(t, out), pidFrom(t, out)
+	child, leader := PidFrom(t, out), PidFrom(t, out)
 	cmd.Process.Kill()
 	cmd.Wait()
 	Eventually(t, "the leader is gone", func() bool { return Gone(leader) })
@@ -322,7 +322,7 @@ func runnerKilled(t *testing.T, b *Bridge) {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	runner, leader := pidFrom(t, out), pidFrom(t, out)
+	runner, leader := PidFrom(t, out), PidFrom(t, out)
 	if err := syscall.Kill(runner, syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}

@@ -16,7 +16,7 @@ import (
 func clientKilledTTY(t *testing.T, b *Bridge) {
 	cmd := b.Client("sh", "-c", "sleep 1000 & echo $!; echo $$; wait")
 	tty := startTTY(t, cmd)
-	child, leader := pidFrom(t, tty), pidFrom(t, tty)
+	child, leader := PidFrom(t, tty), PidFrom(t, tty)
 	cmd.Process.Kill()
 	cmd.Wait()
 	Eventually(t, "the command and its child are gone", func() bool { return Gone(leader) && Gone(child) })
@@ -225,7 +225,7 @@ func nothingLost(t *testing.T, b *Bridge) {
 func grandchildHoldsTTY(t *testing.T, b *Bridge) {
 	cmd := b.Client("sh", "-c", `trap "" HUP; sleep 1000 & echo $!; seq 1 5000; exit 3`)
 	tty := startTTY(t, cmd)
-	child := pidFrom(t, tty)
+	child := PidFrom(t, tty)
 	defer syscall.Kill(child, syscall.SIGKILL)
 	out, _ := io.ReadAll(tty)
 	cmd.Wait() // the point: it returns

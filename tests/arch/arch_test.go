@@ -158,6 +158,9 @@ func TestImportsGoOneWay(t *testing.T) {
 			if ok && !slices.ContainsFunc(mayImport[rule], func(a string) bool { return fits(ours, a) }) {
 				t.Errorf("%s imports %s", path, ours)
 			}
+			if ok && strings.HasSuffix(ours, "test") && !strings.HasSuffix(path, "test") && !fits(path, "tests/...") {
+				t.Errorf("%s imports %s, which is for tests", path, ours)
+			}
 		}
 	}
 	for rule := range mayImport {
