@@ -287,12 +287,13 @@ func (m *machine) tryVerb(r osupdate.Request) {
 		}
 	}
 	if r.Verb == osupdate.Switch {
-		follows := next.Follows
+		waits := &m.fake.Deployments[0] // the staged one, locked or not
+		follows := waits.Follows
 		if m.kind == osupdate.OSTree { // its upgrade follows what runs, until the reboot
 			follows = m.fake.Running().Follows
 		}
-		if tracked := m.status().State.Tracked; !strings.HasSuffix(next.Follows, r.Target) || !strings.HasSuffix(follows, tracked) {
-			m.errorf("%s boots next and follows %s; status says that the host follows %s", next.ID(), next.Follows, tracked)
+		if tracked := m.status().State.Tracked; !strings.HasSuffix(waits.Follows, r.Target) || !strings.HasSuffix(follows, tracked) {
+			m.errorf("%s waits and follows %s; status says that the host follows %s", waits.ID(), waits.Follows, tracked)
 		}
 	}
 	if r.DownloadOnly && next.ID() != was {

@@ -93,7 +93,11 @@ func (b *Backend) status(ctx context.Context) (*osupdate.State, *cached, error) 
 		}
 		s.Arrange()
 	}
-	if head := s.Head(); head != nil { // its upgrade follows what waits, not what runs
+	head := s.Downloaded()
+	if head == nil {
+		head = s.Head()
+	}
+	if head != nil { // its upgrade follows what waits, locked or not, and not what runs
 		s.Tracked = head.Tracks
 	}
 	if d := s.Downloaded(); d != nil {
