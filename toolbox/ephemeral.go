@@ -52,7 +52,10 @@ func newEphemeralName() Name {
 // for the container would take it for gone.
 func (m *Manager) ephemeralDir() string {
 	h, d := sha256.New(), m.Host.Dirs
-	for _, s := range []string{d.Config, d.Data, lookup(m.Host.Env, "CONTAINERS_STORAGE_CONF"), lookup(m.Host.Env, "STORAGE_DRIVER"), lookup(m.Host.Env, "STORAGE_OPTS")} {
+	for _, s := range []string{
+		d.Config, d.Data,
+		lookup(m.Host.Env, "CONTAINERS_STORAGE_CONF"), lookup(m.Host.Env, "STORAGE_DRIVER"), lookup(m.Host.Env, "STORAGE_OPTS"),
+	} {
 		fmt.Fprintf(h, "%s\x00", s)
 	}
 	return filepath.Join(m.Host.TbxRuntime(), "ephemeral", hex.EncodeToString(h.Sum(nil)[:4]))

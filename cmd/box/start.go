@@ -69,7 +69,6 @@ func NewRemove(env *cli.Env) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:         "rm [flags] NAME...",
 		Annotations: cli.Quietly(),
-		Aliases:     []string{"remove"},
 		Short:       "Remove toolboxes",
 		Long: `Remove toolboxes with all that was installed in them. Your home and other
 directories of the host are untouched, also one given with create --home. The

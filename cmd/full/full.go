@@ -15,6 +15,7 @@ import (
 	"github.com/tbx-project/tbx/cmd/fetch"
 	"github.com/tbx-project/tbx/cmd/host"
 	"github.com/tbx-project/tbx/cmd/image"
+	"github.com/tbx-project/tbx/cmd/pkg"
 	"github.com/tbx-project/tbx/cmd/root"
 	"github.com/tbx-project/tbx/cmd/session"
 )
@@ -45,6 +46,7 @@ func commands(env *cli.Env) []*cobra.Command {
 	}
 	return []*cobra.Command{
 		box.NewCreate(e), enter, run, box.NewList(e, image.List(e)), box.NewStart(env), box.NewStop(env), box.NewRemove(env), box.NewRename(env),
+		pkg.NewUpgrade(e), pkg.NewInstall(e), pkg.NewRemove(e), pkg.NewSearch(e), pkg.NewOutdated(e, image.Outdated(e)),
 		box.NewInspect(e), box.NewLogs(env), host.New(env, host.All), image.New(e), image.NewRemove(e, "rmi"),
 		bridge.NewHostExec(env), bridge.NewPolicy(env), bridge.NewShim(env), bridge.NewAudit(env), bridge.NewAgent(env), newCompletion(env),
 	}

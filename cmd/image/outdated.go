@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -62,24 +63,49 @@ type staleness struct {
 }
 
 func runImageOutdated(ctx context.Context, env *fetch.Env, o *imageOutdatedOptions) error {
-	store, err := env.Images(ctx)
+	rows, err := stale(ctx, env, o)
 	if err != nil {
 		return err
+	}
+	return printStaleness(env, rows, o)
+}
+
+// Outdated returns what tbx outdated does about images.
+func Outdated(env *fetch.Env) func(context.Context) (rows any, print func() error, err error) {
+	return func(ctx context.Context) (any, func() error, error) {
+		o := &imageOutdatedOptions{format: cli.Text}
+		rows, err := stale(ctx, env, o)
+		newer := slices.DeleteFunc(slices.Clone(rows), func(r staleness) bool { return !r.Outdated })
+		return newer, func() error {
+			if len(newer) == 0 {
+				return nil
+			}
+			fmt.Fprintln(env.Out)
+			return printStaleness(env, newer, o)
+		}, err
+	}
+}
+
+// stale looks at every image.
+func stale(ctx context.Context, env *fetch.Env, o *imageOutdatedOptions) ([]staleness, error) {
+	store, err := env.Images(ctx)
+	if err != nil {
+		return nil, err
 	}
 	list, err := store.List(ctx)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	registry, err := env.Registry("").Client()
 	if err != nil {
-		return err
+		return nil, err
 	}
 	opts := images.OutdatedOptions{CacheFile: filepath.Join(env.Dirs().Cache, "outdated.json"), MaxAge: answersLast}
 	if o.refresh {
 		opts.MaxAge = 0
 	}
 	if err := os.MkdirAll(env.Dirs().Cache, 0o700); err != nil {
-		return err
+		return nil, err
 	}
 	env.Progress().Stage("asking the registries")
 	rows := []staleness{}
@@ -96,13 +122,10 @@ func runImageOutdated(ctx context.Context, env *fetch.Env, o *imageOutdatedOptio
 	}
 	built, err := changedBuilds(env, list)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	env.Progress().Close()
-	if err := ctx.Err(); err != nil {
-		return err
-	}
-	return printStaleness(env, append(rows, built...), o)
+	return append(rows, built...), ctx.Err()
 }
 
 // changedBuilds tells of the images that tbx built whether their Containerfile is

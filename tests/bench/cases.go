@@ -19,6 +19,7 @@ var cases = []benchCase{
 	{"run", runTrue},
 	{"create", create},
 	{"first", firstRun},
+	{"ephemeral", ephemeral},
 	{"enter", enter},
 	{"list", list},
 	{"throughput", throughput},

@@ -1,0 +1,75 @@
+package pkg
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/tbx-project/tbx/cmd/cli"
+	"github.com/tbx-project/tbx/cmd/fetch"
+	"github.com/tbx-project/tbx/completion"
+	"github.com/tbx-project/tbx/packages"
+	"github.com/tbx-project/tbx/toolbox"
+)
+
+// A shell waits for what is offered, so a package manager is asked in a toolbox that runs
+// only, for this long, and never for a refresh.
+const (
+	completionTime = 2 * time.Second
+	mostOffered    = 200
+)
+
+// asking returns the package manager of the toolbox that is meant, if it runs.
+func asking(ctx context.Context, env *fetch.Env, name string) *packages.System {
+	env.Quiet = true
+	b, err := one(ctx, env, name)
+	if err != nil || b.State != toolbox.Running {
+		return nil
+	}
+	s, err := packages.Open(ctx, runnerIn(env, b.Name, b.Isolated()))
+	if err != nil {
+		return nil
+	}
+	return s
+}
+
+// completeAsked offers what somebody asked for, for remove.
+func completeAsked(env *fetch.Env, o *changeOptions) cobra.CompletionFunc {
+	return complete(env, o, func(ctx context.Context, s *packages.System, _ string) []string {
+		names, _ := s.AskedFor(ctx)
+		return names
+	})
+}
+
+// completeAvailable offers packages whose names begin with the word, for install.
+func completeAvailable(env *fetch.Env, o *changeOptions) cobra.CompletionFunc {
+	return complete(env, o, func(ctx context.Context, s *packages.System, word string) []string {
+		const enough = 2 // letters, before half of a distribution would be offered
+		if len(word) < enough {
+			return nil
+		}
+		return s.Beginning(ctx, word)
+	})
+}
+
+func complete(env *fetch.Env, o *changeOptions, offer func(context.Context, *packages.System, string) []string) cobra.CompletionFunc {
+	return cli.Complete(func(cmd *cobra.Command, args []string, word string) []completion.Item {
+		ctx, cancel := context.WithTimeoutCause(cmd.Context(), completionTime, packages.ErrSilent)
+		defer cancel()
+		s := asking(ctx, env, o.toolbox)
+		if s == nil {
+			return nil
+		}
+		var items []completion.Item
+		for _, name := range offer(ctx, s, word) {
+			fits := strings.HasPrefix(name, word) && !slices.Contains(args, name) && packages.CheckNames([]string{name}) == nil
+			if fits && len(items) < mostOffered {
+				items = append(items, completion.Item{Word: name})
+			}
+		}
+		return items
+	})
+}

@@ -1,0 +1,105 @@
+package pkg
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/tbx-project/tbx/cmd/fetch"
+	"github.com/tbx-project/tbx/internal/fail"
+	"github.com/tbx-project/tbx/packages"
+	"github.com/tbx-project/tbx/toolbox"
+)
+
+// silence is how long a package manager may say nothing if the user does not say.
+const silence = 10 * time.Minute
+
+// target is a toolbox with its package manager.
+type target struct {
+	*packages.System
+	env  *fetch.Env
+	box  *toolbox.Box
+	name toolbox.Name
+}
+
+// open asks the toolbox for its package manager, and starts it where it does not run.
+func open(ctx context.Context, env *fetch.Env, b *toolbox.Box, quiet time.Duration, said func(string)) (*target, error) {
+	t := &target{env: env, box: b, name: b.Name}
+	s, err := packages.Open(ctx, runnerIn(env, b.Name, b.Isolated()))
+	if err != nil {
+		return nil, errors.Join(in(b.Name, err), t.rest(ctx))
+	}
+	s.Silence, s.Said = quiet, said
+	t.System = s
+	return t, nil
+}
+
+// in names the toolbox in an error, and keeps its hints.
+func in(name toolbox.Name, err error) error {
+	if err == nil {
+		return nil
+	}
+	return fail.Wrap(nil, err, "toolbox %s", name)
+}
+
+// rest stops the toolbox again if it did not run before and nobody has begun to use it.
+func (t *target) rest(ctx context.Context) error {
+	if t.box.State == toolbox.Running {
+		return nil
+	}
+	m, err := t.env.Manager()
+	if err != nil {
+		return err
+	}
+	return m.StopIdle(context.WithoutCancel(ctx), t.name)
+}
+
+// toolboxFlag is the flag by which a toolbox is named beside packages.
+func toolboxFlag(env *fetch.Env, cmd *cobra.Command, name *string) {
+	cmd.Flags().StringVarP(name, "toolbox", "c", "", "the toolbox's `NAME`; yours by default, if you do not say")
+	cmd.RegisterFlagCompletionFunc("toolbox", env.CompleteToolboxes)
+}
+
+// timeoutFlag is how long a package manager may be silent.
+func timeoutFlag(cmd *cobra.Command, quiet *time.Duration) {
+	cmd.Flags().DurationVar(quiet, "timeout", silence,
+		"end a package manager that has said nothing for this `TIME`, such as 90s or 1h; 0: never")
+	cmd.RegisterFlagCompletionFunc("timeout", cobra.FixedCompletions([]string{"90s", "10m", "1h", "0"}, cobra.ShellCompDirectiveNoFileComp))
+}
+
+func checkTimeout(quiet time.Duration) error {
+	if quiet < 0 {
+		return fail.New(fail.Usage, "--timeout %v: it must not be negative", quiet)
+	}
+	return nil
+}
+
+// one finds the toolbox that is named, or the one that is meant.
+func one(ctx context.Context, env *fetch.Env, name string) (*toolbox.Box, error) {
+	m, err := env.Manager()
+	if err != nil {
+		return nil, err
+	}
+	n, err := env.Toolbox(ctx, m, name)
+	if err != nil {
+		return nil, err
+	}
+	return m.Find(ctx, n)
+}
+
+// line shows a line of a package manager's on the terminal, below what is going on.
+func line(env *fetch.Env, what string) func(string) {
+	return func(text string) { env.Progress().Update(what, "  "+shorten(text)) }
+}
+
+// shorten cuts a line to what a terminal may show.
+func shorten(text string) string {
+	const most = 100
+	r := []rune(text)
+	if len(r) > most {
+		return string(r[:most]) + "…"
+	}
+	return text
+}

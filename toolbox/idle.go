@@ -1,0 +1,44 @@
+package toolbox
+
+import (
+	"context"
+	"time"
+)
+
+// StopIdle stops a toolbox in which nothing runs but its first process. One that somebody
+// uses, or that does not run, is left as it is.
+func (m *Manager) StopIdle(ctx context.Context, name Name) error {
+	lock, err := m.lock(ctx, name)
+	if err != nil {
+		return err
+	}
+	defer lock.Close()
+	b, err := m.Find(ctx, name)
+	if err != nil {
+		return err
+	}
+	if b.State != Running || m.inUse(b) {
+		return nil
+	}
+	e, err := m.Engine(ctx)
+	if err != nil {
+		return err
+	}
+	const grace = 2 * time.Second
+	return m.stop(ctx, e, b, grace)
+}
+
+// inUse says whether processes run in the toolbox beside its first one. Where that cannot
+// be known, it is in use.
+func (m *Manager) inUse(b *Box) bool {
+	s, err := m.state(b)
+	if err != nil {
+		return true
+	}
+	held := s.Hold(b.PID)
+	if held == nil {
+		return true
+	}
+	defer held.Close()
+	return held.Processes() > 1
+}
