@@ -87,7 +87,6 @@ type Container struct {
 
 // File is what Engine.Stat sees.
 type File struct {
-	Path string // where the links lead
 	Mode fs.FileMode
 	Size int64 // bytes
 }

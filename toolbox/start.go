@@ -134,7 +134,7 @@ func (m *Manager) checkInside(ctx context.Context, e Engine, b *Box) error {
 	if err != nil {
 		return err
 	}
-	if err := checkTables(ctx, e, b.ID, b.Image, slices.Concat(c.Mounts, c.Volumes)); err != nil {
+	if err := checkTables(ctx, e, b.ID, b.Image); err != nil {
 		return fail.Wrap(nil, err, "toolbox %s cannot be started", b.Name).
 			Hint("what is in it can be copied out: podman cp %s:DIRECTORY DIRECTORY", b.Name)
 	}

@@ -5,11 +5,8 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
-	"slices"
 
-	"github.com/tbx-project/tbx/internal/escape"
 	"github.com/tbx-project/tbx/internal/fail"
-	"github.com/tbx-project/tbx/toolbox/join"
 )
 
 // userTables are the files that podman opens in a container to learn who a user
@@ -30,7 +27,7 @@ func (m *Manager) checkTablesOnce(ctx context.Context, e Engine, id, imageID, im
 	if exists(mark) {
 		return nil
 	}
-	if err := checkTables(ctx, e, id, image, nil); err != nil {
+	if err := checkTables(ctx, e, id, image); err != nil {
 		return err
 	}
 	if os.MkdirAll(filepath.Dir(mark), 0o700) == nil { // without it the next creation looks again
@@ -40,9 +37,7 @@ func (m *Manager) checkTablesOnce(ctx context.Context, e Engine, id, imageID, im
 }
 
 // checkTables refuses a container, which need not run, that podman must not start.
-// podman reads them without what is mounted in the container: one that leads to over
-// can be another file for it than it is for this look.
-func checkTables(ctx context.Context, e Engine, id, image string, over []Mapping) error {
+func checkTables(ctx context.Context, e Engine, id, image string) error {
 	for _, path := range userTables {
 		f, err := e.Stat(ctx, id, path)
 		why := ""
@@ -54,8 +49,6 @@ func checkTables(ctx context.Context, e Engine, id, image string, over []Mapping
 			why = "is not a regular file"
 		case f.Size > maxTable:
 			why = "is larger than 16 MiB"
-		case slices.ContainsFunc(over, func(m Mapping) bool { return join.Below(f.Path, m.Target) }):
-			why = "leads to " + escape.Quote(f.Path) + ", where something is mounted"
 		}
 		if why != "" {
 			return fail.New(nil, "image %s cannot be a toolbox's: its %s %s", image, path, why).Hint("choose another image")

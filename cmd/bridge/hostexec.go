@@ -19,8 +19,8 @@ func NewHostExec(env *cli.Env) *cobra.Command {
 your terminal, your signals and its exit code. The directory is the one where
 you are, if the host has the same; else name one with --cwd.
 
-Whether the command may run is up to the policy on the host, see tbx policy; each
-call is written down, see tbx audit. The environment is that of the host's
+Whether the command may run is up to the policy on the host, see tbx policy; calls
+are written down, see tbx audit. The environment is that of the host's
 session from which the toolbox was entered, and of the toolbox's only TERM,
 COLORTERM, LANG, LC_*, NO_COLOR and TZ.
 

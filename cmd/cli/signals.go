@@ -16,6 +16,7 @@ type signals struct {
 	cancel  context.CancelFunc
 	done    <-chan struct{} // closed when one came
 	channel chan os.Signal
+	told    chan struct{} // closed when what is in channel has been heeded
 }
 
 // CancelOnSignals says what a signal ends, once CatchSignals is called: it calls
@@ -53,19 +54,25 @@ func (e *Env) CatchSignals() {
 		return // Notify without any would catch all
 	}
 	s.channel = make(chan os.Signal, 1)
+	s.told = make(chan struct{})
 	signal.Notify(s.channel, wanted...)
-	go func(c chan os.Signal) {
+	go func(c chan os.Signal, cancel context.CancelFunc, told chan struct{}) {
+		defer close(told)
 		if _, ok := <-c; ok {
-			s.cancel()
+			cancel()
 		}
-	}(s.channel)
+	}(s.channel, s.cancel, s.told)
 }
 
-// ReleaseSignals gives the signals back. What arrived before is in the context's error.
+// ReleaseSignals gives the signals back. What arrived before is in the context's error,
+// up to the last moment: a hangup is sent once, and a command that tbx becomes without
+// it would stay for ever.
 func (e *Env) ReleaseSignals() {
 	s := &e.signals
 	if s.channel != nil {
-		signal.Stop(s.channel)
+		signal.Stop(s.channel) // no more come
+		close(s.channel)
+		<-s.told
 		s.channel = nil
 	}
 }

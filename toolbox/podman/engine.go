@@ -212,7 +212,7 @@ func (e *Engine) Stat(ctx context.Context, id, file string) (toolbox.File, error
 		case err != nil:
 			return toolbox.File{}, convert(err)
 		case st.Mode&fs.ModeSymlink == 0 || st.LinkTarget == file:
-			return toolbox.File{Path: file, Mode: st.Mode, Size: st.Size}, nil
+			return toolbox.File{Mode: st.Mode, Size: st.Size}, nil
 		}
 		file = st.LinkTarget
 	}
