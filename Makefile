@@ -19,7 +19,7 @@ PREFIX ?= $(HOME)/.local
 YES ?=
 
 .DEFAULT_GOAL := build
-.PHONY: build test unit race vuln fuzz cover roots system systemimages systempodman systemrest systemroot systembox lint vm siege bench try install uninstall help clean
+.PHONY: build test unit race vuln fuzz cover roots system systemimages systempodman systemrest systemroot systembox lint vm kills siege bench try install uninstall help clean
 
 build: ## build bin/tbx, bin/tbx-podman and bin/tbx-box (ARCHITECTURE.md, "Three programs")
 	$(GO) build -ldflags '$(LDFLAGS) $(ENTRY)' -o bin/tbx ./cmd/tbx
@@ -101,6 +101,10 @@ vm: ## SELinux enforcing, memory and process limits, in a machine of QEMU (about
 	tests/lab/setup --for vm $(YES)
 	$(MAKE) --no-print-directory build
 	tests/vm/run
+
+kills: build ## kill edits of toolboxes at random moments, KILLS times (default 1000) with each podman
+	for box in '' '--box bookworm' '--box trixie'; do \
+	  TBX_KILLS=$${KILLS:-1000} TBX_RUN='^TestE10_' TBX_TIMEOUT=12h tests/lab/system $$box tests/system || exit 1; done
 
 siege: ## a random adversary in isolated toolboxes, for SIEGE="-minutes 3 -seed 1 -as user" (tests/siege/run)
 	tests/lab/setup --for test $(YES)

@@ -42,6 +42,13 @@ func apartOf(container string) (name Name, kind string, ok bool) {
 	return Name(m[1]), m[2], true
 }
 
+// sameWork says whether a container that is apart is so for the work hex. One that is
+// not apart may be of any.
+func sameWork(container, hex string) bool {
+	m := apartName.FindStringSubmatch(container)
+	return m == nil || m[3] == hex
+}
+
 // settled are the containers of all that are not apart: those that a user knows of.
 func settled(all []Container) []Container {
 	return slices.DeleteFunc(slices.Clone(all), func(c Container) bool {

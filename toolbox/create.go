@@ -29,12 +29,14 @@ type CreateOptions struct {
 	Volumes  []string
 	Env      []string
 	Without  []string // integrations that are off
+	Memory   string   // the most that it may take, such as 12g; empty: the default; 0: not limited
+	CPUs     string   // how many processors' time, such as 1.5; empty or 0: not limited
+	Pids     int64    // the most processes and threads; 0: the default
 
 	Isolated bool // a boundary; what follows is for such a one
 
 	Share     []string // DIRECTORY[:ro] of the host
 	NoNetwork bool
-	Memory    string // the most that it may take, such as 12g; empty: the default; 0: not limited
 	ShmSize   string // of its /dev/shm
 	GPU       bool   // it has the host's GPUs
 }
@@ -295,7 +297,13 @@ func (m *Manager) newSpec(o CreateOptions) (*Spec, error) {
 	s := &Spec{
 		Version: SpecVersion, ID: hex.EncodeToString(id), Created: time.Now().UTC().Truncate(time.Second),
 		Hostname: o.Hostname, Env: o.Env, Without: o.Without,
-		Isolated: o.Isolated, NoNetwork: o.NoNetwork, Memory: o.Memory, ShmSize: o.ShmSize, GPU: o.GPU,
+		Isolated: o.Isolated, NoNetwork: o.NoNetwork, Memory: o.Memory, CPUs: o.CPUs, Pids: o.Pids, ShmSize: o.ShmSize, GPU: o.GPU,
+	}
+	if !o.Isolated && o.Memory == "0" {
+		s.Memory = "" // as it is without
+	}
+	if o.CPUs == "0" {
+		s.CPUs = ""
 	}
 	if o.Isolated && o.Memory == "" {
 		s.Memory = defaultMemory(m.Host)

@@ -47,6 +47,8 @@ type Engine interface {
 	NamesTable(ctx context.Context) (string, error)
 	// Rename gives a container another name.
 	Rename(ctx context.Context, id, name string) error
+	// Limit gives a container that runs the limits of p. It forgets them when it stops.
+	Limit(ctx context.Context, id string, p *Plan) error
 	// Layer returns where the engine keeps what a container has changed of its image.
 	Layer(ctx context.Context, id string) (*layers.Layer, error)
 	// Logs copies what the container's first process wrote.
@@ -63,6 +65,7 @@ const (
 	Running  State = "running"
 	Paused   State = "paused"
 	Stopping State = "stopping"
+	Exited   State = "exited"
 )
 
 // Container is what an Engine knows of a container.

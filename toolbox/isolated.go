@@ -57,7 +57,7 @@ func (p *Plan) isolate(s *Spec, h *Host, f *integration.Facts, boxDir string) er
 	if p.Hostname == "" {
 		p.Hostname = hostnameFrom(p.Name)
 	}
-	if err := p.limit(s, h); err != nil {
+	if err := p.limitMore(s, h); err != nil {
 		return err
 	}
 	if s.GPU {
@@ -100,9 +100,6 @@ func checkIsolated(o *CreateOptions) error {
 	case !o.Isolated && o.NoNetwork:
 		return fail.New(fail.Usage, "--no-network goes with --isolated only").
 			Hint("a toolbox that is not isolated uses the host's network")
-	case !o.Isolated && o.Memory != "":
-		return fail.New(fail.Usage, "--memory goes with --isolated only").
-			Hint("a toolbox that is not isolated has the host's; for one command there is: systemd-run --user --scope -p MemoryMax=%s COMMAND", o.Memory)
 	case !o.Isolated && o.ShmSize != "":
 		return fail.New(fail.Usage, "--shm-size goes with --isolated only").
 			Hint("a toolbox that is not isolated has the host's /dev/shm")

@@ -149,7 +149,6 @@ func TestIsolatedConflicts(t *testing.T) {
 	for _, o := range []CreateOptions{
 		{Share: []string{"~/src"}},
 		{NoNetwork: true},
-		{Memory: "1g"},
 		{ShmSize: "1g"},
 		{GPU: true},
 		{Isolated: true, ShmSize: "much"},

@@ -1,6 +1,7 @@
 package toolbox
 
 import (
+	"fmt"
 	"math"
 	"os"
 	"path/filepath"
@@ -13,8 +14,8 @@ import (
 	"github.com/tbx-project/tbx/toolbox/integration"
 )
 
-// What an isolated toolbox may use of the machine, so that a program inside does
-// not take from the host what the host needs to go on.
+// What a toolbox may use of the machine: an isolated one, so that a program inside does
+// not take from the host what the host needs to go on, and any other as its user asks.
 
 const (
 	pidsLimit      = 4096     // processes and threads
@@ -22,6 +23,8 @@ const (
 	defaultShmSize = "64m"    // podman's own
 	minMemory      = 16 << 20 // bytes: with less not even a shell starts
 	minShmSize     = 64 << 10
+	minPids        = 16          // with less no session can be set up
+	minCPU, maxCPU = 10, 8192000 // thousandths of a processor; podman's least
 )
 
 // defaultMemory is the limit where the user asks for none, as it is written into
@@ -38,11 +41,9 @@ func (h *Host) limits(controller string) bool { return h.Limits != nil && h.Limi
 // limit puts into p what limits the toolbox, as far as this host can.
 func (p *Plan) limit(s *Spec, h *Host) error {
 	if h.limits("pids") {
-		p.Pids = pidsLimit
-	}
-	p.Nofile = nofileLimit
-	if h.Nofile != nil {
-		p.Nofile = min(p.Nofile, h.Nofile()) // podman cannot raise it
+		if p.Pids = s.Pids; s.Isolated && s.Pids == 0 {
+			p.Pids = pidsLimit
+		}
 	}
 	var err error
 	if s.Memory != "" && s.Memory != "0" && h.limits("memory") {
@@ -50,10 +51,23 @@ func (p *Plan) limit(s *Spec, h *Host) error {
 			return err
 		}
 	}
+	if s.CPUs != "" && h.limits("cpu") {
+		p.CPU, err = parseCPUs(s.CPUs)
+	}
+	return err
+}
+
+// limitMore is limit for what an isolated toolbox alone has of its own.
+func (p *Plan) limitMore(s *Spec, h *Host) error {
+	p.Nofile = nofileLimit
+	if h.Nofile != nil {
+		p.Nofile = min(p.Nofile, h.Nofile()) // podman cannot raise it
+	}
 	size := s.ShmSize
 	if size == "" {
 		size = defaultShmSize
 	}
+	var err error
 	p.ShmSize, err = parseSize("--shm-size", size, minShmSize)
 	return err
 }
@@ -65,15 +79,50 @@ func checkLimits(h *Host, o *CreateOptions) error {
 			return err
 		}
 		if !h.limits("memory") {
-			return fail.New(fail.Unable, "--memory %s: memory cannot be limited here, because systemd has not given your session the memory controller of cgroups", o.Memory).
-				Hint("leave --memory away; pids and open files are limited as far as they can be, see: tbx create --dry-run")
+			return noController("--memory "+o.Memory, "memory", "memory")
 		}
 	}
-	if o.ShmSize != "" {
+	if o.CPUs != "" && o.CPUs != "0" {
+		if _, err := parseCPUs(o.CPUs); err != nil {
+			return err
+		}
+		if !h.limits("cpu") {
+			return noController("--cpus "+o.CPUs, "the time of processors", "cpu")
+		}
+	}
+	switch {
+	case o.Pids < 0 || o.Pids > 0 && o.Pids < minPids:
+		return fail.New(fail.Usage, "--pids-limit %d: it is too little, the least is %d", o.Pids, minPids).Hint("0 is the default")
+	case o.Pids > 0 && !h.limits("pids"):
+		return noController("--pids-limit "+strconv.FormatInt(o.Pids, 10), "the number of processes", "pids")
+	case o.ShmSize != "":
 		_, err := parseSize("--shm-size", o.ShmSize, minShmSize)
 		return err
 	}
 	return nil
+}
+
+// noController says why a limit that was asked for cannot be kept.
+func noController(asked, what, controller string) error {
+	option, _, _ := strings.Cut(asked, " ")
+	return fail.New(fail.Unable, "%s: %s cannot be limited here, because systemd has not given your session the %s controller of cgroups", asked, what, controller).
+		Hint("leave %s away; what a toolbox is limited by here, its plan lists: tbx create --dry-run", option)
+}
+
+// parseCPUs reads a number of processors with up to three decimals, such as 1.5, and
+// returns thousandths.
+func parseCPUs(s string) (int64, error) {
+	whole, part, _ := strings.Cut(s, ".")
+	n, err := strconv.ParseUint(whole+(part + "000")[:max(3, len(part))], 10, 32)
+	if err != nil || len(part) > 3 || whole == "" || n < minCPU || n > maxCPU {
+		return 0, fail.New(fail.Usage, "--cpus %q: it is not a number of processors from 0.01 to 8192", s).Hint("write how many processors' time it may take, such as 2 or 1.5")
+	}
+	return int64(n), nil
+}
+
+// cpuText writes thousandths of a processor as parseCPUs reads them.
+func cpuText(n int64) string {
+	return strings.TrimSuffix(strings.TrimRight(fmt.Sprintf("%d.%03d", n/1000, n%1000), "0"), ".")
 }
 
 // parseSize reads a number of bytes as podman does: 1024, 64k, 512m, 2g.

@@ -47,7 +47,7 @@ func TestMemory(t *testing.T) {
 			continue
 		}
 		var p Plan
-		if err := p.limit(s, c.host); err != nil || p.Memory != c.want {
+		if err := errors.Join(p.limit(s, c.host), p.limitMore(s, c.host)); err != nil || p.Memory != c.want {
 			t.Errorf("%q: %d, %v", c.asks, p.Memory, err)
 		}
 		if p.ShmSize != 64<<20 || (p.Nofile == 1000) != (c.host == with) || (p.Pids > 0) != (c.host == with) {

@@ -49,10 +49,14 @@ func (b *Box) Managed() bool { return b.Spec != nil || b.SpecErr != nil }
 // lockTimeout is how long a call waits for another tbx that works on the same toolbox.
 const lockTimeout = 2 * time.Minute
 
+func (m *Manager) lockFile(name Name) string {
+	return filepath.Join(m.Host.TbxRuntime(), "locks", string(name))
+}
+
 func (m *Manager) lock(ctx context.Context, name Name) (*flock.Lock, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, lockTimeout, errors.New("waited two minutes"))
 	defer cancel()
-	l, err := flock.Wait(ctx, filepath.Join(m.Host.TbxRuntime(), "locks", string(name)))
+	l, err := flock.Wait(ctx, m.lockFile(name))
 	if err != nil {
 		e := fail.Wrap(nil, err, "toolbox %s cannot be worked on", name)
 		if errors.Is(err, unix.EROFS) {
@@ -60,11 +64,18 @@ func (m *Manager) lock(ctx context.Context, name Name) (*flock.Lock, error) {
 		}
 		return nil, e
 	}
+	if err := m.repairOf(ctx, name); err != nil {
+		l.Close()
+		return nil, err
+	}
 	return l, nil
 }
 
 // Find returns the toolbox of that name, or an error that wraps fail.NotFound.
 func (m *Manager) Find(ctx context.Context, name Name) (*Box, error) {
+	if err := m.repairFree(ctx, name); err != nil {
+		return nil, err
+	}
 	return m.find(ctx, name, "see which there are: tbx list")
 }
 
@@ -163,6 +174,12 @@ func (m *Manager) notFound(ctx context.Context, e Engine, name Name, hint string
 	if now := m.followRename(name, all); now != "" {
 		return err.Hint("it is called %s now", now)
 	}
+	for _, c := range all {
+		if of, _, ok := apartOf(c.Name); ok && of == name {
+			return fail.New(nil, "toolbox %s is being changed by another tbx, or that was interrupted", name).
+				Hint("see what there is, which puts right what was interrupted: tbx list")
+		}
+	}
 	if s, serr := loadSpec(m.Host.Dirs.Config, name); serr == nil {
 		if err := m.elsewhere(ctx, e, name); err != nil {
 			return err
@@ -213,7 +230,12 @@ func (m *Manager) List(ctx context.Context) ([]*Box, error) {
 	if err != nil {
 		return nil, err
 	}
-	all = settled(all)
+	if m.repairAll(ctx, e, all) {
+		if all, err = e.List(ctx); err != nil {
+			return nil, err
+		}
+	}
+	all = shown(all)
 	out := make([]*Box, 0, len(all))
 	for i := range all {
 		b := m.box(&all[i])

@@ -70,13 +70,18 @@ func (p *Plan) fixed() []Option {
 	} else {
 		out = append(out, Option{"uts", "private", "you asked for a name of its own"}, Option{"hostname", p.Hostname, "you asked for it"})
 	}
+	pids := Option{"pids-limit", strconv.FormatInt(p.Pids, 10), "limits are the host's"}
+	if p.Pids > 0 {
+		pids.Why = "the most processes and threads, as you asked"
+	}
 	out = append(out,
 		Option{"privileged", "", "sudo inside may do everything that you may do on the host, and nothing more"},
 		Option{"security-opt", "label=disable", "SELinux would keep the toolbox out of your home"},
 		Option{"no-hosts", "", "the table of names follows the host's"},
 		Option{"dns", "none", "the resolver follows the host's"},
-		Option{"pids-limit", "0", "limits are the host's"},
+		pids,
 	)
+	out = append(out, p.limited("what takes more than that is ended, as you asked")...)
 	if p.Groups {
 		out = append(out, Option{"group-add", "keep-groups", "devices that your groups may use"})
 	}
@@ -107,16 +112,24 @@ func (p *Plan) fixedIsolated() []Option {
 		pids.Why = "this machine cannot limit the number of processes"
 	}
 	out = append(out, pids)
-	if p.Memory > 0 {
-		out = append(out,
-			Option{"memory", size(p.Memory), "what takes more than that is ended, and not the host's programs"},
-			Option{"memory-swap", size(p.Memory), "memory and swap together"})
-	}
+	out = append(out, p.limited("what takes more than that is ended, and not the host's programs")...)
 	return append(out,
 		Option{"log-driver", "k8s-file", "what the first process says, or another in its name, is in a file and not in your journal"},
 		Option{"log-opt", "max-size=1m", "and no more than that"},
 		Option{"shm-size", size(p.ShmSize), "shared memory of its own"},
 		Option{"ulimit", "nofile=" + strconv.FormatInt(p.Nofile, 10), "open files of one process"})
+}
+
+// limited are the options that limit memory and processors; why is of the memory.
+func (p *Plan) limited(why string) []Option {
+	var out []Option
+	if p.Memory > 0 {
+		out = append(out, Option{"memory", size(p.Memory), why}, Option{"memory-swap", size(p.Memory), "memory and swap together"})
+	}
+	if p.CPU > 0 {
+		out = append(out, Option{"cpus", cpuText(p.CPU), "as many processors' time, as you asked"})
+	}
+	return out
 }
 
 // size writes bytes as podman reads them.

@@ -48,12 +48,15 @@ type Plan struct {
 
 	Ephemeral bool `json:"ephemeral,omitempty"` // podman removes it when its first process has ended
 
-	// Of an isolated toolbox. A limit that is 0 is none.
+	// A limit that is 0 is none.
+	Pids   int64 `json:"pids_limit,omitempty"`
+	Memory int64 `json:"memory_limit,omitempty"` // bytes
+	CPU    int64 `json:"cpu_limit,omitempty"`    // thousandths of a processor's time
+
+	// Of an isolated toolbox.
 	Isolated bool   `json:"isolated,omitempty"`
-	Network  string `json:"network,omitempty"` // private or none
-	Pids     int64  `json:"pids_limit,omitempty"`
-	Memory   int64  `json:"memory_limit,omitempty"` // bytes
-	ShmSize  int64  `json:"shm_size,omitempty"`     // bytes
+	Network  string `json:"network,omitempty"`  // private or none
+	ShmSize  int64  `json:"shm_size,omitempty"` // bytes
 	Nofile   int64  `json:"nofile_limit,omitempty"`
 }
 
@@ -85,6 +88,9 @@ func NewPlan(name Name, s *Spec, h *Host, at Place) (*Plan, error) {
 		Labels:   labels,
 		Groups:   s.Has(integration.Groups),
 		Env:      containerEnv(s, h),
+	}
+	if err := p.limit(s, h); err != nil {
+		return nil, err
 	}
 	f := h.facts(s)
 	f.Bridge = at.Bridge

@@ -37,12 +37,14 @@ type Spec struct {
 	Env      []string  `toml:"env,omitempty"`      // NAME=VALUE
 	Without  []string  `toml:"without,omitempty"`  // keys of integrations that are off
 
-	Isolated  bool     `toml:"isolated,omitempty"`   // a boundary: nothing of the host but what is listed here
-	Share     []string `toml:"share,omitempty"`      // DIRECTORY[:ro] of the host that an isolated toolbox has, without links
-	NoNetwork bool     `toml:"no_network,omitempty"` // an isolated toolbox without any network
-	Memory    string   `toml:"memory,omitempty"`     // what an isolated toolbox may take, such as 12g; empty or 0: not limited
-	ShmSize   string   `toml:"shm_size,omitempty"`   // of its /dev/shm; empty: podman's default
-	GPU       bool     `toml:"gpu,omitempty"`        // an isolated toolbox has the host's GPUs
+	Isolated  bool     `toml:"isolated,omitempty"`                    // a boundary: nothing of the host but what is listed here
+	Share     []string `toml:"share,omitempty"`                       // DIRECTORY[:ro] of the host that an isolated toolbox has, without links
+	NoNetwork bool     `toml:"no_network,omitempty"`                  // an isolated toolbox without any network
+	Memory    string   `toml:"memory,omitempty"`                      // the most that it may take, such as 12g; empty or 0: not limited
+	CPUs      string   `toml:"cpus,omitempty" json:",omitempty"`      // how many processors' time it may take, such as 1.5; empty: not limited
+	Pids      int64    `toml:"pids_limit,omitzero" json:",omitempty"` // processes and threads; 0: not limited, in an isolated toolbox 4096
+	ShmSize   string   `toml:"shm_size,omitempty"`                    // of its /dev/shm; empty: podman's default
+	GPU       bool     `toml:"gpu,omitempty"`                         // an isolated toolbox has the host's GPUs
 
 	Ephemeral string `toml:"-" json:",omitempty"` // path of the lock that its owner holds; never in a file
 

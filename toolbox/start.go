@@ -52,10 +52,20 @@ func (m *Manager) start(ctx context.Context, name Name, makes string) (*join.Rec
 	if err != nil {
 		return nil, err
 	}
+	if !b.runs() {
+		b = m.editThatWaited(ctx, e, b)
+	}
+	return m.bringUp(ctx, e, b)
+}
+
+// bringUp starts b where it is not running, sets it up and leaves a record. The lock is
+// held.
+func (m *Manager) bringUp(ctx context.Context, e Engine, b *Box) (*join.Record, error) {
+	var err error
 	if b.Managed() && b.Spec.Isolated {
 		defer m.clearStrays(ctx, b.boxDir(m.Host))
 	}
-	m.stage("starting toolbox %s", name)
+	m.stage("starting toolbox %s", b.Name)
 	if b, err = m.run(ctx, e, b); err != nil {
 		return nil, err
 	}

@@ -36,7 +36,12 @@ func (m *Manager) Stop(ctx context.Context, name Name, grace time.Duration) (sto
 	if b.Ephemeral() {
 		return true, m.endEphemeral(ctx, e, b)
 	}
-	return true, m.stop(ctx, e, b, grace)
+	if err := m.stop(ctx, e, b, grace); err != nil {
+		return true, err
+	}
+	b.State = Exited
+	m.editThatWaited(ctx, e, b)
+	return true, nil
 }
 
 // stop stops a container that runs, or of which podman believes so. Without a
@@ -44,6 +49,11 @@ func (m *Manager) Stop(ctx context.Context, name Name, grace time.Duration) (sto
 // it: then tbx does, by the mount namespace.
 func (m *Manager) stop(ctx context.Context, e Engine, b *Box, grace time.Duration) error {
 	join.Forget(m.Host.TbxRuntime(), string(b.Name))
+	return m.halt(ctx, e, b, grace)
+}
+
+// halt is stop for a container that need not be the one of its name.
+func (m *Manager) halt(ctx context.Context, e Engine, b *Box, grace time.Duration) error {
 	var held *join.Held
 	if s, err := m.state(b); err == nil && b.Managed() {
 		held = s.Hold(b.PID)
@@ -111,9 +121,12 @@ func (m *Manager) Remove(ctx context.Context, name Name, force bool) error {
 	}
 	b, err := m.Find(ctx, name)
 	if errors.Is(err, fail.NotFound) && !errors.Is(err, errOtherStore) && m.hasSpec(name) { // of a create that was killed
-		if s, err := loadSpec(m.Host.Dirs.Config, name); err == nil && s.Isolated {
-			if err := m.removeHome(ctx, e, s.ID); err != nil {
-				return err
+		if s, err := loadSpec(m.Host.Dirs.Config, name); err == nil {
+			m.dropAll(s.ID)
+			if s.Isolated {
+				if err := m.removeHome(ctx, e, s.ID); err != nil {
+					return err
+				}
 			}
 		}
 		return m.forget(name)
@@ -138,6 +151,7 @@ func (m *Manager) Remove(ctx context.Context, name Name, force bool) error {
 	if err := e.Remove(ctx, b.ID, force); err != nil && !errors.Is(err, fail.NotFound) {
 		return fail.Wrap(nil, err, "toolbox %s cannot be removed", name)
 	}
+	m.dropAll(b.Labels[LabelID])
 	if b.Isolated() {
 		if err := m.removeHome(ctx, e, b.Labels[LabelID]); err != nil {
 			return err

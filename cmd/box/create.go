@@ -27,6 +27,8 @@ type createOptions struct {
 	noNetwork, gpu bool
 	share          []string
 	memory, shm    string
+	cpus           string
+	pids           int64
 	without        map[string]*bool
 	dryRun         bool
 	format         cli.Format
@@ -99,7 +101,9 @@ tbx inspect shows what it can reach.`,
 	f.BoolVar(&o.noNetwork, "no-network", false, "give an isolated toolbox no network at all")
 	f.BoolVar(&o.gpu, "gpu", false, "give an isolated toolbox the host's GPUs")
 	f.StringVar(&o.memory, "memory", "",
-		"let an isolated toolbox take up to `SIZE` of memory, such as 4g; 0: all; three quarters if you do not say")
+		"let it take up to `SIZE` of memory, such as 4g; 0: all; an isolated one three quarters if you do not say")
+	f.StringVar(&o.cpus, "cpus", "", "let it take the time of `NUMBER` processors, such as 1.5; 0: of all")
+	f.Int64Var(&o.pids, "pids-limit", 0, "let it have up to `NUMBER` processes and threads; an isolated one 4096 if you do not say")
 	f.StringVar(&o.shm, "shm-size", "", "`SIZE` of an isolated toolbox's /dev/shm; 64m if you do not say")
 	o.Flags.Add(cmd, images.PullMissing)
 	for _, i := range integration.All() {
@@ -114,7 +118,7 @@ tbx inspect shows what it can reach.`,
 	for _, dir := range []string{"home", "share", "volume"} {
 		cmd.RegisterFlagCompletionFunc(dir, cli.Directories)
 	}
-	cli.NoCompletion(cmd, "toolbox", "hostname", "env", "memory", "shm-size")
+	cli.NoCompletion(cmd, "toolbox", "hostname", "env", "memory", "cpus", "pids-limit", "shm-size")
 	return cmd, o
 }
 
@@ -169,7 +173,7 @@ func (o *createOptions) request() (provision.Request, error) {
 		Image: images.Request{Distro: o.distro, Release: o.release, Image: o.image}, Containerfile: o.containerfile, Fetch: o.Fetch,
 		CreateOptions: toolbox.CreateOptions{
 			Hostname: o.hostname, Home: o.home, Volumes: o.volumes, Env: o.env,
-			Isolated: o.isolated, Share: o.share, NoNetwork: o.noNetwork, GPU: o.gpu, Memory: o.memory, ShmSize: o.shm,
+			Isolated: o.isolated, Share: o.share, NoNetwork: o.noNetwork, GPU: o.gpu, Memory: o.memory, CPUs: o.cpus, Pids: o.pids, ShmSize: o.shm,
 		},
 	}
 	name := o.name
@@ -222,12 +226,25 @@ func planCreate(ctx context.Context, e *fetch.Env, prov *provision.Provisioner, 
 		}{p, p.Options()})
 	}
 	fmt.Fprintf(e.Out, "podman create\n")
-	line := func(option, why string) {
-		if why != "" {
-			why = "  # " + why
+	for _, l := range planLines(p) {
+		if l.why != "" {
+			l.why = "  # " + l.why
 		}
-		fmt.Fprintf(e.Out, "  %s%s\n", option, why)
+		fmt.Fprintf(e.Out, "  %s%s\n", l.option, l.why)
 	}
+	return nil
+}
+
+// planLine is one option that podman is asked for, as a shell takes it.
+type planLine struct {
+	option, why string
+	label       bool
+}
+
+// planLines are all of a plan.
+func planLines(p *toolbox.Plan) []planLine {
+	var out []planLine
+	line := func(option, why string) { out = append(out, planLine{option: option, why: why}) }
 	line("--name "+string(p.Name), "")
 	for _, o := range p.Options() {
 		line(optionText(o), o.Why)
@@ -247,10 +264,10 @@ func planCreate(ctx context.Context, e *fetch.Env, prov *provision.Provisioner, 
 		line("--env "+cli.ShellQuote(kv), "")
 	}
 	for _, k := range cli.SortedKeys(p.Labels) {
-		line("--label "+cli.ShellQuote(k+"="+p.Labels[k]), "")
+		out = append(out, planLine{option: "--label " + cli.ShellQuote(k+"="+p.Labels[k]), label: true})
 	}
 	line(p.Image+" "+strings.Join(p.Command, " "), "")
-	return nil
+	return out
 }
 
 // optionText is an option as a shell takes it.

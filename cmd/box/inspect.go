@@ -1,6 +1,7 @@
 package box
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"strings"
@@ -40,18 +41,19 @@ func NewInspect(env *fetch.Env) *cobra.Command {
 // inspection is the output of inspect; docs/schema/inspect.json.
 type inspection struct {
 	row
-	PID          int              `json:"pid,omitempty"`
-	ExitCode     int              `json:"exit_code"`
-	Hostname     string           `json:"hostname"`
-	Home         string           `json:"home"`
-	Integrations map[string]bool  `json:"integrations,omitempty"`
-	Mounts       []toolbox.Mount  `json:"mounts,omitempty"`
-	Environment  []string         `json:"environment,omitempty"`
-	Access       []toolbox.Access `json:"access,omitempty"`
-	Limits       []toolbox.Access `json:"limits,omitempty"`
-	Options      []toolbox.Access `json:"options,omitempty"`
-	SpecFile     string           `json:"spec_file,omitempty"`
-	Created      time.Time        `json:"created"`
+	PID          int                  `json:"pid,omitempty"`
+	ExitCode     int                  `json:"exit_code"`
+	Hostname     string               `json:"hostname"`
+	Home         string               `json:"home"`
+	Integrations map[string]bool      `json:"integrations,omitempty"`
+	Mounts       []toolbox.Mount      `json:"mounts,omitempty"`
+	Environment  []string             `json:"environment,omitempty"`
+	Access       []toolbox.Access     `json:"access,omitempty"`
+	Limits       []toolbox.Access     `json:"limits,omitempty"`
+	Options      []toolbox.Access     `json:"options,omitempty"`
+	SpecFile     string               `json:"spec_file,omitempty"`
+	Waiting      []toolbox.Difference `json:"waiting,omitempty"` // what changes when it stops or starts
+	Created      time.Time            `json:"created"`
 }
 
 func runInspect(ctx context.Context, env *fetch.Env, arg string, format cli.Format) error {
@@ -77,6 +79,7 @@ func runInspect(ctx context.Context, env *fetch.Env, arg string, format cli.Form
 			return err
 		}
 		i.Hostname, i.Home, i.Mounts, i.Environment, i.Access, i.SpecFile = d.Hostname, d.Home, d.Mounts, d.Env, d.Access, d.SpecFile
+		i.Waiting = m.Waiting(b)
 		if i.Limits, i.Options = d.Limits, d.Options; i.Isolated {
 			asked, err := requests(m.Host, b.Name)
 			if err != nil {
@@ -157,6 +160,9 @@ func printInspection(env *fetch.Env, i *inspection) error {
 	line("Host name", i.Hostname)
 	line("Home", i.Home)
 	line("Specification", i.SpecFile)
+	for _, d := range i.Waiting {
+		line("Waits", fmt.Sprintf("%s: %s instead of %s, when it stops or starts", d.Key, cmp.Or(d.After, "nothing"), cmp.Or(d.Before, "nothing")))
+	}
 	if len(i.Mounts) > 0 {
 		fmt.Fprintln(t, "\nMounts")
 		for _, m := range i.Mounts {

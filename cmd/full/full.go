@@ -45,7 +45,7 @@ func commands(env *cli.Env) []*cobra.Command {
 		cli.NoCompletion(c, "preserve-fds")
 	}
 	return []*cobra.Command{
-		box.NewCreate(e), enter, run, box.NewList(e, image.List(e)), box.NewStart(env), box.NewStop(env), box.NewRemove(env), box.NewRename(env),
+		box.NewCreate(e), box.NewEdit(e), enter, run, box.NewList(e, image.List(e)), box.NewStart(env), box.NewStop(env), box.NewRemove(env), box.NewRename(env),
 		pkg.NewUpgrade(e), pkg.NewInstall(e), pkg.NewRemove(e), pkg.NewSearch(e), pkg.NewOutdated(e, image.Outdated(e)),
 		box.NewInspect(e), box.NewLogs(env), host.New(env, host.All), image.New(e), image.NewRemove(e, "rmi"),
 		bridge.NewHostExec(env), bridge.NewPolicy(env), bridge.NewShim(env), bridge.NewAudit(env), bridge.NewAgent(env), newCompletion(env),

@@ -32,6 +32,13 @@ var imageNames = []string{"debian", "busybox", "bare"}
 func image(name string) string { return "localhost/systest-" + name + ":1" }
 
 func TestMain(m *testing.M) {
+	if work := os.Getenv("TREE_WORK"); work != "" {
+		if err := treeWork(work, os.Getenv("TREE")); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		return
+	}
 	if err := prepare(); err != nil {
 		fmt.Fprintln(os.Stderr, "system:", err)
 		os.Exit(1)

@@ -137,3 +137,17 @@ func each(of place, do func(pid, pidfd int)) int {
 	}
 	return found
 }
+
+// Others returns the numbers of the processes in the toolbox but this one and first,
+// which is the toolbox's first. h may be nil.
+func (h *Held) Others(first int) []int {
+	var out []int
+	if h != nil {
+		each(h.of, func(pid, _ int) {
+			if pid != first {
+				out = append(out, pid)
+			}
+		})
+	}
+	return out
+}

@@ -15,6 +15,7 @@ const (
 type Half struct {
 	Place  Place
 	Marked bool // its layer has the mark: nothing of the user's is in it
+	Empty  bool // there is not one name in its layer
 }
 
 // Step is what puts an exchange right that did not end.
@@ -62,11 +63,15 @@ func Decide(old, new Half) Step {
 	return DropNew
 }
 
-// decideNew is Decide without the old container: with the mark it was the one that is
-// empty, and without a mark in the new one nobody can say whether it was exchanged,
-// but where the new one has its name already.
+// decideNew is Decide without the old container: with the mark the new one was the one
+// that is empty, and without it nobody can say whether it was exchanged, but where it
+// has its name already, or not one file: podman made it when its tbx was killed and the
+// toolbox edited once more.
 func decideNew(new Half) Step {
-	if new.Marked || new.Place == Apart {
+	switch {
+	case new.Place == Apart && new.Empty && !new.Marked:
+		return DropNew
+	case new.Marked || new.Place == Apart:
 		return Ambiguous
 	}
 	return Finish

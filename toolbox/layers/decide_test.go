@@ -9,13 +9,13 @@ import (
 // the toolbox does not start then, back again.
 func order() []struct{ old, new Half } {
 	return []struct{ old, new Half }{
-		{Half{AtName, false}, Half{Gone, false}},
-		{Half{AtName, false}, Half{Apart, false}},
-		{Half{Apart, false}, Half{Apart, false}},
-		{Half{Apart, false}, Half{Apart, true}},
-		{Half{Apart, true}, Half{Apart, false}}, // exchanged
-		{Half{Apart, true}, Half{AtName, false}},
-		{Half{Gone, false}, Half{AtName, false}},
+		{Half{Place: AtName}, Half{}},
+		{Half{Place: AtName}, Half{Place: Apart}},
+		{Half{Place: Apart}, Half{Place: Apart}},
+		{Half{Place: Apart}, Half{Place: Apart, Marked: true}},
+		{Half{Place: Apart, Marked: true}, Half{Place: Apart}}, // exchanged
+		{Half{Place: Apart, Marked: true}, Half{Place: AtName}},
+		{Half{}, Half{Place: AtName}},
 	}
 }
 
@@ -79,7 +79,7 @@ func TestE1_NothingIsGuessed(t *testing.T) {
 		for _, np := range places {
 			for _, om := range []bool{false, true} {
 				for _, nm := range []bool{false, true} {
-					old, new := Half{op, om && op != Gone}, Half{np, nm && np != Gone}
+					old, new := Half{Place: op, Marked: om && op != Gone}, Half{Place: np, Marked: nm && np != Gone}
 					step := Decide(old, new)
 					lost := step == DropNew && (old.Marked || new.Place == Gone) ||
 						step == GoBack && old.Marked ||
@@ -95,6 +95,22 @@ func TestE1_NothingIsGuessed(t *testing.T) {
 					}
 				}
 			}
+		}
+	}
+}
+
+// TestE1_MadeTooLate: a container that podman finished when its tbx was killed and the
+// edit begun anew is removed if there is not one file in it, and else is not touched.
+func TestE1_MadeTooLate(t *testing.T) {
+	for new, want := range map[Half]Step{
+		{Place: Apart, Empty: true}:               DropNew,
+		{Place: Apart}:                            Ambiguous,
+		{Place: Apart, Empty: true, Marked: true}: Ambiguous,
+		{Place: Elsewhere, Marked: true}:          Ambiguous,
+		{Place: AtName}:                           Finish,
+	} {
+		if got := Decide(Half{}, new); got != want {
+			t.Errorf("%+v: %d, want %d", new, got, want)
 		}
 	}
 }

@@ -4,18 +4,23 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/tbx-project/tbx/internal/escape"
 	"github.com/tbx-project/tbx/internal/fail"
 	"github.com/tbx-project/tbx/internal/hostprog"
 	"github.com/tbx-project/tbx/toolbox/stage"
 )
+
+// ErrMounted says that a layer is mounted.
+var ErrMounted = errors.New("it is mounted, by a container that runs or by podman mount")
 
 // Space is podman's user and mount namespace, in which layers can be worked on.
 type Space struct {
@@ -28,6 +33,7 @@ type Seen struct {
 	Missing bool // there is no such directory
 	Marked  bool
 	Mounted bool // a running container or podman mount uses it
+	Empty   bool // there is not one name in it
 }
 
 // Look looks at layers, in their order.
@@ -41,19 +47,36 @@ func (s Space) Look(ctx context.Context, of ...*Layer) ([]Seen, error) {
 	}
 	out := make([]Seen, len(of))
 	for i, l := range answer.Seen {
-		out[i] = Seen{l.Missing, l.Marked, l.Mounted}
+		out[i] = Seen{l.Missing, l.Marked, l.Mounted, l.Empty}
 	}
 	return out, nil
 }
 
+// unmounted is how long Exchange waits for a container that has just ended: its monitor
+// has podman unmount it where podman itself did not.
+const unmounted = 10 * time.Second
+
 // Exchange exchanges the layers of a and b, which must Fit. With mark, b's is one that
-// has nothing of the user's and gets the mark before. An error says that nothing was
-// exchanged.
-func (s Space) Exchange(ctx context.Context, a, b *Layer, mark bool) error {
+// has nothing of the user's and gets the mark before. along are directories that go with
+// a's layer, each with the path that it gets beside b's. An error says that nothing was
+// exchanged, unless it is of what goes along: see Move.
+func (s Space) Exchange(ctx context.Context, a, b *Layer, mark bool, along ...[2]string) error {
 	if err := Fit(a, b); err != nil {
 		return err
 	}
-	_, err := s.Do(context.WithoutCancel(ctx), stage.LayerOrder{Verb: stage.LayerExchange, Dirs: uppers([]*Layer{a, b}), Mark: mark})
+	const poll = 10 * time.Millisecond
+	for end := time.Now().Add(unmounted); ; time.Sleep(poll) {
+		_, err := s.Do(context.WithoutCancel(ctx), stage.LayerOrder{Verb: stage.LayerExchange, Dirs: uppers([]*Layer{a, b}), Mark: mark, Along: along})
+		if !errors.Is(err, ErrMounted) || ctx.Err() != nil || time.Now().After(end) {
+			return err
+		}
+	}
+}
+
+// Move moves directories that go with an exchanged layer and were not moved with it. One
+// that was is no error.
+func (s Space) Move(ctx context.Context, along ...[2]string) error {
+	_, err := s.Do(context.WithoutCancel(ctx), stage.LayerOrder{Verb: stage.LayerMove, Along: along})
 	return err
 }
 
@@ -83,7 +106,7 @@ func obstacle(a *stage.LayerAnswer) error {
 	case "":
 		return nil
 	case stage.LayerMounted:
-		return fail.New(nil, "the layer %s is mounted: a process uses it, or podman mount was called", a.Dir).
+		return fail.Wrap(nil, ErrMounted, "the layer %s cannot be exchanged", a.Dir).
 			Hint("see what has it mounted with: podman mount").Hint("unmount it with: podman umount CONTAINER")
 	case stage.LayerElsewhere:
 		return fail.New(fail.Unable, "the layer %s is in a file system or project of its own, so it cannot be exchanged with another", a.Dir).

@@ -11,7 +11,11 @@ import (
 
 	"github.com/containers/podman/v4/libpod/define"
 	"github.com/containers/podman/v4/pkg/bindings/containers"
+	"github.com/containers/podman/v4/pkg/domain/entities"
+	"github.com/containers/podman/v4/pkg/specgen"
+	"github.com/opencontainers/runtime-spec/specs-go"
 
+	"github.com/tbx-project/tbx/toolbox"
 	"github.com/tbx-project/tbx/toolbox/layers"
 )
 
@@ -64,4 +68,30 @@ func treeOf(table, id string) (string, error) {
 		}
 	}
 	return "", fmt.Errorf("container %.12s is not in %s/containers.json", id, table)
+}
+
+// Limit implements toolbox.Engine. podman 4.3 changes the cgroup of a container that
+// runs, and keeps nothing of it; 5 keeps it.
+func (e *Engine) Limit(ctx context.Context, id string, p *toolbox.Plan) error {
+	conn, cancel := e.with(ctx)
+	defer cancel()
+	none := int64(-1)
+	memory, pids := p.Memory, p.Pids
+	if memory == 0 {
+		memory = none
+	}
+	if pids == 0 {
+		pids = none
+	}
+	r := &specs.LinuxResources{
+		Memory: &specs.LinuxMemory{Limit: &memory, Swap: &memory},
+		Pids:   &specs.LinuxPids{Limit: pids},
+		CPU:    cpus(p.CPU),
+	}
+	if p.CPU == 0 {
+		r.CPU.Quota = &none
+	}
+	s := &specgen.SpecGenerator{ContainerResourceConfig: specgen.ContainerResourceConfig{ResourceLimits: r}}
+	_, err := containers.Update(conn, &entities.ContainerUpdateOptions{NameOrID: id, Specgen: s})
+	return convert(err)
 }

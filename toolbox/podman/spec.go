@@ -162,6 +162,8 @@ func (r *request) setLimit(o toolbox.Option) (ok bool, err error) {
 		limits().Pids = &specs.LinuxPids{Limit: r.plan.Pids} // 0: podman shall not try
 	case "memory", "memory-swap": // Swap is both together: none on top
 		limits().Memory = &specs.LinuxMemory{Limit: &r.plan.Memory, Swap: &r.plan.Memory}
+	case "cpus":
+		limits().CPU = cpus(r.plan.CPU)
 	case "shm-size":
 		r.ShmSize = &r.plan.ShmSize
 	case "log-driver", "log-opt":
@@ -172,6 +174,13 @@ func (r *request) setLimit(o toolbox.Option) (ok bool, err error) {
 		return false, nil
 	}
 	return true, nil
+}
+
+// cpus is a limit of thousandths of a processor's time, as podman's command makes one.
+func cpus(thousandths int64) *specs.LinuxCPU {
+	period := uint64(100000) // microseconds
+	quota := thousandths * int64(period) / 1000
+	return &specs.LinuxCPU{Period: &period, Quota: &quota}
 }
 
 func mounts(s *specgen.SpecGenerator, p *toolbox.Plan) {

@@ -21,6 +21,7 @@ const LayerMark = "user.tbx.pristine"
 const (
 	LayerLook     = "look"
 	LayerExchange = "exchange"
+	LayerMove     = "move" // Along alone
 )
 
 // LayerOrder is what Layers is asked for: on standard input, as JSON.
@@ -28,6 +29,9 @@ type LayerOrder struct {
 	Verb string   `json:"verb"`
 	Dirs []string `json:"dirs"`
 	Mark bool     `json:"mark,omitempty"` // exchange: mark the second first
+	// Along are directories that go with the layers: each first is moved to its second,
+	// if it is there and the second is not.
+	Along [][2]string `json:"along,omitempty"`
 }
 
 // What may stand in the way of an order.
@@ -38,7 +42,8 @@ const (
 	LayerFailed    = "failed"
 )
 
-// LayerAnswer is what Layers answers, as JSON. With an Obstacle nothing was exchanged.
+// LayerAnswer is what Layers answers, as JSON. With an Obstacle nothing was exchanged,
+// unless it is of what is moved along.
 type LayerAnswer struct {
 	Seen     []LayerSeen `json:"seen,omitempty"`
 	Obstacle string      `json:"obstacle,omitempty"`
@@ -51,6 +56,7 @@ type LayerSeen struct {
 	Missing bool `json:"missing,omitempty"`
 	Marked  bool `json:"marked,omitempty"`
 	Mounted bool `json:"mounted,omitempty"`
+	Empty   bool `json:"empty,omitempty"` // there is not one name in it
 }
 
 // Layers carries out one order on the layers of containers. It is run on the host as
@@ -89,7 +95,9 @@ func (o *LayerOrder) carryOut(mountinfo string) *LayerAnswer {
 		if failed := o.exchange(); failed != nil {
 			return failed
 		}
-		return &LayerAnswer{}
+		return o.moveAlong()
+	case o.Verb == LayerMove:
+		return o.moveAlong()
 	}
 	return &LayerAnswer{Obstacle: LayerFailed, Text: "layers: there is no order " + o.Verb}
 }
@@ -110,7 +118,13 @@ func look(dir, mountinfo string) (LayerSeen, error) {
 	case err != nil:
 		return LayerSeen{}, err
 	}
-	return LayerSeen{Marked: err == nil && n >= 0, Mounted: layerMounted(dir, mountinfo)}, nil
+	f, oerr := os.Open(dir)
+	if oerr != nil {
+		return LayerSeen{}, oerr
+	}
+	defer f.Close()
+	names, _ := f.Readdirnames(1)
+	return LayerSeen{Marked: err == nil && n >= 0, Mounted: layerMounted(dir, mountinfo), Empty: len(names) == 0}, nil
 }
 
 // layerMounted says whether a file system has the layer as its upper directory,
@@ -165,6 +179,21 @@ func (o *LayerOrder) exchange() *LayerAnswer {
 		_ = syncDir(dir) // it is exchanged: an error would say that it is not
 	}
 	return nil
+}
+
+// moveAlong moves what goes with the layers.
+func (o *LayerOrder) moveAlong() *LayerAnswer {
+	for _, pair := range o.Along {
+		err := unix.Renameat2(unix.AT_FDCWD, pair[0], unix.AT_FDCWD, pair[1], unix.RENAME_NOREPLACE)
+		switch {
+		case err == nil:
+			_ = syncDir(filepath.Dir(pair[1])) // best effort: it is moved again after a crash
+		case errors.Is(err, unix.ENOENT), errors.Is(err, unix.EEXIST):
+		default:
+			return &LayerAnswer{Obstacle: LayerFailed, Dir: pair[0], Text: err.Error()}
+		}
+	}
+	return &LayerAnswer{}
 }
 
 func syncDir(dir string) error {

@@ -60,7 +60,7 @@ func TestE1_MarkTravels(t *testing.T) {
 		t.Errorf("%q %v", data, err)
 	}
 	got := order(t, LayerOrder{Verb: LayerLook, Dirs: []string{a, b, filepath.Join(a, "none")}})
-	if want := []LayerSeen{{Marked: true}, {}, {Missing: true}}; fmt.Sprint(got.Seen) != fmt.Sprint(want) {
+	if want := []LayerSeen{{Marked: true, Empty: true}, {}, {Missing: true}}; fmt.Sprint(got.Seen) != fmt.Sprint(want) {
 		t.Errorf("%+v", got.Seen)
 	}
 	// And back, without another mark.

@@ -1,0 +1,224 @@
+package box
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"slices"
+
+	"github.com/spf13/cobra"
+
+	"github.com/tbx-project/tbx/cmd/cli"
+	"github.com/tbx-project/tbx/cmd/fetch"
+	"github.com/tbx-project/tbx/internal/escape"
+	"github.com/tbx-project/tbx/internal/fail"
+	"github.com/tbx-project/tbx/provision"
+	"github.com/tbx-project/tbx/toolbox"
+)
+
+type editOptions struct {
+	settings        editFlags
+	editor, undo    bool
+	force, whenIdle bool
+	dryRun          bool
+	format          cli.Format
+}
+
+// NewEdit returns `tbx edit`.
+func NewEdit(env *fetch.Env) *cobra.Command {
+	o := &editOptions{}
+	cmd := &cobra.Command{
+		Use:   "edit [flags] NAME",
+		Short: "Change the settings of a toolbox",
+		Long: `Change the settings of a toolbox, and keep all that is in it. It takes the options of
+create, and the opposite of each. Nothing is copied, so that it takes no disk and less
+than a second, whatever is in the toolbox.
+
+podman cannot change a container that there is. So another one is made of the same
+image, tried, and given all that is in this one, in one step; then this one is removed.
+When anything fails before the end, the toolbox is as it was. A tbx that was killed in
+the middle is put right by the next call.
+
+A toolbox that runs is stopped for it and started again, if nothing runs in it. Else
+what runs is listed and nothing is done: --when-idle has it done when the toolbox stops
+or starts the next time, and --force ends what runs. Limits alone are changed while it
+runs.
+
+Without any setting, what was changed in the toolbox's file (tbx inspect names it) is
+brought into the container. --undo takes back the last edit, or the one that waits.`,
+		Example: `  tbx edit --volume /srv/data:/srv/data build
+  tbx edit --no-volume /srv/data --env EDITOR=vi build
+  tbx edit --no-x11 --hostname builder build
+  tbx edit --memory 8g --cpus 4 build
+  tbx edit --editor build
+  tbx edit --dry-run --home ~ build
+  tbx edit --undo build`,
+		Args:              cli.Exactly(1, "the name of a toolbox"),
+		RunE:              func(cmd *cobra.Command, args []string) error { return runEdit(cmd, env, o, args[0]) },
+		ValidArgsFunction: env.CompleteToolboxes,
+	}
+	o.settings.add(cmd)
+	f := cmd.Flags()
+	f.BoolVar(&o.editor, "editor", false, "edit all settings as a text, with the program in VISUAL or EDITOR")
+	f.BoolVar(&o.undo, "undo", false, "take back the last edit, or the one that waits")
+	f.BoolVar(&o.whenIdle, "when-idle", false, "where something runs in it, change it when it stops or starts")
+	f.BoolVar(&o.force, "force", false, "end what runs in it")
+	f.BoolVar(&o.dryRun, "dry-run", false, "print what would be different, and do nothing")
+	cli.FormatFlag(cmd, &o.format)
+	return cmd
+}
+
+func runEdit(cmd *cobra.Command, env *fetch.Env, o *editOptions, arg string) error {
+	ctx := cmd.Context()
+	name, err := toolbox.ParseName(arg)
+	if err != nil {
+		return err
+	}
+	change, err := o.settings.change(cmd)
+	if err != nil {
+		return err
+	}
+	switch {
+	case o.force && o.whenIdle:
+		return fail.New(fail.Usage, "--force and --when-idle exclude each other")
+	case o.undo && (o.editor || !change.Empty()), o.editor && !change.Empty():
+		return fail.New(fail.Usage, "--undo, --editor and settings exclude each other").Hint("one call does one of them")
+	}
+	p, err := env.Provisioner()
+	if err != nil {
+		return err
+	}
+	m := p.Toolboxes
+	r := toolbox.EditRequest{Name: name, Change: m.Changed(name, change), Force: o.force, WhenIdle: o.whenIdle}
+	if o.undo {
+		r.Change = m.Undo(name)
+	}
+	if o.editor {
+		return editByHand(ctx, env, p, r, o)
+	}
+	return carryOutEdit(ctx, env, p, r, o)
+}
+
+// carryOutEdit does an edit, or says what it would do, and tells.
+func carryOutEdit(ctx context.Context, env *fetch.Env, p *provision.Provisioner, r toolbox.EditRequest, o *editOptions) error {
+	do := p.Edit
+	if o.dryRun {
+		r.WhenIdle = r.WhenIdle || !r.Force // what runs is told, and is no error
+		do = p.PlanEdit
+	}
+	done, err := do(ctx, r)
+	if err != nil {
+		return err
+	}
+	result := editionOf(done)
+	return env.Print(o.format, result, func() error {
+		if o.dryRun {
+			return printEdition(env.Out, &result)
+		}
+		tellEdit(env.Out, done)
+		return nil
+	})
+}
+
+// edition is the output of edit; docs/schema/edit.json.
+type edition struct {
+	Name     string               `json:"name"`
+	Way      toolbox.Way          `json:"way"`
+	Settings []toolbox.Difference `json:"settings"`
+	Podman   podmanDiff           `json:"podman"`
+	InUse    []inUse              `json:"in_use"`
+}
+
+type podmanDiff struct {
+	Removed []string `json:"removed"`
+	Added   []string `json:"added"`
+}
+
+type inUse struct {
+	PID     int    `json:"pid"`
+	Command string `json:"command"`
+}
+
+func editionOf(p *toolbox.EditPlan) edition {
+	e := edition{Name: string(p.Name), Way: p.Way, Settings: slices.Concat([]toolbox.Difference{}, p.Differences), InUse: []inUse{}}
+	was, is := askedOf(p.Was), askedOf(p.Is)
+	e.Podman = podmanDiff{lacking(was, is), lacking(is, was)}
+	for _, r := range p.InUse {
+		e.InUse = append(e.InUse, inUse{r.PID, r.Command})
+	}
+	return e
+}
+
+// askedOf are the options of a plan but its labels, which follow from them.
+func askedOf(p *toolbox.Plan) []string {
+	var out []string
+	for _, l := range planLines(p) {
+		if !l.label {
+			out = append(out, l.option)
+		}
+	}
+	return out
+}
+
+// lacking are those of a that b has not.
+func lacking(a, b []string) []string {
+	out := []string{}
+	for _, l := range a {
+		if !slices.Contains(b, l) {
+			out = append(out, l)
+		}
+	}
+	return out
+}
+
+func printEdition(w io.Writer, e *edition) error {
+	fmt.Fprintln(w, wayText(e.Way))
+	for _, d := range e.Settings {
+		if d.Before != "" {
+			fmt.Fprintf(w, "- %s = %s\n", d.Key, escape.Text(d.Before))
+		}
+		if d.After != "" {
+			fmt.Fprintf(w, "+ %s = %s\n", d.Key, escape.Text(d.After))
+		}
+	}
+	if len(e.Podman.Removed)+len(e.Podman.Added) > 0 {
+		fmt.Fprintln(w, "podman create")
+	}
+	for _, l := range e.Podman.Removed {
+		fmt.Fprintf(w, "-   %s\n", escape.Text(l))
+	}
+	for _, l := range e.Podman.Added {
+		fmt.Fprintf(w, "+   %s\n", escape.Text(l))
+	}
+	for _, r := range e.InUse {
+		fmt.Fprintf(w, "In use: %s (process %d)\n", escape.Text(r.Command), r.PID)
+	}
+	return nil
+}
+
+func wayText(way toolbox.Way) string {
+	switch way {
+	case toolbox.EditNothing:
+		return "There is nothing to change."
+	case toolbox.EditRestarts:
+		return "The toolbox would be restarted."
+	case toolbox.EditLive:
+		return "The toolbox would run on."
+	case toolbox.EditWaits:
+		return "Something runs in the toolbox: it would be changed with --when-idle when it stops or starts, or at once with --force."
+	}
+	return "The toolbox does not run, and would be changed."
+}
+
+func tellEdit(w io.Writer, p *toolbox.EditPlan) {
+	switch p.Way {
+	case toolbox.EditNothing:
+		fmt.Fprintf(w, "Toolbox %s is so already.\n", p.Name)
+	case toolbox.EditWaits:
+		fmt.Fprintf(w, "Toolbox %s will be changed when it stops or starts.\n", p.Name)
+	case toolbox.EditLive:
+		fmt.Fprintf(w, "Changed the limits of toolbox %s, which runs on.\n", p.Name)
+	default:
+		fmt.Fprintf(w, "Changed toolbox: %s\nTake it back with: tbx edit --undo %s\n", p.Name, p.Name)
+	}
+}

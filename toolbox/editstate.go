@@ -1,0 +1,101 @@
+package toolbox
+
+import (
+	"encoding/json"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/tbx-project/tbx/internal/atomicfile"
+	"github.com/tbx-project/tbx/internal/fail"
+)
+
+// Beside the specification tbx keeps up to three files of a toolbox that is edited, in
+// $XDG_STATE_HOME/tbx/edits. They are named by the specification's id, so that no
+// renaming parts them from it.
+
+// Kinds of such a file.
+const (
+	editNow     = "now"     // an edit is under way, or was interrupted
+	editWaiting = "waiting" // an edit that is done when the toolbox stops or starts
+	editBefore  = "before"  // the settings before the last edit, for undo
+)
+
+// kept is the content of such a file.
+type kept struct {
+	Name     Name
+	Spec     *Spec    // the new settings; with editBefore, the old ones
+	Was      *Spec    `json:",omitempty"` // the settings that are to be replaced
+	ImageEnv []string `json:",omitempty"` // see Plan.ImageEnv
+	Old      string   `json:",omitempty"` // podman's id of the container that is to be replaced
+	Hex      string   `json:",omitempty"` // of the names of both while they are apart
+}
+
+func (m *Manager) editFile(id, kind string) string {
+	return filepath.Join(m.Host.Dirs.State, "edits", filepath.Base(id)+"."+kind+".json")
+}
+
+func (m *Manager) keep(kind string, k *kept) error {
+	path := m.editFile(k.Spec.ID, kind)
+	data, err := json.Marshal(k)
+	if err == nil {
+		err = os.MkdirAll(filepath.Dir(path), 0o700)
+	}
+	if err == nil {
+		err = atomicfile.Write(path, data, 0o600)
+	}
+	if err != nil {
+		return fail.Wrap(nil, err, "toolbox %s cannot be edited: what an interrupted edit needs cannot be written", k.Name).
+			Hint("make %s writable, or make room on its disk", filepath.Dir(path))
+	}
+	return nil
+}
+
+// kept returns what is kept of a toolbox, or nil. A file that cannot be read is an error,
+// but one that is cut or somebody else's, which helps nobody, is none.
+func (m *Manager) kept(id, kind string) (*kept, error) {
+	data, err := os.ReadFile(m.editFile(id, kind))
+	if errors.Is(err, fs.ErrNotExist) || id == "" {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	k := &kept{}
+	if json.Unmarshal(data, k) != nil || k.Spec == nil || k.Spec.ID != id {
+		return nil, nil
+	}
+	return k, nil
+}
+
+// drop forgets what is kept.
+func (m *Manager) drop(id, kind string) { removeFile(m.editFile(id, kind)) }
+
+// dropAll forgets all that is kept of a toolbox that is removed.
+func (m *Manager) dropAll(id string) {
+	if id == "" {
+		return
+	}
+	for _, kind := range []string{editNow, editWaiting, editBefore} {
+		m.drop(id, kind)
+	}
+}
+
+// interrupted lists the edits that are under way or were interrupted: nearly always
+// none.
+func (m *Manager) interrupted() []*kept {
+	entries, _ := os.ReadDir(filepath.Join(m.Host.Dirs.State, "edits")) // not there: none
+	var out []*kept
+	for _, e := range entries {
+		id, ok := strings.CutSuffix(e.Name(), "."+editNow+".json")
+		if !ok {
+			continue
+		}
+		if k, err := m.kept(id, editNow); err == nil && k != nil {
+			out = append(out, k)
+		}
+	}
+	return out
+}

@@ -1,0 +1,230 @@
+package toolbox
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/tbx-project/tbx/internal/fail"
+	"github.com/tbx-project/tbx/toolbox/layers"
+)
+
+// replacement is an edit under way: the container of a toolbox, and the one that takes
+// its place.
+type replacement struct {
+	m        *Manager
+	e        Engine
+	k        *kept
+	old, new *Box
+	a, b     *layers.Layer // of old and new
+	back     []func(context.Context) error
+}
+
+// undoWith remembers what takes back the step that was done.
+func (r *replacement) undoWith(f func(context.Context) error) { r.back = append(r.back, f) }
+
+// replace puts another container in the place of p's toolbox, which is stopped for it and
+// started again if it runs. In the end p.box is the new one.
+func (m *Manager) replace(ctx context.Context, e Engine, p *EditPlan, force bool) error {
+	r := &replacement{m: m, e: e, k: p.kept, old: p.box}
+	if m.deadRuns(r.old) {
+		if err := m.stop(ctx, e, r.old, 0); err != nil {
+			return err
+		}
+		r.old.State = Exited
+	}
+	return m.amongIsolated(ctx, p.Name, r.k.Spec, func() error {
+		if err := m.keep(editNow, r.k); err != nil {
+			return err
+		}
+		if err := r.carryOut(ctx, p.Is, force); err != nil {
+			return r.goBack(ctx, err)
+		}
+		p.box = r.new
+		m.tidyUp(ctx, e, r.k, r.old.ID)
+		return nil
+	})
+}
+
+// carryOut does the steps. When one fails, those before are to be taken back.
+func (r *replacement) carryOut(ctx context.Context, plan *Plan, force bool) error {
+	restart := r.old.runs()
+	if err := r.make(ctx, plan); err != nil {
+		return err
+	}
+	ctx = context.WithoutCancel(ctx) // from here on it is brought to an end
+	if err := r.stopOld(ctx, restart, force); err != nil {
+		return err
+	}
+	if err := r.swap(ctx); err != nil || !restart {
+		return err
+	}
+	r.undoWith(func(ctx context.Context) error { return r.m.stop(ctx, r.e, r.new, 0) })
+	_, err := r.m.bringUp(ctx, r.e, r.new)
+	return err
+}
+
+// deadRuns says whether podman believes that a container runs whose first process has
+// ended.
+func (m *Manager) deadRuns(b *Box) bool { return b.runs() && !m.alive(b) }
+
+// make makes the new container and tries it.
+func (r *replacement) make(ctx context.Context, plan *Plan) error {
+	m, name := r.m, r.old.Name
+	if err := m.ready(r.k.Spec, plan); err != nil {
+		return err
+	}
+	p := *plan
+	p.Name, p.Labels = Name(apart(name, apartNew, r.k.Hex)), maps.Clone(plan.Labels)
+	p.Labels[LabelReplaces] = r.old.ID
+	m.stage("trying the new settings of toolbox %s", name)
+	id, err := r.e.Create(ctx, &p)
+	if err != nil {
+		if ctx.Err() != nil { // podman may still be at it
+			r.undoWith(func(ctx context.Context) error {
+				m.halfMade(ctx, r.e, p.Name)
+				return r.e.Remove(ctx, string(p.Name), true)
+			})
+		}
+		if errors.Is(err, fail.NotFound) {
+			return fail.Wrap(fail.NotFound, err, "the image that toolbox %s was made from is gone", name).
+				Hint("get it again: tbx image pull %s; it must be the same, with id %.12s", r.k.Spec.Image, r.k.Spec.ImageID)
+		}
+		return err
+	}
+	r.undoWith(func(ctx context.Context) error { return r.e.Remove(ctx, id, true) })
+	if r.new, err = boxWith(ctx, r.e, id, name, r.k.Spec); err != nil {
+		return err
+	}
+	if len(r.k.Spec.sharedSources()) > 0 {
+		if err := checkStorage(r.k.Spec, &r.new.Container); err != nil {
+			return err
+		}
+	}
+	if r.a, err = r.e.Layer(ctx, r.old.ID); err != nil {
+		return err
+	}
+	if r.b, err = r.e.Layer(ctx, id); err != nil {
+		return err
+	}
+	if err := layers.Fit(r.a, r.b); err != nil {
+		return err
+	}
+	return m.trial(ctx, r.e, r.new)
+}
+
+func mountedError(name Name) error {
+	return fail.Wrap(nil, layers.ErrMounted, "toolbox %s does not run, and yet what is in it cannot be moved", name).
+		Hint("see what podman has mounted: podman mount").Hint("unmount it with: podman umount %s", name)
+}
+
+// stopOld stops the toolbox for the exchange, if it runs.
+func (r *replacement) stopOld(ctx context.Context, runs, force bool) error {
+	if !runs {
+		return r.unmounted(ctx)
+	}
+	m := r.m
+	m.forgetRecord(r.old.Name) // from here on who enters waits for the lock
+	if running := m.inUse(r.old); len(running) > 0 && !force {
+		return inUseError(r.old.Name, running).Hint("try again when that has ended, or have it ended: --force")
+	}
+	r.undoWith(func(ctx context.Context) error {
+		_, err := m.bringUp(ctx, r.e, r.old)
+		return err
+	})
+	m.stage("restarting toolbox %s with the new settings", r.old.Name)
+	err := m.stop(ctx, r.e, r.old, stopGrace)
+	r.old.State, r.old.PID = Exited, 0
+	if err != nil {
+		return err
+	}
+	return r.unmounted(ctx)
+}
+
+// unmounted waits until neither container is mounted: the monitor of one that has ended
+// may still have podman clear up after it.
+func (r *replacement) unmounted(ctx context.Context) error {
+	const cleared, poll = 5 * time.Second, 10 * time.Millisecond
+	for end := time.Now().Add(cleared); ; time.Sleep(poll) {
+		seen, err := r.m.space().Look(ctx, r.a, r.b)
+		switch {
+		case err != nil:
+			return err
+		case !seen[0].Mounted && !seen[1].Mounted:
+			return nil
+		case time.Now().After(end):
+			return mountedError(r.old.Name)
+		}
+	}
+}
+
+// swap gives the new container the name and all that is in the old one.
+func (r *replacement) swap(ctx context.Context) error {
+	m, name := r.m, string(r.old.Name)
+	if err := r.e.Rename(ctx, r.old.ID, apart(r.old.Name, apartOld, r.k.Hex)); err != nil {
+		return err
+	}
+	r.undoWith(func(ctx context.Context) error { return r.e.Rename(ctx, r.old.ID, name) })
+	there := [2]string{insideData(r.old), insideData(r.new)}
+	back := [2]string{there[1], there[0]}
+	err := m.space().Exchange(ctx, r.a, r.b, true, there)
+	if errors.Is(err, layers.ErrMounted) {
+		return mountedError(r.old.Name)
+	}
+	if err != nil {
+		return err
+	}
+	r.undoWith(func(ctx context.Context) error { return m.space().Exchange(ctx, r.b, r.a, false, back) })
+	if err := r.e.Rename(ctx, r.new.ID, name); err != nil {
+		return err
+	}
+	r.undoWith(func(ctx context.Context) error {
+		return r.e.Rename(ctx, r.new.ID, apart(r.old.Name, apartNew, r.k.Hex))
+	})
+	r.new.Container.Name = name
+	if err := saveSpec(m.Host.Dirs.Config, r.old.Name, r.k.Spec); err != nil {
+		return err
+	}
+	r.undoWith(func(context.Context) error { return saveSpec(m.Host.Dirs.Config, r.old.Name, r.k.Was) })
+	m.forgetRecord(r.old.Name)
+	return nil
+}
+
+// goBack takes back all that was done, last first. What cannot be taken back ends it: the
+// rest is for the next call of tbx, which finds what is kept.
+func (r *replacement) goBack(ctx context.Context, cause error) error {
+	ctx = context.WithoutCancel(ctx)
+	name := r.old.Name
+	for _, undo := range slices.Backward(r.back) {
+		if err := undo(ctx); err != nil && !errors.Is(err, fail.NotFound) {
+			return fail.Wrap(nil, errors.Join(cause, err), "the edit of toolbox %s failed, and could not be taken back; nothing in it is lost", name).
+				Hint("when the cause is gone, the next call puts it right: tbx list")
+		}
+	}
+	r.m.drop(r.k.Spec.ID, editNow)
+	return fail.Wrap(nil, cause, "toolbox %s is as it was: it cannot have the new settings", name)
+}
+
+// tidyUp ends a replacement: it removes the container that was replaced, which is empty,
+// and what was kept for a crash. What fails the next call of tbx does.
+func (m *Manager) tidyUp(ctx context.Context, e Engine, k *kept, oldID string) {
+	if k.Was != nil {
+		before := &kept{Name: k.Name, Spec: k.Was}
+		if err := m.keep(editBefore, before); err != nil {
+			m.Progress.Warn("the settings before this edit are not kept, so it cannot be undone: "+err.Error(), "")
+		}
+	}
+	m.drop(k.Spec.ID, editWaiting)
+	if err := e.Remove(ctx, oldID, true); err != nil && !errors.Is(err, fail.NotFound) {
+		m.debug("the container that toolbox %s was cannot be removed yet: %v", k.Name, err)
+		return
+	}
+	m.drop(k.Spec.ID, editNow)
+}
+
+// space is where the layers of containers can be worked on.
+func (m *Manager) space() layers.Space {
+	return layers.Space{Runtime: m.Host.RuntimeDir, Helper: m.BoxFile}
+}
