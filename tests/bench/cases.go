@@ -24,6 +24,7 @@ var cases = []benchCase{
 	{"list", list},
 	{"throughput", throughput},
 	{"memory", memory},
+	{"edit", edit},
 	{"bridge", bridge},
 	{"pull", pull},
 	{"from-pulled", fromPulled},

@@ -34,8 +34,9 @@ func newPlace(t *testing.T, env ...string) *place {
 	p := &place{t: t, dir: dir, env: append(passed(), "XDG_DATA_HOME="+dir+"/data", "XDG_CONFIG_HOME="+dir+"/config", "XDG_STATE_HOME="+dir+"/state", "STORAGE_DRIVER=overlay")}
 	p.env = append(p.env, env...)
 	t.Cleanup(func() {
-		// By the user's own storage: of this one, podman would make parts anew when it ends.
-		if out, err := exec.Command("podman", "unshare", "sh", "-c", `umount -l "$0"/data/containers/storage/overlay; rm -rf "$0"`, dir).CombinedOutput(); err != nil {
+		// By the user's own storage: of this one, podman would make parts anew when it ends. A
+		// podman that a monitor has called may still do so.
+		if out, err := exec.Command("podman", "unshare", "sh", "-c", `for i in 1 2 3 4 5 6; do umount -l "$0"/data/containers/storage/overlay; rm -rf "$0" && exit 0; sleep 1; done; exit 1`, dir).CombinedOutput(); err != nil {
 			t.Errorf("%v\n%s", err, out)
 		}
 	})
