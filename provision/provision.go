@@ -22,6 +22,8 @@ type Provisioner struct {
 	Registry func(authFile string) images.Registry
 	// Trust, where set, refuses an image that nobody has signed with a trusted key.
 	Trust *images.Trust
+	// Keep says which of the snapshots stay that tbx makes by itself.
+	Keep toolbox.Retention
 	// StateDir keeps the records of images. It is made when something is written there.
 	StateDir string
 	// Stall is how long a download may stand still.

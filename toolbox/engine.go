@@ -19,6 +19,11 @@ import (
 type Engine interface {
 	// List returns the containers that carry LabelToolbx, running or not.
 	List(ctx context.Context) ([]Container, error)
+	// Labelled returns the containers that have a label, KEY or KEY=VALUE, running or not.
+	Labelled(ctx context.Context, label string) ([]Container, error)
+	// Stored returns the names of what is in the engine's storage and is no container to
+	// it: what one leaves that was killed, and what other programs make.
+	Stored(ctx context.Context) ([]string, error)
 	// Inspect returns one container of any kind by name or id.
 	Inspect(ctx context.Context, nameOrID string) (*Container, error)
 	// Create makes a container and returns its id. It does not start it.
@@ -122,6 +127,8 @@ func (c *Container) hasBox() bool {
 type Progress interface {
 	// Stage begins a stage, such as "starting toolbox web", and ends the one before.
 	Stage(text string)
+	// Update says how far the stage is, with lines below it.
+	Update(text string, below ...string)
 	// Warn says what does not work, and what to do about it.
 	Warn(text, hint string)
 	// Remark says what is good to know and asks for nothing: what was put right, for one.

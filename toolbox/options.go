@@ -57,6 +57,12 @@ func (p *Plan) fixed() []Option {
 	if p.Isolated {
 		return p.fixedIsolated()
 	}
+	if p.Pod != "" {
+		return []Option{
+			{"userns", "keep-id", "the layers are those that toolboxes of the image have"},
+			{"network", "none", "it is not started"},
+		}
+	}
 	const session = "a toolbox is a part of your session, not a machine of its own"
 	out := []Option{
 		{"userns", "keep-id", "your user id is the same inside and outside"},

@@ -45,6 +45,7 @@ type Plan struct {
 	Labels   map[string]string `json:"labels"`
 	Devices  []string          `json:"devices,omitempty"` // paths and CDI names
 	Groups   bool              `json:"keep_groups"`
+	Pod      string            `json:"-"` // a pod without processes, made where it is missing, for what is not to be pruned
 
 	Ephemeral bool `json:"ephemeral,omitempty"` // podman removes it when its first process has ended
 

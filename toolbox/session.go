@@ -80,8 +80,10 @@ func (m *Manager) Open(ctx context.Context, name Name, o SessionOptions) (*Prepa
 			return p, nil
 		}
 		m.debug("toolbox %s is not as recorded: %v", name, err)
-		if errors.Is(err, join.ErrPaused) {
+		if errors.Is(err, join.ErrPaused) && !m.thawed(ctx, r.ID) {
 			return nil, pausedError(name)
+		} else if errors.Is(err, join.ErrPaused) {
+			return m.Open(ctx, name, o)
 		}
 	}
 	p := &Prepared{manager: m, host: m.Host, opts: o}

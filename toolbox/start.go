@@ -83,6 +83,7 @@ func (m *Manager) run(ctx context.Context, e Engine, b *Box) (*Box, error) {
 	if b.State == Paused {
 		return nil, pausedError(b.Name)
 	}
+	m.thawed(ctx, b.ID) // if a snapshot was interrupted
 	if b.State == Running && m.alive(b) {
 		return b, nil
 	}

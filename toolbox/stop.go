@@ -49,6 +49,7 @@ func (m *Manager) Stop(ctx context.Context, name Name, grace time.Duration) (sto
 // it: then tbx does, by the mount namespace.
 func (m *Manager) stop(ctx context.Context, e Engine, b *Box, grace time.Duration) error {
 	join.Forget(m.Host.TbxRuntime(), string(b.Name))
+	m.thawed(ctx, b.ID) // if a snapshot was interrupted
 	return m.halt(ctx, e, b, grace)
 }
 
@@ -124,9 +125,13 @@ func (m *Manager) Remove(ctx context.Context, name Name, force bool) error {
 		if s, err := loadSpec(m.Host.Dirs.Config, name); err == nil {
 			m.dropAll(s.ID)
 			if s.Isolated {
-				if err := m.removeHome(ctx, e, s.ID); err != nil {
-					return err
-				}
+				err = m.removeHome(ctx, e, s.ID)
+			}
+			if err == nil {
+				err = m.removeSnapshots(ctx, e, s.ID)
+			}
+			if err != nil {
+				return err
 			}
 		}
 		return m.forget(name)
@@ -154,6 +159,11 @@ func (m *Manager) Remove(ctx context.Context, name Name, force bool) error {
 	m.dropAll(b.Labels[LabelID])
 	if b.Isolated() {
 		if err := m.removeHome(ctx, e, b.Labels[LabelID]); err != nil {
+			return err
+		}
+	}
+	if b.Managed() {
+		if err := m.removeSnapshots(ctx, e, b.Labels[LabelID]); err != nil {
 			return err
 		}
 	}

@@ -72,7 +72,7 @@ func NewRemove(env *cli.Env) *cobra.Command {
 		Short:       "Remove toolboxes",
 		Long: `Remove toolboxes with all that was installed in them. Your home and other
 directories of the host are untouched, also one given with create --home. The
-private home of an isolated toolbox goes with it, and so do the rules that tbx policy
+private home of an isolated toolbox and the snapshots of a toolbox go with it, and so do the rules that tbx policy
 allow and your answers have written for a toolbox of that name; each is shown.
 
 It asks first. --force does not ask, and removes a toolbox that is running.`,
@@ -108,8 +108,14 @@ It asks first. --force does not ask, and removes a toolbox that is running.`,
 
 func removeQuestion(ctx context.Context, m *toolbox.Manager, name toolbox.Name) string {
 	q := fmt.Sprintf("Remove toolbox %s with everything that was installed in it", name)
-	if b, err := m.Find(ctx, name); err == nil && b.Isolated() {
+	b, err := m.Find(ctx, name)
+	if err == nil && b.Isolated() {
 		q += ", and its private home with all files in it"
+	}
+	if err == nil && b.Managed() {
+		if all, err := m.Snapshots(ctx, b.Labels[toolbox.LabelID]); err == nil && len(all) > 0 {
+			q += ", and its " + cli.Plural(len(all), "snapshot")
+		}
 	}
 	return q + "?"
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/tbx-project/tbx/cmd/cli"
 	"github.com/tbx-project/tbx/images"
 	"github.com/tbx-project/tbx/provision"
+	"github.com/tbx-project/tbx/toolbox"
 )
 
 // Provisioner returns what gets images and makes toolboxes, with a display and
@@ -22,8 +23,13 @@ func (e *Env) Provisioner() (*provision.Provisioner, error) {
 		return nil, err
 	}
 	display := e.NewDisplay()
+	keep, err := toolbox.ParseRetention(c.Snapshots.KeepLast, c.Snapshots.KeepDays, c.Snapshots.MaxSize, "[snapshots] in the settings")
+	if err != nil {
+		return nil, err
+	}
 	p := &provision.Provisioner{
 		Toolboxes: m,
+		Keep:      keep,
 		Store:     func(ctx context.Context) (images.Store, error) { return e.Images(ctx) },
 		Catalogue: e.Catalogue,
 		Default:   images.Request{Distro: c.General.Distro, Release: c.General.Release, Image: c.General.Image},

@@ -18,6 +18,7 @@ import (
 	"github.com/tbx-project/tbx/cmd/pkg"
 	"github.com/tbx-project/tbx/cmd/root"
 	"github.com/tbx-project/tbx/cmd/session"
+	"github.com/tbx-project/tbx/cmd/snapshot"
 )
 
 // Program returns the program of every command.
@@ -47,6 +48,7 @@ func commands(env *cli.Env) []*cobra.Command {
 	return []*cobra.Command{
 		box.NewCreate(e), box.NewEdit(e), enter, run, box.NewList(e, image.List(e)), box.NewStart(env), box.NewStop(env), box.NewRemove(env), box.NewRename(env),
 		pkg.NewUpgrade(e), pkg.NewInstall(e), pkg.NewRemove(e), pkg.NewSearch(e), pkg.NewOutdated(e, image.Outdated(e)),
+		box.NewClone(e, func(name string) cobra.CompletionFunc { return snapshot.CompleteNames(e, name, nil) }), snapshot.New(e),
 		box.NewInspect(e), box.NewLogs(env), host.New(env, host.All), image.New(e), image.NewRemove(e, "rmi"),
 		bridge.NewHostExec(env), bridge.NewPolicy(env), bridge.NewShim(env), bridge.NewAudit(env), bridge.NewAgent(env), newCompletion(env),
 	}

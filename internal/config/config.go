@@ -23,6 +23,7 @@ type Config struct {
 	Terminal    Terminal    `toml:"terminal"`
 	Environment Environment `toml:"environment"`
 	Images      Images      `toml:"images"`
+	Snapshots   Snapshots   `toml:"snapshots"`
 	Host        Host        `toml:"host"`
 	Bridge      Bridge      `toml:"bridge"`
 }
@@ -59,6 +60,14 @@ type Images struct {
 	StallSeconds     int  `toml:"stall_seconds"`     // how long a registry may send nothing before a pull is given up
 }
 
+// Snapshots says which snapshots of a toolbox stay when they are pruned. 0 and "" are
+// no limit.
+type Snapshots struct {
+	KeepLast int    `toml:"keep_last"` // so many of the newest
+	KeepDays int    `toml:"keep_days"` // those that are no older
+	MaxSize  string `toml:"max_size"`  // the newest that take no more together, such as 20g
+}
+
 // Host configures `tbx host`.
 type Host struct {
 	Elevate string `toml:"elevate"` // how it becomes root: one of Elevations
@@ -78,8 +87,11 @@ func Default() Config {
 		Prompt:   Prompt{Enabled: true, Format: "⬢ %s "},
 		Terminal: Terminal{Announce: true, Title: true},
 		Images:   Images{StallSeconds: 90},
-		Host:     Host{Elevate: "auto"},
-		Bridge:   Bridge{LogArguments: true},
+
+		Snapshots: Snapshots{KeepLast: 10},
+
+		Host:   Host{Elevate: "auto"},
+		Bridge: Bridge{LogArguments: true},
 	}
 }
 

@@ -55,7 +55,7 @@ func list(t *testing.T, args ...string) []pkg {
 var mayImport = map[string][]string{
 	"internal/...": {"internal/..."},
 
-	"toolbox":         {"toolbox/boxinit", "toolbox/integration", "toolbox/join", "toolbox/layers", "toolbox/stage", "internal/..."},
+	"toolbox":         {"toolbox/boxinit", "toolbox/integration", "toolbox/join", "toolbox/layers", "toolbox/stage", "toolbox/treecopy", "internal/..."},
 	"toolbox/podman":  {"toolbox", "toolbox/join", "toolbox/layers", "toolbox/stage", "internal/..."},
 	"toolbox/layers":  {"toolbox/stage", "toolbox/treecopy", "internal/..."},
 	"toolbox/join":    {"internal/..."},
@@ -98,9 +98,10 @@ var mayImport = map[string][]string{
 	"cmd/host":       {"completion", "cmd/cli", "toolbox", "osupdate", "osupdate/privileged", "osupdate/backends", "internal/..."},
 	"cmd/fetch":      {"completion", "cmd/cli", "provision", "toolbox", "toolbox/podman", "images/...", "internal/..."},
 	"cmd/box":        {"cmd/cli", "cmd/fetch", "provision", "toolbox", "toolbox/integration", "images", "hostbridge", "internal/..."},
+	"cmd/snapshot":   {"completion", "cmd/cli", "cmd/fetch", "toolbox", "internal/..."},
 	"cmd/image":      {"cmd/cli", "cmd/fetch", "provision", "toolbox", "images", "images/podman", "internal/..."},
 	"cmd/pkg":        {"completion", "cmd/cli", "cmd/fetch", "packages", "toolbox", "internal/..."},
-	"cmd/full":       {"completion", "cmd/cli", "cmd/root", "cmd/session", "cmd/bridge", "cmd/host", "cmd/fetch", "cmd/box", "cmd/image", "cmd/pkg", "images", "images/registry", "osupdate", "osupdate/registry", "internal/..."},
+	"cmd/full":       {"completion", "cmd/cli", "cmd/root", "cmd/session", "cmd/bridge", "cmd/host", "cmd/fetch", "cmd/box", "cmd/image", "cmd/pkg", "cmd/snapshot", "images", "images/registry", "osupdate", "osupdate/registry", "internal/..."},
 	"cmd/gen":        {"completion", "cmd/cli", "cmd/full", "osupdate", "osupdate/privileged", "toolbox/integration"},
 	"cmd/tbx":        {"cmd/cli", "cmd/root", "cmd/session", "cmd/bridge", "cmd/host", "toolbox", "internal/programs"},
 	"cmd/tbx-podman": {"cmd/full", "cmd/root", "internal/programs"},

@@ -93,6 +93,20 @@ func callManager(runtimeDir, method string, args ...any) error {
 	})
 }
 
+// UnitDir is the directory of the cgroup of the unit that holds a process, as systemd
+// and the runtime have made it: its files are the user's.
+func UnitDir(pid int) (string, error) {
+	cgroup, err := cgroupOf(pid)
+	if err != nil {
+		return "", err
+	}
+	unit, below := splitUnit(cgroup)
+	if unit == "" {
+		return "", fmt.Errorf("%w: it is in no unit", ErrStale)
+	}
+	return path.Join("/sys/fs/cgroup", strings.TrimSuffix(cgroup, below)), nil
+}
+
 // splitUnit finds the scope in a cgroup path such as
 // "/user.slice/user-1000.slice/user@1000.service/user.slice/libpod-ID.scope/container":
 // the unit's name and the path below it.

@@ -32,8 +32,9 @@ type Space struct {
 type Seen struct {
 	Missing bool // there is no such directory
 	Marked  bool
-	Mounted bool // a running container or podman mount uses it
-	Empty   bool // there is not one name in it
+	Inode   uint64 // of the directory, which goes along when layers are exchanged
+	Mounted bool   // a running container or podman mount uses it
+	Empty   bool   // there is not one name in it
 }
 
 // Look looks at layers, in their order.
@@ -47,7 +48,7 @@ func (s Space) Look(ctx context.Context, of ...*Layer) ([]Seen, error) {
 	}
 	out := make([]Seen, len(of))
 	for i, l := range answer.Seen {
-		out[i] = Seen{l.Missing, l.Marked, l.Mounted, l.Empty}
+		out[i] = Seen{l.Missing, l.Marked, l.Inode, l.Mounted, l.Empty}
 	}
 	return out, nil
 }

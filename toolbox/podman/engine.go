@@ -90,10 +90,15 @@ func (e *Engine) unbounded(ctx context.Context) (context.Context, context.Cancel
 
 // List implements toolbox.Engine.
 func (e *Engine) List(ctx context.Context) ([]toolbox.Container, error) {
+	return e.Labelled(ctx, toolbox.LabelToolbx+"=true")
+}
+
+// Labelled implements toolbox.Engine.
+func (e *Engine) Labelled(ctx context.Context, label string) ([]toolbox.Container, error) {
 	conn, cancel := e.with(ctx)
 	defer cancel()
 	list, err := containers.List(conn, new(containers.ListOptions).WithAll(true).
-		WithFilters(map[string][]string{"label": {toolbox.LabelToolbx + "=true"}}))
+		WithFilters(map[string][]string{"label": {label}}))
 	if err != nil {
 		return nil, convert(err)
 	}
@@ -103,6 +108,23 @@ func (e *Engine) List(ctx context.Context) ([]toolbox.Container, error) {
 			ID: c.ID, Name: c.Names[0], Image: c.Image, ImageID: c.ImageID, State: toolbox.State(c.State), ExitCode: int(c.ExitCode),
 			Created: c.Created, Started: startedAt(c.StartedAt), PID: c.Pid, Labels: c.Labels, Command: c.Command,
 		})
+	}
+	return out, nil
+}
+
+// Stored implements toolbox.Engine.
+func (e *Engine) Stored(ctx context.Context) ([]string, error) {
+	conn, cancel := e.with(ctx)
+	defer cancel()
+	list, err := containers.List(conn, new(containers.ListOptions).WithAll(true).WithExternal(true))
+	if err != nil {
+		return nil, convert(err)
+	}
+	var out []string
+	for _, c := range list {
+		if c.State == "storage" {
+			out = append(out, c.Names...)
+		}
 	}
 	return out, nil
 }
@@ -189,6 +211,12 @@ func (e *Engine) Create(ctx context.Context, p *toolbox.Plan) (string, error) {
 	s, err := specOf(p, profile, pasta(conn))
 	if err != nil {
 		return "", err
+	}
+	if p.Pod != "" {
+		if err := ensurePod(conn, p.Pod); err != nil {
+			return "", err
+		}
+		s.Pod = p.Pod
 	}
 	resp, err := containers.CreateWithSpec(conn, s, nil)
 	if err != nil {

@@ -53,10 +53,11 @@ type LayerAnswer struct {
 
 // LayerSeen is what was found of one directory.
 type LayerSeen struct {
-	Missing bool `json:"missing,omitempty"`
-	Marked  bool `json:"marked,omitempty"`
-	Mounted bool `json:"mounted,omitempty"`
-	Empty   bool `json:"empty,omitempty"` // there is not one name in it
+	Missing bool   `json:"missing,omitempty"`
+	Marked  bool   `json:"marked,omitempty"`
+	Mounted bool   `json:"mounted,omitempty"`
+	Inode   uint64 `json:"inode,omitempty"`
+	Empty   bool   `json:"empty,omitempty"` // there is not one name in it
 }
 
 // Layers carries out one order on the layers of containers. It is run on the host as
@@ -124,7 +125,7 @@ func look(dir, mountinfo string) (LayerSeen, error) {
 	}
 	defer f.Close()
 	names, _ := f.Readdirnames(1)
-	return LayerSeen{Marked: err == nil && n >= 0, Mounted: layerMounted(dir, mountinfo), Empty: len(names) == 0}, nil
+	return LayerSeen{Marked: err == nil && n >= 0, Mounted: layerMounted(dir, mountinfo), Inode: st.Ino, Empty: len(names) == 0}, nil
 }
 
 // layerMounted says whether a file system has the layer as its upper directory,

@@ -60,6 +60,9 @@ func TestE1_MarkTravels(t *testing.T) {
 		t.Errorf("%q %v", data, err)
 	}
 	got := order(t, LayerOrder{Verb: LayerLook, Dirs: []string{a, b, filepath.Join(a, "none")}})
+	for i := range got.Seen {
+		got.Seen[i].Inode = 0
+	}
 	if want := []LayerSeen{{Marked: true, Empty: true}, {}, {Missing: true}}; fmt.Sprint(got.Seen) != fmt.Sprint(want) {
 		t.Errorf("%+v", got.Seen)
 	}

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"hash/maphash"
-	"os"
 	"strconv"
 	"sync/atomic"
 
@@ -52,17 +51,18 @@ const (
 // ErrCanceled says that Cancel was called.
 var ErrCanceled = errors.New("canceled")
 
-// New returns a Copier that works in the directory dir, which it makes anew.
-func New(dir string) (*Copier, error) {
-	if err := Remove(dir); err != nil {
+// New returns a Copier that works in the directory name, which it makes anew, in that of
+// the file descriptor into.
+func New(into int, name string) (*Copier, error) {
+	if err := removeAt(into, name); err != nil {
 		return nil, err
 	}
-	if err := os.Mkdir(dir, 0o700); err != nil {
+	if err := unix.Mkdirat(into, name, 0o700); err != nil {
 		return nil, err
 	}
 	c := &Copier{work: -1, links: -1, trash: -1, seed: maphash.MakeSeed(), known: map[uint64]struct{}{}, versions: map[uint64]uint64{}, buf: make([]byte, 256<<10)}
 	var err error
-	if c.work, err = openDir(unix.AT_FDCWD, dir); err != nil {
+	if c.work, err = openDir(into, name); err != nil {
 		return nil, err
 	}
 	for _, sub := range []struct {
@@ -128,7 +128,8 @@ func (c *Copier) Pass(source int) (changed int64, err error) {
 
 // Finish makes the copy the directory name in the directory of the file descriptor
 // into, in one step and for good: what is there by that name must be an empty
-// directory or nothing. Then the copy is on the disk.
+// directory or nothing. Then the copy is on the disk. into must be what New was given:
+// opened later it may be another mount, between which nothing is renamed.
 func (c *Copier) Finish(into int, name string) error {
 	if err := empty(c.links); err != nil {
 		return err

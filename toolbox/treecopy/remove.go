@@ -17,8 +17,11 @@ func Remove(dir string) error {
 		return err
 	}
 	defer unix.Close(parent)
-	name := filepath.Base(dir)
-	err = unix.Unlinkat(parent, name, 0)
+	return removeAt(parent, filepath.Base(dir))
+}
+
+func removeAt(parent int, name string) error {
+	err := unix.Unlinkat(parent, name, 0)
 	if !errors.Is(err, unix.EISDIR) {
 		if errors.Is(err, unix.ENOENT) {
 			return nil

@@ -80,6 +80,7 @@ func Serve(args []string, in io.Reader, out io.Writer) error {
 type server struct {
 	copier     *Copier
 	source     int
+	place      int // directory of into
 	into, name string
 
 	mu     sync.Mutex
@@ -97,13 +98,17 @@ func (s *server) run(source string, in io.Reader) (err error) {
 		return fmt.Errorf("%s: %w", source, err)
 	}
 	defer unix.Close(s.source)
-	part := Part(s.into, s.name)
-	if s.copier, err = New(part); err != nil {
-		return fmt.Errorf("%s: %w", part, err)
+	if s.place, err = openDir(unix.AT_FDCWD, s.into); err != nil {
+		return fmt.Errorf("%s: %w", s.into, err)
+	}
+	defer unix.Close(s.place)
+	part := filepath.Base(Part(s.into, s.name))
+	if s.copier, err = New(s.place, part); err != nil {
+		return fmt.Errorf("%s: %w", Part(s.into, s.name), err)
 	}
 	defer func() {
 		s.copier.Close()
-		err = errors.Join(err, Remove(part))
+		err = errors.Join(err, removeAt(s.place, part))
 	}()
 	orders := make(chan string)
 	go s.read(in, orders)
@@ -219,12 +224,7 @@ func (s *server) progress(end <-chan struct{}) {
 }
 
 func (s *server) commit() error {
-	into, err := openDir(unix.AT_FDCWD, s.into)
-	if err != nil {
-		return err
-	}
-	defer unix.Close(into)
-	if err := s.copier.Finish(into, s.name); err != nil {
+	if err := s.copier.Finish(s.place, s.name); err != nil {
 		return err
 	}
 	return s.tell(Event{Done: true})

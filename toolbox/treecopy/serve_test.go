@@ -3,10 +3,14 @@ package treecopy
 import (
 	"bufio"
 	"encoding/json"
+	"errors"
 	"io"
+	"maps"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -126,5 +130,51 @@ func TestE34_NoPlace(t *testing.T) {
 	}
 	if gone(failed("name", target(unix.ENOENT))) || !gone(failed("name", unix.ENOENT)) {
 		t.Error("an error of the copy is taken for one of the source")
+	}
+}
+
+// smallDisk is set in the child of TestE35_Full: the directory on which it mounts a small
+// file system.
+const smallDisk = "TREECOPY_SMALL_DISK"
+
+// TestE35_Full: a disk that becomes full in the middle is said to be full, nothing is left
+// of the copy, and the source is as it was. It runs in namespaces of its own, where it may
+// mount a small file system.
+func TestE35_Full(t *testing.T) {
+	dir := os.Getenv(smallDisk)
+	if dir == "" {
+		cmd := exec.Command(os.Args[0], "-test.run=^TestE35_Full$", "-test.v")
+		cmd.Env = append(os.Environ(), smallDisk+"="+t.TempDir())
+		cmd.SysProcAttr = &syscall.SysProcAttr{
+			Cloneflags:  syscall.CLONE_NEWUSER | syscall.CLONE_NEWNS,
+			UidMappings: []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getuid(), Size: 1}},
+			GidMappings: []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getgid(), Size: 1}},
+		}
+		out, err := cmd.CombinedOutput()
+		if errors.Is(err, unix.EPERM) || errors.Is(err, unix.ENOSPC) {
+			t.Skip("no user namespaces may be made here")
+		}
+		if err != nil || !strings.Contains(string(out), "--- PASS") {
+			t.Errorf("%v\n%s", err, out)
+		}
+		return
+	}
+	source := t.TempDir()
+	must(t, os.WriteFile(filepath.Join(source, "a"), make([]byte, 100_000), 0o600), os.WriteFile(filepath.Join(source, "b"), make([]byte, 3<<20), 0o600))
+	before := manifest(t, source)
+	must(t, unix.Mount("tmpfs", dir, "tmpfs", 0, "size=1m"))
+	k := serve(t, source, dir, "diff")
+	if ev := k.next(); ev.Size == nil || ev.Size.Free > 2<<20 || ev.Size.Bytes < 3<<20 {
+		t.Fatalf("%+v", ev)
+	}
+	if ev := k.order(OrderPass); ev.Failed == nil || !ev.Failed.Full || !strings.Contains(ev.Failed.Text, `"b"`) {
+		t.Errorf("%+v", ev)
+	}
+	must(t, <-k.ended)
+	if names, err := os.ReadDir(dir); err != nil || len(names) != 0 {
+		t.Errorf("%v is left, %v", names, err)
+	}
+	if !maps.Equal(before, manifest(t, source)) {
+		t.Error("the source has changed")
 	}
 }

@@ -1,0 +1,89 @@
+package box
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/tbx-project/tbx/cmd/cli"
+	"github.com/tbx-project/tbx/cmd/fetch"
+	"github.com/tbx-project/tbx/toolbox"
+)
+
+// NewClone returns `tbx clone`; snapshots completes the names of a toolbox's.
+func NewClone(env *fetch.Env, snapshots func(name string) cobra.CompletionFunc) *cobra.Command {
+	o := toolbox.CloneOptions{}
+	var format cli.Format
+	cmd := &cobra.Command{
+		Use:         "clone [flags] NAME NEW",
+		Annotations: cli.Quietly(),
+		Short:       "Make a toolbox that begins as another one is",
+		Long: `Make a toolbox that begins as another one is: with its settings and with all that was
+installed and changed in it. The other one may be running; it stands still for a
+moment. With --snapshot the new one begins as the other was then.
+
+A home that both share stays shared: yours, or the directory that the other one was
+made with by --home, unless --home names another one here. An isolated toolbox gets an
+empty private home. --with-home copies what is in the other one's own home.
+
+The new toolbox is another one to the policy of host commands: rules for the other
+one's name do not count for it.`,
+		Example: `  tbx clone build try-llvm
+  tbx clone --snapshot before-llvm build old-build
+  tbx clone --home ~/boxes/second --with-home work second`,
+		Args: cli.Exactly(2, "the name of a toolbox and one for the new"),
+		RunE: func(cmd *cobra.Command, args []string) error { return runClone(cmd.Context(), env, args, o, format) },
+		ValidArgsFunction: func(cmd *cobra.Command, args []string, word string) ([]string, cobra.ShellCompDirective) {
+			return cli.OnlyFirst(env.CompleteToolboxes)(cmd, args, word)
+		},
+	}
+	f := cmd.Flags()
+	f.StringVar(&o.Snapshot, "snapshot", "", "begin as the toolbox was at this `SNAPSHOT`")
+	f.StringVar(&o.Hostname, "hostname", "", "a host `NAME` of its own, instead of the other one's setting")
+	f.StringVar(&o.Home, "home", "", "use this `DIRECTORY` of the host as the home, instead of the other one's setting")
+	f.BoolVar(&o.WithHome, "with-home", false, "begin with a copy of the home of its own that the other one has")
+	cli.FormatFlag(cmd, &format)
+	cmd.RegisterFlagCompletionFunc("home", cli.Directories)
+	cmd.RegisterFlagCompletionFunc("snapshot", func(cmd *cobra.Command, args []string, word string) ([]string, cobra.ShellCompDirective) {
+		if len(args) == 0 {
+			return nil, cobra.ShellCompDirectiveNoFileComp
+		}
+		return snapshots(args[0])(cmd, args, word)
+	})
+	cli.NoCompletion(cmd, "hostname")
+	return cmd
+}
+
+func runClone(ctx context.Context, env *fetch.Env, args []string, o toolbox.CloneOptions, format cli.Format) error {
+	name, err := toolbox.ParseName(args[0])
+	if err != nil {
+		return err
+	}
+	if o.Name, err = toolbox.ParseName(args[1]); err != nil {
+		return err
+	}
+	if o.Snapshot != "" {
+		if o.Snapshot, err = toolbox.ParseSnapshotName(o.Snapshot); err != nil {
+			return err
+		}
+	}
+	p, err := env.Provisioner()
+	if err != nil {
+		return err
+	}
+	if err := p.Clone(ctx, name, o); err != nil {
+		return err
+	}
+	env.Progress().Close()
+	env.TellRules(string(o.Name), "counts for this one")
+	if format == cli.JSON {
+		b, err := p.Toolboxes.Find(ctx, o.Name)
+		if err != nil {
+			return err
+		}
+		return cli.PrintJSON(env.Out, rowOf(env, b))
+	}
+	fmt.Fprintf(env.Out, "Created toolbox: %s\nEnter it with: tbx enter %s\n", o.Name, o.Name)
+	return nil
+}

@@ -1,0 +1,152 @@
+package snapshot
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/tbx-project/tbx/cmd/cli"
+	"github.com/tbx-project/tbx/cmd/fetch"
+	"github.com/tbx-project/tbx/internal/escape"
+	"github.com/tbx-project/tbx/toolbox"
+)
+
+func newList(env *fetch.Env) *cobra.Command {
+	var format cli.Format
+	cmd := &cobra.Command{
+		Use:         "list [flags] [NAME]",
+		Aliases:     []string{"ls"},
+		Annotations: cli.Quietly(),
+		Short:       "List the snapshots of a toolbox, or all",
+		Long: `List the snapshots of a toolbox, or all, the oldest first. The size is that of the
+files; where the file system shares them, they take less.
+
+A snapshot whose container was removed by podman is said to be lost, once.`,
+		Example:           "  tbx snapshot list\n  tbx snapshot list --format json build | jq '.[].name'",
+		Args:              cli.AtMostOne,
+		RunE:              func(cmd *cobra.Command, args []string) error { return runList(cmd.Context(), env, args, format) },
+		ValidArgsFunction: cli.OnlyFirst(env.CompleteToolboxes),
+	}
+	cli.FormatFlag(cmd, &format)
+	return cmd
+}
+
+func runList(ctx context.Context, env *fetch.Env, args []string, format cli.Format) error {
+	m, err := env.Manager()
+	if err != nil {
+		return err
+	}
+	var all []*toolbox.Snapshot
+	if len(args) == 1 {
+		_, _, all, err = of(ctx, env, args[0])
+	} else {
+		all, err = m.Snapshots(ctx, "")
+	}
+	if err != nil {
+		return err
+	}
+	current, err := currentNames(ctx, m)
+	if err != nil {
+		return err
+	}
+	rows := make([]row, 0, len(all))
+	for _, s := range all {
+		rows = append(rows, rowOf(s, current))
+	}
+	return env.Print(format, rows, func() error {
+		if len(rows) == 0 {
+			fmt.Fprintln(env.Err, "There is no snapshot. Make one with: tbx snapshot create NAME")
+			return nil
+		}
+		return printRows(env.Out, rows, time.Now())
+	})
+}
+
+func printRows(w io.Writer, rows []row, now time.Time) error {
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(t, "TOOLBOX\tSNAPSHOT\tAGE\tSIZE\tWHY")
+	for _, r := range rows {
+		name := escape.Text(r.Toolbox)
+		if r.Gone {
+			name += " (gone)"
+		}
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\n", name, escape.Text(r.Name), cli.Ago(now.Sub(r.Created)), sizeOf(r.Bytes), escape.Text(r.Reason))
+	}
+	return t.Flush()
+}
+
+// sizeOf is a size, or a dash where nobody counted.
+func sizeOf(n int64) string {
+	if n == 0 {
+		return "-"
+	}
+	return cli.Size(n)
+}
+
+// shown is one snapshot in the output of show; docs/schema/snapshot.json.
+type shown struct {
+	row
+	Specification string   `json:"specification"`    // of then, as its file had it
+	Changed       []string `json:"settings_changed"` // keys whose values are other ones today
+}
+
+func newShow(env *fetch.Env) *cobra.Command {
+	var format cli.Format
+	cmd := &cobra.Command{
+		Use:         "show [flags] NAME SNAPSHOT",
+		Annotations: cli.Quietly(),
+		Short:       "Show what is known of a snapshot",
+		Long: `Show what is known of a snapshot: when and why it was made, its size, the settings
+that the toolbox had, and which of them are other ones today. A rollback does not
+change settings.`,
+		Example:           "  tbx snapshot show build before-llvm",
+		Args:              cli.Exactly(2, "the name of a toolbox and of a snapshot"),
+		RunE:              func(cmd *cobra.Command, args []string) error { return runShow(cmd.Context(), env, args, format) },
+		ValidArgsFunction: complete(env),
+	}
+	cli.FormatFlag(cmd, &format)
+	return cmd
+}
+
+func runShow(ctx context.Context, env *fetch.Env, args []string, format cli.Format) error {
+	m, s, err := one(ctx, env, args)
+	if err != nil {
+		return err
+	}
+	b, err := m.Find(ctx, toolbox.Name(args[0]))
+	if err != nil {
+		return err
+	}
+	v := shown{row: rowOf(s, map[string]string{s.ToolboxID: args[0]}), Specification: s.Spec.Text(), Changed: cli.OrEmpty(s.Changed(b.Spec))}
+	return env.Print(format, v, func() error { return printShown(env.Out, &v) })
+}
+
+func printShown(w io.Writer, v *shown) error {
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	line := func(what, value string) { fmt.Fprintf(t, "%s:\t%s\n", what, escape.Text(value)) }
+	line("Snapshot", v.Name)
+	line("Toolbox", v.Toolbox)
+	line("Made", v.Created.Local().Format(time.RFC1123Z))
+	line("Why", v.Reason)
+	if v.Bytes > 0 {
+		line("Size", fmt.Sprintf("%s in %s", cli.Size(v.Bytes), cli.Plural(int(v.Entries), "file")))
+	}
+	line("Image", v.Image)
+	line("Container", fmt.Sprintf("%.12s", v.Container))
+	if len(v.Changed) > 0 {
+		line("Changed since", strings.Join(v.Changed, ", "))
+	}
+	if err := t.Flush(); err != nil {
+		return err
+	}
+	fmt.Fprintln(w, "Settings of then:")
+	for l := range strings.Lines(v.Specification) {
+		fmt.Fprintf(w, "  %s\n", escape.Text(strings.TrimSuffix(l, "\n")))
+	}
+	return nil
+}

@@ -1,0 +1,359 @@
+package toolbox
+
+import (
+	"cmp"
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/tbx-project/tbx/internal/fail"
+	"github.com/tbx-project/tbx/internal/flock"
+	"github.com/tbx-project/tbx/toolbox/join"
+	"github.com/tbx-project/tbx/toolbox/layers"
+)
+
+// CloneOptions is what a user asks of a toolbox that begins as another one is.
+type CloneOptions struct {
+	Name     Name
+	Snapshot string // of the other one: begin as it was then; empty: as it is now
+	Hostname string // empty: the other one's setting
+	Home     string // a directory of the host; empty: the other one's setting
+	WithHome bool   // begin with what is in the home of its own that the other one has
+}
+
+// apartClone is the kind of a name for a container that is to be a clone.
+const apartClone = "clone"
+
+// CloneSource is what a toolbox, or a snapshot of it, is made from.
+func (m *Manager) CloneSource(ctx context.Context, name Name, snapshot string) (Image, error) {
+	b, err := m.findManaged(ctx, name)
+	if err != nil {
+		return Image{}, err
+	}
+	s, _, err := m.cloneFrom(ctx, b, snapshot)
+	if err != nil {
+		return Image{}, err
+	}
+	return Image{Reference: s.Image, ID: s.ImageID}, nil
+}
+
+// cloneFrom returns the settings that a clone begins with, and the container of the
+// snapshot, if it is to be one's.
+func (m *Manager) cloneFrom(ctx context.Context, b *Box, snapshot string) (*Spec, *holder, error) {
+	if snapshot == "" {
+		return b.Spec, nil, nil
+	}
+	if _, err := m.Snapshots(ctx, b.Spec.ID); err != nil { // puts right what was interrupted
+		return nil, nil, err
+	}
+	h, err := m.snapshot(ctx, b, snapshot)
+	if err != nil {
+		return nil, nil, err
+	}
+	return h.record.Snapshot.Spec, h, nil
+}
+
+// Clone makes a toolbox that has the settings of another one and holds what that holds.
+// The other one may be running, see Snapshot. The new one has ids of its own, and so
+// nothing of what a policy lets the other one ask the host for by its id. Until it is
+// whole, there is no toolbox of its name. from is the image, as CloneSource has it.
+func (m *Manager) Clone(ctx context.Context, name Name, o CloneOptions, from Image) error {
+	b, err := m.findManaged(ctx, name)
+	if err != nil {
+		return err
+	}
+	e, err := m.Engine(ctx)
+	if err != nil {
+		return err
+	}
+	busy, err := flock.Try(m.cloneLock(o.Name))
+	if err != nil {
+		return fail.Wrap(nil, err, "toolbox %s is being made", o.Name)
+	}
+	defer busy.Close()
+	if err := m.sweepClones(ctx, e, o.Name); err != nil {
+		return err
+	}
+	of, h, err := m.cloneFrom(ctx, b, o.Snapshot)
+	if err != nil {
+		return err
+	}
+	s, err := m.cloneSpec(of, b.Name, &o)
+	if err != nil {
+		return err
+	}
+	c := &clone{Manager: m, engine: e, source: b, holder: h, of: of, draft: &Draft{o.Name, s}, options: o}
+	if err := c.make(ctx, from); err != nil {
+		return fail.Wrap(nil, err, "toolbox %s cannot be made from %s", o.Name, name)
+	}
+	return nil
+}
+
+func (m *Manager) cloneLock(name Name) string {
+	return filepath.Join(m.Host.TbxRuntime(), "locks", ".clone-"+string(name))
+}
+
+// sweepClones removes what clones left that were killed. The caller has the lock of the
+// one that is to be made; those of others it takes where it can.
+func (m *Manager) sweepClones(ctx context.Context, e Engine, own Name) error {
+	if err := m.sweepStored(ctx, e); err != nil {
+		return err
+	}
+	all, err := e.List(ctx)
+	if err != nil {
+		return err
+	}
+	for i := range all {
+		name, kind, ok := apartOf(all[i].Name)
+		if !ok || kind != apartClone || !all[i].ours() {
+			continue
+		}
+		if name != own {
+			lock, err := flock.Try(m.cloneLock(name))
+			if err != nil {
+				continue // it is being made
+			}
+			err = m.dropClone(ctx, e, &all[i])
+			lock.Close()
+			if err != nil {
+				return err
+			}
+		} else if err := m.dropClone(ctx, e, &all[i]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// dropClone removes a container that was to be a clone, with its private home.
+func (m *Manager) dropClone(ctx context.Context, e Engine, c *Container) error {
+	if l, err := e.Layer(ctx, c.ID); err == nil && l.Driver == "vfs" { // where it would not go with the container
+		if err := m.space().RemovePart(ctx, l.Upper); err != nil {
+			return err
+		}
+	}
+	if err := e.Remove(ctx, c.ID, true); err != nil && !errors.Is(err, fail.NotFound) {
+		return fail.Wrap(nil, err, "container %s, which was to be a clone, cannot be removed", c.Name)
+	}
+	if c.Labels[LabelIsolated] == "true" {
+		return m.removeHome(ctx, e, c.Labels[LabelID])
+	}
+	return nil
+}
+
+// cloneSpec is the specification of a clone, and checks what was asked of it.
+func (m *Manager) cloneSpec(of *Spec, name Name, o *CloneOptions) (*Spec, error) {
+	if err := checkHostname(o.Hostname); err != nil {
+		return nil, err
+	}
+	id := make([]byte, 16)
+	rand.Read(id)
+	s := *of
+	s.ID, s.Created = hex.EncodeToString(id), time.Now().UTC().Truncate(time.Second)
+	s.Hostname = cmp.Or(o.Hostname, of.Hostname)
+	switch {
+	case of.Isolated && o.Home != "":
+		return nil, fail.New(fail.Usage, "toolbox %s is isolated: its home, and that of a clone of it, is kept by podman", name).
+			Hint("to begin with a copy of it: --with-home")
+	case of.Isolated && o.WithHome && o.Snapshot != "":
+		return nil, fail.New(fail.Usage, "a snapshot has no home in it").Hint("leave --with-home or --snapshot away")
+	case of.Isolated:
+	case o.WithHome && of.Home == "":
+		return nil, fail.New(fail.Usage, "toolbox %s has no home of its own: it shares yours, and so will its clone", name).Hint("leave --with-home away")
+	case o.WithHome && o.Home == "":
+		return nil, fail.New(fail.Usage, "--with-home copies the home of toolbox %s, %s: where to is not said", name, of.Home).Hint("say it with: --home DIRECTORY")
+	}
+	if o.Home != "" {
+		home, err := filepath.Abs(o.Home)
+		if err != nil {
+			return nil, err
+		}
+		if s.Home = home; home == m.Host.RealHome || home == m.Host.Home {
+			s.Home = ""
+		}
+		if o.WithHome && !emptyDir(home) {
+			return nil, fail.New(fail.Exists, "%s is there already, and is no empty directory", home).Hint("choose another one, or leave --with-home away to use what is in it")
+		}
+	}
+	return &s, nil
+}
+
+// emptyDir says whether path is an empty directory, or nothing.
+func emptyDir(path string) bool {
+	entries, err := os.ReadDir(path)
+	return errors.Is(err, os.ErrNotExist) || err == nil && len(entries) == 0
+}
+
+// clone is a toolbox that is being made from another one.
+type clone struct {
+	*Manager
+	engine  Engine
+	source  *Box
+	holder  *holder // nil: it begins as the source is now
+	of      *Spec   // the settings that it was made from
+	draft   *Draft
+	options CloneOptions
+
+	madeHome bool // the directory of --home was not there
+}
+
+func (c *clone) make(ctx context.Context, from Image) (err error) {
+	defer func() {
+		if err != nil && c.madeHome {
+			removeFile(c.draft.spec.Home) // only if it is empty
+		}
+	}()
+	id, err := c.create(ctx, from)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if err != nil {
+			made := &Container{ID: id, Name: string(c.draft.Name), Labels: map[string]string{LabelID: c.draft.spec.ID, LabelIsolated: ""}}
+			if c.draft.spec.Isolated {
+				made.Labels[LabelIsolated] = "true"
+			}
+			err = errors.Join(err, c.dropClone(context.WithoutCancel(ctx), c.engine, made))
+		}
+	}()
+	if err := c.fill(ctx, id); err != nil {
+		return err
+	}
+	lock, err := c.lock(ctx, c.draft.Name)
+	if err != nil {
+		return err
+	}
+	defer lock.Close()
+	if err := c.mustNotExist(ctx, c.engine, c.draft.Name); err != nil {
+		return err
+	}
+	// Killed between the two, there is a specification alone, as of a create.
+	if err := saveSpec(c.Host.Dirs.Config, c.draft.Name, c.draft.spec); err != nil {
+		return err
+	}
+	if err := c.engine.Rename(ctx, id, string(c.draft.Name)); err != nil {
+		return errors.Join(err, removeSpec(c.Host.Dirs.Config, c.draft.Name))
+	}
+	join.Forget(c.Host.TbxRuntime(), string(c.draft.Name))
+	return nil
+}
+
+// create has podman make the container, under a name that no toolbox has.
+func (c *clone) create(ctx context.Context, from Image) (string, error) {
+	name, s := c.draft.Name, c.draft.spec
+	if err := c.mustNotExist(ctx, c.engine, name); err != nil {
+		return "", err
+	}
+	if _, err := installBox(boxDir(c.Host), c.BoxFile); err != nil {
+		return "", err
+	}
+	if err := c.checkOverlap(name, s); err != nil {
+		return "", err
+	}
+	p, err := c.Plan(c.draft, from)
+	if err != nil {
+		return "", err
+	}
+	if _, serr := os.Stat(s.Home); errors.Is(serr, os.ErrNotExist) {
+		c.madeHome = s.Home != ""
+	}
+	if err = c.makeHome(s); err == nil { // podman wants it to be there, also if it is to be filled
+		err = c.prepareIsolated(s)
+	}
+	if err == nil {
+		err = checkSources(p)
+	}
+	if err != nil {
+		return "", err
+	}
+	p.Name = Name(apart(name, apartClone, apartHex()))
+	c.stage("creating toolbox %s from %s", name, c.source.Name)
+	id, err := c.engine.Create(ctx, p)
+	if err != nil {
+		return "", err
+	}
+	if err := c.checkMade(ctx, c.engine, id, p, s); err != nil {
+		return "", errors.Join(err, c.engine.Remove(ctx, id, true))
+	}
+	return id, nil
+}
+
+// fill copies what the clone begins with.
+func (c *clone) fill(ctx context.Context, id string) error {
+	to, err := c.engine.Layer(ctx, id)
+	if err != nil {
+		return err
+	}
+	if c.holder != nil {
+		err = c.copySnapshot(ctx, to)
+	} else {
+		_, err = c.copyBox(ctx, c.engine, c.source, to)
+	}
+	if err != nil || !c.options.WithHome {
+		return err
+	}
+	from, into := c.of.Home, c.draft.spec.Home
+	if c.of.Isolated {
+		if from, err = c.homeVolume(ctx, c.source.ID); err == nil {
+			into, err = c.homeVolume(ctx, id)
+		}
+	}
+	if err != nil {
+		return err
+	}
+	copied, err := c.startCopy(ctx, layers.Tree{What: "the home of toolbox " + string(c.source.Name), From: from, To: into})
+	if err != nil {
+		return err
+	}
+	defer copied.Close()
+	if _, err := copied.Pass(""); err != nil {
+		return err
+	}
+	if err := c.lastPass(ctx, c.engine, c.source, copied); err != nil {
+		return err
+	}
+	return copied.Commit()
+}
+
+// copySnapshot copies what a snapshot keeps, which nobody changes but a rollback.
+func (c *clone) copySnapshot(ctx context.Context, to *layers.Layer) error {
+	lock, err := c.lockSnapshots(ctx, c.of.ID)
+	if err != nil {
+		return err
+	}
+	defer lock.Close()
+	from, err := c.engine.Layer(ctx, c.holder.ID)
+	if err == nil {
+		err = layers.Fit(from, to)
+	}
+	if err != nil {
+		return err
+	}
+	copied, err := c.startCopy(ctx, layers.CopyOf("snapshot "+c.options.Snapshot, from, to))
+	if err != nil {
+		return err
+	}
+	defer copied.Close()
+	if _, err := copied.Pass(""); err != nil {
+		return err
+	}
+	return copied.Commit()
+}
+
+// homeVolume is the directory of the private home that a container has.
+func (c *clone) homeVolume(ctx context.Context, id string) (string, error) {
+	made, err := c.engine.Inspect(ctx, id)
+	if err != nil {
+		return "", err
+	}
+	for _, v := range made.Volumes {
+		if v.Target == c.Host.RealHome && v.Source != "" {
+			return v.Source, nil
+		}
+	}
+	return "", fail.New(nil, "podman does not say where the home in container %s is", made.Name)
+}

@@ -1,0 +1,95 @@
+package toolbox
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/tbx-project/tbx/internal/flock"
+	"github.com/tbx-project/tbx/toolbox/join"
+	"github.com/tbx-project/tbx/toolbox/treecopy"
+)
+
+// While a snapshot is finished, the toolbox stands still: its cgroup is frozen, without
+// podman's knowing. A file says so, which is locked for as long. If it is not locked, who
+// froze the toolbox was killed.
+
+type frozenMark struct {
+	lock *flock.Lock
+	path string
+}
+
+func (m *Manager) frozenFile(id string) string {
+	return filepath.Join(m.Host.TbxRuntime(), "locks", ".frozen-"+id)
+}
+
+// markFrozen says that the container is about to be frozen.
+func (m *Manager) markFrozen(id, cgroup string) (*frozenMark, error) {
+	path := m.frozenFile(id)
+	lock, err := flock.Try(path)
+	if err != nil {
+		return nil, err
+	}
+	if err := os.WriteFile(path, []byte(cgroup), 0o600); err != nil {
+		lock.Close()
+		return nil, err
+	}
+	return &frozenMark{lock, path}, nil
+}
+
+// end says that it is not any more.
+func (f *frozenMark) end() {
+	_ = os.Truncate(f.path, 0) // what is there is thawed again, which does no harm
+	f.lock.Close()
+}
+
+// frozenAtMost is how long a toolbox stands still for a snapshot, and what came before it.
+const frozenAtMost = 60 * time.Second
+
+// thawed waits until no snapshot has the container stand still, and lets it go on if who
+// made it stand still was killed. It says whether the container may be tried again.
+func (m *Manager) thawed(ctx context.Context, id string) bool {
+	path := m.frozenFile(id)
+	if _, err := os.Stat(path); err != nil {
+		return false
+	}
+	ctx, cancel := context.WithTimeout(ctx, frozenAtMost)
+	defer cancel()
+	busy, err := flock.Try(path)
+	waited := err != nil
+	if waited {
+		if busy, err = flock.Wait(ctx, path); err != nil {
+			return false
+		}
+	}
+	defer busy.Close()
+	cgroup, err := os.ReadFile(path)
+	if err != nil || len(cgroup) == 0 {
+		return waited
+	}
+	if err := treecopy.Thaw(string(cgroup)); err != nil {
+		m.debug("container %.12s cannot be let go on: %v", id, err)
+		return waited
+	}
+	_ = os.Truncate(path, 0) // else it is thawed again
+	return true
+}
+
+// cgroupDir is the directory of the cgroup that holds all that runs in a toolbox, or ""
+// where it has none of its own.
+func (m *Manager) cgroupDir(b *Box) string {
+	s, err := m.state(b)
+	if err != nil {
+		return ""
+	}
+	if has, err := s.HasCgroup(); err != nil || !has {
+		return ""
+	}
+	dir, err := join.UnitDir(b.PID)
+	if err != nil || !strings.Contains(dir, b.ID) { // not one that holds others too
+		return ""
+	}
+	return dir
+}

@@ -1,0 +1,63 @@
+package toolbox
+
+import (
+	"slices"
+	"time"
+
+	"github.com/tbx-project/tbx/internal/fail"
+)
+
+// Retention says which snapshots of a toolbox stay. A limit that is 0 is none.
+type Retention struct {
+	Last   int           // so many of the newest
+	Within time.Duration // those that are no older
+	Bytes  int64         // the newest that take no more together
+}
+
+// ParseRetention makes the limits of numbers and a size such as 20g; what names where
+// they were given, as in an error.
+func ParseRetention(last, days int, size, what string) (Retention, error) {
+	r := Retention{Last: last, Within: time.Duration(days) * 24 * time.Hour}
+	if last < 0 || days < 0 || days > 36500 {
+		return r, fail.New(fail.Usage, "%s: numbers of snapshots and days begin at 0, which is no limit", what)
+	}
+	if size == "" || size == "0" {
+		return r, nil
+	}
+	var err error
+	r.Bytes, err = parseSize(what, size, 1)
+	return r, err
+}
+
+// None says whether there is no limit at all.
+func (r Retention) None() bool { return r == Retention{} }
+
+// Expired returns those of the snapshots that no limit keeps, the oldest first: a
+// snapshot goes when one limit lets it go. The newest BeforeRollback of a toolbox is
+// none of them; it goes with the next rollback.
+func (r Retention) Expired(all []*Snapshot, now time.Time) []*Snapshot {
+	byToolbox := map[string][]*Snapshot{}
+	for _, s := range all {
+		byToolbox[s.ToolboxID] = append(byToolbox[s.ToolboxID], s)
+	}
+	var out []*Snapshot
+	for _, of := range byToolbox {
+		slices.SortStableFunc(of, func(a, b *Snapshot) int { return b.Created.Compare(a.Created) })
+		kept, bytes, undo := 0, int64(0), false
+		for _, s := range of {
+			if s.Name == BeforeRollback && !undo {
+				undo = true
+				continue
+			}
+			bytes += s.Bytes
+			if r.Last > 0 && kept >= r.Last || r.Within > 0 && now.Sub(s.Created) > r.Within || r.Bytes > 0 && bytes > r.Bytes {
+				out = append(out, s)
+				bytes -= s.Bytes
+				continue
+			}
+			kept++
+		}
+	}
+	slices.SortStableFunc(out, func(a, b *Snapshot) int { return a.Created.Compare(b.Created) })
+	return out
+}

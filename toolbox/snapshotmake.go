@@ -1,0 +1,271 @@
+package toolbox
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/tbx-project/tbx/internal/fail"
+	"github.com/tbx-project/tbx/toolbox/layers"
+	"github.com/tbx-project/tbx/toolbox/treecopy"
+)
+
+// SnapshotOptions is what a user asks of a new snapshot.
+type SnapshotOptions struct {
+	Name      string // empty: the time
+	Reason    string
+	Automatic bool
+}
+
+// Snapshot keeps what the toolbox holds now. The toolbox may be running: it stands still
+// for the second of two looks only, in which what has changed since the first is copied.
+// Killed at any point it leaves the toolbox as it was, and nothing that the next call
+// does not remove.
+func (m *Manager) Snapshot(ctx context.Context, name Name, o SnapshotOptions) (*Snapshot, error) {
+	b, err := m.findManaged(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	lock, err := m.lockSnapshots(ctx, b.Spec.ID)
+	if err != nil {
+		return nil, err
+	}
+	defer lock.Close()
+	if err := m.settleSnapshots(ctx, b.Spec.ID); err != nil {
+		return nil, err
+	}
+	if o.Name, err = m.freeSnapshotName(ctx, b, o.Name); err != nil {
+		return nil, err
+	}
+	s := &Snapshot{
+		Name: o.Name, Toolbox: name, ToolboxID: b.Spec.ID, Created: time.Now().UTC().Truncate(time.Second), Reason: o.Reason, Automatic: o.Automatic,
+		Image: b.Spec.Image, ImageID: b.Spec.ImageID, Spec: b.Spec,
+	}
+	h, err := m.makeHolder(ctx, b, s)
+	if err != nil {
+		return nil, fail.Wrap(nil, err, "no snapshot of toolbox %s was made", name)
+	}
+	return h.record.Snapshot, nil
+}
+
+// freeSnapshotName checks the name that a user wants, or makes one of the time.
+func (m *Manager) freeSnapshotName(ctx context.Context, b *Box, name string) (string, error) {
+	hs, err := m.holders(ctx, b.Spec.ID)
+	if err != nil {
+		return "", err
+	}
+	taken := map[string]bool{}
+	for _, h := range hs {
+		if h.record != nil {
+			taken[h.record.Snapshot.Name] = true
+		}
+	}
+	if name != "" {
+		switch {
+		case name == BeforeRollback:
+			return "", fail.New(fail.Usage, "%s is the name of the snapshot that a rollback makes", name).Hint("choose another name")
+		case taken[name]:
+			return "", fail.New(fail.Exists, "toolbox %s has a snapshot %s", b.Name, name).
+				Hint("choose another name, or remove it with: tbx snapshot rm %s %s", b.Name, name)
+		}
+		return name, nil
+	}
+	now := time.Now().Format("2006-01-02-150405")
+	name = now
+	for i := 2; taken[name]; i++ {
+		name = fmt.Sprintf("%s-%d", now, i)
+	}
+	return name, nil
+}
+
+// makeHolder makes the container that keeps s, copies what b holds into it and records
+// it. On an error nothing of it is left.
+func (m *Manager) makeHolder(ctx context.Context, b *Box, s *Snapshot) (h *holder, err error) {
+	e, err := m.Engine(ctx)
+	if err != nil {
+		return nil, err
+	}
+	m.stage("preparing a snapshot of toolbox %s", b.Name)
+	if err := m.sweepStored(ctx, e); err != nil {
+		return nil, err
+	}
+	id, err := e.Create(ctx, m.newHolder(b.Spec))
+	if err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, m.dropHolder(context.WithoutCancel(ctx), e, &holder{Container: Container{ID: id, Name: id}}))
+		}
+	}()
+	if h, err = openHolder(ctx, e, id); err != nil {
+		return nil, err
+	}
+	to, err := e.Layer(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	size, err := m.copyBox(ctx, e, b, to)
+	if err != nil {
+		return nil, err
+	}
+	s.Entries, s.Bytes, s.Container = size.Entries, size.Bytes, id
+	seen, err := m.space().Look(ctx, to)
+	if err != nil {
+		return nil, err
+	}
+	h.record = &record{Snapshot: s, Inode: seen[0].Inode}
+	return h, m.saveRecord(h)
+}
+
+// quietPasses is how many looks there may be at a toolbox that cannot be made to stand
+// still until nothing changes between two of them.
+const quietPasses = 8
+
+// copyBox copies what a toolbox holds, as of one moment, into the layer of a container
+// that was never started.
+func (m *Manager) copyBox(ctx context.Context, e Engine, b *Box, to *layers.Layer) (treecopy.Size, error) {
+	from, err := e.Layer(ctx, b.ID)
+	if err == nil {
+		err = layers.Fit(from, to)
+	}
+	if err != nil {
+		return treecopy.Size{}, err
+	}
+	c, err := m.startCopy(ctx, layers.CopyOf("toolbox "+string(b.Name), from, to))
+	if err != nil {
+		return treecopy.Size{}, err
+	}
+	defer c.Close()
+	if _, err := c.Pass(""); err != nil {
+		return treecopy.Size{}, err
+	}
+	if err := m.lastPass(ctx, e, b, c); err != nil {
+		return treecopy.Size{}, err
+	}
+	return c.Size, c.Commit()
+}
+
+// lastPass brings a copy of the toolbox to what it holds at one moment. Meanwhile no tbx
+// starts, stops or changes it.
+func (m *Manager) lastPass(ctx context.Context, e Engine, b *Box, c *layers.Copy) error {
+	lock, err := m.lock(ctx, b.Name)
+	if err != nil {
+		return err
+	}
+	defer lock.Close()
+	for range quietPasses {
+		now, err := m.Find(ctx, b.Name)
+		if err == nil && now.ID != b.ID {
+			err = fail.New(nil, "it was made anew meanwhile").Hint("try again")
+		}
+		if err != nil {
+			return err
+		}
+		quiet, err := m.quietPass(ctx, now, c)
+		if quiet || err != nil {
+			return err
+		}
+		time.Sleep(100 * time.Millisecond) // longer than what a time of change is exact to
+	}
+	return fail.New(nil, "toolbox %s changes its files all the time, and has no cgroup by which it could be made to stand still", b.Name).
+		Hint("stop it first: tbx stop %s", b.Name)
+}
+
+// quietPass makes one pass, and says whether the copy is what the toolbox held at one
+// moment: it did not run, it stood still, or nothing had changed since the last.
+func (m *Manager) quietPass(ctx context.Context, b *Box, c *layers.Copy) (bool, error) {
+	if !b.runs() || b.State == Paused {
+		passed, err := c.Pass("")
+		if err != nil {
+			return false, err
+		}
+		now, err := m.Find(ctx, b.Name) // podman may have started it behind tbx's back
+		return err == nil && (passed.Changed == 0 || now.State == b.State && now.Started.Equal(b.Started)), err
+	}
+	cgroup := m.cgroupDir(b)
+	if cgroup == "" {
+		passed, err := c.Pass("")
+		return err == nil && passed.Changed == 0, err
+	}
+	mark, err := m.markFrozen(b.ID, cgroup)
+	if err != nil {
+		return false, err
+	}
+	defer mark.end()
+	passed, err := c.Pass(cgroup)
+	if err == nil {
+		m.debug("toolbox %s stood still for %v while %d entries were copied", b.Name, passed.Frozen, passed.Changed)
+	}
+	return err == nil, err
+}
+
+// startCopy begins a copy, says how much there is to copy, and refuses what would not fit.
+func (m *Manager) startCopy(ctx context.Context, t layers.Tree) (*layers.Copy, error) {
+	var c *layers.Copy
+	var begin time.Time
+	var err error
+	c, err = m.space().StartCopy(ctx, t, func(done treecopy.Size) {
+		m.Progress.Update(copyText(t.What, c, done, time.Since(begin)))
+	})
+	if err != nil {
+		return nil, err
+	}
+	if need := c.Bytes; !c.Shared && need > c.Free {
+		defer c.Close()
+		return nil, fail.New(nil, "%s holds %s, and on the disk of podman's storage %s are free", t.What, bytesText(need), bytesText(c.Free)).
+			Hint("make room: see df -h, and what podman could give back: podman system df")
+	}
+	begin = time.Now()
+	m.Progress.Stage(copyText(t.What, c, treecopy.Size{}, 0))
+	return c, nil
+}
+
+// copyText says how far a copy is, and once that can be told, how long it will take.
+func copyText(what string, c *layers.Copy, done treecopy.Size, since time.Duration) string {
+	text := fmt.Sprintf("copying %s: %s in %d files", what, bytesText(c.Bytes), c.Entries)
+	if c.Shared {
+		text += ", whose blocks are shared"
+	}
+	share := copied(c.Size, done)
+	if share > 0 {
+		text += fmt.Sprintf(", %d%%", int(100*share))
+	}
+	if since > time.Second && share > 0.02 {
+		left := time.Duration(float64(since) * (1 - share) / share).Round(time.Second)
+		text += fmt.Sprintf(", about %s left", left)
+	}
+	return text
+}
+
+// copied is the share of a copy that is made: files and bytes take their time.
+func copied(of, done treecopy.Size) float64 {
+	share := func(done, of int64) float64 {
+		if of <= 0 {
+			return 1
+		}
+		return min(float64(done)/float64(of), 1)
+	}
+	if done == (treecopy.Size{}) {
+		return 0
+	}
+	return (share(done.Entries, of.Entries) + share(done.Bytes, of.Bytes)) / 2
+}
+
+// bytesText writes a number of bytes for people, in powers of ten.
+func bytesText(n int64) string {
+	units := []string{"kB", "MB", "GB", "TB"}
+	if n < 1000 {
+		return fmt.Sprintf("%d B", n)
+	}
+	f, i := float64(n)/1000, 0
+	for ; f >= 1000 && i < len(units)-1; i++ {
+		f /= 1000
+	}
+	return fmt.Sprintf("%.1f %s", f, units[i])
+}
+
+func (m *Manager) space() layers.Space {
+	return layers.Space{Runtime: m.Host.RuntimeDir, Helper: m.BoxFile}
+}
