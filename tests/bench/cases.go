@@ -22,6 +22,7 @@ var cases = []benchCase{
 	{"ephemeral", ephemeral},
 	{"enter", enter},
 	{"list", list},
+	{"snapshot", snapshots},
 	{"throughput", throughput},
 	{"memory", memory},
 	{"edit", edit},
