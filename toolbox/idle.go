@@ -17,7 +17,7 @@ func (m *Manager) StopIdle(ctx context.Context, name Name) error {
 	if err != nil {
 		return err
 	}
-	if b.State != Running || m.inUse(b) {
+	if b.State != Running || !m.idle(b) {
 		return nil
 	}
 	e, err := m.Engine(ctx)
@@ -28,17 +28,17 @@ func (m *Manager) StopIdle(ctx context.Context, name Name) error {
 	return m.stop(ctx, e, b, grace)
 }
 
-// inUse says whether processes run in the toolbox beside its first one. Where that cannot
-// be known, it is in use.
-func (m *Manager) inUse(b *Box) bool {
+// idle says whether nothing runs in the toolbox but its first process. Where that cannot
+// be known, it is not.
+func (m *Manager) idle(b *Box) bool {
 	s, err := m.state(b)
 	if err != nil {
-		return true
+		return false
 	}
 	held := s.Hold(b.PID)
 	if held == nil {
-		return true
+		return false
 	}
 	defer held.Close()
-	return held.Processes() > 1
+	return held.Processes() == 1
 }

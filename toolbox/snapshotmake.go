@@ -265,7 +265,3 @@ func bytesText(n int64) string {
 	}
 	return fmt.Sprintf("%.1f %s", f, units[i])
 }
-
-func (m *Manager) space() layers.Space {
-	return layers.Space{Runtime: m.Host.RuntimeDir, Helper: m.BoxFile}
-}
