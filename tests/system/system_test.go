@@ -142,13 +142,17 @@ func passed() []string {
 	return out
 }
 
-// condition: [cgroup] holds where containers have cgroups, which takes a user's
+// condition: [memory] holds where memory and processes of a toolbox can be limited, which
+// the machine of QEMU can (tests/vm), and [cgroup] holds where containers have cgroups, which takes a user's
 // systemd, so that podman can pause them and end what runs in them.
 func condition(name string) (bool, error) {
 	switch name {
 	case "mqueue": // without it podman cannot make a container that does not share /dev
 		_, err := os.Stat("/dev/mqueue")
 		return err == nil, nil
+	case "memory": // systemd has given the session the controllers that limit
+		data, err := os.ReadFile(fmt.Sprintf("/sys/fs/cgroup/user.slice/user-%d.slice/user@%[1]d.service/cgroup.controllers", os.Getuid()))
+		return err == nil && strings.Contains(string(data), "memory"), nil
 	case "cgroup":
 		_, err := os.Stat(filepath.Join(os.Getenv("XDG_RUNTIME_DIR"), "systemd/private"))
 		return err == nil, nil
