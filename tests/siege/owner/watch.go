@@ -207,8 +207,19 @@ func isAdversary(path string) bool {
 // tree describes a process and those below it, as they are.
 func tree(pid int) string {
 	dir := "/proc/" + strconv.Itoa(pid)
-	wait, _ := os.ReadFile(dir + "/wchan")
-	out := fmt.Sprintf("\n    %d waits in %s: %s", pid, wait, cmdline(dir))
+	var waits []string
+	threads, _ := filepath.Glob(dir + "/task/*/wchan")
+	for _, file := range threads {
+		wait, _ := os.ReadFile(file)
+		waits = append(waits, string(wait))
+	}
+	out := fmt.Sprintf("\n    %d waits in %s: %s\n     ", pid, strings.Join(waits, " "), cmdline(dir))
+	status, _ := os.ReadFile(dir + "/status")
+	for line := range strings.Lines(string(status)) {
+		if strings.HasPrefix(line, "State") || strings.HasPrefix(line, "Sig") || strings.HasPrefix(line, "ShdPnd") || strings.HasPrefix(line, "TracerPid") {
+			out += " " + strings.Join(strings.Fields(line), " ")
+		}
+	}
 	tasks, _ := filepath.Glob(dir + "/task/*/children")
 	for _, file := range tasks {
 		children, _ := os.ReadFile(file)
