@@ -40,12 +40,12 @@ var common = []problem{
 
 // kindOf is the kind of failure that out tells of, or nil.
 func (m *Manager) kindOf(out string) error {
-	kind, _ := m.known(out)
+	_, kind := m.known(out)
 	return kind
 }
 
-// known is the kind of failure that out tells of, and the line that does, or nothing.
-func (m *Manager) known(out string) (kind error, line string) {
+// known is the line of out that tells of a failure, and its kind, or nothing.
+func (m *Manager) known(out string) (line string, kind error) {
 	for _, p := range append(m.problems, common...) {
 		at := p.pattern.FindStringIndex(out)
 		if at == nil {
@@ -53,14 +53,14 @@ func (m *Manager) known(out string) (kind error, line string) {
 		}
 		begin := strings.LastIndexByte(out[:at[0]], '\n') + 1
 		line, _, _ := strings.Cut(out[begin:], "\n")
-		return p.kind, strings.TrimSpace(line)
+		return strings.TrimSpace(line), p.kind
 	}
-	return nil, ""
+	return "", nil
 }
 
 // failure is the error of a command that ended with a code and said out.
 func (m *Manager) failure(what string, code int, out string) error {
-	kind, said := m.known(out)
+	said, kind := m.known(out)
 	e := fail.New(kind, "%s could not %s (exit code %d)", m.Name, what, code)
 	if said == "" {
 		said = lastWords(out)

@@ -30,7 +30,8 @@ func (o *editFlags) add(cmd *cobra.Command) {
 	f.StringArrayVar(&o.noVolumes, "no-volume", nil, "do not mount the volume any more whose source or target is `PATH`; may be repeated")
 	f.StringArrayVar(&o.env, "env", nil, "set `NAME=VALUE` in every session; may be repeated")
 	f.StringArrayVar(&o.noEnv, "no-env", nil, "do not set the variable `NAME` any more; may be repeated")
-	f.StringArrayVar(&o.share, "share", nil, "let an isolated toolbox read and change this `DIRECTORY[:ro]` of the host, or with :ro only read it; may be repeated")
+	f.StringArrayVar(&o.share, "share", nil,
+		"let an isolated toolbox read and change this `DIRECTORY[:ro]` of the host, or with :ro only read it; may be repeated")
 	f.StringArrayVar(&o.noShare, "no-share", nil, "do not share this `DIRECTORY` with an isolated toolbox any more; may be repeated")
 	f.BoolVar(&o.network, "network", false, "give an isolated toolbox a network")
 	f.BoolVar(&o.noNetwork, "no-network", false, "give an isolated toolbox no network at all")

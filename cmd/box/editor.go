@@ -74,10 +74,11 @@ func editByHand(ctx context.Context, env *fetch.Env, p *provision.Provisioner, r
 // callEditor runs the user's editor, as other programs find it: VISUAL, EDITOR, vi. The
 // variables may hold arguments.
 func callEditor(ctx context.Context, env *fetch.Env, file string) error {
-	editor := cmp.Or(env.Getenv("VISUAL"), env.Getenv("EDITOR"), "vi")
+	editor := cmp.Or(strings.TrimSpace(env.Getenv("VISUAL")), strings.TrimSpace(env.Getenv("EDITOR")), "vi")
 	words := strings.Fields(editor)
-	program, err := words[0], error(nil)
+	program := words[0]
 	if !filepath.IsAbs(program) {
+		var err error
 		if program, err = hostprog.Look(program); err != nil {
 			return fail.Wrap(fail.Unable, err, "the editor %s cannot be found", escape.Quote(editor)).Hint("set EDITOR to the editor that you use")
 		}

@@ -161,7 +161,8 @@ func printInspection(env *fetch.Env, i *inspection) error {
 	line("Home", i.Home)
 	line("Specification", i.SpecFile)
 	for _, d := range i.Waiting {
-		line("Waits", fmt.Sprintf("%s: %s instead of %s, when it stops or starts", d.Key, cmp.Or(d.After, "nothing"), cmp.Or(d.Before, "nothing")))
+		after, before := cmp.Or(d.After, "nothing"), cmp.Or(d.Before, "nothing")
+		line("Waits", fmt.Sprintf("%s: %s instead of %s, when it stops or starts", d.Key, after, before))
 	}
 	if len(i.Mounts) > 0 {
 		fmt.Fprintln(t, "\nMounts")

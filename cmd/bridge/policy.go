@@ -291,7 +291,8 @@ for ask.`,
 	}
 	cmd.Flags().BoolVar(&o.verb, "verb", false, "COMMAND is a verb of the bridge")
 	cli.SetExitGroup(cmd, cli.ExitPolicyTest)
-	cmd.Flags().BoolVar(&o.isolated, "isolated", false, "as for an isolated toolbox, or =false for another, whether there is one of that name or not")
+	cmd.Flags().BoolVar(&o.isolated, "isolated", false,
+		"as for an isolated toolbox, or =false for another, whether there is one of that name or not")
 	cli.FormatFlag(cmd, &format)
 	return cmd
 }

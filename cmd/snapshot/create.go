@@ -45,7 +45,8 @@ to stand still: then it must not change files while the end is copied.`,
 
 func toolboxAndMaybe(cmd *cobra.Command, args []string) error {
 	if len(args) < 1 || len(args) > 2 {
-		return fail.New(fail.Usage, "%s wants the name of a toolbox, and at most one for the snapshot", cmd.CommandPath()).Hint("usage: %s", cmd.UseLine())
+		return fail.New(fail.Usage, "%s wants the name of a toolbox, and at most one for the snapshot", cmd.CommandPath()).
+			Hint("usage: %s", cmd.UseLine())
 	}
 	return nil
 }

@@ -33,7 +33,8 @@ func newRemove(env *fetch.Env) *cobra.Command {
 				if err != nil {
 					return err
 				}
-				if err := env.Ask(fmt.Sprintf("Remove snapshot %s of toolbox %s, made %s?", s.Name, args[0], cli.Ago(time.Since(s.Created)))); err != nil {
+				question := fmt.Sprintf("Remove snapshot %s of toolbox %s, made %s?", s.Name, args[0], cli.Ago(time.Since(s.Created)))
+				if err := env.Ask(question); err != nil {
 					return err
 				}
 				return m.RemoveSnapshot(cmd.Context(), s)

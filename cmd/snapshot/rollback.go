@@ -56,8 +56,8 @@ func runRollback(ctx context.Context, env *fetch.Env, args []string, force bool)
 		return err
 	}
 	env.Progress().Close()
-	fmt.Fprintf(env.Out, "Toolbox %s is what it was at snapshot %s.\nWhat it was until now is kept; go back to it with: tbx snapshot rollback %s %s\n",
-		name, snapshot, name, toolbox.BeforeRollback)
+	fmt.Fprintf(env.Out, "Toolbox %s is what it was at snapshot %s.\n", name, snapshot)
+	fmt.Fprintf(env.Out, "What it was until now is kept; go back to it with: tbx snapshot rollback %s %s\n", name, toolbox.BeforeRollback)
 	if len(changed) > 0 {
 		fmt.Fprintf(env.Out, "Its settings stay those of today; others then: %s\n", strings.Join(changed, ", "))
 	}

@@ -46,9 +46,8 @@ const (
 // auditLog: whatever the adversary asks of the host, the log stays within its bounds, a line is a line, and what another
 // toolbox was denied is in it.
 func (s *siege) auditLog() {
-	canary := false
 	for range 3 { // files are renamed meanwhile
-		if canary = s.readLog(); canary {
+		if s.readLog() {
 			return
 		}
 	}
