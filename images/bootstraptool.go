@@ -13,6 +13,8 @@ import (
 )
 
 // bootstrapScript runs every tool except mmdebstrap, which needs no help.
+//
+//go:embed bootstrap.sh
 var bootstrapScript string
 
 const mmdebstrap = "mmdebstrap"
