@@ -85,11 +85,18 @@ func (s *System) UpgradeAll(ctx context.Context, security bool) (*Upgraded, erro
 	u := &Upgraded{Updates: before}
 	if security {
 		u.Updates = slices.DeleteFunc(before, func(p Update) bool { return !p.Security })
-		if len(u.Updates) == 0 {
-			return u, nil
+	}
+	if len(u.Updates) == 0 {
+		return u, s.andWhole(ctx, state, nil)
+	}
+	if s.Before != nil {
+		if err := s.Before(ctx); err != nil {
+			return &Upgraded{}, err
 		}
+	}
+	if security {
 		err = s.Security(ctx, s)
-	} else if len(before) > 0 {
+	} else {
 		var r result
 		r, err = s.do(ctx, "upgrade", s.Upgrade)
 		if s.Kept != nil {

@@ -35,6 +35,9 @@ type System struct {
 	Silence time.Duration
 	// Said is told each line that a command writes; nil: nobody.
 	Said func(line string)
+	// Before is called once before UpgradeAll changes packages; its error ends that. nil:
+	// nobody.
+	Before func(context.Context) error
 
 	run Runner
 }

@@ -23,6 +23,7 @@ const atOnce = 4
 
 type upgradeOptions struct {
 	all, security bool
+	noSnapshot    bool
 	quiet         time.Duration
 	format        cli.Format
 }
@@ -43,6 +44,10 @@ A toolbox that does not run is started, and stopped again afterwards.
 With --security only what the distribution says is about security is upgraded, where it
 says so: Debian, Ubuntu, Fedora, Red Hat and SUSE do.
 
+Before packages change, what is in the toolbox is kept as a snapshot (tbx snapshot list);
+--no-snapshot leaves that out. When the package manager leaves the toolbox broken, it is
+taken back to that snapshot.
+
 Ctrl-C lets a package manager finish what cannot be left in the middle, up to two minutes.
 A release that gets no updates any more is told. For the host: tbx host upgrade.`,
 		Example: "  tbx upgrade\n  tbx upgrade --all\n  tbx upgrade --security build",
@@ -57,6 +62,7 @@ A release that gets no updates any more is told. For the host: tbx host upgrade.
 	}
 	cmd.Flags().BoolVarP(&o.all, "all", "a", false, "all toolboxes")
 	cmd.Flags().BoolVar(&o.security, "security", false, "only what is about security")
+	cmd.Flags().BoolVar(&o.noSnapshot, "no-snapshot", false, "keep no snapshot of what is there before")
 	timeoutFlag(cmd, &o.quiet)
 	cli.FormatFlag(cmd, &o.format)
 	return cmd
@@ -70,6 +76,8 @@ type upgraded struct {
 	Packages []packages.Update `json:"packages"`
 	Kept     []string          `json:"kept_files"`
 	Release  *packages.Release `json:"release,omitempty"`
+	Snapshot string            `json:"snapshot,omitempty"`
+	Back     bool              `json:"rolled_back,omitempty"`
 	Error    string            `json:"error,omitempty"`
 
 	err error
@@ -173,10 +181,14 @@ func upgradeOne(ctx context.Context, env *fetch.Env, o *upgradeOptions, b *toolb
 	}
 	release := packages.ReleaseOf(t.OS, time.Now())
 	r.Manager, r.Release = t.Name, &release
+	if !o.noSnapshot && b.Managed() && !b.Ephemeral() {
+		t.keepFirst(&r.Snapshot, said)
+	}
 	u, err := t.UpgradeAll(ctx, o.security)
 	if u != nil {
 		r.Packages, r.Kept = append(r.Packages, u.Updates...), append(r.Kept, u.Kept...)
 	}
+	r.Back, err = t.takeBack(ctx, r.Snapshot, err)
 	if err := errors.Join(in(b.Name, err), t.rest(ctx)); err != nil {
 		return r.failed(err)
 	}

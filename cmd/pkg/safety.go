@@ -1,0 +1,57 @@
+package pkg
+
+import (
+	"context"
+	"errors"
+
+	"github.com/tbx-project/tbx/internal/fail"
+	"github.com/tbx-project/tbx/packages"
+	"github.com/tbx-project/tbx/toolbox"
+)
+
+// keepFirst has the toolbox's content kept as a snapshot before its packages change. Its
+// name gets into made when there is one.
+func (t *target) keepFirst(made *string, said func(string)) {
+	t.Before = func(ctx context.Context) error {
+		said("keeping a snapshot")
+		p, err := t.env.Provisioner()
+		if err != nil {
+			return err
+		}
+		s, err := p.Snapshot(ctx, t.name, "before tbx upgrade")
+		if s != nil {
+			*made = s.Name
+		}
+		if err != nil {
+			return fail.Wrap(nil, err, "its packages were not upgraded").Hint("upgrade without a snapshot: tbx upgrade --no-snapshot %s", t.name)
+		}
+		return nil
+	}
+}
+
+// takeBack rolls a toolbox back that an upgrade has left broken, and says so in the error.
+// One that is used by others is left as it is.
+func (t *target) takeBack(ctx context.Context, snapshot string, upgradeErr error) (bool, error) {
+	if snapshot == "" || !errors.Is(upgradeErr, packages.ErrBroken) {
+		return false, upgradeErr
+	}
+	m, err := t.env.Manager()
+	if err == nil {
+		_, err = m.Rollback(context.WithoutCancel(ctx), t.name, snapshot, false)
+	}
+	if err != nil {
+		return false, errors.Join(upgradeErr,
+			fail.Wrap(nil, err, "what it held before the upgrade is kept").Hint("go back to it with: tbx snapshot rollback --force %s %s", t.name, snapshot))
+	}
+	return true, fail.New(packages.ErrBroken, "the upgrade left it broken, and it was taken back to what it held before: %s", firstOf(upgradeErr)).
+		Hint("what the upgrade has left is kept; look at it after: tbx snapshot rollback %s %s", t.name, toolbox.BeforeRollback)
+}
+
+// firstOf is the first of errors that were joined.
+func firstOf(err error) error {
+	var joined interface{ Unwrap() []error }
+	if errors.As(err, &joined) && len(joined.Unwrap()) > 0 {
+		return joined.Unwrap()[0]
+	}
+	return err
+}
