@@ -166,7 +166,8 @@ func cloneTree(dir string) (int, error) {
 	return unix.OpenTree(unix.AT_FDCWD, dir, unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC|unix.AT_RECURSIVE|unix.AT_NO_AUTOMOUNT)
 }
 
-// bindTree mounts a directory, with what is mounted below it, at another place.
+// bindTree mounts a directory, with what is mounted below it, at another place; that may be
+// a link, as /media is in images of the OSTree family.
 func bindTree(src, dir string) error {
 	tree, err := cloneTree(src)
 	if errors.Is(err, unix.ENOSYS) { // before Linux 5.2
@@ -176,7 +177,7 @@ func bindTree(src, dir string) error {
 		return err
 	}
 	defer unix.Close(tree)
-	return unix.MoveMount(tree, "", unix.AT_FDCWD, dir, unix.MOVE_MOUNT_F_EMPTY_PATH)
+	return unix.MoveMount(tree, "", unix.AT_FDCWD, dir, unix.MOVE_MOUNT_F_EMPTY_PATH|unix.MOVE_MOUNT_T_SYMLINKS)
 }
 
 // bindHostPath binds one of them. Where something is mounted below it already, such as
