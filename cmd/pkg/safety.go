@@ -40,10 +40,12 @@ func (t *target) takeBack(ctx context.Context, snapshot string, upgradeErr error
 		_, err = m.Rollback(context.WithoutCancel(ctx), t.name, snapshot, false)
 	}
 	if err != nil {
-		return false, errors.Join(upgradeErr,
-			fail.Wrap(nil, err, "what it held before the upgrade is kept").Hint("go back to it with: tbx snapshot rollback --force %s %s", t.name, snapshot))
+		kept := fail.Wrap(nil, err, "what it held before the upgrade is kept").
+			Hint("go back to it with: tbx snapshot rollback --force %s %s", t.name, snapshot)
+		return false, errors.Join(upgradeErr, kept)
 	}
-	return true, fail.New(packages.ErrBroken, "the upgrade left it broken, and it was taken back to what it held before: %s", firstOf(upgradeErr)).
+	const back = "the upgrade left it broken, and it was taken back to what it held before: %s"
+	return true, fail.New(packages.ErrBroken, back, firstOf(upgradeErr)).
 		Hint("what the upgrade has left is kept; look at it after: tbx snapshot rollback %s %s", t.name, toolbox.BeforeRollback)
 }
 
