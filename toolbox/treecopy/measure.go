@@ -2,8 +2,6 @@ package treecopy
 
 import (
 	"errors"
-	"io"
-	"os"
 
 	"golang.org/x/sys/unix"
 )
@@ -74,40 +72,27 @@ func (m *measure) subdir(d *dir, name string) error {
 
 // entries counts what is in a directory, and returns the names of the directories.
 func (m *measure) entries(d *dir) (dirs []string, err error) {
-	fd, err := again(d.src)
-	if err != nil {
-		return nil, err
-	}
-	list := os.NewFile(uintptr(fd), "") // closes fd
-	defer list.Close()
-	for {
-		names, rerr := list.Readdirnames(chunk)
-		for _, name := range names {
-			if m.copier.cancel.Load() {
-				return nil, ErrCanceled
-			}
-			var st unix.Stat_t
-			if err := unix.Fstatat(d.src, name, &st, unix.AT_SYMLINK_NOFOLLOW); gone(err) {
-				continue
-			} else if err != nil {
-				return nil, failed(name, err)
-			}
-			m.Entries++
-			if st.Mode&unix.S_IFMT == unix.S_IFDIR {
-				dirs = append(dirs, name)
-			}
-			if st.Nlink > 1 && st.Mode&unix.S_IFMT != unix.S_IFDIR {
-				if m.seen[st.Ino] {
-					continue
-				}
-				m.seen[st.Ino] = true
-			}
-			m.Bytes += st.Blocks * 512
+	err = eachName(d.src, func(name string) error {
+		if m.copier.cancel.Load() {
+			return ErrCanceled
 		}
-		if errors.Is(rerr, io.EOF) {
-			return dirs, nil
-		} else if rerr != nil {
-			return nil, rerr
+		var st unix.Stat_t
+		if err := unix.Fstatat(d.src, name, &st, unix.AT_SYMLINK_NOFOLLOW); gone(err) {
+			return nil
+		} else if err != nil {
+			return failed(name, err)
 		}
-	}
+		m.Entries++
+		if st.Mode&unix.S_IFMT == unix.S_IFDIR {
+			dirs = append(dirs, name)
+		} else if st.Nlink > 1 {
+			if m.seen[st.Ino] {
+				return nil
+			}
+			m.seen[st.Ino] = true
+		}
+		m.Bytes += st.Blocks * 512
+		return nil
+	})
+	return dirs, err
 }

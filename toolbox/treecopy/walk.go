@@ -2,8 +2,6 @@ package treecopy
 
 import (
 	"errors"
-	"io"
-	"os"
 	"strconv"
 
 	"golang.org/x/sys/unix"
@@ -67,41 +65,29 @@ func (c *Copier) walk(d *dir) error {
 
 // entries copies what is in a directory but the directories, whose names it returns.
 func (c *Copier) entries(d *dir) (dirs []string, err error) {
-	fd, err := again(d.src)
-	if err != nil {
-		return nil, err
-	}
-	list := os.NewFile(uintptr(fd), "") // closes fd
-	defer list.Close()
-	for {
-		names, rerr := list.Readdirnames(chunk)
-		for _, name := range names {
-			if c.cancel.Load() {
-				return nil, ErrCanceled
-			}
-			st, err := c.look(d.src, name)
-			if err == nil {
-				if st.kind() == unix.S_IFDIR {
-					dirs = append(dirs, name)
-					continue
-				}
-				err = c.entry(d, name, st)
-			}
-			if gone(err) {
-				c.changed++
-				continue
-			}
-			if err != nil {
-				return nil, failed(name, err)
-			}
-			c.Done.Entries.Add(1)
+	err = eachName(d.src, func(name string) error {
+		if c.cancel.Load() {
+			return ErrCanceled
 		}
-		if errors.Is(rerr, io.EOF) {
-			return dirs, nil
-		} else if rerr != nil {
-			return nil, rerr
+		st, err := c.look(d.src, name)
+		if err == nil {
+			if st.kind() == unix.S_IFDIR {
+				dirs = append(dirs, name)
+				return nil
+			}
+			err = c.entry(d, name, st)
 		}
-	}
+		if gone(err) {
+			c.changed++
+			return nil
+		}
+		if err != nil {
+			return failed(name, err)
+		}
+		c.Done.Entries.Add(1)
+		return nil
+	})
+	return dirs, err
 }
 
 // entry brings the copy of what is no directory up to date.
