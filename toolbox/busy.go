@@ -23,17 +23,24 @@ func (m *Manager) inUse(b *Box) []Process {
 	if !b.runs() {
 		return nil
 	}
-	s, err := m.state(b)
-	if err != nil {
-		return nil
-	}
-	held := s.Hold(b.PID)
-	defer held.Close()
+	pids, _ := m.beside(b)
 	var out []Process
-	for _, pid := range held.Others(b.PID) {
+	for _, pid := range pids {
 		out = append(out, Process{pid, commandOf(pid)})
 	}
 	return out
+}
+
+// beside are the processes of a running toolbox beside its first, and whether they can be
+// known.
+func (m *Manager) beside(b *Box) (pids []int, known bool) {
+	s, err := m.state(b)
+	if err != nil {
+		return nil, false
+	}
+	held := s.Hold(b.PID)
+	defer held.Close()
+	return held.Others(b.PID)
 }
 
 // commandOf is a process's command line, or its name where it has none.

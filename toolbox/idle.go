@@ -31,14 +31,6 @@ func (m *Manager) StopIdle(ctx context.Context, name Name) error {
 // idle says whether nothing runs in the toolbox but its first process. Where that cannot
 // be known, it is not.
 func (m *Manager) idle(b *Box) bool {
-	s, err := m.state(b)
-	if err != nil {
-		return false
-	}
-	held := s.Hold(b.PID)
-	if held == nil {
-		return false
-	}
-	defer held.Close()
-	return held.Processes() == 1
+	beside, known := m.beside(b)
+	return known && len(beside) == 0
 }

@@ -82,7 +82,6 @@ func (m *Manager) rollback(ctx context.Context, e Engine, b *Box, h *holder, for
 			return false, err
 		}
 	}
-	m.awaitUnmounted(ctx, now) // also of a toolbox that ended just now
 	join.Forget(m.Host.TbxRuntime(), string(b.Name))
 	s := h.record.Snapshot
 	before := *s
@@ -111,17 +110,6 @@ func (m *Manager) rollback(ctx context.Context, e Engine, b *Box, h *holder, for
 	}
 	h.record.Snapshot, h.record.Inode, h.record.Next = &before, seen[1].Inode, nil
 	return ran, m.saveRecord(h)
-}
-
-// awaitUnmounted waits until podman has unmounted what a container had as its root, which
-// a process of its own does when the container has ended.
-func (m *Manager) awaitUnmounted(ctx context.Context, l *layers.Layer) {
-	const patience, poll = 5 * time.Second, 10 * time.Millisecond
-	for begin := time.Now(); time.Since(begin) < patience && ctx.Err() == nil; time.Sleep(poll) {
-		if seen, err := m.space().Look(ctx, l); err != nil || !seen[0].Mounted {
-			return // what is wrong will be said
-		}
-	}
 }
 
 // stopUnused stops a toolbox in which nobody works, or with force any.

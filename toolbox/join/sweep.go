@@ -139,15 +139,18 @@ func each(of place, do func(pid, pidfd int)) int {
 }
 
 // Others returns the numbers of the processes in the toolbox but this one and first,
-// which is the toolbox's first. h may be nil.
-func (h *Held) Others(first int) []int {
-	var out []int
-	if h != nil {
-		each(h.of, func(pid, _ int) {
-			if pid != first {
-				out = append(out, pid)
-			}
-		})
+// which is the toolbox's first, and whether that was seen: else nothing is known of the
+// others. h may be nil.
+func (h *Held) Others(first int) (others []int, seen bool) {
+	if h == nil {
+		return nil, false
 	}
-	return out
+	each(h.of, func(pid, _ int) {
+		if pid == first {
+			seen = true
+		} else {
+			others = append(others, pid)
+		}
+	})
+	return others, seen
 }
