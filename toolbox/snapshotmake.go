@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/tbx-project/tbx/internal/bytesize"
 	"github.com/tbx-project/tbx/internal/fail"
 	"github.com/tbx-project/tbx/toolbox/layers"
 	"github.com/tbx-project/tbx/toolbox/treecopy"
@@ -214,7 +215,7 @@ func (m *Manager) startCopy(ctx context.Context, t layers.Tree) (*layers.Copy, e
 	}
 	if need := c.Bytes; !c.Shared && need > c.Free {
 		defer c.Close()
-		return nil, fail.New(nil, "%s holds %s, and on the disk of podman's storage %s are free", t.What, bytesText(need), bytesText(c.Free)).
+		return nil, fail.New(nil, "%s holds %s, and on the disk of podman's storage %s are free", t.What, bytesize.Text(need), bytesize.Text(c.Free)).
 			Hint("make room: see df -h, and what podman could give back: podman system df")
 	}
 	begin = time.Now()
@@ -224,7 +225,7 @@ func (m *Manager) startCopy(ctx context.Context, t layers.Tree) (*layers.Copy, e
 
 // copyText says how far a copy is, and once that can be told, how long it will take.
 func copyText(what string, c *layers.Copy, done treecopy.Size, since time.Duration) string {
-	text := fmt.Sprintf("copying %s: %s in %d files", what, bytesText(c.Bytes), c.Entries)
+	text := fmt.Sprintf("copying %s: %s in %d files", what, bytesize.Text(c.Bytes), c.Entries)
 	if c.Shared {
 		text += ", whose blocks are shared"
 	}
@@ -251,17 +252,4 @@ func copied(of, done treecopy.Size) float64 {
 		return 0
 	}
 	return (share(done.Entries, of.Entries) + share(done.Bytes, of.Bytes)) / 2
-}
-
-// bytesText writes a number of bytes for people, in powers of ten.
-func bytesText(n int64) string {
-	units := []string{"kB", "MB", "GB", "TB"}
-	if n < 1000 {
-		return fmt.Sprintf("%d B", n)
-	}
-	f, i := float64(n)/1000, 0
-	for ; f >= 1000 && i < len(units)-1; i++ {
-		f /= 1000
-	}
-	return fmt.Sprintf("%.1f %s", f, units[i])
 }

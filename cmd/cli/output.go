@@ -116,20 +116,6 @@ func Bar(done, total int64) string {
 	return strings.Repeat("#", n) + strings.Repeat(".", width-n)
 }
 
-// Size writes a number of bytes for people, in powers of ten.
-func Size(n int64) string {
-	const unit = 1000
-	if n < unit {
-		return fmt.Sprintf("%d B", n)
-	}
-	div, exp := int64(unit), 0
-	for m := n / unit; m >= unit && exp < 4; m /= unit {
-		div *= unit
-		exp++
-	}
-	return fmt.Sprintf("%.1f %cB", float64(n)/float64(div), "kMGTP"[exp])
-}
-
 // Ago writes how long something is past, in its largest unit.
 func Ago(d time.Duration) string {
 	const day = 24 * time.Hour

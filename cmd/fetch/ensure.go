@@ -5,8 +5,8 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/tbx-project/tbx/cmd/cli"
 	"github.com/tbx-project/tbx/images"
+	"github.com/tbx-project/tbx/internal/bytesize"
 	"github.com/tbx-project/tbx/provision"
 	"github.com/tbx-project/tbx/toolbox"
 )
@@ -54,7 +54,7 @@ func (e *Env) Provisioner() (*provision.Provisioner, error) {
 func (e *Env) askImage(q images.Question) (bool, error) {
 	text := fmt.Sprintf("Image %s is not here. Download it?", q.Reference)
 	if q.Bytes > 0 {
-		text = fmt.Sprintf("Image %s is not here. Download %s? (%s are free)", q.Reference, cli.Size(q.Bytes), cli.Size(q.Free))
+		text = fmt.Sprintf("Image %s is not here. Download %s? (%s are free)", q.Reference, bytesize.Text(q.Bytes), bytesize.Text(q.Free))
 	}
 	if q.Kind == images.AskBootstrap {
 		e.Progress().Warn(q.Cause.Error(), "")

@@ -8,6 +8,7 @@ import (
 
 	"github.com/tbx-project/tbx/cmd/cli"
 	"github.com/tbx-project/tbx/images"
+	"github.com/tbx-project/tbx/internal/bytesize"
 )
 
 // stageText says what goes on, in the words of the display.
@@ -67,7 +68,7 @@ func (d *Display) at(now time.Time, ev images.Event) {
 		d.stage, d.lastLine = ev.Stage, now
 		if ev.Stage == images.StagePrepare && ev.Total > 0 {
 			// The mapped layers lie beside the unmapped ones.
-			text += ": " + cli.Size(ev.Total) + " more on disk"
+			text += ": " + bytesize.Text(ev.Total) + " more on disk"
 		}
 		if ev.Stage != images.StageBuild || d.terminal { // elsewhere its own lines say it
 			p.Stage(text)
@@ -80,7 +81,7 @@ func (d *Display) at(now time.Time, ev images.Event) {
 		if ev.Text != "" {
 			p.Update(text + ": " + ev.Text)
 		} else if ev.Done > 0 {
-			p.Update(fmt.Sprintf("%s: %s", text, cli.Size(ev.Done)))
+			p.Update(fmt.Sprintf("%s: %s", text, bytesize.Text(ev.Done)))
 		}
 	case images.StageBuild:
 		if ev.Text != "" {
@@ -132,7 +133,7 @@ func (d *Display) ended(ev images.Event) {
 	d.layers[i] = ev
 	bytes := ""
 	if ev.Total > 0 {
-		bytes = cli.Size(ev.Total) + ", "
+		bytes = bytesize.Text(ev.Total) + ", "
 	}
 	d.env.Progress().Line("tbx: layer " + ev.Layer + ": " + bytes + strings.ToLower(ev.Text))
 }
@@ -142,13 +143,13 @@ func (d *Display) sum(done, total int64) string {
 	if total == 0 {
 		return ""
 	}
-	text := fmt.Sprintf(": %s of %s", cli.Size(done), cli.Size(total))
+	text := fmt.Sprintf(": %s of %s", bytesize.Text(done), bytesize.Text(total))
 	first, last := d.samples[0], d.samples[len(d.samples)-1]
 	seconds := last.at.Sub(first.at).Seconds()
 	if bytes := last.done - first.done; seconds > 0 && bytes > 0 && done < total {
 		rate := float64(bytes) / seconds
 		left := time.Duration(float64(total-done) / rate * float64(time.Second)).Round(time.Second)
-		text += fmt.Sprintf(", %s/s, %s left", cli.Size(int64(rate)), left)
+		text += fmt.Sprintf(", %s/s, %s left", bytesize.Text(int64(rate)), left)
 	}
 	return text
 }
@@ -163,7 +164,7 @@ func (d *Display) lines() []string {
 		case len(out) == maxLayers:
 			more++
 		default:
-			out = append(out, fmt.Sprintf("  %-12s  %s  %s of %s", l.Layer, cli.Bar(l.Done, l.Total), cli.Size(l.Done), cli.Size(l.Total)))
+			out = append(out, fmt.Sprintf("  %-12s  %s  %s of %s", l.Layer, cli.Bar(l.Done, l.Total), bytesize.Text(l.Done), bytesize.Text(l.Total)))
 		}
 	}
 	if more > 0 {

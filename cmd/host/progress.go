@@ -4,6 +4,7 @@ import (
 	"sync"
 
 	"github.com/tbx-project/tbx/cmd/cli"
+	"github.com/tbx-project/tbx/internal/bytesize"
 	"github.com/tbx-project/tbx/osupdate"
 )
 
@@ -28,7 +29,7 @@ func hostProgress(env *cli.Env) func(osupdate.Progress) {
 func progressText(p osupdate.Progress) string {
 	count := func(n int64) string {
 		if p.Bytes {
-			return cli.Size(n)
+			return bytesize.Text(n)
 		}
 		return cli.Itoa(n)
 	}

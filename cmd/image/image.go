@@ -12,6 +12,7 @@ import (
 	"github.com/tbx-project/tbx/cmd/cli"
 	"github.com/tbx-project/tbx/cmd/fetch"
 	"github.com/tbx-project/tbx/images"
+	"github.com/tbx-project/tbx/internal/bytesize"
 	"github.com/tbx-project/tbx/internal/escape"
 	"github.com/tbx-project/tbx/internal/fail"
 )
@@ -110,9 +111,9 @@ func printImageRows(w io.Writer, rows []imageRow, shares bool, now time.Time) er
 			names = []string{"(no name)"}
 		}
 		for _, name := range names {
-			fmt.Fprintf(t, "%s\t%.12s\t%s\t%s\t", escape.Text(name), r.ID, cli.Ago(now.Sub(r.Created)), cli.Size(r.Size))
+			fmt.Fprintf(t, "%s\t%.12s\t%s\t%s\t", escape.Text(name), r.ID, cli.Ago(now.Sub(r.Created)), bytesize.Text(r.Size))
 			if shares && r.Own != nil {
-				fmt.Fprintf(t, "%s\t%s\t", cli.Size(*r.Own), cli.Size(*r.Common))
+				fmt.Fprintf(t, "%s\t%s\t", bytesize.Text(*r.Own), bytesize.Text(*r.Common))
 			} else if shares {
 				fmt.Fprintf(t, "-\t-\t")
 			}

@@ -14,6 +14,7 @@ import (
 	"github.com/tbx-project/tbx/cmd/cli"
 	"github.com/tbx-project/tbx/cmd/fetch"
 	"github.com/tbx-project/tbx/images"
+	"github.com/tbx-project/tbx/internal/bytesize"
 	"github.com/tbx-project/tbx/internal/escape"
 	"github.com/tbx-project/tbx/provision"
 )
@@ -107,10 +108,10 @@ func printImageInspection(env *fetch.Env, i *imageInspection) error {
 	line("Digests", strings.Join(i.Digests, ", "))
 	line("Created", i.Created.Format(time.RFC3339))
 	line("Platform", i.OS+"/"+i.Arch)
-	line("Size", cli.Size(i.Size))
+	line("Size", bytesize.Text(i.Size))
 	if i.Own != nil {
-		line("Size of its own", cli.Size(*i.Own))
-		line("Size shared", cli.Size(*i.Common))
+		line("Size of its own", bytesize.Text(*i.Own))
+		line("Size shared", bytesize.Text(*i.Common))
 	}
 	line("Used by", strings.Join(i.UsedBy, ", "))
 	line("Origin", string(i.Origin))

@@ -11,6 +11,7 @@ import (
 	"github.com/tbx-project/tbx/cmd/cli"
 	"github.com/tbx-project/tbx/cmd/fetch"
 	"github.com/tbx-project/tbx/images"
+	"github.com/tbx-project/tbx/internal/bytesize"
 	"github.com/tbx-project/tbx/internal/escape"
 	"github.com/tbx-project/tbx/provision"
 )
@@ -70,7 +71,7 @@ func removeImage(ctx context.Context, e *fetch.Env, p *provision.Provisioner, re
 	}
 	if !force {
 		row := rowOfImage(e, r.Image, r.UsedBy)
-		question := fmt.Sprintf("Remove image %s (%s)?", row.name(), cli.Size(r.Image.Size))
+		question := fmt.Sprintf("Remove image %s (%s)?", row.name(), bytesize.Text(r.Image.Size))
 		if !r.Whole {
 			question = fmt.Sprintf("Remove the name %s? The image stays, as it has others.", ref)
 		}

@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/tbx-project/tbx/cmd/cli"
+	"github.com/tbx-project/tbx/internal/companion"
 	"github.com/tbx-project/tbx/internal/fail"
 	"github.com/tbx-project/tbx/internal/inherited"
 	"github.com/tbx-project/tbx/internal/programs"
@@ -211,24 +212,9 @@ func announce(env *cli.Env, boxFile string, name toolbox.Name) error {
 		args := append([]string{"tbx-box", "session", push, pop, self}, again(os.Args[1:], name)...)
 		return fmt.Errorf("%s: %w", boxFile, inherited.Become(boxFile, args, env.Environ))
 	}
-	pidfd, err := unix.PidfdOpen(os.Getpid(), 0)
-	if err != nil {
-		return err
-	}
-	self := os.NewFile(uintptr(pidfd), "pidfd")
-	defer self.Close()
-	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
-	if err != nil {
-		return err
-	}
-	defer null.Close()
-	companion, err := os.StartProcess(boxFile, []string{"tbx-box", "farewell", pop}, &os.ProcAttr{
-		Dir: "/", Env: []string{}, Files: []*os.File{null, env.Out, null, self}, Sys: &syscall.SysProcAttr{Setpgid: true},
-	})
-	if err != nil {
+	if err := companion.Start(boxFile, []string{"tbx-box", "farewell", pop}, env.Out, nil, &syscall.SysProcAttr{Setpgid: true}); err != nil {
 		return fmt.Errorf("%s: %w", boxFile, err)
 	}
-	companion.Release()
-	_, err = env.Out.WriteString(push)
+	_, err := env.Out.WriteString(push)
 	return err
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/tbx-project/tbx/cmd/cli"
 	"github.com/tbx-project/tbx/cmd/fetch"
+	"github.com/tbx-project/tbx/internal/bytesize"
 	"github.com/tbx-project/tbx/internal/fail"
 	"github.com/tbx-project/tbx/toolbox"
 )
@@ -72,7 +73,7 @@ func runCreate(ctx context.Context, env *fetch.Env, args []string, reason string
 	}
 	return env.Print(format, rowOf(s, map[string]string{s.ToolboxID: string(name)}), func() error {
 		_, err := fmt.Fprintf(env.Out, "Made snapshot %s of toolbox %s: %s in %s\nGo back to it with: tbx snapshot rollback %s %s\n",
-			s.Name, name, cli.Size(s.Bytes), cli.Plural(int(s.Entries), "file"), name, s.Name)
+			s.Name, name, bytesize.Text(s.Bytes), cli.Plural(int(s.Entries), "file"), name, s.Name)
 		return err
 	})
 }

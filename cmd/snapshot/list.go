@@ -12,6 +12,7 @@ import (
 
 	"github.com/tbx-project/tbx/cmd/cli"
 	"github.com/tbx-project/tbx/cmd/fetch"
+	"github.com/tbx-project/tbx/internal/bytesize"
 	"github.com/tbx-project/tbx/internal/escape"
 	"github.com/tbx-project/tbx/toolbox"
 )
@@ -85,7 +86,7 @@ func sizeOf(n int64) string {
 	if n == 0 {
 		return "-"
 	}
-	return cli.Size(n)
+	return bytesize.Text(n)
 }
 
 // shown is one snapshot in the output of show; docs/schema/snapshot.json.
@@ -134,7 +135,7 @@ func printShown(w io.Writer, v *shown) error {
 	line("Made", v.Created.Local().Format(time.RFC1123Z))
 	line("Why", v.Reason)
 	if v.Bytes > 0 {
-		line("Size", fmt.Sprintf("%s in %s", cli.Size(v.Bytes), cli.Plural(int(v.Entries), "file")))
+		line("Size", fmt.Sprintf("%s in %s", bytesize.Text(v.Bytes), cli.Plural(int(v.Entries), "file")))
 	}
 	line("Image", v.Image)
 	line("Container", fmt.Sprintf("%.12s", v.Container))
