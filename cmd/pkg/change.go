@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -16,52 +15,38 @@ import (
 	"github.com/tbx-project/tbx/packages"
 )
 
-type changeOptions struct {
-	toolbox string
-	quiet   time.Duration
-}
-
 // NewInstall returns `tbx install`.
 func NewInstall(env *fetch.Env) *cobra.Command {
-	o := &changeOptions{}
-	cmd := &cobra.Command{
-		Use:         "install [flags] PACKAGE...",
-		Annotations: cli.Quietly(),
-		Short:       "Install packages in a toolbox",
+	return newChange(env, install, completeAvailable, &cobra.Command{
+		Use:   "install [flags] PACKAGE...",
+		Short: "Install packages in a toolbox",
 		Long: `Install packages in a toolbox with its own package manager: apt, dnf, zypper,
 pacman, apk or xbps. Nothing is asked, and nothing is removed: where a package cannot be
 without the removal of another, it is not installed. Configuration files that you changed
 stay.`,
 		Example: "  tbx install ripgrep\n  tbx install --toolbox build gcc make",
-		Args:    wantsPackages,
-		RunE: func(cmd *cobra.Command, args []string) error {
-			return change(cmd.Context(), env, o, args, install)
-		},
-		ValidArgsFunction: completeAvailable(env, o),
-	}
-	toolboxFlag(env, cmd, &o.toolbox)
-	timeoutFlag(cmd, &o.quiet)
-	return cmd
+	})
 }
 
 // NewRemove returns `tbx remove`.
 func NewRemove(env *fetch.Env) *cobra.Command {
-	o := &changeOptions{}
-	cmd := &cobra.Command{
-		Use:         "remove [flags] PACKAGE...",
-		Annotations: cli.Quietly(),
-		Short:       "Remove packages from a toolbox",
+	return newChange(env, remove, completeAsked, &cobra.Command{
+		Use:   "remove [flags] PACKAGE...",
+		Short: "Remove packages from a toolbox",
 		Long: `Remove packages from a toolbox with its own package manager, and what cannot be
 without them. It shows what that is, and asks. To remove a toolbox: tbx rm.`,
 		Example: "  tbx remove ripgrep\n  tbx remove --toolbox build gcc",
-		Args:    wantsPackages,
-		RunE: func(cmd *cobra.Command, args []string) error {
-			return change(cmd.Context(), env, o, args, remove)
-		},
-		ValidArgsFunction: completeAsked(env, o),
-	}
-	toolboxFlag(env, cmd, &o.toolbox)
-	timeoutFlag(cmd, &o.quiet)
+	})
+}
+
+// newChange fills in what commands that change packages have in common.
+func newChange(env *fetch.Env, v verb, complete func(*fetch.Env, *where) cobra.CompletionFunc, cmd *cobra.Command) *cobra.Command {
+	w := &where{}
+	cmd.Annotations = cli.Quietly()
+	cmd.Args = wantsPackages
+	cmd.RunE = func(cmd *cobra.Command, args []string) error { return change(cmd.Context(), env, w, args, v) }
+	cmd.ValidArgsFunction = complete(env, w)
+	w.flags(env, cmd)
 	return cmd
 }
 
@@ -84,17 +69,14 @@ var (
 )
 
 // change opens the toolbox, does something to its packages, and says that it did.
-func change(ctx context.Context, env *fetch.Env, o *changeOptions, names []string, v verb) error {
-	if err := checkTimeout(o.quiet); err != nil {
-		return err
-	}
-	b, err := one(ctx, env, o.toolbox)
+func change(ctx context.Context, env *fetch.Env, w *where, names []string, v verb) error {
+	b, err := w.box(ctx, env)
 	if err != nil {
 		return err
 	}
 	what := fmt.Sprintf("%s %s in toolbox %s", v.doing, strings.Join(names, ", "), b.Name)
 	env.Progress().Stage(what)
-	t, err := open(ctx, env, b, o.quiet, line(env, what))
+	t, err := open(ctx, env, b, w.quiet, line(env, what))
 	if err != nil {
 		return err
 	}

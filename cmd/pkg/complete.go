@@ -37,16 +37,16 @@ func asking(ctx context.Context, env *fetch.Env, name string) *packages.System {
 }
 
 // completeAsked offers what somebody asked for, for remove.
-func completeAsked(env *fetch.Env, o *changeOptions) cobra.CompletionFunc {
-	return complete(env, o, func(ctx context.Context, s *packages.System, _ string) []string {
+func completeAsked(env *fetch.Env, w *where) cobra.CompletionFunc {
+	return complete(env, w, func(ctx context.Context, s *packages.System, _ string) []string {
 		names, _ := s.AskedFor(ctx)
 		return names
 	})
 }
 
 // completeAvailable offers packages whose names begin with the word, for install.
-func completeAvailable(env *fetch.Env, o *changeOptions) cobra.CompletionFunc {
-	return complete(env, o, func(ctx context.Context, s *packages.System, word string) []string {
+func completeAvailable(env *fetch.Env, w *where) cobra.CompletionFunc {
+	return complete(env, w, func(ctx context.Context, s *packages.System, word string) []string {
 		const enough = 2 // letters, before half of a distribution would be offered
 		if len(word) < enough {
 			return nil
@@ -55,11 +55,11 @@ func completeAvailable(env *fetch.Env, o *changeOptions) cobra.CompletionFunc {
 	})
 }
 
-func complete(env *fetch.Env, o *changeOptions, offer func(context.Context, *packages.System, string) []string) cobra.CompletionFunc {
+func complete(env *fetch.Env, w *where, offer func(context.Context, *packages.System, string) []string) cobra.CompletionFunc {
 	return cli.Complete(func(cmd *cobra.Command, args []string, word string) []completion.Item {
 		ctx, cancel := context.WithTimeoutCause(cmd.Context(), completionTime, packages.ErrSilent)
 		defer cancel()
-		s := asking(ctx, env, o.toolbox)
+		s := asking(ctx, env, w.toolbox)
 		if s == nil {
 			return nil
 		}

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"strings"
 	"text/tabwriter"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -18,9 +17,8 @@ import (
 )
 
 type searchOptions struct {
-	toolbox string
-	quiet   time.Duration
-	format  cli.Format
+	where
+	format cli.Format
 }
 
 // NewSearch returns `tbx search`.
@@ -42,17 +40,13 @@ package manager finds them. A toolbox without an index fetches it first.`,
 		RunE:              func(cmd *cobra.Command, args []string) error { return search(cmd.Context(), env, o, args) },
 		ValidArgsFunction: cobra.NoFileCompletions,
 	}
-	toolboxFlag(env, cmd, &o.toolbox)
-	timeoutFlag(cmd, &o.quiet)
+	o.flags(env, cmd)
 	cli.FormatFlag(cmd, &o.format)
 	return cmd
 }
 
 func search(ctx context.Context, env *fetch.Env, o *searchOptions, words []string) error {
-	if err := checkTimeout(o.quiet); err != nil {
-		return err
-	}
-	b, err := one(ctx, env, o.toolbox)
+	b, err := o.box(ctx, env)
 	if err != nil {
 		return err
 	}

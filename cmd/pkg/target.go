@@ -36,6 +36,26 @@ func open(ctx context.Context, env *fetch.Env, b *toolbox.Box, quiet time.Durati
 	return t, nil
 }
 
+// where are the flags of the commands about packages of one toolbox.
+type where struct {
+	toolbox string
+	quiet   time.Duration
+}
+
+func (w *where) flags(env *fetch.Env, cmd *cobra.Command) {
+	cmd.Flags().StringVarP(&w.toolbox, "toolbox", "c", "", "the toolbox's `NAME`; yours by default, if you do not say")
+	cmd.RegisterFlagCompletionFunc("toolbox", env.CompleteToolboxes)
+	timeoutFlag(cmd, &w.quiet)
+}
+
+// box is the toolbox that is meant.
+func (w *where) box(ctx context.Context, env *fetch.Env) (*toolbox.Box, error) {
+	if err := checkTimeout(w.quiet); err != nil {
+		return nil, err
+	}
+	return one(ctx, env, w.toolbox)
+}
+
 // in names the toolbox in an error, and keeps its hints.
 func in(name toolbox.Name, err error) error {
 	if err == nil {
@@ -54,12 +74,6 @@ func (t *target) rest(ctx context.Context) error {
 		return err
 	}
 	return m.StopIdle(context.WithoutCancel(ctx), t.name)
-}
-
-// toolboxFlag is the flag by which a toolbox is named beside packages.
-func toolboxFlag(env *fetch.Env, cmd *cobra.Command, name *string) {
-	cmd.Flags().StringVarP(name, "toolbox", "c", "", "the toolbox's `NAME`; yours by default, if you do not say")
-	cmd.RegisterFlagCompletionFunc("toolbox", env.CompleteToolboxes)
 }
 
 // timeoutFlag is how long a package manager may be silent.

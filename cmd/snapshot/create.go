@@ -53,11 +53,7 @@ func toolboxAndMaybe(cmd *cobra.Command, args []string) error {
 }
 
 func runCreate(ctx context.Context, env *fetch.Env, args []string, reason string, format cli.Format) error {
-	m, err := env.Manager()
-	if err != nil {
-		return err
-	}
-	name, err := toolbox.ParseName(args[0])
+	m, name, err := named(env, args[0])
 	if err != nil {
 		return err
 	}

@@ -38,27 +38,11 @@ A snapshot whose container was removed by podman is said to be lost, once.`,
 }
 
 func runList(ctx context.Context, env *fetch.Env, args []string, format cli.Format) error {
-	m, err := env.Manager()
+	all, current, err := chosen(ctx, env, args)
 	if err != nil {
 		return err
 	}
-	var all []*toolbox.Snapshot
-	if len(args) == 1 {
-		_, _, all, err = of(ctx, env, args[0])
-	} else {
-		all, err = m.Snapshots(ctx, "")
-	}
-	if err != nil {
-		return err
-	}
-	current, err := currentNames(ctx, m)
-	if err != nil {
-		return err
-	}
-	rows := make([]row, 0, len(all))
-	for _, s := range all {
-		rows = append(rows, rowOf(s, current))
-	}
+	rows := rowsOf(all, current)
 	return env.Print(format, rows, func() error {
 		if len(rows) == 0 {
 			fmt.Fprintln(env.Err, "There is no snapshot. Make one with: tbx snapshot create NAME")

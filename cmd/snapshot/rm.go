@@ -101,25 +101,12 @@ func runPrune(cmd *cobra.Command, env *fetch.Env, args []string, o *pruneOptions
 	if err != nil {
 		return err
 	}
-	var all []*toolbox.Snapshot
-	if len(args) == 1 {
-		_, _, all, err = of(ctx, env, args[0])
-	} else {
-		all, err = m.Snapshots(ctx, "")
-	}
-	if err != nil {
-		return err
-	}
-	current, err := currentNames(ctx, m)
+	all, current, err := chosen(ctx, env, args)
 	if err != nil {
 		return err
 	}
 	old := expired(all, keep, current)
-	rows := make([]row, 0, len(old))
-	for _, s := range old {
-		rows = append(rows, rowOf(s, current))
-	}
-	return o.remove(ctx, env, m, old, rows)
+	return o.remove(ctx, env, m, old, rowsOf(old, current))
 }
 
 // expired are the snapshots that no limit keeps, and those of toolboxes that are gone.

@@ -39,11 +39,7 @@ One that is used is left alone, unless with --force.`,
 }
 
 func runRollback(ctx context.Context, env *fetch.Env, args []string, force bool) error {
-	m, err := env.Manager()
-	if err != nil {
-		return err
-	}
-	name, err := toolbox.ParseName(args[0])
+	m, name, err := named(env, args[0])
 	if err != nil {
 		return err
 	}

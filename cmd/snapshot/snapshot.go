@@ -79,13 +79,19 @@ func currentNames(ctx context.Context, m *toolbox.Manager) (map[string]string, e
 	return out, err
 }
 
-// of finds the snapshots of the toolbox of that name.
-func of(ctx context.Context, env *fetch.Env, name string) (*toolbox.Manager, toolbox.Name, []*toolbox.Snapshot, error) {
+// named is the manager, and the name of a toolbox that a user gave.
+func named(env *fetch.Env, name string) (*toolbox.Manager, toolbox.Name, error) {
 	m, err := env.Manager()
 	if err != nil {
-		return nil, "", nil, err
+		return nil, "", err
 	}
 	parsed, err := toolbox.ParseName(name)
+	return m, parsed, err
+}
+
+// of finds the snapshots of the toolbox of that name.
+func of(ctx context.Context, env *fetch.Env, name string) (*toolbox.Manager, toolbox.Name, []*toolbox.Snapshot, error) {
+	m, parsed, err := named(env, name)
 	if err != nil {
 		return nil, "", nil, err
 	}
@@ -93,13 +99,36 @@ func of(ctx context.Context, env *fetch.Env, name string) (*toolbox.Manager, too
 	return m, parsed, all, err
 }
 
-// one finds one snapshot of a toolbox.
-func one(ctx context.Context, env *fetch.Env, args []string) (*toolbox.Manager, *toolbox.Snapshot, error) {
+// chosen are the snapshots of the toolbox that is named, or all, and the names that
+// toolboxes have today.
+func chosen(ctx context.Context, env *fetch.Env, args []string) (all []*toolbox.Snapshot, current map[string]string, err error) {
 	m, err := env.Manager()
 	if err != nil {
 		return nil, nil, err
 	}
-	name, err := toolbox.ParseName(args[0])
+	if len(args) == 1 {
+		_, _, all, err = of(ctx, env, args[0])
+	} else {
+		all, err = m.Snapshots(ctx, "")
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	current, err = currentNames(ctx, m)
+	return all, current, err
+}
+
+func rowsOf(all []*toolbox.Snapshot, current map[string]string) []row {
+	rows := make([]row, 0, len(all))
+	for _, s := range all {
+		rows = append(rows, rowOf(s, current))
+	}
+	return rows
+}
+
+// one finds one snapshot of a toolbox.
+func one(ctx context.Context, env *fetch.Env, args []string) (*toolbox.Manager, *toolbox.Snapshot, error) {
+	m, name, err := named(env, args[0])
 	if err != nil {
 		return nil, nil, err
 	}
