@@ -33,16 +33,7 @@ func TestH27_KargsBesideAStagedSystem(t *testing.T) {
 
 // TestH65_KargsOfBootc beside a staged system: bootc's JSON has no kernel arguments.
 func TestH65_KargsOfBootc(t *testing.T) {
-	m := newMachine(t, osupdate.RPMOSTree)
-	m.other(func(h *fakehost.Host) {
-		for i := range h.Deployments {
-			h.Deployments[i].Follows = image
-		}
-		h.Newest = map[string]string{image: "3"}
-	})
-	if kind := m.open().Backend().Kind(); kind != osupdate.Bootc {
-		t.Fatalf("%s", kind)
-	}
+	m := newImageHost(t)
 	m.must(osupdate.Request{Verb: osupdate.Upgrade})
 	for _, r := range []osupdate.Request{{Verb: osupdate.Kargs, Append: []string{"a=1", `b="c d"`}}, {Verb: osupdate.Kargs, Delete: []string{"a=1"}}} {
 		if res := m.must(r); res.Unchanged != "" {

@@ -195,16 +195,7 @@ func TestH28_EndedByTheUser(t *testing.T) {
 // TestH19_StagedByTheOther: bootc refuses a system that rpm-ostree has staged with
 // layers; rpm-ostree carries on.
 func TestH19_StagedByTheOther(t *testing.T) {
-	m := newMachine(t, osupdate.RPMOSTree)
-	m.other(func(h *fakehost.Host) {
-		for i := range h.Deployments {
-			h.Deployments[i].Follows = image
-		}
-		h.Newest = map[string]string{image: "3"}
-	})
-	if kind := m.open().Backend().Kind(); kind != osupdate.Bootc {
-		t.Fatalf("%s", kind)
-	}
+	m := newImageHost(t)
 	m.call("rpm-ostree", "install", "--assumeyes", "hello")
 	st := m.status()
 	if st.State.Backend != osupdate.RPMOSTree {

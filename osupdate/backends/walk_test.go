@@ -61,6 +61,23 @@ func newMachine(t *testing.T, kind osupdate.Kind) *machine {
 	return m
 }
 
+// newImageHost is a host of rpm-ostree's whose systems all come from an image, and which
+// is bootc's therefore. A newer image waits.
+func newImageHost(t *testing.T) *machine {
+	t.Helper()
+	m := newMachine(t, osupdate.RPMOSTree)
+	m.other(func(h *fakehost.Host) {
+		for i := range h.Deployments {
+			h.Deployments[i].Follows = image
+		}
+		h.Newest = map[string]string{image: "3"}
+	})
+	if kind := m.open().Backend().Kind(); kind != osupdate.Bootc {
+		t.Fatalf("%s", kind)
+	}
+	return m
+}
+
 // noStrays fails where a program was called in a way that the fake does not know.
 func (m *machine) noStrays() {
 	if strays, err := os.ReadFile(filepath.Join(m.fake.Root(), "strays")); err == nil {

@@ -147,12 +147,14 @@ func TestF7_KilledCreate(t *testing.T) {
 	}
 }
 
-// settle waits until podman has finished what a killed tbx asked of it.
+// settle waits until podman has finished what a killed tbx asked of it. podman ps itself
+// fails where a container goes away while it looks.
 func (p *place) settle() {
+	list := []string{"podman", "ps", "--all", "--external", "--quiet"}
 	for range 100 {
-		before := p.run(0, "podman", "ps", "--all", "--external", "--quiet")
+		before, code := p.try(list...)
 		time.Sleep(100 * time.Millisecond)
-		if before == p.run(0, "podman", "ps", "--all", "--external", "--quiet") {
+		if after, again := p.try(list...); code == 0 && again == 0 && before == after {
 			return
 		}
 	}
