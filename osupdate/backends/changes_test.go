@@ -9,7 +9,6 @@ import (
 	"testing"
 
 	"github.com/tbx-project/tbx/osupdate"
-	"github.com/tbx-project/tbx/osupdate/osupdatetest/fakehost"
 )
 
 // TestH27_KargsBesideAStagedSystem: they changed, and are read again.
