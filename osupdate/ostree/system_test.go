@@ -40,6 +40,7 @@ type lab struct {
 	dir     string
 	sysroot string
 	cfg     osupdate.Config
+	began   time.Time // the releases follow it
 	n       int
 }
 
@@ -83,7 +84,7 @@ func newLab(t *testing.T) *lab {
 
 // openLab is the lab in dir, with tbx configured for it.
 func openLab(t *testing.T, dir string) *lab {
-	l := &lab{t: t, dir: dir, sysroot: filepath.Join(dir, "sysroot")}
+	l := &lab{t: t, dir: dir, sysroot: filepath.Join(dir, "sysroot"), began: time.Now().Add(-time.Hour)}
 	l.cfg = osupdatetest.NewConfig("/", filepath.Join(dir, "tbx"))
 	l.cfg.Sysroot = l.sysroot
 	l.cfg.NewBackend = func(d osupdate.Detection, c osupdate.Config) (osupdate.Backend, error) {
@@ -114,12 +115,15 @@ func (l *lab) repo(args ...string) string {
 }
 
 // publish commits the tree, changed in one file, as that version.
+// publish commits one release a minute: OSTree compares commits by whole seconds, and two
+// releases of the same second are none older than the other.
 func (l *lab) publish(ref, version string, more ...string) string {
 	l.t.Helper()
 	l.n++
+	at := l.began.Add(time.Duration(l.n) * time.Minute)
 	l.write("tree/usr/bin/hello", fmt.Sprintf("hello %d", l.n))
 	return l.run(append([]string{"ostree", "--repo=" + l.dir + "/remote", "commit", "-b", ref, "--tree=dir=" + l.dir + "/tree",
-		"--add-metadata-string=version=" + version, "-s", version}, more...)...)
+		"--add-metadata-string=version=" + version, "-s", version, fmt.Sprintf("--timestamp=@%d", at.Unix())}, more...)...)
 }
 
 func (l *lab) mkdir(name string) {
