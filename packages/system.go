@@ -16,10 +16,14 @@ import (
 	"github.com/tbx-project/tbx/internal/osrelease"
 )
 
-// Command is one call of a program, as root, with nothing to read.
+// Command is one call of a program.
 type Command struct {
 	Args []string
-	Env  []string // NAME=VALUE, beside what root has
+	Env  []string  // NAME=VALUE, beside what its user has
+	In   io.Reader // what it can read; nil: nothing
+
+	AsUser bool   // as the system's user, not as root
+	Dir    string // where it begins; empty: the root directory
 }
 
 // Runner runs a command and returns its exit code. When ctx ends it asks the command to

@@ -29,7 +29,7 @@ func asking(ctx context.Context, env *fetch.Env, name string) *packages.System {
 	if err != nil || b.State != toolbox.Running {
 		return nil
 	}
-	s, err := packages.Open(ctx, runnerIn(env, b.Name, b.Isolated()))
+	s, err := packages.Open(ctx, env.RunnerIn(b.Name, b.Isolated()))
 	if err != nil {
 		return nil
 	}

@@ -27,7 +27,7 @@ type target struct {
 // open asks the toolbox for its package manager, and starts it where it does not run.
 func open(ctx context.Context, env *fetch.Env, b *toolbox.Box, quiet time.Duration, said func(string)) (*target, error) {
 	t := &target{env: env, box: b, name: b.Name}
-	s, err := packages.Open(ctx, runnerIn(env, b.Name, b.Isolated()))
+	s, err := packages.Open(ctx, env.RunnerIn(b.Name, b.Isolated()))
 	if err != nil {
 		return nil, errors.Join(in(b.Name, err), t.rest(ctx))
 	}

@@ -96,7 +96,7 @@ var mayImport = map[string][]string{
 	"cmd/session":    {"cmd/cli", "toolbox", "toolbox/boxinit", "toolbox/integration", "hostbridge", "hostbridge/session", "internal/..."},
 	"cmd/bridge":     {"cmd/cli", "toolbox", "toolbox/integration", "toolbox/join", "hostbridge", "internal/..."},
 	"cmd/host":       {"completion", "cmd/cli", "toolbox", "osupdate", "osupdate/privileged", "osupdate/backends", "internal/..."},
-	"cmd/fetch":      {"completion", "cmd/cli", "provision", "toolbox", "toolbox/podman", "images/...", "internal/..."},
+	"cmd/fetch":      {"completion", "cmd/cli", "packages", "provision", "toolbox", "toolbox/podman", "images/...", "internal/..."},
 	"cmd/box":        {"cmd/cli", "cmd/fetch", "provision", "toolbox", "toolbox/integration", "images", "hostbridge", "internal/..."},
 	"cmd/snapshot":   {"completion", "cmd/cli", "cmd/fetch", "toolbox", "internal/..."},
 	"cmd/image":      {"cmd/cli", "cmd/fetch", "provision", "toolbox", "images", "images/podman", "internal/..."},

@@ -1,7 +1,8 @@
-package pkg
+package fetch
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"io"
@@ -15,7 +16,6 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/tbx-project/tbx/cmd/fetch"
 	"github.com/tbx-project/tbx/internal/fail"
 	"github.com/tbx-project/tbx/internal/programs"
 	"github.com/tbx-project/tbx/packages"
@@ -29,18 +29,18 @@ const (
 	endsHung = 10 * time.Second
 )
 
-// runnerIn runs commands as root of a toolbox, by tbx run --root, which starts it, knows
+// RunnerIn runs commands in a toolbox, by tbx run, which starts it, knows
 // the ways into it, and keeps what runs in its cgroup. isolated says that the way is
 // podman's, behind which the command has another number and gets no signal.
-func runnerIn(env *fetch.Env, name toolbox.Name, isolated bool) packages.Runner {
+func (e *Env) RunnerIn(name toolbox.Name, isolated bool) packages.Runner {
 	return func(ctx context.Context, c packages.Command, out, errs io.Writer) (int, error) {
-		r := &rootRun{env: env, name: name, isolated: isolated, errs: errs}
+		r := &insideRun{env: e, name: name, isolated: isolated, errs: errs}
 		return r.run(ctx, c, out)
 	}
 }
 
-type rootRun struct {
-	env      *fetch.Env
+type insideRun struct {
+	env      *Env
 	name     toolbox.Name
 	isolated bool
 	errs     io.Writer
@@ -50,14 +50,17 @@ type rootRun struct {
 	inside string       // the command's number in an isolated toolbox
 }
 
-// call is a call of tbx that runs args as the toolbox's root.
-func (r *rootRun) call(vars, args []string) *exec.Cmd {
+// call is a call of tbx that runs args in the toolbox, as c says.
+func (r *insideRun) call(c packages.Command, args []string) *exec.Cmd {
 	self, err := programs.Front()
 	if err != nil {
 		self = "tbx"
 	}
-	words := []string{"run", "--root", "--toolbox=" + string(r.name), "--workdir=/"}
-	for _, kv := range vars {
+	words := []string{"run", "--toolbox=" + string(r.name), "--workdir=" + cmp.Or(c.Dir, "/")}
+	if !c.AsUser {
+		words = append(words, "--root")
+	}
+	for _, kv := range c.Env {
 		words = append(words, "--env="+kv)
 	}
 	cmd := exec.Command(self, append(append(words, "--"), args...)...)
@@ -66,7 +69,7 @@ func (r *rootRun) call(vars, args []string) *exec.Cmd {
 	return cmd
 }
 
-func (r *rootRun) run(ctx context.Context, c packages.Command, out io.Writer) (int, error) {
+func (r *insideRun) run(ctx context.Context, c packages.Command, out io.Writer) (int, error) {
 	if ctx.Err() != nil {
 		return 0, context.Cause(ctx)
 	}
@@ -74,8 +77,8 @@ func (r *rootRun) run(ctx context.Context, c packages.Command, out io.Writer) (i
 	if r.isolated {
 		args = append([]string{"sh", "-c", `echo "tbx-number $$" >&2; exec "$@"`, "sh"}, args...)
 	}
-	cmd := r.call(c.Env, args)
-	cmd.Stdout, cmd.Stderr = out, r
+	cmd := r.call(c, args)
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = c.In, out, r
 	if err := cmd.Start(); err != nil {
 		return 0, err
 	}
@@ -101,7 +104,7 @@ func (r *rootRun) run(ctx context.Context, c packages.Command, out io.Writer) (i
 }
 
 // end asks the command to end, waits, and then kills it with all that it has started.
-func (r *rootRun) end(ctx context.Context, pid int, ended <-chan error) error {
+func (r *insideRun) end(ctx context.Context, pid int, ended <-chan error) error {
 	patience := endsSoon
 	if errors.Is(context.Cause(ctx), packages.ErrSilent) {
 		patience = endsHung
@@ -117,7 +120,7 @@ func (r *rootRun) end(ctx context.Context, pid int, ended <-chan error) error {
 }
 
 // signal sends a signal to the command, or to its group.
-func (r *rootRun) signal(pid int, sig unix.Signal, group bool) {
+func (r *insideRun) signal(pid int, sig unix.Signal, group bool) {
 	if !r.isolated {
 		if group {
 			pid = -pid
@@ -136,7 +139,7 @@ func (r *rootRun) signal(pid int, sig unix.Signal, group bool) {
 		script = killTree
 		defer unix.Kill(-pid, sig) // podman's command
 	}
-	r.call(nil, []string{"sh", "-c", script, "sh", inside, strconv.Itoa(int(sig))}).Run()
+	r.call(packages.Command{}, []string{"sh", "-c", script, "sh", inside, strconv.Itoa(int(sig))}).Run()
 }
 
 // killTree sends the signal $2 to the process $1 and what it has started: their process
@@ -153,7 +156,7 @@ t "$@"`
 var number = regexp.MustCompile(`(?m)^tbx-number (\d+)\n`)
 
 // Write is the command's standard error.
-func (r *rootRun) Write(p []byte) (int, error) {
+func (r *insideRun) Write(p []byte) (int, error) {
 	const beginning = 4 << 10
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -174,7 +177,7 @@ func (r *rootRun) Write(p []byte) (int, error) {
 }
 
 // ownWords is what tbx said, if it was tbx that failed.
-func (r *rootRun) ownWords() error {
+func (r *insideRun) ownWords() error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	var said *fail.Error
