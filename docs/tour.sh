@@ -59,7 +59,7 @@ part 'Back on the host there is no `hello`, but it can be run. Exit codes, pipes
 part 'What is a toolbox made of, and what can it reach?' \
   'tbx list' 'tbx inspect debian-toolbox-12 | head -20'
 part 'What would podman be asked for another one? `--dry-run` does nothing.' \
-  'tbx create --dry-run --no-x11 --no-ssh-agent --volume /srv:/srv:ro other | cut -c1-108 | tail -18'
+  'tbx create --dry-run --no-x11 --no-ssh-agent --volume /srv:/srv:ro other | cut -c1-108 | tail -19'
 part 'A command in a toolbox that is not running starts it.' \
   'tbx stop debian-toolbox-12' 'tbx list' 'time tbx run true' 'time tbx run true'
 part 'Mistakes are answered with what to do next. `rm` asks first.' \

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"slices"
+	"strings"
 
 	"github.com/tbx-project/tbx/internal/escape"
 	"github.com/tbx-project/tbx/toolbox/boxinit"
@@ -99,6 +100,9 @@ func (p *Plan) options() []Access {
 	for _, o := range p.fixed() {
 		if p.Isolated && o.Value == "0" {
 			continue // it holds nothing
+		}
+		if o.Flag == "cap-drop" {
+			o.Value = "all but " + strings.Join(KeptCapabilities(), " ")
 		}
 		out = append(out, Access{o.String(), o.Why})
 	}

@@ -42,6 +42,8 @@ type Host struct {
 	RAM         func() int64    // the machine's memory in bytes
 	Nofile      func() int64    // how many files a process of the user may have open
 	RenderNodes func() []string // devices of GPUs
+
+	LastCapability func() int // the highest number of a capability that the kernel knows
 }
 
 // LookAtHost gathers a Host for the current user.
@@ -75,7 +77,7 @@ func LookAtHost(env []string) (*Host, error) {
 	if to, err := os.Readlink("/home"); err == nil {
 		h.HomeLink = to
 	}
-	h.Limits, h.RAM, h.Nofile, h.RenderNodes = h.delegated, ram, nofile, renderNodes
+	h.Limits, h.RAM, h.Nofile, h.RenderNodes, h.LastCapability = h.delegated, ram, nofile, renderNodes, lastCapability
 	h.CDI = cdiKinds("/etc/cdi", "/var/run/cdi")
 	return h, nil
 }

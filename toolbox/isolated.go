@@ -3,6 +3,7 @@ package toolbox
 import (
 	"context"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -15,13 +16,6 @@ import (
 // An isolated toolbox is a boundary: what runs in it shall reach of the host
 // what its specification lists, and nothing else. Everything here is a list of
 // what it gets; there is no list of what is taken away from it.
-
-// KeptCapabilities are what the root of an isolated toolbox has within its own
-// user namespace: what package managers need to unpack, own and configure files
-// and to change to a user of their own. The user has none.
-func KeptCapabilities() []string {
-	return []string{"CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID", "KILL", "SETFCAP", "SETGID", "SETUID", "SYS_CHROOT"}
-}
 
 // HomeVolume is the podman volume that is the home of an isolated toolbox.
 func (s *Spec) HomeVolume() string { return homeVolume(s.ID) }
@@ -57,6 +51,7 @@ func (p *Plan) isolate(s *Spec, h *Host, f *integration.Facts, boxDir string) er
 	if p.Hostname == "" {
 		p.Hostname = hostnameFrom(p.Name)
 	}
+	p.CapDrop, p.Seccomp = h.dropped(), filepath.Join(h.TbxRuntime(), "seccomp.json")
 	if err := p.limitMore(s, h); err != nil {
 		return err
 	}

@@ -19,6 +19,7 @@ import (
 
 const (
 	pidsLimit      = 4096     // processes and threads
+	LogSize        = 1000000  // bytes of an isolated toolbox's log
 	nofileLimit    = 65536    // open files of one process
 	defaultShmSize = "64m"    // podman's own
 	minMemory      = 16 << 20 // bytes: with less not even a shell starts

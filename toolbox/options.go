@@ -1,6 +1,8 @@
 package toolbox
 
 import (
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -15,12 +17,70 @@ type Option struct {
 	Why   string `json:"why"`
 }
 
-// String writes the option as podman-create(1) takes it.
-func (o Option) String() string {
-	if o.Value == "" {
-		return "--" + o.Flag
+// Args returns the option as arguments of podman-create(1).
+func (o Option) Args() []string {
+	if o.Value == "" && o.Flag != "entrypoint" { // an empty entrypoint replaces the image's
+		return []string{"--" + o.Flag}
 	}
-	return "--" + o.Flag + " " + o.Value
+	return []string{"--" + o.Flag, o.Value}
+}
+
+// String writes the option in one line, without quotes.
+func (o Option) String() string { return strings.TrimSpace(strings.Join(o.Args(), " ")) }
+
+// Arguments returns everything that podman is asked for, in the order of printing, as
+// podman-create(1) takes it: these flags, then the image and the command.
+func (p *Plan) Arguments() []Option {
+	out := append([]Option{{"name", string(p.Name), ""}}, p.Options()...)
+	for _, d := range p.Devices {
+		why := "the host describes it by CDI"
+		if strings.HasPrefix(d, "/") {
+			why = "a GPU, as you asked"
+		}
+		out = append(out, Option{"device", d, why})
+	}
+	for _, m := range p.Mounts {
+		out = append(out, mountOption(m))
+	}
+	for _, kv := range p.ContainerEnv() {
+		why := ""
+		if strings.HasPrefix(kv, "PATH=") && !slices.Contains(p.Env, kv) {
+			why = "the system's directories, then those of the image; its variables that act on every program are unset"
+		}
+		out = append(out, Option{"env", kv, why})
+	}
+	for _, k := range slices.Sorted(maps.Keys(p.Labels)) {
+		out = append(out, Option{"label", k + "=" + p.Labels[k], ""})
+	}
+	return out
+}
+
+// mountOption writes a mount as --mount. podman reads its value as a line of CSV, adds
+// rbind itself, and knows an overlay by --volume alone.
+func mountOption(m Mount) Option {
+	if m.Overlay() {
+		return Option{"volume", m.Source + ":" + m.Target + ":" + strings.Join(m.Options, ","), m.Reason}
+	}
+	fields := []string{"type=" + m.Type}
+	if m.Source != "" {
+		fields = append(fields, "source="+m.Source)
+	}
+	fields = append(fields, "destination="+m.Target)
+	for _, o := range m.Options {
+		switch {
+		case m.Type == "bind" && o == "rbind":
+		case m.Type == "bind" && o == "bind":
+			fields = append(fields, "bind-nonrecursive")
+		default:
+			fields = append(fields, o)
+		}
+	}
+	for i, f := range fields {
+		if strings.ContainsAny(f, ",\"\r\n") {
+			fields[i] = `"` + strings.ReplaceAll(f, `"`, `""`) + `"`
+		}
+	}
+	return Option{"mount", strings.Join(fields, ","), m.Reason}
 }
 
 // Options returns the flags that podman is asked for, in the order of printing.
@@ -108,9 +168,9 @@ func (p *Plan) fixedIsolated() []Option {
 		{"uts", "private", "it has a host name of its own"},
 		{"hostname", p.Hostname, "it has a host name of its own"},
 		network,
-		{"cap-drop", "all but " + strings.Join(KeptCapabilities(), " "), "what root inside needs to install packages; the user has none"},
+		{"cap-drop", strings.Join(p.CapDrop, ","), "what root inside needs to install packages; the user has none"},
 		{"security-opt", "no-new-privileges", "no program inside gains rights, so no sudo: root is tbx run --root"},
-		{"security-opt", "seccomp=strict", "podman's own filter, without namespaces, mounts, keyrings, bpf, perf, io_uring, sockets of other kinds than its network's, and 32-bit calls"},
+		{"security-opt", "seccomp=" + p.Seccomp, "podman's own filter, without namespaces, mounts, keyrings, bpf, perf, io_uring, sockets of other kinds than its network's, and 32-bit calls"},
 		{"no-hosts", "", "the host's table of names is the host's"},
 	}
 	pids := Option{"pids-limit", strconv.FormatInt(p.Pids, 10), "a fork bomb inside stays inside"}
@@ -121,7 +181,7 @@ func (p *Plan) fixedIsolated() []Option {
 	out = append(out, p.limited("what takes more than that is ended, and not the host's programs")...)
 	return append(out,
 		Option{"log-driver", "k8s-file", "what the first process says, or another in its name, is in a file and not in your journal"},
-		Option{"log-opt", "max-size=1m", "and no more than that"},
+		Option{"log-opt", "max-size=" + strconv.FormatInt(LogSize/1000, 10) + "kb", "and no more than that"},
 		Option{"shm-size", size(p.ShmSize), "shared memory of its own"},
 		Option{"ulimit", "nofile=" + strconv.FormatInt(p.Nofile, 10), "open files of one process"})
 }

@@ -55,10 +55,12 @@ type Plan struct {
 	CPU    int64 `json:"cpu_limit,omitempty"`    // thousandths of a processor's time
 
 	// Of an isolated toolbox.
-	Isolated bool   `json:"isolated,omitempty"`
-	Network  string `json:"network,omitempty"`  // private or none
-	ShmSize  int64  `json:"shm_size,omitempty"` // bytes
-	Nofile   int64  `json:"nofile_limit,omitempty"`
+	Isolated bool     `json:"isolated,omitempty"`
+	CapDrop  []string `json:"-"`                  // names of capabilities
+	Seccomp  string   `json:"-"`                  // file of the system call filter, which the engine writes
+	Network  string   `json:"network,omitempty"`  // private or none
+	ShmSize  int64    `json:"shm_size,omitempty"` // bytes
+	Nofile   int64    `json:"nofile_limit,omitempty"`
 }
 
 // Place is what a plan depends on beside the specification and the host.
@@ -170,6 +172,7 @@ func ParseVolume(v string) (Mount, error) {
 	default:
 		m.Type, m.Options = "volume", nil
 	}
+	overlay := false
 	if len(parts) == 3 {
 		for _, o := range strings.Split(parts[2], ",") {
 			switch o {
@@ -177,7 +180,9 @@ func ParseVolume(v string) (Mount, error) {
 				m.Options = slices.DeleteFunc(m.Options, func(o string) bool { return o == "rslave" })
 			case "bind":
 				m.Options = slices.DeleteFunc(m.Options, func(o string) bool { return o == "rbind" })
-			case "ro", "rw", "noexec", "exec", "nosuid", "suid", "nodev", "dev", "rbind", "z", "Z", "U", "idmap", "O":
+			case "O":
+				overlay = m.Type == "bind"
+			case "ro", "rw", "noexec", "exec", "nosuid", "suid", "nodev", "dev", "rbind", "z", "Z", "U", "idmap":
 			default:
 				return bad("there is no mount option " + strconv.Quote(o))
 			}
@@ -186,7 +191,32 @@ func ParseVolume(v string) (Mount, error) {
 			}
 		}
 	}
+	if overlay {
+		return overlaid(m, parts[2])
+	}
 	return m, nil
+}
+
+// overlaid makes m an overlay, of which podman takes no other option but U: podman
+// keeps what is changed in it apart from the directory.
+func overlaid(m Mount, options string) (Mount, error) {
+	for _, o := range strings.Split(options, ",") {
+		if o != "O" && o != "U" {
+			return Mount{}, fail.New(fail.Usage, "volume %q: option O goes with U alone, and not with %s", m.Source+":"+m.Target+":"+options, o)
+		}
+	}
+	m.Options = slices.DeleteFunc(m.Options, func(o string) bool { return o != "O" && o != "U" })
+	return m, nil
+}
+
+// ContainerEnv is Env with the PATH that the toolbox has in place of the image's,
+// unless Env names one.
+func (p *Plan) ContainerEnv() []string {
+	if slices.ContainsFunc(p.Env, func(kv string) bool { return strings.HasPrefix(kv, "PATH=") }) {
+		return p.Env
+	}
+	_, path := p.OverImageEnv()
+	return append(slices.Clip(p.Env), "PATH="+path)
 }
 
 // containerEnv is the environment that sessions opened by others (podman exec,

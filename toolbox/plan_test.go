@@ -96,11 +96,7 @@ func TestNewPlan(t *testing.T) {
 			s.Env = []string{"A=b c", "HOME=/elsewhere"}
 		}},
 		{name: "parts", tree: true, spec: func(s *Spec) { s.Without = []string{integration.Audio} }},
-		{name: "nothing", tree: true, spec: func(s *Spec) {
-			for _, i := range integration.All() {
-				s.Without = append(s.Without, i.Key)
-			}
-		}},
+		{name: "nothing", tree: true, spec: func(s *Spec) { s.Without = allKeys() }},
 		{name: "isolated", spec: func(s *Spec) {
 			s.Isolated, s.Share, s.Volumes = true, []string{"/home/jane/src:ro", "/home/jane/src/it"}, []string{"cache:/var/cache/apt", "/srv:/srv:ro"}
 		}},

@@ -3,7 +3,6 @@ package box
 import (
 	"context"
 	"fmt"
-	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -226,68 +225,13 @@ func planCreate(ctx context.Context, e *fetch.Env, prov *provision.Provisioner, 
 		}{p, p.Options()})
 	}
 	fmt.Fprintf(e.Out, "podman create\n")
-	for _, l := range planLines(p) {
-		if l.why != "" {
-			l.why = "  # " + l.why
+	for _, o := range p.Arguments() {
+		why := ""
+		if o.Why != "" {
+			why = "  # " + o.Why
 		}
-		fmt.Fprintf(e.Out, "  %s%s\n", l.option, l.why)
+		fmt.Fprintf(e.Out, "  %s%s\n", cli.Quoted(o.Args()), why)
 	}
+	fmt.Fprintf(e.Out, "  %s\n", cli.Quoted(append([]string{p.Image}, p.Command...)))
 	return nil
-}
-
-// planLine is one option that podman is asked for, as a shell takes it.
-type planLine struct {
-	option, why string
-	label       bool
-}
-
-// planLines are all of a plan.
-func planLines(p *toolbox.Plan) []planLine {
-	var out []planLine
-	line := func(option, why string) { out = append(out, planLine{option: option, why: why}) }
-	line("--name "+string(p.Name), "")
-	for _, o := range p.Options() {
-		line(optionText(o), o.Why)
-	}
-	line("--unsetenv LD_…, TBX_…, BASH_ENV and the like", "what the image sets of those, which act on every program")
-	for _, d := range p.Devices {
-		why := "the host describes it by CDI"
-		if strings.HasPrefix(d, "/") {
-			why = "a GPU, as you asked"
-		}
-		line("--device "+cli.ShellQuote(d), why)
-	}
-	for _, mt := range p.Mounts {
-		line("--mount "+cli.ShellQuote(mountOption(mt)), mt.Reason)
-	}
-	for _, kv := range p.Env {
-		line("--env "+cli.ShellQuote(kv), "")
-	}
-	for _, k := range cli.SortedKeys(p.Labels) {
-		out = append(out, planLine{option: "--label " + cli.ShellQuote(k+"="+p.Labels[k]), label: true})
-	}
-	line(p.Image+" "+strings.Join(p.Command, " "), "")
-	return out
-}
-
-// optionText is an option as a shell takes it.
-func optionText(o toolbox.Option) string {
-	if o.Value != "" {
-		o.Value = cli.ShellQuote(o.Value)
-	} else if o.Flag == "entrypoint" {
-		return "--entrypoint ''"
-	}
-	return o.String()
-}
-
-func mountOption(m toolbox.Mount) string {
-	s := "type=" + m.Type
-	if m.Source != "" {
-		s += ",source=" + m.Source
-	}
-	s += ",destination=" + m.Target
-	for _, o := range m.Options {
-		s += "," + o
-	}
-	return s
 }

@@ -152,12 +152,12 @@ func editionOf(p *toolbox.EditPlan) edition {
 // askedOf are the options of a plan but its labels, which follow from them.
 func askedOf(p *toolbox.Plan) []string {
 	var out []string
-	for _, l := range planLines(p) {
-		if !l.label {
-			out = append(out, l.option)
+	for _, o := range p.Arguments() {
+		if o.Flag != "label" {
+			out = append(out, cli.Quoted(o.Args()))
 		}
 	}
-	return out
+	return append(out, cli.Quoted(append([]string{p.Image}, p.Command...)))
 }
 
 // lacking are those of a that b has not.

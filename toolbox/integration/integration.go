@@ -61,6 +61,10 @@ type Mount struct {
 	Integration string   `json:"integration,omitempty"` // key of the integration that wants it
 }
 
+// Overlay says whether it shows a directory of the host and keeps what is changed in it
+// apart, podman-create(1), --volume, option O.
+func (m Mount) Overlay() bool { return m.Type == "bind" && slices.Contains(m.Options, "O") }
+
 // Facts are the host and the specification, as far as integrations depend on them.
 type Facts struct {
 	Has      func(key string) bool // whether an integration is on

@@ -201,14 +201,12 @@ func mappings(d *define.InspectContainerData) (dirs, volumes []toolbox.Mapping) 
 func (e *Engine) Create(ctx context.Context, p *toolbox.Plan) (string, error) {
 	conn, cancel := e.unbounded(ctx)
 	defer cancel()
-	profile := ""
 	if p.Isolated {
-		var err error
-		if profile, err = writeSeccomp(e.dir); err != nil {
+		if err := writeSeccomp(p.Seccomp); err != nil {
 			return "", err
 		}
 	}
-	s, err := specOf(p, profile, pasta(conn))
+	s, err := specOf(p, pasta(conn))
 	if err != nil {
 		return "", err
 	}

@@ -5,29 +5,12 @@ package podman
 import (
 	"context"
 	"errors"
-	"slices"
-	"strings"
 
-	"github.com/containers/common/pkg/capabilities"
 	"github.com/containers/podman/v4/pkg/bindings"
 	"github.com/containers/podman/v4/pkg/bindings/volumes"
 
 	"github.com/tbx-project/tbx/internal/fail"
-	"github.com/tbx-project/tbx/toolbox"
 )
-
-// dropped are all capabilities but those kept, one by one: with "all" dropped
-// and some added, podman gives the added ones to the user as ambient.
-func dropped() []string {
-	var out []string
-	kept := toolbox.KeptCapabilities()
-	for _, c := range capabilities.AllCapabilities() {
-		if !slices.Contains(kept, strings.TrimPrefix(c, "CAP_")) {
-			out = append(out, c)
-		}
-	}
-	return out
-}
 
 // pasta says whether the service's podman prefers pasta to slirp4netns: 5 does,
 // and 6 knows nothing else.

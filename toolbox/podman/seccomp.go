@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
-	"path/filepath"
 	"runtime"
 	"slices"
 	"syscall"
@@ -34,21 +33,20 @@ func denied() []string {
 	}
 }
 
-// writeSeccomp writes the filter of isolated toolboxes to a file in dir, which
-// podman reads when it makes the container and not later.
-func writeSeccomp(dir string) (string, error) {
+// writeSeccomp writes the filter of isolated toolboxes to file, which podman reads
+// when it makes the container and not later.
+func writeSeccomp(file string) error {
 	for _, p := range profiles() {
 		data, err := os.ReadFile(p)
 		if err != nil {
 			continue
 		}
 		if data, err = stricter(data); err != nil {
-			return "", fail.Wrap(fail.Unable, err, "podman's system call filter %s cannot be used", p)
+			return fail.Wrap(fail.Unable, err, "podman's system call filter %s cannot be used", p)
 		}
-		file := filepath.Join(dir, "seccomp.json")
-		return file, atomicfile.WriteVolatile(file, data, 0o600)
+		return atomicfile.WriteVolatile(file, data, 0o600)
 	}
-	return "", fail.New(fail.Unable, "podman's system call filter is missing, without which a toolbox cannot be isolated").
+	return fail.New(fail.Unable, "podman's system call filter is missing, without which a toolbox cannot be isolated").
 		Hint("install the package that has /usr/share/containers/seccomp.json (containers-common, on Debian golang-github-containers-common)")
 }
 

@@ -4,10 +4,12 @@ package podman
 
 import (
 	"encoding/json"
+	"os"
 	"slices"
 	"strings"
 	"testing"
 
+	"github.com/containers/common/pkg/capabilities"
 	"golang.org/x/sys/unix"
 
 	"github.com/tbx-project/tbx/toolbox"
@@ -176,9 +178,25 @@ func TestX5_Families(t *testing.T) {
 	}
 }
 
-// TestDropped: nothing is both dropped and kept, and what opens the host is dropped.
+// TestDropped: what podman knows is dropped or kept, nothing is both, and what opens the
+// host is dropped.
 func TestDropped(t *testing.T) {
-	out := dropped()
+	h, err := toolbox.LookAtHost(append(os.Environ(), "HOME=/home/jane"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := toolbox.NewPlan("x", &toolbox.Spec{Isolated: true}, h, toolbox.Place{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	out := p.CapDrop
+	both := slices.Clone(out)
+	for _, c := range toolbox.KeptCapabilities() {
+		both = append(both, "CAP_"+c)
+	}
+	if known := capabilities.AllCapabilities(); !slices.Equal(slices.Sorted(slices.Values(both)), known) {
+		t.Errorf("dropped and kept are %s, and podman knows %s", both, known)
+	}
 	for _, c := range []string{"SYS_ADMIN", "SYS_PTRACE", "NET_ADMIN", "NET_RAW", "MKNOD", "SYS_MODULE", "DAC_READ_SEARCH", "SETPCAP"} {
 		if !slices.Contains(out, "CAP_"+c) {
 			t.Errorf("%s is not dropped", c)

@@ -19,30 +19,26 @@ import (
 // request is a plan on its way into podman's words.
 type request struct {
 	*specgen.SpecGenerator
-	plan    *toolbox.Plan
-	seccomp string // path of the profile of isolated toolboxes
-	pasta   bool   // podman's network of its own is pasta's
+	plan  *toolbox.Plan
+	pasta bool // podman's network of its own is pasta's
 }
 
 // specOf puts a plan into podman's words: its options by set, the rest here.
-func specOf(p *toolbox.Plan, seccomp string, pasta bool) (*specgen.SpecGenerator, error) {
+func specOf(p *toolbox.Plan, pasta bool) (*specgen.SpecGenerator, error) {
 	s := specgen.NewSpecGenerator(p.Image, false)
 	s.Name = string(p.Name)
 	s.Command = p.Command
 	s.Labels = p.Labels
 	s.Env = map[string]string{}
-	for _, kv := range p.Env {
+	for _, kv := range p.ContainerEnv() {
 		name, value, _ := strings.Cut(kv, "=")
 		s.Env[name] = value
-	}
-	if _, asked := s.Env["PATH"]; !asked {
-		_, s.Env["PATH"] = p.OverImageEnv()
 	}
 	mounts(s, p)
 	for _, d := range p.Devices {
 		s.Devices = append(s.Devices, specs.LinuxDevice{Path: d})
 	}
-	r := &request{s, p, seccomp, pasta}
+	r := &request{s, p, pasta}
 	for _, o := range p.Options() {
 		if err := r.set(o); err != nil {
 			return nil, err
@@ -92,11 +88,11 @@ func (r *request) set(o toolbox.Option) error {
 	case "privileged":
 		r.Privileged = true
 	case "rm":
-		r.Remove = true
+		r.Remove, r.Volatile = true, true // its layer need not outlive a crash
 	case "security-opt":
 		return r.setSecurity(o.Value)
 	case "cap-drop":
-		r.CapDrop = dropped()
+		r.CapDrop = strings.Split(o.Value, ",")
 	default:
 		return fmt.Errorf("the option %s is not known to the engine", o)
 	}
@@ -104,13 +100,14 @@ func (r *request) set(o toolbox.Option) error {
 }
 
 func (r *request) setSecurity(value string) error {
-	switch value {
-	case "label=disable":
+	file, seccomp := strings.CutPrefix(value, "seccomp=")
+	switch {
+	case value == "label=disable":
 		r.SelinuxOpts = []string{"disable"}
-	case "no-new-privileges":
+	case value == "no-new-privileges":
 		r.NoNewPrivileges = true
-	case "seccomp=strict":
-		r.SeccompProfilePath = r.seccomp
+	case seccomp:
+		r.SeccompProfilePath = file
 	default:
 		return fmt.Errorf("the option --security-opt %s is not known to the engine", value)
 	}
@@ -167,7 +164,7 @@ func (r *request) setLimit(o toolbox.Option) (ok bool, err error) {
 	case "shm-size":
 		r.ShmSize = &r.plan.ShmSize
 	case "log-driver", "log-opt":
-		r.LogConfiguration = &specgen.LogConfig{Driver: define.KubernetesLogging, Size: 1 << 20}
+		r.LogConfiguration = &specgen.LogConfig{Driver: define.KubernetesLogging, Size: toolbox.LogSize}
 	case "ulimit":
 		r.Rlimits = []specs.POSIXRlimit{{Type: "nofile", Soft: uint64(r.plan.Nofile), Hard: uint64(r.plan.Nofile)}}
 	default:
@@ -187,6 +184,10 @@ func mounts(s *specgen.SpecGenerator, p *toolbox.Plan) {
 	for _, m := range p.Mounts {
 		if m.Type == "volume" {
 			s.Volumes = append(s.Volumes, &specgen.NamedVolume{Name: m.Source, Dest: m.Target, Options: m.Options})
+			continue
+		}
+		if m.Overlay() {
+			s.OverlayVolumes = append(s.OverlayVolumes, &specgen.OverlayVolume{Source: m.Source, Destination: m.Target, Options: m.Options})
 			continue
 		}
 		s.Mounts = append(s.Mounts, specs.Mount{Type: m.Type, Source: m.Source, Destination: m.Target, Options: m.Options})

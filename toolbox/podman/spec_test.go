@@ -37,7 +37,7 @@ func TestOnlyOptionsAreSent(t *testing.T) {
 	offline.Network, offline.Memory, offline.Pids = "none", 0, 0
 	for name, p := range map[string]*toolbox.Plan{"shared": &base, "with a host name": &named, "isolated": &isolated, "isolated, without a network": &offline} {
 		for _, pasta := range []bool{false, true} {
-			s, err := specOf(p, "/seccomp.json", pasta)
+			s, err := specOf(p, pasta)
 			if err != nil {
 				t.Fatalf("%s: %v", name, err)
 			}
@@ -60,7 +60,7 @@ func TestOnlyOptionsAreSent(t *testing.T) {
 }
 
 func TestUnknownOptionsAreRefused(t *testing.T) {
-	s, err := specOf(&toolbox.Plan{}, "", false)
+	s, err := specOf(&toolbox.Plan{}, false)
 	if err != nil {
 		t.Fatal(err)
 	}
