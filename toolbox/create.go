@@ -2,18 +2,12 @@ package toolbox
 
 import (
 	"context"
-	"crypto/rand"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
-	"slices"
-	"strings"
 	"time"
-	"unicode/utf8"
 
-	"github.com/tbx-project/tbx/internal/escape"
 	"github.com/tbx-project/tbx/internal/fail"
 	"github.com/tbx-project/tbx/internal/flock"
 	"github.com/tbx-project/tbx/toolbox/boxinit"
@@ -268,95 +262,6 @@ func (m *Manager) mustNotExist(ctx context.Context, e Engine, name Name) error {
 func existsError(name Name) error {
 	return fail.New(fail.Exists, "toolbox %s exists", name).
 		Hint("enter it with: tbx enter %s", name).Hint("or remove it with: tbx rm %s", name)
-}
-
-func (m *Manager) newSpec(o CreateOptions) (*Spec, error) {
-	if err := integration.Check(o.Without); err != nil {
-		return nil, err
-	}
-	if err := checkHostname(o.Hostname); err != nil {
-		return nil, err
-	}
-	if err := checkIsolated(&o); err != nil {
-		return nil, err
-	}
-	if err := checkLimits(m.Host, &o); err != nil {
-		return nil, err
-	}
-	if o.GPU && len(m.Host.gpuDevices()) == 0 {
-		return nil, fail.New(fail.Unable, "there is no GPU here that a toolbox could use: no node /dev/dri/renderD* and no CDI description of nvidia.com/gpu").
-			Hint("leave --gpu away; for NVIDIA's driver, describe it with: nvidia-ctk cdi generate --output=/etc/cdi/nvidia.yaml")
-	}
-	for _, kv := range o.Env {
-		if name, _, ok := strings.Cut(kv, "="); !ok || name == "" || strings.ContainsRune(kv, 0) {
-			return nil, fail.New(fail.Usage, "environment variable %q is not NAME=VALUE", kv)
-		}
-	}
-	id := make([]byte, 16)
-	rand.Read(id)
-	s := &Spec{
-		Version: SpecVersion, ID: hex.EncodeToString(id), Created: time.Now().UTC().Truncate(time.Second),
-		Hostname: o.Hostname, Env: o.Env, Without: o.Without,
-		Isolated: o.Isolated, NoNetwork: o.NoNetwork, Memory: o.Memory, CPUs: o.CPUs, Pids: o.Pids, ShmSize: o.ShmSize, GPU: o.GPU,
-	}
-	if !o.Isolated && o.Memory == "0" {
-		s.Memory = "" // as it is without
-	}
-	if o.CPUs == "0" {
-		s.CPUs = ""
-	}
-	if o.Isolated && o.Memory == "" {
-		s.Memory = defaultMemory(m.Host)
-	}
-	var err error
-	if s.Share, s.links, err = shares(m.Host, o.Share); err != nil {
-		return nil, err
-	}
-	for _, v := range o.Volumes {
-		v = expandHome(m.Host, v)
-		mt, err := ParseVolume(v)
-		if err == nil && o.Isolated {
-			var links []string
-			v, links, err = isolatedVolume(m.Host, v, mt)
-			s.links = append(s.links, links...)
-		}
-		if err == nil {
-			err = checkTarget(s, mt)
-		}
-		if err != nil {
-			return nil, err
-		}
-		s.Volumes = append(s.Volumes, v)
-	}
-	if o.Home != "" {
-		home, err := filepath.Abs(o.Home)
-		if err != nil {
-			return nil, err
-		}
-		if home == m.Host.RealHome || home == m.Host.Home {
-			return nil, fail.New(fail.Usage, "%s is your home already", home).Hint("leave --home away to share it")
-		}
-		s.Home = home
-	}
-	for _, value := range slices.Concat(s.Env, s.Volumes, s.Share, []string{s.Home}) {
-		if !utf8.ValidString(value) {
-			return nil, fail.New(fail.Usage, "%s is not UTF-8, and the toolbox's file holds nothing else", escape.Quote(value)).
-				Hint("a variable can be set at entry: tbx run --env NAME=VALUE")
-		}
-	}
-	return s, m.checkOverlap(o.Name, s)
-}
-
-// checkHostname takes what hostname(7) allows.
-func checkHostname(s string) error {
-	bad := s != "" && (len(s) > 64 || s[0] == '-' || s[0] == '.')
-	for _, r := range s {
-		bad = bad || !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '-' || r == '.')
-	}
-	if bad {
-		return fail.New(fail.Usage, "%q cannot be a host name", s).Hint("use up to 64 letters, digits, '-' and '.'")
-	}
-	return nil
 }
 
 // makeHome makes the directory for --home, which is the user's to keep: rm does

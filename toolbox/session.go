@@ -15,8 +15,6 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/tbx-project/tbx/internal/fail"
-	"github.com/tbx-project/tbx/internal/hostprog"
-	"github.com/tbx-project/tbx/internal/inherited"
 	"github.com/tbx-project/tbx/toolbox/integration"
 	"github.com/tbx-project/tbx/toolbox/join"
 )
@@ -276,76 +274,6 @@ func checkDescriptors(n int) error {
 		}
 	}
 	return nil
-}
-
-// byPodman becomes podman exec: for an isolated toolbox, for one that tbx did
-// not make, for a runtime that it does not know, and when the cgroup cannot be
-// joined. s is nil where the toolbox cannot be looked into from outside.
-func (p *Prepared) byPodman(s *join.Session) error {
-	if err := hostprog.CheckCaller(); err != nil {
-		return err
-	}
-	podman, err := hostprog.Look("podman")
-	if err != nil {
-		return fail.New(fail.Unable, "podman is not installed, or not in PATH")
-	}
-	r, o := p.Record, p.opts
-	if s == nil {
-		if s, err = p.unseen(); err != nil {
-			return err
-		}
-	}
-	if p.target != nil {
-		for _, path := range userTables {
-			if !p.target.Readable(path, maxTable) {
-				return fail.New(nil, "toolbox %s cannot be entered: podman would wait for its %s, which is no regular file of at most 16 MiB", r.Name, path).
-					Hint("what is in it can be copied out: podman cp %s:DIRECTORY DIRECTORY", r.Name)
-			}
-		}
-	}
-	args := []string{"podman", "exec", "--interactive", "--detach-keys", ""}
-	if o.Terminal {
-		args = append(args, "--tty")
-	}
-	user := strconv.Itoa(p.host.UID) + ":" + strconv.Itoa(p.host.GID)
-	if r.Box == "" {
-		user = p.host.User // Toolbx's own: the groups are the image's
-	}
-	switch {
-	case o.Root:
-		user = "0:0"
-	case len(s.Groups) == 0:
-	case r.Isolated: // podman takes the groups from the toolbox's tables
-		user = strconv.Itoa(p.host.UID)
-	default: // it would keep the host's
-		user = "0:0"
-		s.Args = append([]string{r.Box, "exec", "-", s.Identity()}, s.Args...)
-	}
-	args = append(args, "--user", user, "--workdir", s.Dir)
-	if o.PreserveFDs > 0 {
-		args = append(args, "--preserve-fds", strconv.Itoa(o.PreserveFDs))
-	}
-	for _, kv := range s.Env {
-		if !slices.Contains(r.Env, kv) {
-			args = append(args, "--env", kv)
-		}
-	}
-	args = append(args, r.ID)
-	// One that has a size itself: stage.Terminal waits for it.
-	if size, err := unix.IoctlGetWinsize(0, unix.TIOCGWINSZ); o.Terminal && r.Box != "" && err == nil && size.Row > 0 {
-		args = append(args, r.Box, "terminal")
-	}
-	args = append(args, s.Args...)
-	if r.Isolated {
-		if err := checkProcesses(cgroupRoot, r); err != nil {
-			return err
-		}
-		yieldMemory(r.PID)
-		if err := p.manager.guard(r.Name); err != nil { // no reason to stay outside
-			p.manager.debug("nobody looks whether podman waits for ever: %v", err)
-		}
-	}
-	return fmt.Errorf("podman: %w", inherited.Become(podman, args, hostprog.PodmanEnv(p.host.Env)))
 }
 
 // unseen composes a session without a look at what is inside.

@@ -74,7 +74,7 @@ tbx inspect shows what it can reach.`,
 			if len(args) == 1 {
 				o.name = args[0]
 				if o.name == "" {
-					return fail.New(fail.Usage, "the toolbox's name is empty").Hint("leave it away to have one made up")
+					return fail.New(fail.Usage, "the toolbox's name is empty").Hint("leave it out to have one made up")
 				}
 			}
 			if err := o.integrationsAsked(cmd); err != nil {
@@ -84,6 +84,11 @@ tbx inspect shows what it can reach.`,
 		},
 		ValidArgsFunction: cobra.NoFileCompletions,
 	}
+	o.flags(cmd, env)
+	return cmd, o
+}
+
+func (o *createOptions) flags(cmd *cobra.Command, env *fetch.Env) {
 	f := cmd.Flags()
 	f.StringVarP(&o.image, "image", "i", "", "make it from this `IMAGE`")
 	f.StringVarP(&o.distro, "distro", "d", "", "make it from this `DISTRIBUTION`'s image")
@@ -118,7 +123,6 @@ tbx inspect shows what it can reach.`,
 		cmd.RegisterFlagCompletionFunc(dir, cli.Directories)
 	}
 	cli.NoCompletion(cmd, "toolbox", "hostname", "env", "memory", "cpus", "pids-limit", "shm-size")
-	return cmd, o
 }
 
 // integrationsAsked refuses --no-KEY=false beside --isolated: that toolbox has

@@ -140,30 +140,7 @@ func printInspection(env *fetch.Env, i *inspection) error {
 			fmt.Fprintf(t, "%s\t%s\n", key, escape.Text(value))
 		}
 	}
-	state := i.State
-	if i.PID > 0 {
-		state += fmt.Sprintf(" (process %d)", i.PID)
-	} else if i.Started != nil {
-		state += fmt.Sprintf(" (exit code %d)", i.ExitCode)
-	}
-	line("Name", i.Name)
-	line("State", state)
-	line("Image", i.Image+" ("+i.ImageID[:min(12, len(i.ImageID))]+")")
-	line("Image's digest", i.ImageDigest)
-	line("Image signed by", i.ImageSigner)
-	line("Container", i.ID)
-	line("Created", i.Created.Format(time.RFC3339))
-	line("Made by", i.Manager)
-	if i.Manager == "tbx" {
-		line("Boundary", boundary(i.Isolated))
-	}
-	line("Host name", i.Hostname)
-	line("Home", i.Home)
-	line("Specification", i.SpecFile)
-	for _, d := range i.Waiting {
-		after, before := cmp.Or(d.After, "nothing"), cmp.Or(d.Before, "nothing")
-		line("Waits", fmt.Sprintf("%s: %s instead of %s, when it stops or starts", d.Key, after, before))
-	}
+	i.printHead(line)
 	if len(i.Mounts) > 0 {
 		fmt.Fprintln(t, "\nMounts")
 		for _, m := range i.Mounts {
@@ -193,4 +170,32 @@ func printInspection(env *fetch.Env, i *inspection) error {
 		}
 	}
 	return t.Flush()
+}
+
+// printHead calls line for each value that is a single one.
+func (i *inspection) printHead(line func(key, value string)) {
+	state := i.State
+	if i.PID > 0 {
+		state += fmt.Sprintf(" (process %d)", i.PID)
+	} else if i.Started != nil {
+		state += fmt.Sprintf(" (exit code %d)", i.ExitCode)
+	}
+	line("Name", i.Name)
+	line("State", state)
+	line("Image", i.Image+" ("+i.ImageID[:min(12, len(i.ImageID))]+")")
+	line("Image's digest", i.ImageDigest)
+	line("Image signed by", i.ImageSigner)
+	line("Container", i.ID)
+	line("Created", i.Created.Format(time.RFC3339))
+	line("Made by", i.Manager)
+	if i.Manager == "tbx" {
+		line("Boundary", boundary(i.Isolated))
+	}
+	line("Host name", i.Hostname)
+	line("Home", i.Home)
+	line("Specification", i.SpecFile)
+	for _, d := range i.Waiting {
+		after, before := cmp.Or(d.After, "nothing"), cmp.Or(d.Before, "nothing")
+		line("Waits", fmt.Sprintf("%s: %s instead of %s, when it stops or starts", d.Key, after, before))
+	}
 }

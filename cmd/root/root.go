@@ -14,9 +14,7 @@ var Version = "0.1.0-dev"
 
 // New returns the command tbx with the commands that make adds to it.
 func New(env *cli.Env, commands func(*cli.Env) []*cobra.Command) *cobra.Command {
-	var verbose int
-	var level string
-	var podmanLog bool
+	var o messages
 	root := &cobra.Command{
 		Use:   "tbx",
 		Short: "Toolboxes to work in, on a host that stays as it is",
@@ -36,21 +34,7 @@ it can do what you can.`,
 			if err := cli.NoneEmpty(cmd.Flags()); err != nil {
 				return err
 			}
-			if _, sober := cmd.Annotations[cli.QuietSuccess]; sober && verbose == 0 && !cli.IsTerminal(env.Err) {
-				env.Quiet = true
-			}
-			env.Verbose = verbose > 0
-			switch {
-			case level != "":
-				l, err := logrus.ParseLevel(level)
-				if err != nil {
-					return fail.New(fail.Usage, "there is no log level %q", level).Hint("there are: trace, debug, info, warn, error, fatal, panic")
-				}
-				env.Log.SetLevel(l)
-			case verbose > 0:
-				env.Log.SetLevel(logrus.DebugLevel)
-			}
-			return nil
+			return o.apply(env, cmd)
 		},
 		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: true},
 	}
@@ -60,11 +44,7 @@ it can do what you can.`,
 	flags.SortFlags = false
 	flags.BoolVarP(&env.Yes, "yes", "y", false, "answer every question with yes")
 	flags.BoolVarP(&env.Quiet, "quiet", "q", false, "show no progress")
-	flags.CountVarP(&verbose, "verbose", "v", "say what is done; twice: also what podman does")
-	flags.StringVar(&level, "log-level", "", "log messages of this `LEVEL` and above: trace, debug, info, warn, error")
-	root.RegisterFlagCompletionFunc("log-level", cli.Words("trace", "debug", "info", "warn", "error"))
-	flags.BoolVar(&podmanLog, "log-podman", false, "accepted for Toolbx's sake; podman's messages are shown where they matter")
-	flags.MarkHidden("log-podman")
+	o.flags(root)
 	root.SetGlobalNormalizationFunc(func(_ *pflag.FlagSet, name string) pflag.NormalizedName {
 		switch name { // Toolbx's names
 		case "assumeyes":
@@ -77,6 +57,41 @@ it can do what you can.`,
 	root.AddCommand(commands(env)...)
 	asWritten(root)
 	return root
+}
+
+// messages are the flags that say which messages are shown.
+type messages struct {
+	verbose   int
+	level     string
+	podmanLog bool
+}
+
+func (o *messages) flags(root *cobra.Command) {
+	flags := root.PersistentFlags()
+	flags.CountVarP(&o.verbose, "verbose", "v", "say what is done; twice: also what podman does")
+	flags.StringVar(&o.level, "log-level", "", "log messages of this `LEVEL` and above: trace, debug, info, warn, error")
+	root.RegisterFlagCompletionFunc("log-level", cli.Words("trace", "debug", "info", "warn", "error"))
+	flags.BoolVar(&o.podmanLog, "log-podman", false, "accepted for Toolbx's sake; podman's messages are shown where they matter")
+	flags.MarkHidden("log-podman")
+}
+
+// apply sets env as the flags and the command ask.
+func (o *messages) apply(env *cli.Env, cmd *cobra.Command) error {
+	if _, sober := cmd.Annotations[cli.QuietSuccess]; sober && o.verbose == 0 && !cli.IsTerminal(env.Err) {
+		env.Quiet = true
+	}
+	env.Verbose = o.verbose > 0
+	switch {
+	case o.level != "":
+		l, err := logrus.ParseLevel(o.level)
+		if err != nil {
+			return fail.New(fail.Usage, "there is no log level %q", o.level).Hint("there are: trace, debug, info, warn, error, fatal, panic")
+		}
+		env.Log.SetLevel(l)
+	case env.Verbose:
+		env.Log.SetLevel(logrus.DebugLevel)
+	}
+	return nil
 }
 
 // asWritten shows the flags and the usage lines of all commands below c as their

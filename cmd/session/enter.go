@@ -18,15 +18,9 @@ import (
 	"github.com/tbx-project/tbx/toolbox"
 )
 
-type enterOptions struct {
-	selector
-	sessionFlags
-	ephemeralFlags
-}
-
 // NewEnter returns `tbx enter`.
 func NewEnter(env *cli.Env, choose Chooser, maker Maker) *cobra.Command {
-	o := &enterOptions{}
+	o := &options{}
 	cmd := &cobra.Command{
 		Use:         "enter [flags] [NAME]",
 		Annotations: cli.Quietly(),
@@ -60,23 +54,39 @@ The exit code is the shell's own, and 125 when tbx fails.`,
 				}
 				o.toolbox = args[0]
 			}
-			if err := o.check(cmd, &o.selector); err != nil {
-				return err
-			}
-			if o.ephemeral {
-				return runEphemeral(cmd.Context(), env, maker, cmd, &o.selector, &o.sessionFlags, nil)
-			}
-			return runSession(cmd.Context(), env, choose, &o.selector, &o.sessionFlags, nil)
+			return o.run(cmd, env, choose, maker)
 		},
 	}
+	o.addFlags(cmd, env, maker)
+	return cmd
+}
+
+// options are those that run and enter have in common.
+type options struct {
+	selector
+	sessionFlags
+	ephemeralFlags
+	args []string // the command; nil: the login shell
+}
+
+func (o *options) addFlags(cmd *cobra.Command, env *cli.Env, maker Maker) {
 	o.selector.flags(cmd)
 	o.sessionFlags.flags(cmd)
 	o.ephemeralFlags.flags(cmd, maker)
 	cli.AsSession(env, cmd)
-	return cmd
 }
 
-// sessionFlags are what run and enter have in common.
+func (o *options) run(cmd *cobra.Command, env *cli.Env, choose Chooser, maker Maker) error {
+	if err := o.check(cmd, &o.selector); err != nil {
+		return err
+	}
+	if o.ephemeral {
+		return runEphemeral(cmd, env, maker, o)
+	}
+	return runSession(cmd.Context(), env, choose, o)
+}
+
+// sessionFlags say what the session is.
 type sessionFlags struct {
 	env         []string
 	workdir     string
@@ -115,9 +125,9 @@ func (s *sessionFlags) validate() error {
 	return nil
 }
 
-// runSession becomes args in the toolbox, or the login shell.
-func runSession(ctx context.Context, env *cli.Env, choose Chooser, sel *selector, f *sessionFlags, args []string) error {
-	if err := f.validate(); err != nil {
+// runSession becomes the command in the toolbox, or the login shell.
+func runSession(ctx context.Context, env *cli.Env, choose Chooser, o *options) error {
+	if err := o.validate(); err != nil {
 		return err
 	}
 	m, err := env.Manager()
@@ -128,26 +138,26 @@ func runSession(ctx context.Context, env *cli.Env, choose Chooser, sel *selector
 	if err != nil {
 		return err
 	}
-	name := toolbox.Name(f.bare)
+	name := toolbox.Name(o.bare)
 	if name == "" {
-		name, err = sel.name(choose)
+		name, err = o.name(choose)
 	}
 	if err == nil && name == "" {
-		name, err = defaultToolbox(ctx, env, choose, m, args)
+		name, err = defaultToolbox(ctx, env, choose, m, o.args)
 	}
 	if err != nil {
 		return err
 	}
 	terminal := cli.IsTerminal(env.In) && cli.IsTerminal(env.Out)
-	enters := args == nil && terminal
-	set := f.env
+	enters := o.args == nil && terminal
+	set := o.env
 	speaks := terminalSpeaks(env)
 	if c.Terminal.Title && terminal && speaks {
 		set = append([]string{"TBX_TITLE=1"}, set...)
 	}
 	s, err := m.Open(ctx, name, toolbox.SessionOptions{
-		Args: args, Make: sel.makes(), Set: set, Block: c.Environment.Block, WorkDir: f.workdir, Root: f.root, PreserveFDs: f.preserveFDs,
-		Terminal: terminal && !f.noTTY,
+		Args: o.args, Make: o.makes(), Set: set, Block: c.Environment.Block, WorkDir: o.workdir, Root: o.root, PreserveFDs: o.preserveFDs,
+		Terminal: terminal && !o.noTTY,
 		Warn:     func(text string) { env.Progress().Warn(text, "") },
 		Remark:   remark(env),
 	})
@@ -160,12 +170,12 @@ func runSession(ctx context.Context, env *cli.Env, choose Chooser, sel *selector
 		return err
 	}
 	switch {
-	case f.bare != "":
+	case o.bare != "":
 		bridge(ctx, env, m, s, enters)
 		return s.Exec(ctx)
-	case f.noTTY && (cli.IsTerminal(env.In) || cli.IsTerminal(env.Out) || cli.IsTerminal(env.Err)):
+	case o.noTTY && (cli.IsTerminal(env.In) || cli.IsTerminal(env.Out) || cli.IsTerminal(env.Err)):
 		return withoutTerminal(env, name)
-	case f.pty && cli.IsTerminal(env.In) && !s.OwnTerminal():
+	case o.pty && cli.IsTerminal(env.In) && !s.OwnTerminal():
 		return s.BehindPTY(selfCommand(env, name))
 	case enters && c.Terminal.Announce && speaks:
 		if err := announce(env, m.BoxFile, name); err != nil { // no reason to stay outside

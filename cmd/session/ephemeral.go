@@ -68,11 +68,12 @@ func (o *ephemeralFlags) check(cmd *cobra.Command, sel *selector) error {
 
 // runEphemeral runs a session in a toolbox that is made for it. The session is a call of
 // tbx, and this process stays to remove the toolbox.
-func runEphemeral(ctx context.Context, env *cli.Env, maker Maker, cmd *cobra.Command, sel *selector, f *sessionFlags, args []string) error {
-	if err := f.validate(); err != nil {
+func runEphemeral(cmd *cobra.Command, env *cli.Env, maker Maker, o *options) error {
+	if err := o.validate(); err != nil {
 		return err
 	}
-	t, err := maker.Make(ctx, cmd, sel.distro, sel.release)
+	ctx := cmd.Context()
+	t, err := maker.Make(ctx, cmd, o.distro, o.release)
 	if err != nil {
 		return err
 	}
@@ -80,7 +81,7 @@ func runEphemeral(ctx context.Context, env *cli.Env, maker Maker, cmd *cobra.Com
 	env.ReleaseSignals()
 	err = ctx.Err()
 	if err == nil {
-		err = toolbox.RunAndStay(sessionIn(env, t.Name, cmd.Name(), f, args))
+		err = toolbox.RunAndStay(sessionIn(env, t.Name, cmd.Name(), o))
 	}
 	env.CatchSignals() // an interruption shall not leave half of it
 	closed := t.Close(ctx)
@@ -95,28 +96,28 @@ func runEphemeral(ctx context.Context, env *cli.Env, maker Maker, cmd *cobra.Com
 }
 
 // sessionIn is a call of tbx that opens the session.
-func sessionIn(env *cli.Env, name toolbox.Name, verb string, f *sessionFlags, args []string) *exec.Cmd {
+func sessionIn(env *cli.Env, name toolbox.Name, verb string, o *options) *exec.Cmd {
 	self, err := programs.Front()
 	if err != nil {
 		self = os.Args[0]
 	}
 	words := []string{verb, "--toolbox=" + string(name)}
-	for _, kv := range f.env {
+	for _, kv := range o.env {
 		words = append(words, "--env="+kv)
 	}
-	if f.workdir != "" {
-		words = append(words, "--workdir="+f.workdir)
+	if o.workdir != "" {
+		words = append(words, "--workdir="+o.workdir)
 	}
-	for flag, set := range map[string]bool{"--root": f.root, "--no-tty": f.noTTY, "--pty": f.pty, "--verbose": env.Verbose} {
+	for flag, set := range map[string]bool{"--root": o.root, "--no-tty": o.noTTY, "--pty": o.pty, "--verbose": env.Verbose} {
 		if set {
 			words = append(words, flag)
 		}
 	}
-	if f.preserveFDs > 0 {
-		words = append(words, "--preserve-fds="+strconv.Itoa(f.preserveFDs))
+	if o.preserveFDs > 0 {
+		words = append(words, "--preserve-fds="+strconv.Itoa(o.preserveFDs))
 	}
-	if args != nil {
-		words = append(append(words, "--"), args...)
+	if o.args != nil {
+		words = append(append(words, "--"), o.args...)
 	}
 	cmd := exec.Command(self, words...)
 	cmd.Env = env.Environ

@@ -8,16 +8,9 @@ import (
 	"github.com/tbx-project/tbx/toolbox"
 )
 
-type runOptions struct {
-	selector
-	sessionFlags
-	ephemeralFlags
-	command []string
-}
-
 // NewRun returns `tbx run`.
 func NewRun(env *cli.Env, choose Chooser, maker Maker) *cobra.Command {
-	o := &runOptions{}
+	o := &options{}
 	cmd := &cobra.Command{
 		Use:         "run [flags] [NAME --] COMMAND [ARG...]",
 		Annotations: cli.Quietly(),
@@ -45,26 +38,17 @@ toolbox has no such command, 126 when it cannot be run, 125 when tbx fails.`,
   tbx run --ephemeral --distro debian --isolated --share . make test`,
 		Args: func(cmd *cobra.Command, args []string) error { return o.parse(args, cmd.ArgsLenAtDash()) },
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if err := o.check(cmd, &o.selector); err != nil {
-				return err
-			}
-			if o.ephemeral {
-				return runEphemeral(cmd.Context(), env, maker, cmd, &o.selector, &o.sessionFlags, o.command)
-			}
-			return runSession(cmd.Context(), env, choose, &o.selector, &o.sessionFlags, o.command)
+			return o.run(cmd, env, choose, maker)
 		},
 	}
 	cmd.Flags().SetInterspersed(false) // flags behind the command are the command's
-	o.selector.flags(cmd)
-	o.sessionFlags.flags(cmd)
-	o.ephemeralFlags.flags(cmd, maker)
-	cli.AsSession(env, cmd)
+	o.addFlags(cmd, env, maker)
 	return cmd
 }
 
 // parse splits the words behind the flags. dash is how many of them stood before
 // a "--" that the flag parser took away, which it does only in front; -1: none.
-func (o *runOptions) parse(args []string, dash int) error {
+func (o *options) parse(args []string, dash int) error {
 	if dash < 0 && len(args) >= 2 && args[1] == "--" {
 		if _, err := toolbox.ParseName(args[0]); err != nil {
 			return err
@@ -78,6 +62,6 @@ func (o *runOptions) parse(args []string, dash int) error {
 		return fail.New(fail.Usage, "tbx run wants a command").Hint("usage: tbx run [flags] [NAME --] COMMAND [ARG...]").
 			Hint("for a shell: tbx enter")
 	}
-	o.command = args
+	o.args = args
 	return nil
 }

@@ -27,6 +27,23 @@ func request(r *rand.Rand, dir string) {
 	if unix.Connect(fd, &unix.SockaddrUnix{Name: filepath.Join(dir, "sock")}) != nil {
 		return
 	}
+	s := hostileStart(r, dir)
+	if !sendStart(r, fd, s) {
+		return
+	}
+	answer := make([]byte, 1<<16)
+	n, err := unix.Read(fd, answer)
+	if err != nil || n < wire.HeaderSize {
+		return
+	}
+	scan("an answer of the bridge", answer[:n])
+	if f, err := wire.Parse(answer[:n]); err == nil && f.Type == wire.TypeStarted && s.Flags == 0 {
+		report(pack.Said, "the host began a command", fmt.Sprintf("%q", s.Argv))
+	}
+}
+
+// hostileStart is a request that the host refuses, or that is hostile in some way.
+func hostileStart(r *rand.Rand, dir string) *wire.Start {
 	token, _ := os.ReadFile(filepath.Join(dir, "token"))
 	if r.IntN(4) == 0 {
 		token = []byte(strings.Repeat("t", r.IntN(64)))
@@ -46,19 +63,23 @@ func request(r *rand.Rand, dir string) {
 	for range r.IntN(wire.MaxEnv + 1) {
 		s.Env = append(s.Env, pick(r, []string{"LD_PRELOAD=/tmp/x", "PATH=/tmp", "BASH_ENV=x", "DISPLAY=:0", strings.Repeat("\x01", 4000) + "=x", "TBX_HOST_DEPTH=0", config.Evil + "=1"}))
 	}
+	return s
+}
+
+// sendStart sends s, sometimes spoilt, and descriptors. It says whether all was sent.
+func sendStart(r *rand.Rand, fd int, s *wire.Start) bool {
 	frames, err := s.Frames()
 	if err != nil {
-		return
+		return false
 	}
-	for i, f := range frames {
+	for _, f := range frames {
 		packet := f.Append(nil)
 		if r.IntN(10) == 0 {
 			packet[r.IntN(len(packet))] ^= byte(1 << r.IntN(8))
 		}
 		if unix.Sendto(fd, packet, unix.MSG_NOSIGNAL, nil) != nil {
-			return
+			return false
 		}
-		_ = i
 	}
 	send := []int{0, 1, 2}
 	for _, path := range []string{pick(r, append([]string{config.Home, "/", "/etc"}, config.Shares...)), "/etc/passwd"} {
@@ -69,15 +90,7 @@ func request(r *rand.Rand, dir string) {
 	}
 	fds := wire.Frame{Type: wire.TypeFds}
 	unix.Sendmsg(fd, fds.Append(nil), unix.UnixRights(send[:min(len(send), 3+r.IntN(3))]...), nil, unix.MSG_NOSIGNAL)
-	answer := make([]byte, 1<<16)
-	n, err := unix.Read(fd, answer)
-	if err != nil || n < wire.HeaderSize {
-		return
-	}
-	scan("an answer of the bridge", answer[:n])
-	if f, err := wire.Parse(answer[:n]); err == nil && f.Type == wire.TypeStarted && s.Flags == 0 {
-		report(pack.Said, "the host began a command", fmt.Sprintf("%q", s.Argv))
-	}
+	return true
 }
 
 func bridgeDirs() []string {
