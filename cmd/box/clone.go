@@ -2,7 +2,6 @@ package box
 
 import (
 	"context"
-	"fmt"
 
 	"github.com/spf13/cobra"
 
@@ -75,15 +74,5 @@ func runClone(ctx context.Context, env *fetch.Env, args []string, o toolbox.Clon
 	if err := p.Clone(ctx, name, o); err != nil {
 		return err
 	}
-	env.Progress().Close()
-	env.TellRules(string(o.Name), "counts for this one")
-	if format == cli.JSON {
-		b, err := p.Toolboxes.Find(ctx, o.Name)
-		if err != nil {
-			return err
-		}
-		return cli.PrintJSON(env.Out, rowOf(env, b))
-	}
-	fmt.Fprintf(env.Out, "Created toolbox: %s\nEnter it with: tbx enter %s\n", o.Name, o.Name)
-	return nil
+	return printMade(ctx, env, p.Toolboxes, o.Name, format)
 }

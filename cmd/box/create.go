@@ -153,21 +153,29 @@ func runCreate(ctx context.Context, env *fetch.Env, o *createOptions) error {
 	if err != nil {
 		return err
 	}
-	env.Progress().Close()
-	env.TellRules(string(name), "counts for this one")
-	if o.format == cli.JSON {
-		b, err := p.Toolboxes.Find(ctx, name)
-		if err != nil {
-			return err
-		}
-		return cli.PrintJSON(env.Out, rowOf(env, b))
+	if err := printMade(ctx, env, p.Toolboxes, name, o.format); err != nil {
+		return err
 	}
-	fmt.Fprintf(env.Out, "Created toolbox: %s\nEnter it with: tbx enter %s\n", name, name)
-	if o.isolated {
+	if o.isolated && o.format == cli.Text {
 		fmt.Fprintf(env.Out, "It is isolated and has no sudo. Be its root with: tbx enter --root %s\n", name)
 		fmt.Fprintf(env.Out, "See what it can reach with: tbx inspect %s\n", name)
 	}
 	return nil
+}
+
+// printMade prints a toolbox that was made, and tells the rules that its name has.
+func printMade(ctx context.Context, env *fetch.Env, m *toolbox.Manager, name toolbox.Name, format cli.Format) error {
+	env.Progress().Close()
+	env.TellRules(string(name), "counts for this one")
+	if format == cli.Text {
+		_, err := fmt.Fprintf(env.Out, "Created toolbox: %s\nEnter it with: tbx enter %s\n", name, name)
+		return err
+	}
+	b, err := m.Find(ctx, name)
+	if err != nil {
+		return err
+	}
+	return cli.PrintJSON(env.Out, rowOf(env, b))
 }
 
 // request turns o into what provision takes.
@@ -222,20 +230,20 @@ func planCreate(ctx context.Context, e *fetch.Env, prov *provision.Provisioner, 
 	if err != nil {
 		return err
 	}
-	if format == cli.JSON {
-		return cli.PrintJSON(e.Out, struct {
-			*toolbox.Plan
-			Options []toolbox.Option `json:"options"`
-		}{p, p.Options()})
-	}
-	fmt.Fprintf(e.Out, "podman create\n")
-	for _, o := range p.Arguments() {
-		why := ""
-		if o.Why != "" {
-			why = "  # " + o.Why
+	asJSON := struct {
+		*toolbox.Plan
+		Options []toolbox.Option `json:"options"`
+	}{p, p.Options()}
+	return e.Print(format, asJSON, func() error {
+		fmt.Fprintf(e.Out, "podman create\n")
+		for _, o := range p.Arguments() {
+			why := ""
+			if o.Why != "" {
+				why = "  # " + o.Why
+			}
+			fmt.Fprintf(e.Out, "  %s%s\n", cli.Quoted(o.Args()), why)
 		}
-		fmt.Fprintf(e.Out, "  %s%s\n", cli.Quoted(o.Args()), why)
-	}
-	fmt.Fprintf(e.Out, "  %s\n", cli.Quoted(append([]string{p.Image}, p.Command...)))
-	return nil
+		_, err := fmt.Fprintf(e.Out, "  %s\n", cli.Quoted(append([]string{p.Image}, p.Command...)))
+		return err
+	})
 }

@@ -105,10 +105,11 @@ func runList(ctx context.Context, env *fetch.Env, o *listOptions, listImages fun
 	for _, b := range all {
 		rows = append(rows, rowOf(env, b))
 	}
-	env.Progress().Close()
+	return env.Print(o.format, rows, func() error { return o.print(env, rows) })
+}
+
+func (o *listOptions) print(env *fetch.Env, rows []row) error {
 	switch {
-	case o.format == cli.JSON:
-		return cli.PrintJSON(env.Out, rows)
 	case o.names:
 		for _, r := range rows {
 			fmt.Fprintln(env.Out, escape.Text(r.Name))

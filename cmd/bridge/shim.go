@@ -78,12 +78,6 @@ func newShimList(env *cli.Env) *cobra.Command {
 				if err != nil {
 					return err
 				}
-				if format != cli.JSON {
-					for _, name := range names {
-						fmt.Fprintln(env.Out, name)
-					}
-					return nil
-				}
 				rows := make([]shimRow, 0, len(names))
 				for _, name := range names {
 					row := shimRow{Name: name}
@@ -92,7 +86,12 @@ func newShimList(env *cli.Env) *cobra.Command {
 					}
 					rows = append(rows, row)
 				}
-				return cli.PrintJSON(env.Out, rows)
+				return env.Print(format, rows, func() error {
+					for _, name := range names {
+						fmt.Fprintln(env.Out, name)
+					}
+					return nil
+				})
 			})
 		},
 	}

@@ -143,9 +143,9 @@ func Dash(s string) string {
 }
 
 // OrEmpty keeps null out of JSON.
-func OrEmpty(s []string) []string {
+func OrEmpty[T any](s []T) []T {
 	if s == nil {
-		return []string{}
+		return []T{}
 	}
 	return s
 }

@@ -33,13 +33,8 @@ func runChange(cmd *cobra.Command, env *cli.Env, o *hostOptions, c change) error
 
 // printChange prints a result and its warnings.
 func printChange(env *cli.Env, o *hostOptions, res *osupdate.Result) error {
-	env.Progress().Close()
-	if o.format == cli.JSON {
-		if err := cli.PrintJSON(env.Out, res); err != nil {
-			return err
-		}
-	} else {
-		printResult(env, res)
+	if err := env.Print(o.format, res, func() error { printResult(env, res); return nil }); err != nil {
+		return err
 	}
 	for _, w := range res.Warnings {
 		env.Progress().Warn(w, "")

@@ -44,14 +44,13 @@ func showKargs(cmd *cobra.Command, env *cli.Env, o *hostOptions) error {
 	case running != nil && !slices.Equal(next, running):
 		note = "these are of the next boot; the running ones are: " + strings.Join(running, " ")
 	}
-	if o.format == cli.JSON {
-		return cli.PrintJSON(env.Out, list)
-	}
-	for _, k := range list {
-		fmt.Fprintln(env.Out, escape.Text(k))
-	}
-	if note != "" {
-		fmt.Fprintln(env.Err, escape.Text(note))
-	}
-	return nil
+	return env.Print(o.format, list, func() error {
+		for _, k := range list {
+			fmt.Fprintln(env.Out, escape.Text(k))
+		}
+		if note != "" {
+			fmt.Fprintln(env.Err, escape.Text(note))
+		}
+		return nil
+	})
 }

@@ -1,6 +1,7 @@
 package host
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"os/user"
@@ -28,11 +29,7 @@ changes nothing.`, `  tbx host check
 			if err != nil {
 				return err
 			}
-			if o.format == cli.JSON {
-				err = cli.PrintJSON(env.Out, c)
-			} else {
-				printCheck(env, c)
-			}
+			err = env.Print(o.format, c, func() error { printCheck(env, c); return nil })
 			if err == nil && check && c.Update == nil && len(c.NotChecked) == 0 {
 				return cli.Exit(cli.ExitUnchanged)
 			}
@@ -47,14 +44,13 @@ result.`, "  tbx host history"},
 			if err != nil {
 				return err
 			}
-			if o.format == cli.JSON {
-				return cli.PrintJSON(env.Out, append([]osupdate.Entry{}, entries...))
-			}
-			if len(entries) == 0 {
-				fmt.Fprintln(env.Err, "tbx has not changed this host yet")
-				return nil
-			}
-			return printHistory(env.Out, entries)
+			return env.Print(o.format, cli.OrEmpty(entries), func() error {
+				if len(entries) == 0 {
+					fmt.Fprintln(env.Err, "tbx has not changed this host yet")
+					return nil
+				}
+				return printHistory(env.Out, entries)
+			})
 		})
 	etc := reader(env, o, readerHelp{
 		"etc-diff", "List what was changed in /etc",
@@ -64,13 +60,12 @@ result.`, "  tbx host history"},
 			if err != nil {
 				return err
 			}
-			if o.format == cli.JSON {
-				return cli.PrintJSON(env.Out, append([]string{}, lines...))
-			}
-			for _, l := range lines {
-				fmt.Fprintln(env.Out, escape.Text(l))
-			}
-			return nil
+			return env.Print(o.format, cli.OrEmpty(lines), func() error {
+				for _, l := range lines {
+					fmt.Fprintln(env.Out, escape.Text(l))
+				}
+				return nil
+			})
 		})
 	return []*cobra.Command{hostStatus(env, o), checkCmd, history, hostDiff(env, o), etc, hostDoctor(env, o), hostExport(env, o)}
 }
@@ -92,7 +87,7 @@ func printHistory(w io.Writer, entries []osupdate.Entry) error {
 		}
 		asked := strings.Join(append([]string{string(e.Request.Verb)}, e.Request.Words()...), " ")
 		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\n",
-			e.Time.Local().Format(time.DateTime), userName(e.User), escape.Text(asked), outcome, escape.Text(firstOf(e.Message, e.Intended)))
+			e.Time.Local().Format(time.DateTime), userName(e.User), escape.Text(asked), outcome, escape.Text(cmp.Or(e.Message, e.Intended)))
 	}
 	return t.Flush()
 }
@@ -117,25 +112,7 @@ or between the previous and the running one, when those two are the same.`, `  t
 			if err != nil {
 				return err
 			}
-			if o.format == cli.JSON {
-				return cli.PrintJSON(env.Out, d)
-			}
-			if len(d.Removed)+len(d.Added)+len(d.Changed) == 0 {
-				what := "hold the same"
-				if d.Packages { // their files may differ
-					what = "have the same packages"
-				}
-				fmt.Fprintf(env.Err, "%s and %s %s\n", escape.Text(d.From), escape.Text(d.To), what)
-			}
-			for _, part := range []struct {
-				mark  string
-				names []string
-			}{{"-", d.Removed}, {"+", d.Added}, {" ", d.Changed}} {
-				for _, n := range part.names {
-					fmt.Fprintf(env.Out, "%s %s\n", part.mark, escape.Text(n))
-				}
-			}
-			return nil
+			return env.Print(o.format, d, func() error { printDiff(env, d); return nil })
 		})
 	cmd.Flags().StringVar(&from, "from", "", "the older `SYSTEM`, by index, version or id")
 	cmd.Flags().StringVar(&to, "to", "", "the newer `SYSTEM`")
@@ -143,6 +120,24 @@ or between the previous and the running one, when those two are the same.`, `  t
 		cmd.RegisterFlagCompletionFunc(f, deployments(env, o))
 	}
 	return cmd
+}
+
+func printDiff(env *cli.Env, d *osupdate.Diff) {
+	if len(d.Removed)+len(d.Added)+len(d.Changed) == 0 {
+		what := "hold the same"
+		if d.Packages { // their files may differ
+			what = "have the same packages"
+		}
+		fmt.Fprintf(env.Err, "%s and %s %s\n", escape.Text(d.From), escape.Text(d.To), what)
+	}
+	for _, part := range []struct {
+		mark  string
+		names []string
+	}{{"-", d.Removed}, {"+", d.Added}, {" ", d.Changed}} {
+		for _, n := range part.names {
+			fmt.Fprintf(env.Out, "%s %s\n", part.mark, escape.Text(n))
+		}
+	}
 }
 
 func hostDoctor(env *cli.Env, o *hostOptions) *cobra.Command {
@@ -156,24 +151,21 @@ func hostDoctor(env *cli.Env, o *hostOptions) *cobra.Command {
 				return openErr
 			}
 			findings, worst := h.Doctor(cmd.Context(), openErr)
-			env.Progress().Close()
-			if o.format == cli.JSON {
-				if err := cli.PrintJSON(env.Out, findings); err != nil {
-					return err
+			told := worst
+			err := env.Print(o.format, findings, func() error {
+				for _, f := range findings {
+					fmt.Fprintf(env.Out, "%-8s %-10s %s\n", f.Status, f.Name, escape.Text(f.Detail))
+					if f.Hint != "" {
+						fmt.Fprintf(env.Out, "%-8s %-10s %s\n", "", "", escape.Text(f.Hint))
+					}
 				}
-				return worst
-			}
-			for _, f := range findings {
-				fmt.Fprintf(env.Out, "%-8s %-10s %s\n", f.Status, f.Name, escape.Text(f.Detail))
-				if f.Hint != "" {
-					fmt.Fprintf(env.Out, "%-8s %-10s %s\n", "", "", escape.Text(f.Hint))
+				if worst != nil {
+					env.Details(worst) // the error itself is one of the findings
+					told = cli.Exit(cli.CodeOf(worst, false))
 				}
-			}
-			if worst == nil {
 				return nil
-			}
-			env.Details(worst) // the error itself is one of the findings
-			return cli.Exit(cli.CodeOf(worst, false))
+			})
+			return cmp.Or(err, told)
 		},
 	}
 	cli.FormatFlag(cmd, &o.format)
@@ -189,7 +181,7 @@ func printCheck(env *cli.Env, c *osupdate.Checked) {
 	case u == nil:
 		fmt.Fprintln(env.Out, "There is no update")
 	default:
-		text := "Update " + firstOf(u.Version, u.Checksum, "available")
+		text := "Update " + cmp.Or(u.Version, u.Checksum, "available")
 		if u.Bytes > 0 {
 			text += fmt.Sprintf(", %d MB", u.Bytes/1e6)
 		}
@@ -212,13 +204,4 @@ func printCheck(env *cli.Env, c *osupdate.Checked) {
 	if c.Boot.State == osupdate.BootOther || c.Boot.State == osupdate.BootUnknown {
 		fmt.Fprintln(env.Out, escape.Text(c.Boot.Text))
 	}
-}
-
-func firstOf(words ...string) string {
-	for _, w := range words {
-		if w != "" {
-			return w
-		}
-	}
-	return ""
 }

@@ -28,10 +28,7 @@ and what the updater does now.`,
 			if err != nil {
 				return err
 			}
-			if o.format == cli.JSON {
-				return cli.PrintJSON(env.Out, st)
-			}
-			return printStatus(env, st, env.Log.IsLevelEnabled(logrus.DebugLevel))
+			return env.Print(o.format, st, func() error { return printStatus(env, st, env.Log.IsLevelEnabled(logrus.DebugLevel)) })
 		})
 }
 

@@ -116,7 +116,7 @@ func runTrustList(env *fetch.Env, format cli.Format) error {
 	if err != nil {
 		return err
 	}
-	return env.Print(format, append([]images.Key{}, keys...), func() error {
+	return env.Print(format, cli.OrEmpty(keys), func() error {
 		if len(keys) == 0 {
 			fmt.Fprintln(env.Err, "No key is trusted yet. Add one with: tbx image trust add SCOPE FILE")
 			return nil
