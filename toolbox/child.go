@@ -8,6 +8,8 @@ import (
 	"syscall"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/tbx-project/tbx/internal/inherited"
 )
 
 // RunDetached runs a session in a terminal session of its own, away from the
@@ -64,11 +66,7 @@ func inForeground() bool {
 // catch begins to collect signals. What the caller ignores stays ignored.
 func catch(wanted ...os.Signal) chan os.Signal {
 	signals := make(chan os.Signal, 8)
-	for _, s := range wanted {
-		if !signal.Ignored(s) {
-			signal.Notify(signals, s)
-		}
-	}
+	inherited.Notify(signals, wanted...)
 	return signals
 }
 

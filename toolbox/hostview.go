@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/tbx-project/tbx/internal/rights"
 	"github.com/tbx-project/tbx/toolbox/boxinit"
 	"github.com/tbx-project/tbx/toolbox/integration"
 	"github.com/tbx-project/tbx/toolbox/join"
@@ -125,11 +126,7 @@ func openTrees(boxFile string, dirs ...string) ([]*os.File, error) {
 	if err != nil {
 		return nil, err
 	}
-	msgs, err := unix.ParseSocketControlMessage(oob[:n])
-	if err != nil || len(msgs) != 1 {
-		return nil, errors.New("tbx-box sent no descriptor")
-	}
-	fds, err := unix.ParseUnixRights(&msgs[0])
+	fds, err := rights.Received(oob[:n])
 	if err != nil || len(fds) != len(dirs) {
 		return nil, errors.New("tbx-box sent no descriptor")
 	}

@@ -7,6 +7,7 @@ import (
 	"syscall"
 
 	"github.com/tbx-project/tbx/internal/fail"
+	"github.com/tbx-project/tbx/internal/inherited"
 )
 
 // signals lets Ctrl-C, TERM and HUP end what tbx waits for, so that it can clean
@@ -44,18 +45,11 @@ func (e *Env) CatchSignals() {
 	if s.channel != nil {
 		return
 	}
-	var wanted []os.Signal
-	for _, sig := range []os.Signal{os.Interrupt, syscall.SIGTERM, syscall.SIGHUP} {
-		if !signal.Ignored(sig) {
-			wanted = append(wanted, sig)
-		}
+	channel := make(chan os.Signal, 1)
+	if !inherited.Notify(channel, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP) {
+		return
 	}
-	if len(wanted) == 0 {
-		return // Notify without any would catch all
-	}
-	s.channel = make(chan os.Signal, 1)
-	s.told = make(chan struct{})
-	signal.Notify(s.channel, wanted...)
+	s.channel, s.told = channel, make(chan struct{})
 	go func(c chan os.Signal, cancel context.CancelFunc, told chan struct{}) {
 		defer close(told)
 		if _, ok := <-c; ok {

@@ -2,7 +2,6 @@ package client
 
 import (
 	"os"
-	"os/signal"
 	"syscall"
 	"time"
 	"unsafe"
@@ -11,6 +10,7 @@ import (
 
 	"github.com/tbx-project/tbx/hostbridge/wire"
 	"github.com/tbx-project/tbx/internal/eintr"
+	"github.com/tbx-project/tbx/internal/inherited"
 )
 
 // loop passes events between this process and the host, in one thread around one
@@ -51,11 +51,7 @@ func (l *loop) catchSignals() {
 	}
 	l.signals = p[0]
 	l.caught = make(chan os.Signal, 64)
-	for _, sig := range forwarded {
-		if !signal.Ignored(sig) {
-			signal.Notify(l.caught, sig)
-		}
-	}
+	inherited.Notify(l.caught, forwarded...)
 	go func() {
 		for sig := range l.caught {
 			unix.Write(p[1], []byte{byte(sig.(syscall.Signal))})

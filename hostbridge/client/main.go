@@ -7,6 +7,8 @@ import (
 	"syscall"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/tbx-project/tbx/internal/executable"
 )
 
 const usage = `usage: tbx host-exec [--cwd DIR] [--env NAME] [--detach] [--] COMMAND [ARGUMENT...]
@@ -107,7 +109,7 @@ func execNext(name string, argv []string) {
 		if !filepath.IsAbs(dir) || unix.Stat(file, &st) != nil || st.Dev == own.Dev && st.Ino == own.Ino {
 			continue
 		}
-		if st.Mode&unix.S_IFMT == unix.S_IFREG && unix.Access(file, unix.X_OK) == nil {
+		if executable.Is(file) {
 			syscall.Exec(file, argv, os.Environ())
 		}
 	}

@@ -6,7 +6,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/tbx-project/tbx/hostbridge/wire"
-	"github.com/tbx-project/tbx/internal/eintr"
+	"github.com/tbx-project/tbx/internal/pty"
 )
 
 // openPty makes a terminal on the host, of the size and with the settings of
@@ -15,19 +15,10 @@ import (
 // none of a toolbox ever becomes a controlling terminal here: that would open
 // the way for TIOCSTI.
 func openPty(job *wire.Job) (master, slave int, err error) {
-	master, err = eintr.Open("/dev/ptmx", unix.O_RDWR|unix.O_NOCTTY|unix.O_CLOEXEC, 0)
+	master, slave, err = pty.Open("/dev/ptmx", 0)
 	if err != nil {
 		return -1, -1, err
 	}
-	if err := unix.IoctlSetPointerInt(master, unix.TIOCSPTLCK, 0); err != nil {
-		return -1, -1, err
-	}
-	// TIOCGPTPEER opens the other end itself, whatever /dev/pts is here.
-	fd, _, errno := unix.Syscall(unix.SYS_IOCTL, uintptr(master), unix.TIOCGPTPEER, unix.O_RDWR|unix.O_NOCTTY|unix.O_CLOEXEC)
-	if errno != 0 {
-		return -1, -1, errno
-	}
-	slave = int(fd)
 	if len(job.Termios) == wire.TermiosSize {
 		if err := setTermios(slave, job); err != nil {
 			return -1, -1, err

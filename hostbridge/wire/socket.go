@@ -5,6 +5,8 @@ import (
 	"io"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/tbx-project/tbx/internal/rights"
 )
 
 // maxFds is what Recv has room for. The kernel may hand over a few more than
@@ -43,7 +45,7 @@ func Recv(sock int, buf []byte) (Frame, []int, error) {
 	if err != nil {
 		return Frame{}, nil, err
 	}
-	fds, err := rights(oob[:oobn])
+	fds, err := rights.Received(oob[:oobn])
 	var f Frame
 	switch {
 	case err != nil:
@@ -59,20 +61,6 @@ func Recv(sock int, buf []byte) (Frame, []int, error) {
 		return Frame{}, nil, err
 	}
 	return f, fds, nil
-}
-
-// rights collects the descriptors of all control messages, also after an error.
-func rights(oob []byte) ([]int, error) {
-	msgs, err := unix.ParseSocketControlMessage(oob)
-	var fds []int
-	for _, m := range msgs {
-		got, e := unix.ParseUnixRights(&m)
-		if e != nil {
-			err = e
-		}
-		fds = append(fds, got...)
-	}
-	return fds, err
 }
 
 // CloseAll closes descriptors.

@@ -13,6 +13,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/tbx-project/tbx/internal/executable"
 	"github.com/tbx-project/tbx/internal/variables"
 )
 
@@ -22,7 +23,7 @@ import (
 func Look(name string) (string, error) {
 	for _, dir := range filepath.SplitList(os.Getenv("PATH")) {
 		path := filepath.Join(dir, name)
-		if fi, err := os.Stat(path); filepath.IsAbs(dir) && err == nil && fi.Mode().IsRegular() && unix.Access(path, unix.X_OK) == nil {
+		if filepath.IsAbs(dir) && executable.Is(path) {
 			return path, nil
 		}
 	}

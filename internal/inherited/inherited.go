@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/signal"
 	"runtime"
+	"slices"
 	"syscall"
 	"unsafe"
 
@@ -36,6 +37,16 @@ func Honor() {
 			signal.Ignore(sig)
 		}
 	}
+}
+
+// Notify is signal.Notify for those of wanted that are not ignored: what the caller
+// ignores, as nohup(1) has it, stays ignored. It says whether there is one.
+func Notify(c chan<- os.Signal, wanted ...os.Signal) bool {
+	wanted = slices.DeleteFunc(slices.Clone(wanted), signal.Ignored)
+	if len(wanted) > 0 { // signal.Notify without any would catch all
+		signal.Notify(c, wanted...)
+	}
+	return len(wanted) > 0
 }
 
 // Restore gives the calling thread the mask, and the process the ignored signals, that

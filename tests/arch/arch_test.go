@@ -59,7 +59,7 @@ var mayImport = map[string][]string{
 	"toolbox/podman":  {"toolbox", "toolbox/join", "toolbox/layers", "toolbox/stage", "internal/..."},
 	"toolbox/layers":  {"toolbox/stage", "toolbox/treecopy", "internal/..."},
 	"toolbox/join":    {"internal/..."},
-	"toolbox/boxinit": {},
+	"toolbox/boxinit": {"internal/executable"},
 	"toolbox/stage":   {},
 
 	"toolbox/integration": {"toolbox/boxinit", "internal/..."},
@@ -194,7 +194,7 @@ func TestWhoMayImportWhat(t *testing.T) {
 // tbx-box is in every toolbox and in every session: the standard library and
 // x/sys, and nothing of tbx but its own roles and what makes their messages safe.
 func TestWhatTbxBoxIsMadeOf(t *testing.T) {
-	roles := []string{"toolbox/boxinit", "toolbox/stage", "toolbox/treecopy", "hostbridge/wire", "hostbridge/client", "hostbridge/runner", "internal/escape", "internal/eintr", "internal/inherited"}
+	roles := []string{"toolbox/boxinit", "toolbox/stage", "toolbox/treecopy", "hostbridge/wire", "hostbridge/client", "hostbridge/runner", "internal/escape", "internal/eintr", "internal/executable", "internal/inherited", "internal/pty", "internal/rights"}
 	p := list(t, "../../cmd/tbx-box")[0]
 	for _, dep := range p.Deps {
 		first, _, _ := strings.Cut(dep, "/")

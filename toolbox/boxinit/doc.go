@@ -9,5 +9,5 @@
 // toolbox that could not be entered at all is an error.
 //
 // The package is linked into the small static program tbx-box, so it may import
-// the standard library and golang.org/x/sys only. Read Init first.
+// the standard library, golang.org/x/sys and internal/executable only. Read Init first.
 package boxinit

@@ -13,6 +13,8 @@ import (
 	"syscall"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/tbx-project/tbx/internal/executable"
 )
 
 // hostServices are clients of the host's services that first ask whether systemd was
@@ -97,7 +99,7 @@ func next(name string) string {
 		if to, err := filepath.EvalSymlinks(file); err != nil || filepath.Dir(to) == FirstDir {
 			continue
 		}
-		if fi, err := os.Stat(file); err == nil && fi.Mode().IsRegular() && unix.Access(file, unix.X_OK) == nil {
+		if executable.Is(file) {
 			return file
 		}
 	}
