@@ -159,6 +159,7 @@ func isHolder(c *Container) bool {
 type knownSnapshot struct {
 	Name    string `json:"name"`
 	Toolbox Name   `json:"toolbox"`
+	Of      string `json:"of"`  // id of the toolbox's specification
 	Dir     string `json:"dir"` // what podman keeps of the container
 }
 
@@ -166,7 +167,7 @@ func (m *Manager) knownDir() string { return filepath.Join(m.Host.Dirs.State, "s
 
 func (m *Manager) rememberSnapshot(h *holder) error {
 	s := h.record.Snapshot
-	data, err := json.Marshal(knownSnapshot{s.Name, s.Toolbox, h.dir})
+	data, err := json.Marshal(knownSnapshot{s.Name, s.Toolbox, s.ToolboxID, h.dir})
 	if err == nil {
 		err = os.MkdirAll(m.knownDir(), 0o700)
 	}
@@ -178,13 +179,14 @@ func (m *Manager) rememberSnapshot(h *holder) error {
 
 func (m *Manager) forgetSnapshot(id string) { removeFile(filepath.Join(m.knownDir(), id+".json")) }
 
-// tellLost says once of each snapshot whose container somebody removed by podman.
-func (m *Manager) tellLost() {
+// tellLost says once of each snapshot of the toolbox, or with "" of all, whose container
+// somebody removed by podman.
+func (m *Manager) tellLost(toolboxID string) {
 	files, _ := os.ReadDir(m.knownDir()) // not there: none was made
 	for _, f := range files {
 		var k knownSnapshot
 		data, err := ownfile.Read(filepath.Join(m.knownDir(), f.Name()))
-		if err != nil || json.Unmarshal(data, &k) != nil || k.Dir == "" {
+		if err != nil || json.Unmarshal(data, &k) != nil || k.Dir == "" || toolboxID != "" && k.Of != toolboxID {
 			continue
 		}
 		// The storage itself may be another one today, or not there now.

@@ -45,7 +45,7 @@ func (m *Manager) Snapshots(ctx context.Context, toolboxID string) ([]*Snapshot,
 			return nil, err
 		}
 	}
-	m.tellLost()
+	m.tellLost(toolboxID)
 	return finished(hs), nil
 }
 
@@ -170,18 +170,24 @@ func (m *Manager) settleRollback(ctx context.Context, e Engine, h *holder) error
 	return m.saveRecord(h)
 }
 
-// dropHolder removes a container with the snapshot in it.
+// dropHolder removes a container with the snapshot in it. That there was one is forgotten
+// before: another tbx that looks meanwhile would call it lost.
 func (m *Manager) dropHolder(ctx context.Context, e Engine, h *holder) error {
 	if l, err := e.Layer(ctx, h.ID); err == nil && l.Driver == "vfs" { // where it would not go with the container
 		if err := m.space().RemovePart(ctx, l.Upper); err != nil {
 			return err
 		}
 	}
-	if err := e.Remove(ctx, h.ID, true); err != nil && !errors.Is(err, fail.NotFound) {
-		return fail.Wrap(nil, err, "the snapshot in container %s cannot be removed", h.Name)
-	}
 	m.forgetSnapshot(h.ID)
-	return nil
+	err := e.Remove(ctx, h.ID, true)
+	if err == nil || errors.Is(err, fail.NotFound) {
+		return nil
+	}
+	err = fail.Wrap(nil, err, "the snapshot in container %s cannot be removed", h.Name)
+	if h.record != nil {
+		err = errors.Join(err, m.rememberSnapshot(h))
+	}
+	return err
 }
 
 // snapshot finds a snapshot of the toolbox by its name.
@@ -200,7 +206,7 @@ func (m *Manager) snapshot(ctx context.Context, b *Box, name string) (*holder, e
 		}
 		names = append(names, h.record.Snapshot.Name)
 	}
-	m.tellLost()
+	m.tellLost(b.Spec.ID)
 	e := fail.New(fail.NotFound, "toolbox %s has no snapshot %s", b.Name, name)
 	if near := nearest.Names(name, names); len(near) > 0 {
 		e.Hint("did you mean %s?", strings.Join(near, ", "))
