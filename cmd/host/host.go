@@ -33,7 +33,7 @@ type Commands func(env *cli.Env, o *hostOptions) []*cobra.Command
 
 // All returns every command of the host.
 func All(env *cli.Env, o *hostOptions) []*cobra.Command {
-	return append(hostReaders(env, o), hostChangers(env, o)...)
+	return append(append(hostReaders(env, o), hostChangers(env, o)...), hostAuto(env, o))
 }
 
 // StatusOnly returns the one that asks nobody and changes nothing.

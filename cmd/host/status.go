@@ -1,6 +1,7 @@
 package host
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -14,6 +15,7 @@ import (
 	"github.com/tbx-project/tbx/cmd/cli"
 	"github.com/tbx-project/tbx/internal/escape"
 	"github.com/tbx-project/tbx/osupdate"
+	"github.com/tbx-project/tbx/osupdate/auto"
 )
 
 func hostStatus(env *cli.Env, o *hostOptions) *cobra.Command {
@@ -28,8 +30,39 @@ and what the updater does now.`,
 			if err != nil {
 				return err
 			}
-			return env.Print(o.format, st, func() error { return printStatus(env, st, env.Log.IsLevelEnabled(logrus.DebugLevel)) })
+			view := autoView(cmd.Context(), env, o)
+			return env.Print(o.format, statusAndAuto{st, view}, func() error {
+				if err := printStatus(env, st, env.Log.IsLevelEnabled(logrus.DebugLevel)); err != nil || view == nil {
+					return err
+				}
+				fmt.Fprintln(env.Out)
+				for _, line := range view.Lines {
+					fmt.Fprintln(env.Out, escape.Text(line))
+				}
+				return nil
+			})
 		})
+}
+
+// statusAndAuto is the JSON of status.
+type statusAndAuto struct {
+	*osupdate.Status
+	Auto *auto.View `json:"auto,omitempty"`
+}
+
+// autoView is what is told of automatic updates; nil where nobody has ever had to do with
+// them, and of another sysroot than the running host's.
+func autoView(ctx context.Context, env *cli.Env, o *hostOptions) *auto.View {
+	cfg, err := autoConfig(env, o, false)
+	if err != nil || !auto.Used(cfg.Root, cfg.StateDir) {
+		return nil
+	}
+	v, _, err := auto.Look(ctx, cfg.Root, cfg.StateDir, auto.SystemBus{}, time.Now())
+	if err != nil {
+		env.Progress().Warn("automatic updates: "+err.Error(), "")
+		return nil
+	}
+	return v
 }
 
 // readerHelp is what is said of a command that reads.

@@ -69,6 +69,15 @@ func Decode(name string, text []byte, v any) error {
 	return f.Unknown()
 }
 
+// Keys are the keys that the file sets, in their order.
+func (f *File) Keys() [][]string {
+	var out [][]string
+	for _, k := range f.meta.Keys() {
+		out = append(out, k)
+	}
+	return out
+}
+
 // Part decodes what Parse left undecoded into v, a pointer.
 func (f *File) Part(raw toml.Primitive, v any) error { return f.meta.PrimitiveDecode(raw, v) }
 

@@ -81,8 +81,12 @@ var mayImport = map[string][]string{
 	"hostbridge/bridgetest": {"hostbridge", "hostbridge/client", "hostbridge/runner", "hostbridge/wire", "internal/..."},
 
 	// Backends do not know each other; backends knows them all.
-	"osupdate":          {"internal/..."},
-	"osupdate/...":      {"osupdate", "osupdate/ostreefamily", "internal/..."},
+	"osupdate":              {"internal/..."},
+	"osupdate/...":          {"osupdate", "osupdate/ostreefamily", "internal/..."},
+	"osupdate/auto":         {"osupdate", "osupdate/auto/machine", "osupdate/auto/window", "internal/..."},
+	"osupdate/auto/machine": {},
+	"osupdate/auto/window":  {},
+
 	"osupdate/backends": {"internal/...", "osupdate", "osupdate/abroot", "osupdate/bootc", "osupdate/observe", "osupdate/ostree", "osupdate/rpmostree", "osupdate/sysupdate", "osupdate/transactional"},
 
 	"packages": {"internal/..."},
@@ -95,7 +99,7 @@ var mayImport = map[string][]string{
 	"cmd/root":       {"cmd/cli", "hostbridge/client", "internal/..."},
 	"cmd/session":    {"cmd/cli", "toolbox", "toolbox/boxinit", "toolbox/integration", "hostbridge", "hostbridge/session", "internal/..."},
 	"cmd/bridge":     {"cmd/cli", "toolbox", "toolbox/integration", "toolbox/join", "hostbridge", "internal/..."},
-	"cmd/host":       {"completion", "cmd/cli", "toolbox", "osupdate", "osupdate/privileged", "osupdate/backends", "internal/..."},
+	"cmd/host":       {"completion", "cmd/cli", "toolbox", "osupdate", "osupdate/auto", "osupdate/auto/machine", "osupdate/privileged", "osupdate/backends", "internal/..."},
 	"cmd/fetch":      {"completion", "cmd/cli", "packages", "provision", "toolbox", "toolbox/podman", "images/...", "internal/..."},
 	"cmd/box":        {"cmd/cli", "cmd/fetch", "provision", "toolbox", "toolbox/integration", "images", "hostbridge", "internal/..."},
 	"cmd/snapshot":   {"completion", "cmd/cli", "cmd/fetch", "toolbox", "internal/..."},

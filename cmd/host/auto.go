@@ -1,0 +1,259 @@
+package host
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/tbx-project/tbx/cmd/cli"
+	"github.com/tbx-project/tbx/internal/escape"
+	"github.com/tbx-project/tbx/internal/fail"
+	"github.com/tbx-project/tbx/internal/programs"
+	"github.com/tbx-project/tbx/osupdate"
+	"github.com/tbx-project/tbx/osupdate/auto"
+	"github.com/tbx-project/tbx/osupdate/auto/machine"
+	"github.com/tbx-project/tbx/osupdate/backends"
+)
+
+const (
+	autoLock   = "/run/tbx/auto.lock"
+	longestOff = 60 * 24 * time.Hour // of a pause: one that is forgotten ends
+)
+
+// hostAuto is `tbx host auto` and what is below it.
+func hostAuto(env *cli.Env, o *hostOptions) *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "auto", Short: "Keep the host current by itself",
+		Long: `Have a timer look for updates of what the host follows, fetch them when little speaks
+against it, and look whether the new system is healthy after a restart; if it is not, go
+back once. By default a person restarts. Nothing stays in memory, and another program that
+updates this host already is left alone. Settings: /etc/tbx/host.toml, see docs/auto.md.`,
+		Example: "  sudo tbx host auto on\n  tbx host auto explain\n  sudo tbx host auto pause 2026-12-24",
+		Args:    cli.UnknownCommand,
+		RunE:    func(cmd *cobra.Command, args []string) error { return cmd.Help() },
+	}
+	for _, c := range []*cobra.Command{
+		autoOn(env, o), autoOff(env, o), autoStatus(env, o), autoExplain(env, o), autoNow(env, o), autoPause(env, o), autoResume(env, o), autoRun(env, o),
+	} {
+		c.Flags().SortFlags = false
+		c.DisableFlagsInUseLine = true
+		cmd.AddCommand(c)
+	}
+	return cmd
+}
+
+// autoCommand is one below auto that takes no arguments.
+func autoCommand(help readerHelp, run func(cmd *cobra.Command) error) *cobra.Command {
+	return &cobra.Command{
+		Use: help.use + " [flags]", Short: help.short, Long: help.long, Example: help.example,
+		Args: cli.Exactly(0, "no arguments"), ValidArgsFunction: cobra.NoFileCompletions,
+		RunE: func(cmd *cobra.Command, args []string) error { return run(cmd) },
+	}
+}
+
+// autoConfig is the running host's; automatic updates are of no other sysroot.
+func autoConfig(env *cli.Env, o *hostOptions, root bool) (osupdate.Config, error) {
+	cfg := backends.System(os.Getuid(), hostProgress(env), env.Newer)
+	switch {
+	case o.sysroot != "":
+		return cfg, fail.New(fail.Usage, "automatic updates are of the running host, not of --sysroot %s", o.sysroot).Hint("leave --sysroot out")
+	case root && os.Geteuid() != 0:
+		return cfg, fail.New(osupdate.ErrPermission, "automatic updates are the administrator's to change").Hint("run it with sudo")
+	}
+	return cfg, nil
+}
+
+func autoOn(env *cli.Env, o *hostOptions) *cobra.Command {
+	var reboot string
+	var takeOver bool
+	cmd := autoCommand(readerHelp{"on", "Switch automatic updates on",
+		`Switch automatic updates on. Where another program updates this host already, it is
+left alone, unless --take-over masks its unit; tbx host auto off gives it back.`,
+		"  sudo tbx host auto on\n  sudo tbx host auto on --reboot idle\n  sudo tbx host auto on --take-over"},
+		func(cmd *cobra.Command) error {
+			w, err := autoSwitch(env, o)
+			if err != nil {
+				return err
+			}
+			if err := w.On(cmd.Context(), auto.Reboot(reboot), takeOver); err != nil {
+				return err
+			}
+			return printAuto(cmd.Context(), env, o)
+		})
+	cmd.Flags().StringVar(&reboot, "reboot", "", "restart by `POLICY`: never, idle, window or immediate (default: as the settings say)")
+	cmd.Flags().BoolVar(&takeOver, "take-over", false, "mask the unit of another program that updates this host")
+	words := make([]string, 0, 4)
+	for _, r := range auto.Reboots() {
+		words = append(words, string(r))
+	}
+	cmd.RegisterFlagCompletionFunc("reboot", cli.Words(words...))
+	return cmd
+}
+
+func autoOff(env *cli.Env, o *hostOptions) *cobra.Command {
+	return autoCommand(readerHelp{"off", "Switch automatic updates off",
+		"Switch automatic updates off, and give the host back to the program that it was taken over from.", "  sudo tbx host auto off"},
+		func(cmd *cobra.Command) error {
+			w, err := autoSwitch(env, o)
+			if err != nil {
+				return err
+			}
+			if err := w.Off(cmd.Context()); err != nil {
+				return err
+			}
+			return printAuto(cmd.Context(), env, o)
+		})
+}
+
+func autoSwitch(env *cli.Env, o *hostOptions) (*auto.Switch, error) {
+	cfg, err := autoConfig(env, o, true)
+	if err != nil {
+		return nil, err
+	}
+	self, err := programs.Front()
+	if err != nil {
+		return nil, err
+	}
+	return &auto.Switch{Root: cfg.Root, Dir: cfg.StateDir, Tools: cfg.Tools, Program: self}, nil
+}
+
+func autoStatus(env *cli.Env, o *hostOptions) *cobra.Command {
+	cmd := autoCommand(readerHelp{"status", "Show what automatic updates do",
+		"Show in two lines what automatic updates do; with --format json the memory and every setting with its origin.",
+		"  tbx host auto status\n  tbx host auto status --format json | jq .settings"},
+		func(cmd *cobra.Command) error { return printAuto(cmd.Context(), env, o) })
+	cli.FormatFlag(cmd, &o.format)
+	return cmd
+}
+
+func autoExplain(env *cli.Env, o *hostOptions) *cobra.Command {
+	return autoCommand(readerHelp{"explain", "Say what automatic updates do next, and why",
+		"Say in sentences what automatic updates do next, when, and what they wait for.", "  tbx host auto explain"},
+		func(cmd *cobra.Command) error {
+			cfg, err := autoConfig(env, o, false)
+			if err != nil {
+				return err
+			}
+			now := time.Now()
+			v, s, err := auto.Look(cmd.Context(), cfg.Root, cfg.StateDir, auto.SystemBus{}, now)
+			if err != nil {
+				return err
+			}
+			for _, line := range v.Explain(s, now) {
+				fmt.Fprintln(env.Out, escape.Text(line))
+			}
+			return nil
+		})
+}
+
+// printAuto prints the two lines.
+func printAuto(ctx context.Context, env *cli.Env, o *hostOptions) error {
+	cfg, err := autoConfig(env, o, false)
+	if err != nil {
+		return err
+	}
+	v, _, err := auto.Look(ctx, cfg.Root, cfg.StateDir, auto.SystemBus{}, time.Now())
+	if err != nil {
+		return err
+	}
+	return env.Print(o.format, v, func() error {
+		for _, line := range v.Lines {
+			fmt.Fprintln(env.Out, escape.Text(line))
+		}
+		return nil
+	})
+}
+
+func autoNow(env *cli.Env, o *hostOptions) *cobra.Command {
+	return autoCommand(readerHelp{"now", "Look for an update and fetch it now",
+		`Do at once what the timer does: look for an update, fetch it, look whether a new system
+is healthy. Conditions and a pause do not count, and the policy for restarts does.`, "  sudo tbx host auto now"},
+		func(cmd *cobra.Command) error { return runAuto(cmd.Context(), env, o, true) })
+}
+
+// autoRun is what the unit starts.
+func autoRun(env *cli.Env, o *hostOptions) *cobra.Command {
+	cmd := autoCommand(readerHelp{"run", "Take the steps that are due", "Take the steps that are due; for the unit tbx-host-auto.service.",
+		"  sudo systemctl start tbx-host-auto.service"},
+		func(cmd *cobra.Command) error { return runAuto(cmd.Context(), env, o, false) })
+	cmd.Hidden = true
+	return cmd
+}
+
+func runAuto(ctx context.Context, env *cli.Env, o *hostOptions, force bool) error {
+	cfg, err := autoConfig(env, o, true)
+	if err != nil {
+		return err
+	}
+	env.CatchSignals()
+	s, _, err := auto.Load(auto.SettingsFiles(cfg.Root))
+	if err != nil {
+		return err
+	}
+	h, err := osupdate.Open(cfg)
+	if err != nil {
+		return err
+	}
+	r := &auto.Runner{
+		Host: h, Settings: s, Dir: cfg.StateDir, LockPath: autoLock, Root: cfg.Root, Tools: cfg.Tools, Bus: auto.SystemBus{}, Now: time.Now,
+		Say: func(text string) { fmt.Fprintln(env.Err, escape.Text(text)) }, Force: force, Notice: time.Minute,
+	}
+	m, err := r.Run(ctx)
+	env.Progress().Close()
+	if err == nil && m.State == machine.Stopped && force {
+		return fail.New(fail.Unable, "automatic updates have stopped").Hint("see why: tbx host auto explain")
+	}
+	if err != nil || !force {
+		return err
+	}
+	return printAuto(ctx, env, o)
+}
+
+func autoPause(env *cli.Env, o *hostOptions) *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "pause [flags] [UNTIL]", Short: "Begin nothing new for a while",
+		Long: `Begin nothing new until UNTIL: a date (2026-12-24), a date and time, or a duration (12h,
+3d). Without it, for a week; never longer than 60 days. A new system that runs is still
+looked after.`,
+		Example: "  sudo tbx host auto pause\n  sudo tbx host auto pause 3d", Args: cli.AtMostOne, ValidArgsFunction: cobra.NoFileCompletions,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			cfg, err := autoConfig(env, o, true)
+			if err != nil {
+				return err
+			}
+			until := time.Now().Add(7 * 24 * time.Hour)
+			if len(args) > 0 {
+				if until, err = auto.ParseUntil(args[0], time.Now()); err != nil {
+					return err
+				}
+			}
+			if time.Until(until) > longestOff {
+				return fail.New(fail.Usage, "a pause ends after 60 days at most").Hint("to have none at all: tbx host auto off")
+			}
+			if err := auto.Pause(cfg.StateDir, until); err != nil {
+				return err
+			}
+			fmt.Fprintf(env.Out, "Nothing new is begun until %s\n", until.Local().Format("Mon 2 January 15:04"))
+			return nil
+		},
+	}
+	return cmd
+}
+
+func autoResume(env *cli.Env, o *hostOptions) *cobra.Command {
+	return autoCommand(readerHelp{"resume", "Go on after a pause or a stop",
+		"End a pause; or let automatic updates go on that have stopped, after you have looked at the host.", "  sudo tbx host auto resume"},
+		func(cmd *cobra.Command) error {
+			cfg, err := autoConfig(env, o, true)
+			if err != nil {
+				return err
+			}
+			if err := auto.Resume(cfg.StateDir, time.Now()); err != nil {
+				return err
+			}
+			return printAuto(cmd.Context(), env, o)
+		})
+}
