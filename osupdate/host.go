@@ -187,7 +187,7 @@ func (h *Host) state(ctx context.Context) (*State, error) {
 // learn adds to s what the history knows and the updater does not: that what boots
 // next was chosen by tbx in this boot.
 func (h *Host) learn(s *State) {
-	booted := s.Booted()
+	booted, next := s.Booted(), s.Next()
 	entries, err := h.History()
 	if err != nil {
 		return // Status says so
@@ -196,16 +196,16 @@ func (h *Host) learn(s *State) {
 	if booted != nil {
 		runs.content = booted.Content()
 	}
-	if next := s.Next(); next != nil {
+	if next != nil {
 		s.wentBack = lastWentBack(entries, runs, next.Content())
 	}
-	if booted == nil || slices.Contains([]BootState{BootRunning, BootStaged, BootSoft}, s.Boot.State) {
+	if booted == nil || slices.Contains([]BootState{BootRunning, BootSoft}, s.Boot.State) || next != nil && next.Staged {
 		return
 	}
 	for i := range s.Deployments {
 		d := &s.Deployments[i]
 		by := chosen(entries, runs, d.Content())
-		if by == "" || d.Booted || !d.Next && s.Boot.State != BootUnknown || d.Locked {
+		if by == "" || by == s.Boot.By || d.Booted || !d.Next && s.Boot.State != BootUnknown || d.Locked {
 			continue
 		}
 		s.Boot = Boot{Next: d.ID, By: by, Source: "the history of tbx"}

@@ -161,7 +161,7 @@ func TestLife(t *testing.T) {
 	p.reboot()
 	p.write("failed", "sshd.service loaded failed failed OpenSSH\n", 0o644)
 	m := p.run(machine.Proving, 0.1)
-	if len(m.Reasons) != 1 || m.Reasons[0] != "sshd.service failed, and did not before the update" {
+	if len(m.Reasons) != 1 || m.Reasons[0] != "sshd.service fails, and did not before the update" {
 		t.Fatalf("%q", m.Reasons)
 	}
 	m = p.run(machine.RollingBack, 0.2)

@@ -31,7 +31,7 @@ type Prover struct {
 	Root     string
 	Tools    *osupdate.Tools
 	Settings *Settings
-	Known    []string                    // units that had failed before the update too
+	Known    []string                    // what failed before the update too
 	Source   func(context.Context) error // asks the source of updates
 }
 
@@ -69,9 +69,9 @@ func (p *Prover) Prove(ctx context.Context) Verdict {
 		}
 		return v
 	}
-	for _, unit := range p.FailedUnits(ctx) {
-		if !slices.Contains(p.Known, unit) {
-			v.Reasons = append(v.Reasons, unit+" failed, and did not before the update")
+	for _, what := range p.Failing(ctx) {
+		if !slices.Contains(p.Known, what) {
+			v.Reasons = append(v.Reasons, what+" fails, and did not before the update")
 		}
 	}
 	required, wanted := checkDirs(p.Root)
@@ -81,11 +81,6 @@ func (p *Prover) Prove(ctx context.Context) Verdict {
 	failed, _ := p.programs(ctx, required)
 	v.Reasons = append(v.Reasons, failed...)
 	v.Remarks, _ = p.programs(ctx, wanted)
-	if podman, err := p.Tools.Path("podman"); err == nil {
-		if _, _, err := p.Tools.Run(ctx, osupdate.Call{Argv: []string{podman, "info", "--format", "{{.Host.OS}}"}}); err != nil {
-			v.Reasons = append(v.Reasons, "podman does not run: "+err.Error())
-		}
-	}
 	if err := p.Source(ctx); err != nil && p.Settings.RequireSource {
 		v.Reasons = append(v.Reasons, "the source of updates does not answer: "+err.Error())
 	} else if err != nil {
@@ -111,23 +106,24 @@ func (p *Prover) judge(ctx context.Context) string {
 	return ""
 }
 
-// FailedUnits are the units of the system that have failed.
-func (p *Prover) FailedUnits(ctx context.Context) []string {
-	systemctl, err := p.Tools.Path("systemctl")
-	if err != nil {
-		return nil
-	}
-	out, _, err := p.Tools.Run(ctx, osupdate.Call{Argv: []string{systemctl, "list-units", "--state=failed", "--plain", "--no-legend", "--no-pager", "--full"}})
-	if err != nil {
-		return nil
-	}
-	var units []string
-	for line := range strings.Lines(string(out)) {
-		if f := strings.Fields(line); len(f) > 0 && !strings.HasPrefix(f[0], "tbx-host-auto.") {
-			units = append(units, f[0])
+// Failing is what does not work on the running system: units that have failed, and
+// podman. What fails before an update is not the update's fault.
+func (p *Prover) Failing(ctx context.Context) []string {
+	var out []string
+	if systemctl, err := p.Tools.Path("systemctl"); err == nil {
+		listed, _, err := p.Tools.Run(ctx, osupdate.Call{Argv: []string{systemctl, "list-units", "--state=failed", "--plain", "--no-legend", "--no-pager", "--full"}})
+		for line := range strings.Lines(string(listed)) {
+			if f := strings.Fields(line); err == nil && len(f) > 0 && !strings.HasPrefix(f[0], "tbx-host-auto.") {
+				out = append(out, f[0])
+			}
 		}
 	}
-	return units
+	if podman, err := p.Tools.Path("podman"); err == nil {
+		if _, _, err := p.Tools.Run(ctx, osupdate.Call{Argv: []string{podman, "info", "--format", "{{.Host.OS}}"}}); err != nil {
+			out = append(out, "podman")
+		}
+	}
+	return out
 }
 
 // programs runs every program of the directories, in the order of their names.

@@ -66,8 +66,8 @@ func (r *Runner) Run(ctx context.Context) (Memory, error) {
 			return m, err
 		}
 		rec, action := machine.Decide(m.Record, f, r.Settings.Policy())
-		if m.Record = rec; rec.State == machine.Idle && action != machine.Stage {
-			m.FailedUnits = r.prover(m).FailedUnits(ctx)
+		if m.Record = rec; action == machine.Stage {
+			m.Failing = r.prover(m).Failing(ctx)
 		}
 		if err := Keep(r.Dir, m); err != nil {
 			return m, err
@@ -90,7 +90,7 @@ func (r *Runner) Run(ctx context.Context) (Memory, error) {
 }
 
 func (r *Runner) prover(m Memory) *Prover {
-	return &Prover{Root: r.Root, Tools: r.Tools, Settings: &r.Settings, Known: m.FailedUnits, Source: func(ctx context.Context) error {
+	return &Prover{Root: r.Root, Tools: r.Tools, Settings: &r.Settings, Known: m.Failing, Source: func(ctx context.Context) error {
 		_, err := r.Host.Check(ctx)
 		return err
 	}}

@@ -15,8 +15,8 @@ import (
 // Memory is what is kept from one run to the next, /var/lib/tbx/host/auto.json.
 type Memory struct {
 	machine.Record
-	FailedUnits []string `json:"failed_units,omitempty"` // of the last system that was well: not the fault of a new one
-	TakenOver   []string `json:"taken_over,omitempty"`   // units of others that tbx has masked
+	Failing   []string `json:"failing,omitempty"`    // what failed when the update was fetched, and is not its fault
+	TakenOver []string `json:"taken_over,omitempty"` // units of others that tbx has masked
 }
 
 const memoryFile = "auto.json"

@@ -49,6 +49,7 @@ touch "$root/run/ostree-booted"
 mkdir -p "$root$D"; mount --bind "$D" "$root$D"
 echo "$options" >"$root/run/cmdline"; mount --bind "$root/run/cmdline" "$root/proc/cmdline"
 cat /proc/sys/kernel/random/uuid >"$root/run/boot"; mount --bind "$root/run/boot" "$root/proc/sys/kernel/random/boot_id"
+sed "s/^btime .*/btime $(date +%s.%N)/" /proc/stat >"$root/run/stat"; mount --bind "$root/run/stat" "$root/proc/stat"
 exec chroot "$root" /usr/bin/sh -c 'echo up; exec cat >/dev/null'
 `
 
