@@ -74,8 +74,11 @@ func autoOn(env *cli.Env, o *hostOptions) *cobra.Command {
 left alone, unless --take-over masks its unit; tbx host auto off gives it back.`,
 		"  sudo tbx host auto on\n  sudo tbx host auto on --reboot idle\n  sudo tbx host auto on --take-over"},
 		func(cmd *cobra.Command) error {
-			w, err := autoSwitch(env, o)
+			w, cfg, err := autoSwitch(env, o)
 			if err != nil {
+				return err
+			}
+			if _, err := osupdate.Open(cfg); err != nil { // a host that is not image-based
 				return err
 			}
 			if err := w.On(cmd.Context(), auto.Reboot(reboot), takeOver); err != nil {
@@ -97,7 +100,7 @@ func autoOff(env *cli.Env, o *hostOptions) *cobra.Command {
 	return autoCommand(readerHelp{"off", "Switch automatic updates off",
 		"Switch automatic updates off, and give the host back to the program that it was taken over from.", "  sudo tbx host auto off"},
 		func(cmd *cobra.Command) error {
-			w, err := autoSwitch(env, o)
+			w, _, err := autoSwitch(env, o)
 			if err != nil {
 				return err
 			}
@@ -108,16 +111,13 @@ func autoOff(env *cli.Env, o *hostOptions) *cobra.Command {
 		})
 }
 
-func autoSwitch(env *cli.Env, o *hostOptions) (*auto.Switch, error) {
+func autoSwitch(env *cli.Env, o *hostOptions) (*auto.Switch, osupdate.Config, error) {
 	cfg, err := autoConfig(env, o, true)
 	if err != nil {
-		return nil, err
+		return nil, cfg, err
 	}
 	self, err := programs.Front()
-	if err != nil {
-		return nil, err
-	}
-	return &auto.Switch{Root: cfg.Root, Dir: cfg.StateDir, Tools: cfg.Tools, Program: self}, nil
+	return &auto.Switch{Root: cfg.Root, Dir: cfg.StateDir, Tools: cfg.Tools, Program: self}, cfg, err
 }
 
 func autoStatus(env *cli.Env, o *hostOptions) *cobra.Command {
@@ -134,6 +134,9 @@ func autoExplain(env *cli.Env, o *hostOptions) *cobra.Command {
 		"Say in sentences what automatic updates do next, when, and what they wait for.", "  tbx host auto explain"},
 		func(cmd *cobra.Command) error {
 			cfg, err := autoConfig(env, o, false)
+			if err == nil {
+				_, err = osupdate.Open(cfg)
+			}
 			if err != nil {
 				return err
 			}
@@ -152,6 +155,9 @@ func autoExplain(env *cli.Env, o *hostOptions) *cobra.Command {
 // printAuto prints the two lines.
 func printAuto(ctx context.Context, env *cli.Env, o *hostOptions) error {
 	cfg, err := autoConfig(env, o, false)
+	if err == nil {
+		_, err = osupdate.Open(cfg)
+	}
 	if err != nil {
 		return err
 	}

@@ -19,8 +19,8 @@ type Facts struct {
 
 // Permit is what the owner's policy says of a restart at this moment.
 type Permit struct {
-	Allowed bool
-	Why     string // completes "the machine is restarted …" or says what it waits for
+	Allowed bool   `json:"allowed"`
+	Why     string `json:"why"` // completes "the machine is restarted …" or says what it waits for
 }
 
 // Policy is what of the settings matters for the decision.
