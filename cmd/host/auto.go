@@ -107,7 +107,8 @@ func autoOff(env *cli.Env, o *hostOptions) *cobra.Command {
 			if err := w.Off(cmd.Context()); err != nil {
 				return err
 			}
-			return printAuto(cmd.Context(), env, o)
+			fmt.Fprintln(env.Out, "Automatic updates are switched off")
+			return nil
 		})
 }
 
