@@ -9,6 +9,8 @@ import (
 	"testing"
 
 	"github.com/tbx-project/tbx/osupdate"
+	"github.com/tbx-project/tbx/osupdate/auto"
+	"github.com/tbx-project/tbx/osupdate/auto/machine"
 )
 
 // object is the part of a JSON schema that lists the members of an object.
@@ -38,15 +40,20 @@ func (o object) at(t *testing.T, path ...string) object {
 // members are the names of the JSON members of a struct.
 func members(v any) []string {
 	var out []string
-	typ := reflect.TypeOf(v)
-	for i := range typ.NumField() {
-		name, _, _ := strings.Cut(typ.Field(i).Tag.Get("json"), ",")
+	for _, field := range reflect.VisibleFields(reflect.TypeOf(v)) {
+		name, _, _ := strings.Cut(field.Tag.Get("json"), ",")
 		if name != "" && name != "-" {
 			out = append(out, name)
 		}
 	}
 	slices.Sort(out)
 	return out
+}
+
+// status is what `tbx host status` prints.
+type status struct {
+	osupdate.Status
+	Auto *auto.View `json:"auto"`
 }
 
 // TestHostSchemas: the schemas of `tbx host` have the members that the types have.
@@ -56,7 +63,8 @@ func TestHostSchemas(t *testing.T) {
 		path   []string
 		v      any
 	}{
-		{"host-status", nil, osupdate.Status{}}, {"host-status", []string{"state"}, osupdate.State{}}, {"host-status", []string{"state", "boot"}, osupdate.Boot{}},
+		{"host-status", nil, status{}}, {"host-auto", nil, auto.View{}}, {"host-auto", []string{"record"}, machine.Record{}},
+		{"host-auto", []string{"release"}, machine.Release{}}, {"host-status", []string{"state"}, osupdate.State{}}, {"host-status", []string{"state", "boot"}, osupdate.Boot{}},
 		{"host-status", []string{"state", "driver"}, osupdate.Driver{}}, {"host-status", []string{"deployment"}, osupdate.Deployment{}},
 		{"host-status", []string{"changes"}, osupdate.Changes{}}, {"host-status", []string{"image"}, osupdate.Image{}}, {"host-status", []string{"entry"}, osupdate.Entry{}},
 		{"host-result", nil, osupdate.Result{}}, {"host-result", []string{"plan"}, osupdate.Plan{}}, {"host-result", []string{"deployment"}, osupdate.Deployment{}},
