@@ -10,7 +10,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/creack/pty"
+	"github.com/tbx-project/tbx/internal/ptytest"
 )
 
 func clientKilledTTY(t *testing.T, b *Bridge) {
@@ -25,12 +25,7 @@ func clientKilledTTY(t *testing.T, b *Bridge) {
 // startTTY starts a client with a terminal of 33 rows and 101 columns.
 func startTTY(t testing.TB, cmd *exec.Cmd) *terminal {
 	t.Helper()
-	blocking, err := pty.StartWithSize(cmd, &pty.Winsize{Rows: 33, Cols: 101})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer blocking.Close()
-	tty, err := pollable(blocking)
+	tty, err := ptytest.Start(cmd, 33, 101)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -5,6 +5,8 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/tbx-project/tbx/internal/ptytest"
 )
 
 // terminal is the outer end of the terminal that a client has.
@@ -21,28 +23,9 @@ func isRaw(tty *terminal) bool {
 	return err == nil && tio.Lflag&(unix.ICANON|unix.ISIG|unix.ECHO) == 0
 }
 
-// pollable gives a terminal deadlines, which one from package pty has lost.
-func pollable(tty *os.File) (*os.File, error) {
-	fd, err := unix.FcntlInt(tty.Fd(), unix.F_DUPFD_CLOEXEC, 0)
-	if err != nil {
-		return nil, err
-	}
-	if err := unix.SetNonblock(fd, true); err != nil {
-		return nil, err
-	}
-	return os.NewFile(uintptr(fd), "tty"), nil
-}
-
 func setSize(t testing.TB, tty *terminal, rows, cols int) {
 	t.Helper()
-	raw, err := tty.SyscallConn()
-	if err != nil {
-		t.Fatal(err)
-	}
-	raw.Control(func(fd uintptr) {
-		err = unix.IoctlSetWinsize(int(fd), unix.TIOCSWINSZ, &unix.Winsize{Row: uint16(rows), Col: uint16(cols)})
-	})
-	if err != nil {
+	if err := ptytest.Resize(tty.File, uint16(rows), uint16(cols)); err != nil {
 		t.Fatal(err)
 	}
 }

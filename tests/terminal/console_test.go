@@ -15,7 +15,7 @@ import (
 	"syscall"
 	"testing"
 
-	"github.com/creack/pty"
+	"github.com/tbx-project/tbx/internal/ptytest"
 )
 
 // console is a terminal in which a program runs.
@@ -59,19 +59,10 @@ func openPTY(t *testing.T, env []string, args ...string) *ptyConsole {
 	t.Helper()
 	cmd := exec.Command(args[0], args[1:]...)
 	cmd.Env = append(append(os.Environ(), "TERM=xterm-256color"), env...)
-	master, err := pty.StartWithSize(cmd, &pty.Winsize{Cols: 100, Rows: 30})
+	master, err := ptytest.Start(cmd, 30, 100)
 	if err != nil {
 		t.Fatal(err)
 	}
-	// Not blocking, or a window that is closed would wait for its reader.
-	fd, err := syscall.Dup(int(master.Fd()))
-	if err != nil {
-		t.Fatal(err)
-	}
-	master.Close()
-	syscall.CloseOnExec(fd)
-	syscall.SetNonblock(fd, true)
-	master = os.NewFile(uintptr(fd), "pty")
 	c := &ptyConsole{master: master, cmd: cmd, ended: make(chan struct{})}
 	go func() {
 		buf := make([]byte, 4096)
@@ -98,7 +89,7 @@ func openPTY(t *testing.T, env []string, args ...string) *ptyConsole {
 func (c *ptyConsole) send(keys string) { c.master.WriteString(keys) }
 
 func (c *ptyConsole) resize(cols, rows int) {
-	pty.Setsize(c.master, &pty.Winsize{Cols: uint16(cols), Rows: uint16(rows)})
+	ptytest.Resize(c.master, uint16(rows), uint16(cols))
 }
 
 func (c *ptyConsole) hangup() { c.master.Close() }

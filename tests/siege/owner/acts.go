@@ -7,7 +7,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/creack/pty"
+	"github.com/tbx-project/tbx/internal/ptytest"
 )
 
 // act is something that the owner does with a toolbox.
@@ -39,6 +39,10 @@ func acts() []act {
 		{"list", 1, func(s *siege, _ *box) int { _, code := s.tbx("list"); return code }},
 		{"enter", 3, enter},
 		{"upgrade", 3, upgrade},
+		{"edit", 4, edit},
+		{"snapshot", 3, snapshot},
+		{"rollback", 3, rollback},
+		{"clone", 2, clone},
 		{"host's command", 1, func(s *siege, b *box) int { _, code := s.tbx("policy", "show"); return code }},
 	}
 }
@@ -135,7 +139,7 @@ func remake(s *siege, b *box) int {
 	return code
 }
 
-// enter opens a terminal, says exit, and hangs up.
+// enter opens a terminal, says exit or waits for some time, and hangs up.
 func enter(s *siege, b *box) int {
 	s.log.did("owner", "tbx enter %s", b.name)
 	ctx, cancel := context.WithTimeout(context.Background(), deadline)
@@ -143,7 +147,7 @@ func enter(s *siege, b *box) int {
 	cmd := s.command(ctx, "enter", b.name)
 	cmd.SysProcAttr, cmd.Cancel = nil, nil
 	cmd.Env = append(cmd.Env, "TERM=xterm")
-	f, err := pty.Start(cmd)
+	f, err := ptytest.Start(cmd, 24, 80)
 	if err != nil {
 		return 125
 	}
@@ -157,14 +161,18 @@ func enter(s *siege, b *box) int {
 		}
 		close(ended)
 	}()
-	for range 20 {
-		f.WriteString("exit\r")
-		select {
-		case <-ended:
-		case <-time.After(time.Second):
-			continue
+	if s.rand.IntN(2) == 0 {
+		pause(ctx, time.Duration(s.rand.IntN(3000))*time.Millisecond)
+	} else {
+		for range 20 {
+			f.WriteString("exit\r")
+			select {
+			case <-ended:
+			case <-time.After(time.Second):
+				continue
+			}
+			break
 		}
-		break
 	}
 	f.Close() // hangs up
 	done := make(chan struct{})

@@ -17,7 +17,7 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/creack/pty"
+	"github.com/tbx-project/tbx/internal/ptytest"
 	"golang.org/x/sys/unix"
 
 	"github.com/tbx-project/tbx/tests/siege/pack"
@@ -323,7 +323,7 @@ func (s *siege) answer(ctx context.Context) {
 		cmd := s.command(ctx, "agent", "--prompt")
 		cmd.SysProcAttr = nil
 		cmd.Cancel = nil
-		f, err := pty.Start(cmd)
+		f, err := ptytest.Start(cmd, 24, 80)
 		if err != nil {
 			pause(ctx, 5*time.Second)
 			continue

@@ -291,7 +291,7 @@ func (s *siege) end() {
 func (s *siege) names() []string {
 	var out []string
 	for _, b := range s.boxes {
-		out = append(out, b.name, b.name+"-renamed")
+		out = append(out, b.name, b.name+"-renamed", b.name+"-clone")
 	}
 	return out
 }

@@ -1,0 +1,47 @@
+// Package ptytest lets tests have a program on a terminal that they can hang up. It is
+// imported by tests alone.
+package ptytest
+
+import (
+	"os"
+	"os/exec"
+
+	"github.com/creack/pty"
+	"golang.org/x/sys/unix"
+)
+
+// Start starts cmd as the first process on a terminal of its own, and returns the
+// terminal's outer end. That takes deadlines, and its Close hangs the terminal up at
+// once. What package pty returns blocks: a reader of it keeps the descriptor, and a
+// program that says nothing stays for as long, however often it is closed.
+func Start(cmd *exec.Cmd, rows, cols uint16) (*os.File, error) {
+	blocking, err := pty.StartWithSize(cmd, &pty.Winsize{Rows: rows, Cols: cols})
+	if err != nil {
+		return nil, err
+	}
+	defer blocking.Close() // nobody reads it
+	fd, err := unix.FcntlInt(blocking.Fd(), unix.F_DUPFD_CLOEXEC, 0)
+	if err == nil {
+		err = unix.SetNonblock(fd, true)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return os.NewFile(uintptr(fd), "pty"), nil
+}
+
+// Resize gives the terminal a size. File.Fd would make it block again.
+func Resize(terminal *os.File, rows, cols uint16) error {
+	raw, err := terminal.SyscallConn()
+	if err != nil {
+		return err
+	}
+	var failed error
+	err = raw.Control(func(fd uintptr) {
+		failed = unix.IoctlSetWinsize(int(fd), unix.TIOCSWINSZ, &unix.Winsize{Row: rows, Col: cols})
+	})
+	if err != nil {
+		return err
+	}
+	return failed
+}
