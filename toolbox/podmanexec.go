@@ -38,11 +38,14 @@ func (p *Prepared) byPodman(s *join.Session) error {
 			return err
 		}
 		yieldMemory(r.PID)
-		if err := p.manager.guard(r.Name); err != nil { // no reason to stay outside
-			p.manager.debug("nobody looks whether podman waits for ever: %v", err)
-		}
 	}
-	return fmt.Errorf("podman: %w", inherited.Become(podman, args, hostprog.PodmanEnv(p.host.Env)))
+	env := hostprog.PodmanEnv(p.host.Env)
+	if mark, err := p.manager.guard(p.Record.Name, p.opts.Terminal); err == nil {
+		env = append(env, mark)
+	} else { // no reason to stay outside
+		p.manager.debug("nobody looks after podman: %v", err)
+	}
+	return fmt.Errorf("podman: %w", inherited.Become(podman, args, env))
 }
 
 // checkTables refuses a toolbox in which podman would not get an answer from

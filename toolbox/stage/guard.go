@@ -72,21 +72,28 @@ func memory(pid int) int64 {
 	return resident * int64(os.Getpagesize())
 }
 
-// Guard ends podman, of the process number args[0] and the pidfd that is descriptor 3,
-// where it waits as Waits says, and says so of the toolbox args[1]. Nobody else would:
-// tbx has become podman.
+// Guard stands beside podman exec, of the process number args[0] and the pidfd that is
+// descriptor 3. It ends podman where that waits as Waits says, and says so of the toolbox
+// args[1]. When podman has ended, it ends the session that has the mark args[2], on a
+// terminal if args[3] is "terminal". Nobody else would: tbx has become podman.
 func Guard(args []string) int {
-	if len(args) != 2 {
+	if len(args) != 4 {
 		return 125
 	}
 	pid, err := strconv.Atoi(args[0])
 	if err != nil {
 		return 125
 	}
+	session := &execSession{mark: args[2], pidfd: -1}
 	if !Waits(pid, func(wait time.Duration) bool {
-		n, err := unix.Poll([]unix.PollFd{{Fd: 3, Events: unix.POLLIN}}, int(wait/time.Millisecond)) // readable: it ended, pidfd_open(2)
-		return n > 0 || err != nil && !errors.Is(err, unix.EINTR)
+		over := ended(int(wait / time.Millisecond))
+		session.look()
+		return over
 	}) {
+		for !ended(-1) {
+		}
+		unix.Dup3(0, 2, 0) // whoever reads what podman said waits no longer; 0 is /dev/null
+		session.end(args[3] == "terminal")
 		return 0
 	}
 	// The name is a toolbox's, which has no character that a terminal would heed.
@@ -94,6 +101,13 @@ func Guard(args []string) int {
 	fmt.Fprintf(os.Stderr, "tbx: hint: what is in it did that; end it with: tbx stop %s\n", args[1])
 	unix.PidfdSendSignal(3, unix.SIGKILL, nil, 0)
 	return 0
+}
+
+// ended says whether the process whose pidfd is descriptor 3 has ended within
+// milliseconds; -1: it waits for that.
+func ended(milliseconds int) bool {
+	n, err := unix.Poll([]unix.PollFd{{Fd: 3, Events: unix.POLLIN}}, milliseconds) // readable: it ended, pidfd_open(2)
+	return n > 0 || err != nil && !errors.Is(err, unix.EINTR)
 }
 
 // Awaited is for what podman waits.
