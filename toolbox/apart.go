@@ -14,6 +14,9 @@ import (
 const (
 	apartNew = "new" // the container that is to be the toolbox
 	apartOld = "old" // the one that was it
+
+	apartNext = "next" // one of another image, in which a rebase builds what is to be the toolbox
+	apartBase = "base" // one of the toolbox's image as that came, for a rebase to compare with
 )
 
 // LabelReplaces is the id of the container whose place a container was made to take.

@@ -31,6 +31,8 @@ type kept struct {
 	ImageEnv []string `json:",omitempty"` // see Plan.ImageEnv
 	Old      string   `json:",omitempty"` // podman's id of the container that is to be replaced
 	Hex      string   `json:",omitempty"` // of the names of both while they are apart
+	Rebase   bool     `json:",omitempty"` // it is a change of the image, see rebase.go
+	Turn     *turn    `json:",omitempty"` // of that, once all is ready for it
 }
 
 func (m *Manager) editFile(id, kind string) string {

@@ -60,6 +60,9 @@ type Engine interface {
 	Logs(ctx context.Context, id string, tail int, w io.Writer) error
 	// Run runs a command as the container's root, by the engine's own exec.
 	Run(ctx context.Context, id string, args []string, in io.Reader, out io.Writer) error
+	// Exec is Run for a command that reads nothing, with NAME=VALUE beside its environment.
+	// It returns its exit code; the error is that it could not be run.
+	Exec(ctx context.Context, id string, args, env []string, out, errs io.Writer) (int, error)
 }
 
 // State of a container, in podman's words.

@@ -85,10 +85,11 @@ func (m *Manager) unfinished(all []Container) []*kept {
 	for i := range all {
 		c := &all[i]
 		name, kind, ok := apartOf(c.Name)
-		if !ok || !c.ours() || (kind != apartNew && kind != apartOld) {
+		rebase := kind == apartNext || kind == apartBase
+		if !ok || !c.ours() || (kind != apartNew && kind != apartOld && !rebase) {
 			continue
 		}
-		k := &kept{Name: name, Spec: labelled(c), Old: c.Labels[LabelReplaces], Hex: c.Name[len(c.Name)-8:]}
+		k := &kept{Name: name, Spec: labelled(c), Old: c.Labels[LabelReplaces], Hex: c.Name[len(c.Name)-8:], Rebase: rebase}
 		if kind == apartOld {
 			k.Old = c.ID
 		}
@@ -132,6 +133,9 @@ type halves struct {
 
 // repair puts one edit right. The toolbox's lock is held.
 func (m *Manager) repair(ctx context.Context, e Engine, k *kept) error {
+	if k.Rebase {
+		return m.repairTurn(ctx, e, k)
+	}
 	h, err := m.halvesOf(ctx, e, k)
 	if err != nil {
 		return fail.Wrap(nil, err, "the edit of toolbox %s that was interrupted cannot be put right", k.Name)

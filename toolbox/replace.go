@@ -143,19 +143,24 @@ func (r *replacement) stopOld(ctx context.Context, runs, force bool) error {
 	return r.unmounted(ctx)
 }
 
-// unmounted waits until neither container is mounted: the monitor of one that has ended
-// may still have podman clear up after it.
+// unmounted waits until neither container is mounted.
 func (r *replacement) unmounted(ctx context.Context) error {
+	return r.m.unmounted(ctx, r.old.Name, r.a, r.b)
+}
+
+// unmounted waits until no layer of the toolbox's containers is mounted: the monitor of one
+// that has ended may still have podman clear up after it.
+func (m *Manager) unmounted(ctx context.Context, name Name, of ...*layers.Layer) error {
 	const cleared, poll = 5 * time.Second, 10 * time.Millisecond
 	for end := time.Now().Add(cleared); ; time.Sleep(poll) {
-		seen, err := r.m.space().Look(ctx, r.a, r.b)
+		seen, err := m.space().Look(ctx, of...)
 		switch {
 		case err != nil:
 			return err
-		case !seen[0].Mounted && !seen[1].Mounted:
+		case !slices.ContainsFunc(seen, func(s layers.Seen) bool { return s.Mounted }):
 			return nil
 		case time.Now().After(end):
-			return mountedError(r.old.Name)
+			return mountedError(name)
 		}
 	}
 }

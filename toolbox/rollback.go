@@ -48,11 +48,11 @@ func (m *Manager) Rollback(ctx context.Context, name Name, snapshot string, forc
 		return nil, err
 	}
 	was := h.record.Snapshot
-	ran, err := m.rollback(ctx, e, b, h, force)
+	keeper, ran, err := m.rollback(ctx, e, b, h, force)
 	if err != nil {
 		err = fail.Wrap(nil, err, "toolbox %s was not rolled back", name)
 	} else {
-		changed, err = settingsChanged(was.Spec, b.Spec), m.dropOlder(ctx, e, b.Spec.ID, h)
+		changed, err = settingsChanged(was.Spec, b.Spec), m.dropOlder(ctx, e, b.Spec.ID, keeper)
 	}
 	lock.Close()
 	if ran { // as it was
@@ -62,43 +62,44 @@ func (m *Manager) Rollback(ctx context.Context, name Name, snapshot string, forc
 	return changed, err
 }
 
-// rollback exchanges what is in the toolbox and in the container of a snapshot. ran says
-// whether the toolbox was running, and was stopped.
-func (m *Manager) rollback(ctx context.Context, e Engine, b *Box, h *holder, force bool) (ran bool, err error) {
+// rollback makes the toolbox hold what a snapshot keeps, and returns the id of the container
+// that keeps what the toolbox held. ran says whether the toolbox was running, and was stopped.
+func (m *Manager) rollback(ctx context.Context, e Engine, b *Box, h *holder, force bool) (keeper string, ran bool, err error) {
 	now, err := e.Layer(ctx, b.ID)
 	if err != nil {
-		return false, err
+		return "", false, err
 	}
 	then, err := e.Layer(ctx, h.ID)
 	if err != nil {
-		return false, err
+		return "", false, err
 	}
-	if err := layers.Fit(now, then); err != nil {
-		return false, fail.Wrap(fail.Unable, err, "the snapshot is of another image or another storage than the toolbox has today").
+	seen, err := m.space().Look(ctx, then, now)
+	if err != nil {
+		return "", false, err
+	}
+	if seen[0].Inode != h.record.Inode {
+		return "", false, fail.New(nil, "the files of snapshot %s are not the ones that were recorded: something other than tbx changed %s", h.record.Snapshot.Name, then.Upper).
+			Hint("look at what is there with: podman unshare ls %s", then.Upper)
+	}
+	otherImage := now.Image != then.Image
+	if err := layers.Fit(now, then); err != nil && !otherImage {
+		return "", false, fail.Wrap(fail.Unable, err, "the snapshot is of another storage than the toolbox has today").
 			Hint("make a toolbox of it, beside this one: tbx clone --snapshot %s %s NEW", h.record.Snapshot.Name, b.Name)
 	}
 	if ran = b.runs(); ran {
 		if err := m.stopUnused(ctx, e, b, force); err != nil {
-			return false, err
+			return "", false, err
 		}
 	}
 	join.Forget(m.Host.TbxRuntime(), string(b.Name))
-	s := h.record.Snapshot
-	before := *s
-	before.Name, before.Created, before.Toolbox = BeforeRollback, time.Now().UTC().Truncate(time.Second), b.Name
-	before.Reason, before.Automatic, before.Spec = "before the rollback to "+s.Name, true, b.Spec
-	before.Entries, before.Bytes = 0, 0 // nobody counted
-	seen, err := m.space().Look(ctx, then, now)
-	if err != nil {
-		return ran, err
+	before := beforeRollback(b, h.record.Snapshot)
+	if otherImage {
+		keeper, err = m.rollbackImage(ctx, e, b, h, before)
+		return keeper, ran, err
 	}
-	if seen[0].Inode != h.record.Inode {
-		return ran, fail.New(nil, "the files of snapshot %s are not the ones that were recorded: something other than tbx changed %s", s.Name, then.Upper).
-			Hint("look at what is there with: podman unshare ls %s", then.Upper)
-	}
-	h.record.Next = &before
+	h.record.Next = before
 	if err := m.saveRecord(h); err != nil {
-		return ran, err
+		return "", ran, err
 	}
 	// Killed from here on, the next call sees by the directory whether it was exchanged.
 	if err := m.space().Exchange(ctx, now, then, false); err != nil {
@@ -106,10 +107,53 @@ func (m *Manager) rollback(ctx context.Context, e Engine, b *Box, h *holder, for
 		if serr := m.saveRecord(h); serr != nil {
 			m.debug("%v", serr) // the next call puts it right
 		}
-		return ran, err
+		return "", ran, err
 	}
-	h.record.Snapshot, h.record.Inode, h.record.Next = &before, seen[1].Inode, nil
-	return ran, m.saveRecord(h)
+	h.record.Snapshot, h.record.Inode, h.record.Next = before, seen[1].Inode, nil
+	return h.ID, ran, m.saveRecord(h)
+}
+
+// beforeRollback is the snapshot that a rollback to s leaves of b.
+func beforeRollback(b *Box, s *Snapshot) *Snapshot {
+	before := *s // of which nobody counts what is in it
+	before.Name, before.Created, before.Toolbox = BeforeRollback, time.Now().UTC().Truncate(time.Second), b.Name
+	before.Reason, before.Automatic, before.Spec = "before the rollback to "+s.Name, true, b.Spec
+	before.Image, before.ImageID = b.Spec.Image, b.Spec.ImageID
+	before.Entries, before.Bytes = 0, 0
+	return &before
+}
+
+// rollbackImage rolls back to a snapshot of another image than the toolbox has today, as
+// before a rebase: a container of that image takes the toolbox's place.
+func (m *Manager) rollbackImage(ctx context.Context, e Engine, b *Box, h *holder, before *Snapshot) (keeper string, err error) {
+	s := *b.Spec
+	s.Image, s.ImageID = h.record.Snapshot.Image, h.record.Snapshot.ImageID
+	k := &kept{Name: b.Name, Spec: &s, Was: b.Spec, Old: b.ID, Hex: apartHex(), Rebase: true}
+	if err := m.keep(editNow, k); err != nil {
+		return "", err
+	}
+	r := &Rebasing{m: m, e: e, k: k, was: b}
+	defer func() {
+		if k.Turn == nil || err == nil { // else it is for the next call
+			err = errors.Join(err, m.dropApart(context.WithoutCancel(ctx), e, k))
+			m.drop(s.ID, editNow)
+		}
+	}()
+	mute := *m
+	mute.Progress = muted{m.Progress, true}
+	next, err := r.start(ctx, &mute, apartNext, &s, Image{s.Image, s.ImageID, h.Env})
+	if err != nil {
+		return "", err
+	}
+	ctx = context.WithoutCancel(ctx) // from here on it is brought to an end
+	if err := m.halt(ctx, e, next, 0); err != nil {
+		return "", err
+	}
+	if keeper, err = e.Create(ctx, m.newHolder(b.Spec)); err != nil {
+		return "", err
+	}
+	t := &turn{Keeper: keeper, Record: &record{Snapshot: before}, New: next.ID, Drop: []string{b.ID, h.ID}}
+	return keeper, m.carryOutTurn(ctx, e, k, [][2]string{{h.ID, next.ID}, {b.ID, keeper}}, t)
 }
 
 // stopUnused stops a toolbox in which nobody works, or with force any.
@@ -124,11 +168,11 @@ func (m *Manager) stopUnused(ctx context.Context, e Engine, b *Box, force bool) 
 	return m.stop(ctx, e, b, grace)
 }
 
-// dropOlder removes what earlier rollbacks of the toolbox left; h is the last one's.
-func (m *Manager) dropOlder(ctx context.Context, e Engine, toolboxID string, h *holder) error {
+// dropOlder removes what earlier rollbacks of the toolbox left; keeper is the last one's.
+func (m *Manager) dropOlder(ctx context.Context, e Engine, toolboxID, keeper string) error {
 	hs, err := m.holders(ctx, toolboxID)
 	for _, old := range hs {
-		if err == nil && old.ID != h.ID && old.record != nil && old.record.Snapshot.Name == BeforeRollback {
+		if err == nil && old.ID != keeper && old.record != nil && old.record.Snapshot.Name == BeforeRollback {
 			err = m.dropHolder(ctx, e, old)
 		}
 	}

@@ -39,10 +39,8 @@ func (m *Manager) Snapshot(ctx context.Context, name Name, o SnapshotOptions) (*
 	if o.Name, err = m.freeSnapshotName(ctx, b, o.Name); err != nil {
 		return nil, err
 	}
-	s := &Snapshot{
-		Name: o.Name, Toolbox: name, ToolboxID: b.Spec.ID, Created: time.Now().UTC().Truncate(time.Second), Reason: o.Reason, Automatic: o.Automatic,
-		Image: b.Spec.Image, ImageID: b.Spec.ImageID, Spec: b.Spec,
-	}
+	s := snapshotNow(b)
+	s.Name, s.Reason, s.Automatic = o.Name, o.Reason, o.Automatic
 	h, err := m.makeHolder(ctx, b, s)
 	if err != nil {
 		return nil, fail.Wrap(nil, err, "no snapshot of toolbox %s was made", name)
@@ -50,17 +48,31 @@ func (m *Manager) Snapshot(ctx context.Context, name Name, o SnapshotOptions) (*
 	return h.record.Snapshot, nil
 }
 
-// freeSnapshotName checks the name that a user wants, or makes one of the time.
-func (m *Manager) freeSnapshotName(ctx context.Context, b *Box, name string) (string, error) {
-	hs, err := m.holders(ctx, b.Spec.ID)
-	if err != nil {
-		return "", err
+// snapshotNow is a snapshot of b of this moment, without a name.
+func snapshotNow(b *Box) *Snapshot {
+	return &Snapshot{
+		Toolbox: b.Name, ToolboxID: b.Spec.ID, Created: time.Now().UTC().Truncate(time.Second),
+		Image: b.Spec.Image, ImageID: b.Spec.ImageID, Spec: b.Spec,
 	}
+}
+
+// snapshotNames are the names that the toolbox's snapshots have.
+func (m *Manager) snapshotNames(ctx context.Context, b *Box) (map[string]bool, error) {
+	hs, err := m.holders(ctx, b.Spec.ID)
 	taken := map[string]bool{}
 	for _, h := range hs {
 		if h.record != nil {
 			taken[h.record.Snapshot.Name] = true
 		}
+	}
+	return taken, err
+}
+
+// freeSnapshotName checks the name that a user wants, or makes one of the time.
+func (m *Manager) freeSnapshotName(ctx context.Context, b *Box, name string) (string, error) {
+	taken, err := m.snapshotNames(ctx, b)
+	if err != nil {
+		return "", err
 	}
 	if name != "" {
 		switch {

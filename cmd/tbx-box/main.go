@@ -7,7 +7,7 @@
 // there), host-exec (the bridge's client). On the host: tree (a view of the host's file
 // system), settle (sets options of an isolated toolbox's mounts), way (looks for links in
 // its home), strays (removes what a runtime has made there), layers (exchanges what is in two
-// containers), copy (copies what is in one), session and farewell (the companion of an interactive session), guard
+// containers), copy (copies what is in one), carry (brings along what a user put into one), session and farewell (the companion of an interactive session), guard
 // (of one of podman exec), keep (the companion of a host command).
 // Called by another name, it is a shim: the host's command of that name.
 package main
@@ -22,6 +22,7 @@ import (
 	"github.com/tbx-project/tbx/hostbridge/runner"
 	"github.com/tbx-project/tbx/internal/inherited"
 	"github.com/tbx-project/tbx/toolbox/boxinit"
+	"github.com/tbx-project/tbx/toolbox/carry"
 	"github.com/tbx-project/tbx/toolbox/stage"
 	"github.com/tbx-project/tbx/toolbox/treecopy"
 )
@@ -56,6 +57,8 @@ func run(args []string) int {
 		err = stage.Way(args[2:], os.Stdout)
 	case "copy":
 		err = treecopy.Serve(args[2:], os.Stdin, os.Stdout)
+	case "carry":
+		err = carry.Serve(os.Stdin, os.Stdout)
 	case "strays":
 		err = stage.Strays(args[2:])
 	case "layers":

@@ -55,9 +55,10 @@ func list(t *testing.T, args ...string) []pkg {
 var mayImport = map[string][]string{
 	"internal/...": {"internal/..."},
 
-	"toolbox":         {"toolbox/boxinit", "toolbox/integration", "toolbox/join", "toolbox/layers", "toolbox/stage", "toolbox/treecopy", "internal/..."},
+	"toolbox":         {"toolbox/boxinit", "toolbox/carry", "toolbox/integration", "toolbox/join", "toolbox/layers", "toolbox/stage", "toolbox/treecopy", "internal/..."},
 	"toolbox/podman":  {"toolbox", "toolbox/join", "toolbox/layers", "toolbox/stage", "internal/..."},
-	"toolbox/layers":  {"toolbox/stage", "toolbox/treecopy", "internal/..."},
+	"toolbox/layers":  {"toolbox/carry", "toolbox/stage", "toolbox/treecopy", "internal/..."},
+	"toolbox/carry":   {"toolbox/treecopy"},
 	"toolbox/join":    {"internal/..."},
 	"toolbox/boxinit": {"internal/executable"},
 	"toolbox/stage":   {},
@@ -109,7 +110,7 @@ var mayImport = map[string][]string{
 	"cmd/gen":        {"completion", "cmd/cli", "cmd/full", "osupdate", "osupdate/privileged", "toolbox/integration"},
 	"cmd/tbx":        {"cmd/cli", "cmd/root", "cmd/session", "cmd/bridge", "cmd/host", "toolbox", "internal/programs"},
 	"cmd/tbx-podman": {"cmd/full", "cmd/root", "internal/programs"},
-	"cmd/tbx-box":    {"hostbridge/client", "hostbridge/runner", "internal/inherited", "toolbox/boxinit", "toolbox/stage", "toolbox/treecopy"},
+	"cmd/tbx-box":    {"hostbridge/client", "hostbridge/runner", "internal/inherited", "toolbox/boxinit", "toolbox/carry", "toolbox/stage", "toolbox/treecopy"},
 
 	"tests/...": {"..."},
 }
@@ -198,7 +199,7 @@ func TestWhoMayImportWhat(t *testing.T) {
 // tbx-box is in every toolbox and in every session: the standard library and
 // x/sys, and nothing of tbx but its own roles and what makes their messages safe.
 func TestWhatTbxBoxIsMadeOf(t *testing.T) {
-	roles := []string{"toolbox/boxinit", "toolbox/stage", "toolbox/treecopy", "hostbridge/wire", "hostbridge/client", "hostbridge/runner", "internal/escape", "internal/eintr", "internal/executable", "internal/inherited", "internal/pty", "internal/rights"}
+	roles := []string{"toolbox/boxinit", "toolbox/carry", "toolbox/stage", "toolbox/treecopy", "hostbridge/wire", "hostbridge/client", "hostbridge/runner", "internal/escape", "internal/eintr", "internal/executable", "internal/inherited", "internal/pty", "internal/rights"}
 	p := list(t, "../../cmd/tbx-box")[0]
 	for _, dep := range p.Deps {
 		first, _, _ := strings.Cut(dep, "/")

@@ -1,0 +1,63 @@
+package carry
+
+import (
+	"fmt"
+	"os"
+)
+
+// numbers are those of users, or of groups, that are others in the new toolbox than in the
+// old one.
+type numbers struct {
+	names map[int]int // as the toolboxes know them
+	files map[int]int // as files show them to who looks from outside
+	spans []span
+}
+
+// span is a line of /proc/PID/uid_map, user_namespaces(7), as read from the namespace
+// around the toolbox's.
+type span struct{ inside, outside, length int }
+
+func numbersOf(pid int, file string) (*numbers, error) {
+	n := &numbers{names: map[int]int{}, files: map[int]int{}}
+	f, err := os.Open(fmt.Sprintf("/proc/%d/%s", pid, file))
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	for {
+		var s span
+		if _, err := fmt.Fscan(f, &s.inside, &s.outside, &s.length); err != nil {
+			return n, nil // the end
+		}
+		n.spans = append(n.spans, s)
+	}
+}
+
+// outside is a number as files show it, or -1 of one that they cannot have.
+func (n *numbers) outside(id int) int {
+	for _, s := range n.spans {
+		if id >= s.inside && id-s.inside < s.length {
+			return s.outside + id - s.inside
+		}
+	}
+	return -1
+}
+
+// follow remembers that what had one number is to have another.
+func (n *numbers) follow(was, is int) {
+	if was < 0 || is < 0 || was == is {
+		return
+	}
+	n.names[was] = is
+	if a, b := n.outside(was), n.outside(is); a >= 0 && b >= 0 {
+		n.files[a] = b
+	}
+}
+
+// of is the number that the new toolbox has for one of the old.
+func (n *numbers) of(id int) int {
+	if is, ok := n.names[id]; ok {
+		return is
+	}
+	return id
+}

@@ -1,0 +1,88 @@
+// Package carry brings to a new toolbox what the user of an old one has put into it or
+// changed in it: files of /etc by a rule of three (the old image's, the user's, the new
+// image's), whole directories, users and groups. It sees three containers that run: the
+// old toolbox, one of its image as that came, and the new toolbox.
+//
+// It is part of tbx-box, called on the host as the root of podman's user namespace, and
+// goes into containers by /proc/PID/root, behind no link that leads out of them. It
+// imports the standard library, x/sys and treecopy only. It changes the new toolbox only.
+package carry
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+)
+
+// Order is what is to be done. Paths are absolute, as they are inside.
+type Order struct {
+	Old  int `json:"old"`  // number of the old toolbox's first process, on the host
+	Base int `json:"base"` // of the one of its image
+	New  int `json:"new"`
+
+	Dry      bool              `json:"dry,omitempty"`      // say what would be done
+	Rule     []string          `json:"rule,omitempty"`     // directories by the rule of three
+	Whole    []string          `json:"whole,omitempty"`    // directories of which comes along what the new toolbox has not
+	Skip     []string          `json:"skip,omitempty"`     // patterns of path.Match; with "/" at the end, all that is below
+	Defaults map[string]string `json:"defaults,omitempty"` // ALGORITHM:HEX of a file as its package brought it
+	Owned    []string          `json:"owned,omitempty"`    // files of packages, which are not looked for
+	Users    bool              `json:"users,omitempty"`    // and groups, with their homes
+	Look     bool              `json:"look,omitempty"`     // name what stays behind
+	Texts    []Text            `json:"texts,omitempty"`    // files to write, in the place of what is there
+	Read     []string          `json:"read,omitempty"`     // patterns of files of the old toolbox and its image to return
+}
+
+// Text is a file.
+type Text struct {
+	Path string `json:"path"`
+	Text string `json:"text"`
+	Base bool   `json:"base,omitempty"` // the image's, in an answer
+	Same bool   `json:"same,omitempty"` // the image has it so, in an answer
+}
+
+// What became of something.
+const (
+	Taken   = "taken"   // it is in the new toolbox as it was in the old one
+	Beside  = "beside"  // both changed: the new one's stays, the user's is beside it, or would be
+	Removed = "removed" // removed, as the user had done
+	Stays   = "stays"   // the user had removed it; the new one's is another and stays
+	Lost    = "lost"    // it could not come along; Note says why
+	Left    = "left"    // it was not looked for in packages and is in no directory that comes along
+)
+
+// Item is one thing that was found, and what became of it.
+type Item struct {
+	Kind string `json:"kind"` // file, directory, user or group
+	Name string `json:"name"`
+	What string `json:"what"`
+	Note string `json:"note,omitempty"`
+}
+
+// Beside is the ending of the user's file beside the new toolbox's.
+const besideEnding = ".tbx-old"
+
+// Answer is what Serve writes.
+type Answer struct {
+	Items []Item `json:"items,omitempty"`
+	Texts []Text `json:"texts,omitempty"` // what was to be read
+	Error string `json:"error,omitempty"`
+}
+
+// Serve carries out one order, which it reads as JSON, and answers as JSON.
+func Serve(in io.Reader, out io.Writer) error {
+	var o Order
+	if err := json.NewDecoder(in).Decode(&o); err != nil {
+		return fmt.Errorf("carry: the order: %w", err)
+	}
+	var a Answer
+	w, err := open(&o)
+	if err == nil {
+		err = w.run()
+		a.Items, a.Texts = w.items, w.texts
+		w.close()
+	}
+	if err != nil {
+		a.Error = err.Error()
+	}
+	return json.NewEncoder(out).Encode(a)
+}

@@ -1,0 +1,225 @@
+package carry
+
+import (
+	"bytes"
+	"crypto/md5"
+	"crypto/sha1"
+	"crypto/sha256"
+	"encoding/hex"
+	"hash"
+	"io"
+	"io/fs"
+	"path"
+	"slices"
+	"strings"
+)
+
+// rule brings a directory along by the rule of three.
+func (w *work) rule(dir string) {
+	if w.skipped(dir) {
+		return
+	}
+	names := slices.Concat(w.old.names(dir), w.base.names(dir))
+	slices.Sort(names)
+	for _, name := range slices.Compact(names) {
+		p := path.Join(dir, name)
+		if w.skipped(p) || strings.HasSuffix(p, besideEnding) {
+			continue
+		}
+		fi, foreign := w.old.entry(p)
+		if foreign {
+			continue
+		}
+		was, _ := w.base.entry(p)
+		now, mounted := w.new.entry(p)
+		if mounted {
+			continue
+		}
+		switch {
+		case fi == nil && was == nil:
+		case fi == nil && was.IsDir():
+			w.rule(p) // all in it was removed
+		case fi == nil:
+			w.removed(p, now)
+		case fi.IsDir():
+			w.ruleDir(p, now)
+		case fi.Mode().IsRegular() || fi.Mode()&fs.ModeSymlink != 0:
+			w.ruleFile(p, fi, now)
+		}
+	}
+}
+
+// ruleDir brings a directory of the user's along whole where the new toolbox has none.
+func (w *work) ruleDir(p string, now fs.FileInfo) {
+	was, _ := w.base.entry(p)
+	if now == nil && was == nil && !w.anyOwned(p) {
+		w.take("directory", p, p, Taken)
+		return
+	}
+	if now != nil && !now.IsDir() {
+		w.say("directory", p, Lost, "it is no directory in the new release")
+		return
+	}
+	w.rule(p)
+}
+
+// anyOwned says whether files of packages are below a directory.
+func (w *work) anyOwned(dir string) bool {
+	for p := range w.Defaults {
+		if strings.HasPrefix(p, dir+"/") {
+			return true
+		}
+	}
+	return false
+}
+
+// ruleFile decides about one file that the old toolbox has.
+func (w *work) ruleFile(p string, fi, now fs.FileInfo) {
+	switch decide(w.asPackaged(w.old, p) || w.same(w.old, w.base, p), now != nil,
+		now != nil && w.same(w.old, w.new, p), now != nil && (w.asPackaged(w.new, p) || w.same(w.base, w.new, p))) {
+	case nothing:
+	case users:
+		if fi.Mode()&fs.ModeSymlink != 0 && now == nil && !w.leads(p) {
+			w.say("file", p, Lost, "it is a link to what is not in the new release")
+			return
+		}
+		w.take("file", p, p, Taken)
+	case both:
+		w.take("file", p, p+besideEnding, Beside)
+	}
+}
+
+// choice is whose file the new toolbox shall have.
+type choice int
+
+const (
+	nothing choice = iota // the new toolbox's, as it is
+	users                 // the user's
+	both                  // the new toolbox's, with the user's beside it
+)
+
+// decide is the rule of three, about a file that the old toolbox has: whether it is as the
+// old image or its package brought it, whether the new toolbox has one by that name, has
+// the same, or has it as the old image did.
+func decide(unchanged, there, same, asBefore bool) choice {
+	switch {
+	case unchanged, there && same:
+		return nothing
+	case !there, asBefore:
+		return users
+	}
+	return both
+}
+
+// take copies, or says that it would.
+func (w *work) take(kind, p, as, what string) {
+	if !w.Dry {
+		if err := w.place(p, as); err != nil {
+			w.lost(kind, p, err)
+			return
+		}
+	}
+	note := ""
+	if what == Beside {
+		note = "yours is " + as
+	}
+	w.say(kind, p, what, note)
+}
+
+// removed decides about a file of the old image's, or of a package, that the user removed.
+func (w *work) removed(p string, now fs.FileInfo) {
+	switch {
+	case now == nil || now.IsDir():
+	case !w.same(w.base, w.new, p):
+		w.say("file", p, Stays, "you had removed it; the new release brings another one")
+	case w.Dry:
+		w.say("file", p, Removed, "")
+	default:
+		if err := w.new.root.Remove(inside(p)); err != nil {
+			w.lost("file", p, err)
+			return
+		}
+		w.say("file", p, Removed, "")
+	}
+}
+
+// leads says whether a link of the old toolbox's leads to something in the new one.
+func (w *work) leads(p string) bool {
+	to, err := w.old.root.Readlink(inside(p))
+	if err != nil {
+		return false
+	}
+	if !path.IsAbs(to) {
+		to = path.Join(path.Dir(p), to)
+	}
+	if to == "/dev/null" { // a unit that is masked
+		return true
+	}
+	_, err = w.new.root.Lstat(inside(to))
+	if err != nil { // it may come along itself
+		_, err = w.old.root.Lstat(inside(to))
+		return err == nil && slices.ContainsFunc(slices.Concat(w.Rule, w.Whole), func(dir string) bool { return strings.HasPrefix(to, dir+"/") })
+	}
+	return true
+}
+
+// same says whether two sides have the same at a path: type, content, mode and owner. What
+// one has not is not the same.
+func (w *work) same(a, b *side, p string) bool {
+	x, errX := a.root.Lstat(inside(p))
+	y, errY := b.root.Lstat(inside(p))
+	if errX != nil || errY != nil || x.Mode() != y.Mode() {
+		return false
+	}
+	uid, gid := owner(x)
+	uid2, gid2 := owner(y)
+	if uid != uid2 || gid != gid2 {
+		return false
+	}
+	if x.Mode()&fs.ModeSymlink != 0 {
+		to, err := a.root.Readlink(inside(p))
+		to2, err2 := b.root.Readlink(inside(p))
+		return err == nil && err2 == nil && to == to2
+	}
+	if !x.Mode().IsRegular() || x.Size() != y.Size() {
+		return false
+	}
+	return bytes.Equal(a.digest(p, sha256.New()), b.digest(p, sha256.New()))
+}
+
+// asPackaged says whether a file is as a package of the old toolbox brought it.
+func (w *work) asPackaged(s *side, p string) bool {
+	algorithm, want, ok := strings.Cut(w.Defaults[p], ":")
+	if !ok {
+		return false
+	}
+	var h hash.Hash
+	switch algorithm {
+	case "md5":
+		h = md5.New()
+	case "sha1":
+		h = sha1.New()
+	case "sha256":
+		h = sha256.New()
+	default:
+		return false
+	}
+	return hex.EncodeToString(s.digest(p, h)) == want
+}
+
+// digest is of a regular file; of anything else it is its own.
+func (s *side) digest(p string, h hash.Hash) []byte {
+	fi, err := s.root.Lstat(inside(p))
+	if err != nil || !fi.Mode().IsRegular() {
+		return []byte(p)
+	}
+	f, err := s.root.Open(inside(p))
+	if err != nil {
+		return []byte("unread")
+	}
+	defer f.Close()
+	if _, err := io.Copy(h, f); err != nil {
+		return []byte("unread")
+	}
+	return h.Sum(nil)
+}

@@ -1,0 +1,38 @@
+package layers
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"strings"
+
+	"github.com/tbx-project/tbx/internal/escape"
+	"github.com/tbx-project/tbx/internal/fail"
+	"github.com/tbx-project/tbx/toolbox/carry"
+)
+
+// Carry has tbx-box carry out an order of package carry.
+func (s Space) Carry(ctx context.Context, order *carry.Order) (*carry.Answer, error) {
+	in, err := json.Marshal(order)
+	if err != nil {
+		return nil, err
+	}
+	cmd := s.command(ctx, s.Helper, "carry")
+	var out, errs bytes.Buffer
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = bytes.NewReader(in), &out, &errs
+	answer := &carry.Answer{}
+	if err := cmd.Run(); err != nil {
+		return nil, fail.Wrap(nil, err, "what is in the toolbox cannot be brought along: %s", escape.Text(strings.TrimSpace(errs.String())))
+	}
+	if err := json.Unmarshal(out.Bytes(), answer); err != nil {
+		return nil, err
+	}
+	if answer.Error != "" {
+		e := fail.New(nil, "what is in the toolbox cannot be brought along: %s", escape.Text(answer.Error))
+		if strings.Contains(answer.Error, "no space left") {
+			e.Hint("make room: see df -h, and what podman could give back: podman system df")
+		}
+		return nil, e
+	}
+	return answer, nil
+}
