@@ -8,6 +8,10 @@ import (
 	"github.com/tbx-project/tbx/internal/nearest"
 )
 
+// BootstrapPrefix begins the name of an image that tbx made from a mirror; behind it are the
+// distribution, a colon and the release.
+const BootstrapPrefix = "localhost/tbx/"
+
 // Request is what the user asked for; all empty means the default for the host.
 type Request struct {
 	Distro  string // name, alias, or NAME:RELEASE
@@ -137,7 +141,7 @@ func (d *Distro) choice(release string) (Choice, error) {
 	ch := Choice{Distro: d.Name, Release: release, Reference: ref.String(), ToolboxName: d.Prefix + "-" + ref.Tag}
 	if len(d.Bootstrap.Tools) > 0 && d.Bootstrap.Suites[release] != "" {
 		ch.Bootstrap, ch.Suite = &d.Bootstrap, d.Bootstrap.Suites[release]
-		ch.Local = "localhost/tbx/" + d.Name + ":" + release
+		ch.Local = BootstrapPrefix + d.Name + ":" + release
 	}
 	return ch, nil
 }

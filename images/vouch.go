@@ -74,7 +74,7 @@ func (t Trust) Vouched(records Provenances, img Image, asked string) (by string,
 // that a bootstrap calls so; none if no bootstrap does.
 func (c *Catalogue) KeyringsOf(local Ref) []string {
 	for _, d := range c.Distros {
-		if local.Name() != "localhost/tbx/"+d.Name || local.Digest != "" {
+		if local.Name() != BootstrapPrefix+d.Name || local.Digest != "" {
 			continue
 		}
 		if suite := d.Bootstrap.Suites[local.Tag]; suite != "" {

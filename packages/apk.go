@@ -30,6 +30,7 @@ func apk() *Manager {
 		ReadSearch: func(out string, _ []string) []Package { return readApkSearch(out) },
 		ReadList:   readApkVersions,
 		ReadManual: fields,
+		Carry:      apkCarry(),
 		problems: []problem{
 			saysMissing(`\(no such package\)`),
 			says(ErrLocked, `Unable to lock database`),

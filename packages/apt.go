@@ -41,6 +41,7 @@ func apt() *Manager {
 		ReadList:   readSimulation,
 		ReadManual: fields,
 		Kept:       keptFiles,
+		Carry:      aptCarry(),
 		problems: []problem{
 			saysMissing(`^E: (Unable to locate package|Package '.*' has no installation candidate|Version '.*' for '.*' was not found)`),
 			says(ErrLocked, `^E: (Could not get lock|Unable to acquire the dpkg frontend lock)|^dpkg: error: .*lock`),

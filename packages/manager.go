@@ -40,6 +40,8 @@ type Manager struct {
 	ReadManual func(out string) []string
 	Kept       func(out string) []string // configuration files that an upgrade left as they were
 
+	Carry *Carry // what a rebase must know
+
 	Fine     map[int]bool // exit codes beside 0 that are no failure
 	problems []problem
 }

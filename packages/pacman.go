@@ -33,6 +33,7 @@ func pacman() *Manager {
 		ReadList:   readArrows,
 		ReadManual: fields,
 		Kept:       pacmanKept,
+		Carry:      pacmanCarry(),
 		problems: []problem{
 			saysMissing(`^error: target not found:`),
 			says(ErrLocked, `unable to lock database`),

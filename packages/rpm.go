@@ -85,6 +85,7 @@ func dnfOf(program string) *Manager {
 		ReadManual: fields,
 		Kept:       rpmKept,
 		Aborts:     1,
+		Carry:      dnfCarry(program),
 		problems: []problem{
 			saysMissing(`^(Error: )?Unable to find a match: |^No match for argument`),
 			says(ErrLocked, `Failed to obtain the transaction lock`),

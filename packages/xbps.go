@@ -36,6 +36,7 @@ func xbps() *Manager {
 			}
 			return names
 		},
+		Carry: xbpsCarry(),
 		problems: []problem{
 			saysMissing(`not found in repository pool`),
 			says(ErrLocked, `pkgdb.*(lock|Resource temporarily unavailable)`),

@@ -41,6 +41,7 @@ exec zypper --non-interactive "$v"`},
 		ReadManual: readZypperTable,
 		Kept:       rpmKept,
 		Fine:       map[int]bool{100: true, 101: true, 102: true, 103: true, 106: true, 107: true},
+		Carry:      zypperCarry(),
 		problems: []problem{
 			saysMissing(`^No provider of '.*' found|'.*' not found in package names`),
 			says(ErrLocked, `System management is locked by`),

@@ -52,7 +52,7 @@ func (r Room) Run(ctx context.Context, args, env []string, out, errs io.Writer) 
 
 // Carry brings along what the toolbox holds; the order's containers are filled in.
 func (r *Rebasing) Carry(ctx context.Context, o *carry.Order) (*carry.Answer, error) {
-	o.Old, o.Base, o.New, o.Dry = r.old.PID, r.base.PID, r.next.PID, r.request.Dry
+	o.Old, o.Base, o.New = r.old.PID, r.base.PID, r.next.PID
 	return r.m.space().Carry(ctx, o)
 }
 
@@ -289,4 +289,3 @@ func (p muted) Warn(text, hint string) {
 }
 
 func (muted) Remark(string, string) {}
-

@@ -55,7 +55,7 @@ func (b *board) set(i int, text string) {
 	var below []string
 	for k, l := range b.lines {
 		if l != "" {
-			below = append(below, "  "+b.names[k]+"  "+shorten(l))
+			below = append(below, "  "+b.names[k]+"  "+cli.Shorten(l))
 		}
 	}
 	b.env.Progress().Update(b.title, below...)

@@ -46,7 +46,7 @@ run is started, and stopped again afterwards.`,
 	}
 	cmd.Flags().BoolVar(&o.noRefresh, "no-refresh", false, "go by the indexes that are in the toolboxes, and fetch none")
 	cmd.Flags().BoolVar(&o.noImages, "no-images", false, "do not ask registries for images")
-	timeoutFlag(cmd, &o.quiet)
+	cli.TimeoutFlag(cmd, &o.quiet)
 	cli.FormatFlag(cmd, &o.format)
 	return cmd
 }
@@ -64,7 +64,7 @@ type outdatedBox struct {
 }
 
 func outdated(ctx context.Context, env *fetch.Env, o *outdatedOptions, images Images, names []string) error {
-	if err := checkTimeout(o.quiet); err != nil {
+	if err := cli.CheckTimeout(o.quiet); err != nil {
 		return err
 	}
 	boxes, err := chosen(ctx, env, len(names) == 0, names)

@@ -7,14 +7,12 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/tbx-project/tbx/cmd/cli"
 	"github.com/tbx-project/tbx/cmd/fetch"
 	"github.com/tbx-project/tbx/internal/fail"
 	"github.com/tbx-project/tbx/packages"
 	"github.com/tbx-project/tbx/toolbox"
 )
-
-// silence is how long a package manager may say nothing if the user does not say.
-const silence = 10 * time.Minute
 
 // target is a toolbox with its package manager.
 type target struct {
@@ -45,12 +43,12 @@ type where struct {
 func (w *where) flags(env *fetch.Env, cmd *cobra.Command) {
 	cmd.Flags().StringVarP(&w.toolbox, "toolbox", "c", "", "the toolbox's `NAME`; yours by default, if you do not say")
 	cmd.RegisterFlagCompletionFunc("toolbox", env.CompleteToolboxes)
-	timeoutFlag(cmd, &w.quiet)
+	cli.TimeoutFlag(cmd, &w.quiet)
 }
 
 // box is the toolbox that is meant.
 func (w *where) box(ctx context.Context, env *fetch.Env) (*toolbox.Box, error) {
-	if err := checkTimeout(w.quiet); err != nil {
+	if err := cli.CheckTimeout(w.quiet); err != nil {
 		return nil, err
 	}
 	return one(ctx, env, w.toolbox)
@@ -76,20 +74,6 @@ func (t *target) rest(ctx context.Context) error {
 	return m.StopIdle(context.WithoutCancel(ctx), t.name)
 }
 
-// timeoutFlag is how long a package manager may be silent.
-func timeoutFlag(cmd *cobra.Command, quiet *time.Duration) {
-	cmd.Flags().DurationVar(quiet, "timeout", silence,
-		"end a package manager that has said nothing for this `TIME`, such as 90s or 1h; 0: never")
-	cmd.RegisterFlagCompletionFunc("timeout", cobra.FixedCompletions([]string{"90s", "10m", "1h", "0"}, cobra.ShellCompDirectiveNoFileComp))
-}
-
-func checkTimeout(quiet time.Duration) error {
-	if quiet < 0 {
-		return fail.New(fail.Usage, "--timeout %v: it must not be negative", quiet)
-	}
-	return nil
-}
-
 // one finds the toolbox that is named, or the one that is meant.
 func one(ctx context.Context, env *fetch.Env, name string) (*toolbox.Box, error) {
 	m, err := env.Manager()
@@ -105,15 +89,5 @@ func one(ctx context.Context, env *fetch.Env, name string) (*toolbox.Box, error)
 
 // line shows a line of a package manager's on the terminal, below what is going on.
 func line(env *fetch.Env, what string) func(string) {
-	return func(text string) { env.Progress().Update(what, "  "+shorten(text)) }
-}
-
-// shorten cuts a line to what a terminal may show.
-func shorten(text string) string {
-	const most = 100
-	r := []rune(text)
-	if len(r) > most {
-		return string(r[:most]) + "…"
-	}
-	return text
+	return func(text string) { env.Progress().Update(what, "  "+cli.Shorten(text)) }
 }

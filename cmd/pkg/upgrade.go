@@ -63,7 +63,7 @@ A release that gets no updates any more is told. For the host: tbx host upgrade.
 	cmd.Flags().BoolVarP(&o.all, "all", "a", false, "all toolboxes")
 	cmd.Flags().BoolVar(&o.security, "security", false, "only what is about security")
 	cmd.Flags().BoolVar(&o.noSnapshot, "no-snapshot", false, "keep no snapshot of what is there before")
-	timeoutFlag(cmd, &o.quiet)
+	cli.TimeoutFlag(cmd, &o.quiet)
 	cli.FormatFlag(cmd, &o.format)
 	return cmd
 }
@@ -84,7 +84,7 @@ type upgraded struct {
 }
 
 func upgrade(ctx context.Context, env *fetch.Env, o *upgradeOptions, names []string) error {
-	if err := checkTimeout(o.quiet); err != nil {
+	if err := cli.CheckTimeout(o.quiet); err != nil {
 		return err
 	}
 	boxes, err := chosen(ctx, env, o.all, names)

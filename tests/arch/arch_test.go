@@ -93,7 +93,7 @@ var mayImport = map[string][]string{
 	"packages": {"internal/..."},
 
 	"completion": {"internal/..."},
-	"provision":  {"toolbox", "images", "internal/..."},
+	"provision":  {"toolbox", "toolbox/carry", "images", "packages", "internal/..."},
 
 	// Commands do not know each other; full, and main of tbx, put them together.
 	"cmd/cli":        {"completion", "toolbox", "toolbox/boxinit", "hostbridge", "osupdate", "profile.d", "internal/..."},

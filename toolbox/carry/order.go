@@ -21,9 +21,9 @@ type Order struct {
 	New  int `json:"new"`
 
 	Dry      bool              `json:"dry,omitempty"`      // say what would be done
-	Rule     []string          `json:"rule,omitempty"`     // directories by the rule of three
+	Rule     []string          `json:"rule,omitempty"`     // files and directories by the rule of three
 	Whole    []string          `json:"whole,omitempty"`    // directories of which comes along what the new toolbox has not
-	Skip     []string          `json:"skip,omitempty"`     // patterns of path.Match; with "/" at the end, all that is below
+	Skip     []string          `json:"skip,omitempty"`     // patterns of path.Match: without "/" of names; with "/" at the end, and all that is below
 	Defaults map[string]string `json:"defaults,omitempty"` // ALGORITHM:HEX of a file as its package brought it
 	Owned    []string          `json:"owned,omitempty"`    // files of packages, which are not looked for
 	Users    bool              `json:"users,omitempty"`    // and groups, with their homes

@@ -14,44 +14,38 @@ import (
 	"strings"
 )
 
-// rule brings a directory along by the rule of three.
-func (w *work) rule(dir string) {
-	if w.skipped(dir) {
+// rule brings a path along, and what is below it, by the rule of three.
+func (w *work) rule(p string) {
+	if w.skipped(p) || strings.HasSuffix(p, besideEnding) {
 		return
 	}
+	fi, foreign := w.old.entry(p)
+	was, _ := w.base.entry(p)
+	now, mounted := w.new.entry(p)
+	switch {
+	case foreign, mounted, fi == nil && was == nil:
+	case fi == nil && was.IsDir(), fi != nil && fi.IsDir() && was != nil && was.IsDir() && now != nil && now.IsDir():
+		w.below(p)
+	case fi == nil:
+		w.removed(p, now)
+	case fi.IsDir():
+		w.ruleDir(p, was, now)
+	case fi.Mode().IsRegular() || fi.Mode()&fs.ModeSymlink != 0:
+		w.ruleFile(p, fi, now)
+	}
+}
+
+// below is rule for what is in a directory.
+func (w *work) below(dir string) {
 	names := slices.Concat(w.old.names(dir), w.base.names(dir))
 	slices.Sort(names)
 	for _, name := range slices.Compact(names) {
-		p := path.Join(dir, name)
-		if w.skipped(p) || strings.HasSuffix(p, besideEnding) {
-			continue
-		}
-		fi, foreign := w.old.entry(p)
-		if foreign {
-			continue
-		}
-		was, _ := w.base.entry(p)
-		now, mounted := w.new.entry(p)
-		if mounted {
-			continue
-		}
-		switch {
-		case fi == nil && was == nil:
-		case fi == nil && was.IsDir():
-			w.rule(p) // all in it was removed
-		case fi == nil:
-			w.removed(p, now)
-		case fi.IsDir():
-			w.ruleDir(p, now)
-		case fi.Mode().IsRegular() || fi.Mode()&fs.ModeSymlink != 0:
-			w.ruleFile(p, fi, now)
-		}
+		w.rule(path.Join(dir, name))
 	}
 }
 
 // ruleDir brings a directory of the user's along whole where the new toolbox has none.
-func (w *work) ruleDir(p string, now fs.FileInfo) {
-	was, _ := w.base.entry(p)
+func (w *work) ruleDir(p string, was, now fs.FileInfo) {
 	if now == nil && was == nil && !w.anyOwned(p) {
 		w.take("directory", p, p, Taken)
 		return
@@ -60,7 +54,7 @@ func (w *work) ruleDir(p string, now fs.FileInfo) {
 		w.say("directory", p, Lost, "it is no directory in the new release")
 		return
 	}
-	w.rule(p)
+	w.below(p)
 }
 
 // anyOwned says whether files of packages are below a directory.

@@ -141,6 +141,10 @@ func (w *work) lost(kind, name string, err error) { w.say(kind, name, Lost, err.
 // skipped says whether a path is none of what comes along.
 func (w *work) skipped(p string) bool {
 	return slices.ContainsFunc(w.Skip, func(pattern string) bool {
+		if !strings.Contains(pattern, "/") {
+			fits, _ := path.Match(pattern, path.Base(p))
+			return fits
+		}
 		if below, ok := strings.CutSuffix(pattern, "/"); ok {
 			for dir := p; dir != "/"; dir = path.Dir(dir) {
 				if fits, _ := path.Match(below, dir); fits {
