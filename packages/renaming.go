@@ -49,7 +49,9 @@ var address = regexp.MustCompile(`[a-z+]+://\S+`)
 func (r *Renaming) line(line string) string {
 	if r.OldName != "" && r.NewName != "" {
 		word := regexp.MustCompile(`(^|[^A-Za-z0-9])` + regexp.QuoteMeta(r.OldName) + `($|[^A-Za-z0-9])`)
-		line = word.ReplaceAllString(line, "${1}"+r.NewName+"${2}")
+		for range 2 { // what separates two of them belongs to one
+			line = word.ReplaceAllString(line, "${1}"+r.NewName+"${2}")
+		}
 	}
 	if r.OldVersion == "" || r.NewVersion == "" {
 		return line
