@@ -121,7 +121,26 @@ func (o *listOptions) print(env *fetch.Env, rows []row) error {
 		fmt.Fprintln(env.Err, "There is no toolbox yet. Make one with: tbx create")
 		return nil
 	}
-	return printRows(env.Out, rows, time.Now())
+	if err := printRows(env.Out, rows, time.Now()); err != nil {
+		return err
+	}
+	return tellOutlived(env, rows)
+}
+
+// tellOutlived says which toolboxes are of a release that gets no updates any more.
+func tellOutlived(env *fetch.Env, rows []row) error {
+	p, err := env.Provisioner()
+	if err != nil {
+		return err
+	}
+	for _, r := range rows {
+		if release, since, over := p.Outlived(r.Image, time.Now()); over && r.Manager == "tbx" {
+			env.Progress().Warn(fmt.Sprintf("toolbox %s: %s has had no security updates since %s", r.Name, release, since),
+				"move it to a newer release: tbx rebase --release RELEASE "+r.Name)
+		}
+	}
+	env.Progress().Close()
+	return nil
 }
 
 func printRows(w io.Writer, rows []row, now time.Time) error {

@@ -240,6 +240,6 @@ func (r upgraded) tell(env *fetch.Env) {
 func warnOfRelease(env *fetch.Env, name string, r *packages.Release) {
 	if r != nil && r.Over {
 		env.Progress().Warn(fmt.Sprintf("toolbox %s: %s has had no security updates since %s", name, r.Name, r.Ends),
-			"make one of a newer release: tbx create --distro "+r.ID)
+			"move it to a newer release: tbx rebase --release RELEASE "+name)
 	}
 }
