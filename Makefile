@@ -19,7 +19,7 @@ PREFIX ?= $(HOME)/.local
 YES ?=
 
 .DEFAULT_GOAL := build
-.PHONY: build test unit race vuln fuzz cover roots system systemimages systempodman systemrest systemroot systembox updaters lint vm kills siege bench try install uninstall help clean
+.PHONY: build test unit rebases race vuln fuzz cover roots system systemimages systempodman systemrest systemroot systembox updaters lint vm kills siege bench try install uninstall help clean
 
 build: ## build bin/tbx, bin/tbx-podman and bin/tbx-box (ARCHITECTURE.md, "Three programs")
 	$(GO) build -ldflags '$(LDFLAGS) $(ENTRY)' -o bin/tbx ./cmd/tbx
@@ -110,6 +110,10 @@ vm: ## SELinux enforcing, memory and process limits, in a machine of QEMU (about
 kills: build ## kill edits of toolboxes at random moments, KILLS times (default 1000) with each podman
 	for box in '' '--box bookworm' '--box trixie'; do \
 	  TBX_KILLS=$${KILLS:-1000} TBX_RUN='^TestE10_' TBX_TIMEOUT=12h tests/lab/system $$box tests/system || exit 1; done
+
+rebases: build ## rebase used toolboxes for real: Debian 12 to 13 beside apt, and dnf5, zypper and pacman; takes a mirror and half an hour
+	$(GO) test -c -tags rebases -o bin/rebases.test ./tests/rebases
+	cd tests/rebases && ../lab/user -u "$${TBX_LAB_USER:-tbxlab}" ../../bin/rebases.test -test.v -test.timeout 2h -test.run "$${TBX_RUN:-.}"
 
 siege: ## a random adversary in isolated toolboxes, for SIEGE="-minutes 3 -seed 1 -as user" (tests/siege/run)
 	tests/lab/setup --for test $(YES)
