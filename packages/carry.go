@@ -27,9 +27,9 @@ type Carry struct {
 	AddFiles  []string // before paths: installs packages that are files; empty: it cannot
 	Repack    string   // a shell script that makes a file of the installed package $1 in the directory $2, and names it
 
-	Repositories []string                              // patterns of files that name repositories
+	Repositories []string                              // patterns of files that name repositories, or releases
 	Settings     []string                              // files and directories that it needs before it can fetch: keys and pins
-	Own          []string                              // patterns of what it keeps below /etc itself
+	Own          []string                              // patterns of what it keeps itself: below /etc, and its database
 	Rewrite      func(text string, r *Renaming) string // the text of such a file, for the new release; nil: as it is
 }
 

@@ -17,7 +17,7 @@ echo @@db; cat /lib/apk/db/installed 2>/dev/null || cat /usr/lib/apk/db/installe
 		AddFiles:     []string{"apk", "--wait", "600", "--no-progress", "add", "--allow-untrusted"},
 		Repositories: []string{"/etc/apk/repositories"},
 		Settings:     []string{"/etc/apk/keys", "/etc/apk/protected_paths.d", "/etc/apk/repositories.d"},
-		Own:          []string{"/etc/apk/world", "/etc/apk/repositories", "/etc/apk/arch", "*.apk-new"},
+		Own:          []string{"/etc/apk/world", "/etc/apk/repositories", "/etc/apk/arch", "/lib/apk/", "/usr/lib/apk/", "*.apk-new"},
 		Rewrite:      func(text string, r *Renaming) string { return r.Text(text) },
 	}
 }
@@ -87,7 +87,7 @@ for f in /var/cache/pacman/pkg/"$1-$v"-*.pkg.tar*; do
 done
 echo "error: its file is not in pacman's cache any more" >&2; exit 1`,
 		Settings: []string{"/etc/pacman.conf", "/etc/pacman.d/hooks", "/etc/pacman.d/mirrorlist", "/etc/makepkg.conf"},
-		Own:      []string{"/etc/pacman.d/gnupg/", "*.pacnew", "*.pacsave"},
+		Own:      []string{"/etc/pacman.d/gnupg/", "/var/lib/pacman/", "*.pacnew", "*.pacsave"},
 	}
 }
 
@@ -138,7 +138,7 @@ true`,
 		},
 		Available: []string{"sh", "-c", `for n; do if xbps-query -R "$n" >/dev/null 2>&1; then echo "$n"; fi; done`, "sh"},
 		Hold:      []string{"xbps-pkgdb", "-m", "hold"},
-		Settings:  []string{"/etc/xbps.d"},
-		Own:       []string{"*.new-*"},
+		Settings:  []string{"/etc/xbps.d", "/var/db/xbps/keys"},
+		Own:       []string{"/var/db/xbps/", "*.new-*"},
 	}
 }

@@ -42,7 +42,7 @@ echo @@held; sed -n 's/^name = "\(.*\)"$/\1/p' /etc/dnf/versionlock.toml 2>/dev/
 		AddFiles:     []string{program, "-y", "--setopt=localpkg_gpgcheck=0", "install"},
 		Repositories: []string{"/etc/yum.repos.d/*.repo"},
 		Settings:     []string{"/etc/pki/rpm-gpg", "/etc/dnf/dnf.conf", "/etc/dnf/vars", "/etc/dnf/plugins"},
-		Own:          []string{"/etc/yum.repos.d/", "/etc/dnf/versionlock.toml", "*.rpmnew", "*.rpmsave", "*.rpmorig"},
+		Own:          []string{"/etc/yum.repos.d/", "/etc/dnf/versionlock.toml", "/var/lib/rpm/", "/usr/lib/sysimage/", "/var/lib/dnf/", "*.rpmnew", "*.rpmsave", "*.rpmorig"},
 		Rewrite:      func(text string, r *Renaming) string { return r.Text(text) },
 	}
 }
@@ -70,7 +70,7 @@ echo @@held; sed -n 's/^solvable_name: //p' /etc/zypp/locks 2>/dev/null
 		AddFiles:     []string{"zypper", "--non-interactive", "--no-gpg-checks", "install", "--allow-unsigned-rpm", "--"},
 		Repositories: []string{"/etc/zypp/repos.d/*.repo"},
 		Settings:     []string{"/etc/pki/rpm-gpg", "/etc/zypp/zypp.conf", "/etc/zypp/zypper.conf", "/etc/zypp/credentials.d", "/etc/zypp/services.d", "/etc/zypp/vars.d"},
-		Own:          []string{"/etc/zypp/repos.d/", "/etc/zypp/locks", "*.rpmnew", "*.rpmsave", "*.rpmorig"},
+		Own:          []string{"/etc/zypp/repos.d/", "/etc/zypp/locks", "/var/lib/rpm/", "/usr/lib/sysimage/", "/var/lib/zypp/", "*.rpmnew", "*.rpmsave", "*.rpmorig"},
 		Rewrite:      func(text string, r *Renaming) string { return r.Text(text) },
 	}
 }

@@ -38,10 +38,10 @@ type RebaseRequest struct {
 }
 
 // wholeDirs are directories that packages leave to the user, hier(7) and the FHS.
-var wholeDirs = []string{"/opt", "/srv", "/usr/local", "/var/db/xbps/keys"}
+var wholeDirs = []string{"/opt", "/srv", "/usr/local"}
 
 // ruleDirs are those of settings.
-var ruleDirs = []string{"/etc", "/root", "/var/spool/cron", "/var/lib/systemd/linger"}
+var ruleDirs = []string{"/etc", "/root", "/var/spool/cron"}
 
 // notCarried is below them what is made anew in each system, or looked after otherwise.
 var notCarried = []string{
@@ -49,6 +49,7 @@ var notCarried = []string{
 	"/etc/hostname", "/etc/hosts", "/etc/resolv.conf", "/etc/mtab", "/etc/machine-id", "/etc/localtime", "/etc/timezone",
 	"/etc/*-release", "/etc/*_version", "/etc/issue", "/etc/issue.net", "/etc/ld.so.cache", "/etc/ssl/certs/", "/etc/ca-certificates.conf",
 	"/etc/pki/ca-trust/extracted/", "/etc/init.d/.depend.*", "/etc/.updated", "/var/.updated", "/root/.cache/", "/root/.bash_history",
+	"__pycache__", "/var/lib/systemd/", "/var/lib/python/", "/var/lib/ucf/", "/var/lib/misc/", "/var/lib/dbus/",
 	"/usr/local/bin/tbx", "/usr/local/share/man/", "/etc/locale.gen", "/etc/adjtime",
 }
 
@@ -255,17 +256,22 @@ func (b *rebase) carry(ctx context.Context, dry bool) error {
 		Dry: dry, Rule: ruleDirs, Whole: slices.Concat(wholeDirs, b.request.Also), Skip: slices.Clone(notCarried), Users: true, Look: true,
 	}
 	if b.old != nil {
-		o.Skip = append(o.Skip, b.old.Carry.Own...)
+		o.Skip = slices.Concat(o.Skip, b.old.Carry.Own, b.old.Carry.Repositories)
 		o.Defaults, o.Owned = b.oldHas.Defaults, b.oldHas.Owned
 	}
 	a, err := b.w.Carry(ctx, o)
 	if err != nil {
 		return err
 	}
+	b.found(a, dry)
+	return nil
+}
+
+// found adds to the report what became of files, users and groups.
+func (b *rebase) found(a *carry.Answer, dry bool) {
 	for _, i := range a.Items {
 		b.report.Items = append(b.report.Items, RebaseItem{Kind: i.Kind, Name: i.Name, What: i.What, Note: i.Note, planned: dry})
 	}
-	return nil
 }
 
 func plural(n int, what string) string {

@@ -120,6 +120,7 @@ func (b *rebase) repositories(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	b.found(a, false)
 	mine, theirs := b.userRepositories(a.Texts)
 	if len(mine) == 0 {
 		return b.new.Ready(ctx)

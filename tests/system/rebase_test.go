@@ -28,7 +28,7 @@ func TestE165_KilledRebase(t *testing.T) {
 	const name = prefix + "kill-rebase"
 	images := []string{image("busybox"), p.otherImage()}
 	p.run(0, "tbx", "create", "--image", images[0], name)
-	p.run(0, "tbx", "run", "--root", name, "--", "sh", "-c", "mkdir /opt/d; echo kept >/opt/d/kept; echo first >/etc/made")
+	p.run(0, "tbx", "run", "--root", name, "--", "sh", "-c", "set -e; mkdir -p /opt/d; echo kept >/opt/d/kept; echo first >/etc/made")
 	rebase := func(to int) []string { return []string{"tbx", "rebase", "--yes", "--image", images[to], name} }
 	whole := length(func() { p.run(0, rebase(1)...) })
 	back := length(func() { p.run(0, "tbx", "snapshot", "rollback", name, "before-rebase") })

@@ -46,7 +46,7 @@ func (w *work) below(dir string) {
 
 // ruleDir brings a directory of the user's along whole where the new toolbox has none.
 func (w *work) ruleDir(p string, was, now fs.FileInfo) {
-	if now == nil && was == nil && !w.anyOwned(p) {
+	if now == nil && was == nil && !w.owned[p] && !w.anyOwned(p) {
 		w.take("directory", p, p, Taken)
 		return
 	}
@@ -74,7 +74,9 @@ func (w *work) ruleFile(p string, fi, now fs.FileInfo) {
 	case nothing:
 	case users:
 		if fi.Mode()&fs.ModeSymlink != 0 && now == nil && !w.leads(p) {
-			w.say("file", p, Lost, "it is a link to what is not in the new release")
+			if !w.Dry { // or it may be there once packages are
+				w.say("file", p, Lost, "it is a link to what is not in the new release")
+			}
 			return
 		}
 		w.take("file", p, p, Taken)
