@@ -119,7 +119,7 @@ func (m *Manager) settings(name Name, old *Spec, o CreateOptions) (*Spec, error)
 func optionsOf(name Name, s *Spec) CreateOptions {
 	return CreateOptions{
 		Name: name, Hostname: s.Hostname, Home: s.Home, Volumes: s.Volumes, Env: s.Env, Without: s.Without,
-		Memory: s.Memory, CPUs: s.CPUs, Pids: s.Pids,
+		Memory: s.Memory, CPUs: s.CPUs, Pids: s.Pids, Declared: s.Declared,
 		Isolated: s.Isolated, Share: s.Share, NoNetwork: s.NoNetwork, ShmSize: s.ShmSize, GPU: s.GPU,
 	}
 }

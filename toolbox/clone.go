@@ -155,6 +155,7 @@ func (m *Manager) cloneSpec(of *Spec, name Name, o *CloneOptions) (*Spec, error)
 	s := *of
 	s.ID, s.Created = hex.EncodeToString(id), time.Now().UTC().Truncate(time.Second)
 	s.Hostname = cmp.Or(o.Hostname, of.Hostname)
+	s.Declared = "" // the clone is the user's own
 	switch {
 	case of.Isolated && o.Home != "":
 		return nil, fail.New(fail.Usage, "toolbox %s is isolated: its home, and that of a clone of it, is kept by podman", name).

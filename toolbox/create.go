@@ -26,6 +26,7 @@ type CreateOptions struct {
 	Memory   string   // the most that it may take, such as 12g; empty: the default; 0: not limited
 	CPUs     string   // how many processors' time, such as 1.5; empty or 0: not limited
 	Pids     int64    // the most processes and threads; 0: the default
+	Declared string   // file that declares it, see Spec
 
 	Isolated bool // a boundary; what follows is for such a one
 

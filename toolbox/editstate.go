@@ -83,6 +83,7 @@ func (m *Manager) dropAll(id string) {
 	for _, kind := range []string{editNow, editWaiting, editBefore} {
 		m.drop(id, kind)
 	}
+	removeFile(m.AppliedFile(id))
 }
 
 // interrupted lists the edits that are under way or were interrupted: nearly always

@@ -32,7 +32,7 @@ func (m *Manager) newSpec(o CreateOptions) (*Spec, error) {
 	if s.Home, err = ownHome(m.Host, o.Home); err != nil {
 		return nil, err
 	}
-	for _, value := range slices.Concat(s.Env, s.Volumes, s.Share, []string{s.Home}) {
+	for _, value := range slices.Concat(s.Env, s.Volumes, s.Share, []string{s.Home, s.Declared}) {
 		if !utf8.ValidString(value) {
 			return nil, fail.New(fail.Usage, "%s is not UTF-8, and the toolbox's file holds nothing else", escape.Quote(value)).
 				Hint("a variable can be set at entry: tbx run --env NAME=VALUE")
@@ -74,7 +74,7 @@ func blankSpec(h *Host, o *CreateOptions) *Spec {
 	rand.Read(id)
 	s := &Spec{
 		Version: SpecVersion, ID: hex.EncodeToString(id), Created: time.Now().UTC().Truncate(time.Second),
-		Hostname: o.Hostname, Env: o.Env, Without: o.Without,
+		Hostname: o.Hostname, Env: o.Env, Without: o.Without, Declared: o.Declared,
 		Isolated: o.Isolated, NoNetwork: o.NoNetwork, Memory: o.Memory, CPUs: o.CPUs, Pids: o.Pids, ShmSize: o.ShmSize, GPU: o.GPU,
 	}
 	switch {

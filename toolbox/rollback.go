@@ -52,6 +52,7 @@ func (m *Manager) Rollback(ctx context.Context, name Name, snapshot string, forc
 	if err != nil {
 		err = fail.Wrap(nil, err, "toolbox %s was not rolled back", name)
 	} else {
+		removeFile(m.AppliedFile(b.Spec.ID)) // of what the toolbox holds no more
 		changed, err = settingsChanged(was.Spec, b.Spec), m.dropOlder(ctx, e, b.Spec.ID, keeper)
 	}
 	lock.Close()

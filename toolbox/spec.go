@@ -37,6 +37,10 @@ type Spec struct {
 	Env      []string  `toml:"env,omitempty"`      // NAME=VALUE
 	Without  []string  `toml:"without,omitempty"`  // keys of integrations that are off
 
+	// Declared is the absolute path of the file that declares the toolbox, from which tbx
+	// apply made it or took it over; empty: it is nobody's but the user's.
+	Declared string `toml:"declared,omitempty" json:",omitempty"`
+
 	Isolated  bool     `toml:"isolated,omitempty"`                    // a boundary: nothing of the host but what is listed here
 	Share     []string `toml:"share,omitempty"`                       // DIRECTORY[:ro] of the host that an isolated toolbox has, without links
 	NoNetwork bool     `toml:"no_network,omitempty"`                  // an isolated toolbox without any network

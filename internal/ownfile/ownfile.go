@@ -36,8 +36,17 @@ func ReadIfThere(path string) ([]byte, error) {
 // people keep their settings elsewhere; what counts is where they lead. The error
 // wraps fs.ErrNotExist or fs.ErrPermission where that is the cause, else it is of
 // kind fail.Unable.
-func Read(path string) ([]byte, error) {
-	f, err := os.OpenFile(path, os.O_RDONLY|unix.O_NONBLOCK|unix.O_NOCTTY, 0)
+func Read(path string) ([]byte, error) { return read(path, 0) }
+
+// ReadNoLink is Read for a file that must not be a link: one that comes with what others
+// made, where the link would name a file of the user's.
+func ReadNoLink(path string) ([]byte, error) { return read(path, unix.O_NOFOLLOW) }
+
+func read(path string, flags int) ([]byte, error) {
+	f, err := os.OpenFile(path, os.O_RDONLY|unix.O_NONBLOCK|unix.O_NOCTTY|flags, 0)
+	if errors.Is(err, unix.ELOOP) {
+		return nil, fail.New(fail.Unable, "%s is not read: it is a link", escape.Text(path)).Hint("put a file in its place, or name the file that it leads to")
+	}
 	if err != nil {
 		return nil, fail.Wrap(fail.Unable, err, "a settings file cannot be read")
 	}

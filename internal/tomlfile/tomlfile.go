@@ -142,6 +142,9 @@ func keys(t reflect.Type, key toml.Key, prefix string) []string {
 	}
 	for i := range t.NumField() {
 		name, _, _ := strings.Cut(t.Field(i).Tag.Get("toml"), ",")
+		if name == "" && t.Field(i).Anonymous { // its fields are the table's own
+			out = append(out, keys(t.Field(i).Type, key, prefix)...)
+		}
 		if name == "" || name == "-" {
 			continue
 		}
