@@ -151,3 +151,12 @@ func checkArch(ref, arch string) error {
 	return fail.New(fail.Unable, "image %s is for %s, and this machine is %s", ref, arch, runtime.GOARCH).
 		Hint("choose an image for %s, or install qemu-user-static, which runs the others", runtime.GOARCH)
 }
+
+// Fetch gets the image of a request, as Create would.
+func (p *Provisioner) Fetch(ctx context.Context, r Request) error {
+	o, err := p.settle(ctx, r)
+	if err == nil {
+		_, err = p.image(ctx, o, r)
+	}
+	return err
+}

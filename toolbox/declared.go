@@ -45,3 +45,9 @@ func (m *Manager) WouldDiffer(b *Box, o CreateOptions) (d []Difference, behind b
 
 // InUse lists what runs in a toolbox beside its first process.
 func (m *Manager) InUse(b *Box) []Process { return m.inUse(b) }
+
+// Settings are those of a new toolbox, as differences from nothing.
+func (d *Draft) Settings() []Difference {
+	none := &Spec{Version: d.spec.Version, ID: d.spec.ID, Created: d.spec.Created, Declared: d.spec.Declared}
+	return differences(none, d.spec)
+}

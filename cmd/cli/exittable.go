@@ -34,6 +34,7 @@ const (
 	ExitHost       ExitGroup = "host"        // tbx host and what is below it
 	ExitSession    ExitGroup = "session"     // those whose codes are a command's: run, enter, host-exec
 	ExitPolicyTest ExitGroup = "policy test" // tbx policy test
+	ExitPlan       ExitGroup = "plan"        // tbx plan
 )
 
 // The exit codes.
@@ -48,6 +49,7 @@ const (
 	ExitUnsupported = 16
 	ExitDeny        = 20
 	ExitAsk         = 21
+	ExitChanges     = 23
 	ExitUnchanged   = 77
 	ExitInterrupt   = 130
 )
@@ -55,8 +57,8 @@ const (
 // ExitCodes returns the table, in the order of the codes. 69 and 75 are
 // EX_UNAVAILABLE and EX_TEMPFAIL of sysexits(3); 77 is rpm-ostree's.
 func ExitCodes() []ExitCode {
-	all := []ExitGroup{ExitGeneral, ExitHost, ExitSession, ExitPolicyTest}
-	own := []ExitGroup{ExitGeneral, ExitHost, ExitPolicyTest} // not those of a command that is run
+	all := []ExitGroup{ExitGeneral, ExitHost, ExitSession, ExitPolicyTest, ExitPlan}
+	own := []ExitGroup{ExitGeneral, ExitHost, ExitPolicyTest, ExitPlan} // not those of a command that is run
 	return slices.Concat([]ExitCode{
 		{ExitDone, all, "done", nil},
 		{ExitFailure, own, "failed; the message on standard error says what and why", []ExitKind{
@@ -70,7 +72,7 @@ func ExitCodes() []ExitCode {
 			{Err: fail.NotFound},
 			{osupdate.ErrNotFound, "the system, ref, image or package is not there"},
 		}},
-		{ExitExists, []ExitGroup{ExitGeneral},
+		{ExitExists, []ExitGroup{ExitGeneral, ExitPlan},
 			"a toolbox or container of that name exists, or a key of that scope", []ExitKind{{Err: fail.Exists}}},
 		{ExitUnable, own, "this machine cannot, until its owner changes something; the hint says what", []ExitKind{{Err: fail.Unable}}},
 		{ExitNeedAnswer, []ExitGroup{ExitGeneral, ExitHost},
@@ -81,6 +83,7 @@ func ExitCodes() []ExitCode {
 		{ExitAsk, []ExitGroup{ExitPolicyTest}, "the policy has the user asked", nil},
 		{22, []ExitGroup{ExitHost},
 			"a program or another session keeps the machine from being restarted", []ExitKind{{Err: osupdate.ErrInhibited}}},
+		{ExitChanges, []ExitGroup{ExitPlan}, "with --exit-code only: there is something to do", nil},
 		{69, []ExitGroup{ExitHost}, "the source of updates cannot be reached", []ExitKind{
 			{osupdate.ErrNetwork, "the source of updates cannot be reached"},
 			{osupdate.ErrTimeout, "the updater gave no sign of life"},

@@ -7,9 +7,12 @@ import (
 )
 
 // Toolbox returns the toolbox that is named, or the one that is meant where none is: the
-// one of the configuration, the only one, the host's distribution's, or the user's choice.
+// project's, the one of the configuration, the only one, the host's distribution's, or the user's choice.
 func (e *Env) Toolbox(ctx context.Context, m *toolbox.Manager, name string) (toolbox.Name, error) {
 	if name == "" {
+		if name, _ := e.Project(); name != "" {
+			return name, nil
+		}
 		c, err := e.Config()
 		if err != nil {
 			return "", err

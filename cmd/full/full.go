@@ -12,6 +12,7 @@ import (
 	"github.com/tbx-project/tbx/cmd/box"
 	"github.com/tbx-project/tbx/cmd/bridge"
 	"github.com/tbx-project/tbx/cmd/cli"
+	"github.com/tbx-project/tbx/cmd/declared"
 	"github.com/tbx-project/tbx/cmd/fetch"
 	"github.com/tbx-project/tbx/cmd/host"
 	"github.com/tbx-project/tbx/cmd/image"
@@ -51,6 +52,7 @@ func commands(env *cli.Env) []*cobra.Command {
 		pkg.NewUpgrade(e), pkg.NewInstall(e), pkg.NewRemove(e), pkg.NewSearch(e), pkg.NewOutdated(e, image.Outdated(e)),
 		box.NewClone(e, func(name string) cobra.CompletionFunc { return snapshot.CompleteNames(e, name, nil) }), snapshot.New(e),
 		box.NewInspect(e), box.NewLogs(env), host.New(env, host.All), image.New(e), image.NewRemove(e, "rmi"),
+		declared.NewPlan(e), declared.NewApply(e), declared.NewAllow(e), declared.NewDeny(e), declared.NewImport(e),
 		bridge.NewHostExec(env), bridge.NewPolicy(env), bridge.NewShim(env), bridge.NewAudit(env), bridge.NewAgent(env), newCompletion(env),
 	}
 }

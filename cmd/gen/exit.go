@@ -29,20 +29,27 @@ func exitTable() string {
 
 // exitOf names the commands of groups.
 func exitOf(groups []cli.ExitGroup) string {
-	names := map[cli.ExitGroup]string{
-		cli.ExitSession: "`run`, `enter`, `host-exec`", cli.ExitHost: "`host`", cli.ExitPolicyTest: "`policy test`",
+	of := []struct {
+		group cli.ExitGroup
+		names string
+	}{
+		{cli.ExitSession, "`run`, `enter`, `host-exec`"}, {cli.ExitPolicyTest, "`policy test`"},
+		{cli.ExitHost, "`host`"}, {cli.ExitPlan, "`plan`"},
+	}
+	general := slices.Contains(groups, cli.ExitGeneral)
+	var named []string // those that have it, or with general those that have not
+	for _, g := range of {
+		if slices.Contains(groups, g.group) != general {
+			named = append(named, g.names)
+		}
 	}
 	switch {
-	case len(groups) == 4:
+	case !general:
+		return strings.Join(named, ", ")
+	case len(named) == 0:
 		return "all"
-	case slices.Contains(groups, cli.ExitGeneral) && len(groups) == 3:
-		return "all but " + names[cli.ExitSession]
-	case slices.Contains(groups, cli.ExitGeneral) && len(groups) == 2:
-		return "all but " + names[cli.ExitSession] + ", " + names[cli.ExitPolicyTest]
-	case slices.Contains(groups, cli.ExitGeneral):
-		return "all but " + names[cli.ExitSession] + ", " + names[cli.ExitPolicyTest] + ", " + names[cli.ExitHost]
 	}
-	return names[groups[0]]
+	return "all but " + strings.Join(named, ", ")
 }
 
 // hostExitTable is the table of docs/host-json.md: the kinds of failure of an update.

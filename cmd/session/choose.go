@@ -60,6 +60,29 @@ func (s *selector) name(choose Chooser) (toolbox.Name, error) {
 	return choose.DistroToolbox(s.distro, s.release)
 }
 
+// meant is the toolbox that a session is to be in.
+type meant struct {
+	name   toolbox.Name
+	makes  string // the call that makes it; empty: by its name
+	unused error  // why the declaration of the project is not used
+}
+
+// meant says which toolbox that is: the one that was asked for, the project's, or the
+// default.
+func (s *selector) meant(ctx context.Context, e *cli.Env, choose Chooser, m *toolbox.Manager, command []string) (meant, error) {
+	in := meant{makes: s.makes()}
+	var err error
+	if in.name, err = s.name(choose); err != nil || in.name != "" {
+		return in, err
+	}
+	if in.name, in.unused = e.Project(); in.name != "" {
+		in.makes = "tbx apply"
+		return in, nil
+	}
+	in.name, err = defaultToolbox(ctx, e, choose, m, command)
+	return in, err
+}
+
 // defaultToolbox says which toolbox is meant when none is named: the one of the
 // configuration, the only one, the host's distribution's, or the user's choice.
 // With none at all it is made, if no command waits and the user says so.

@@ -27,8 +27,9 @@ func NewEnter(env *cli.Env, choose Chooser, maker Maker) *cobra.Command {
 		Short:       "Open a shell in a toolbox",
 		Long: `Open your login shell in a toolbox, in the directory where you are.
 
-The toolbox is started if it does not run. Without a name it is the only
-toolbox, or the one of the configuration; with none, making one is offered.
+The toolbox is started if it does not run. Without a name it is the one of the project
+that you are in, which its tbx.toml declares and you have allowed by tbx allow; else the
+one of the configuration, or the only toolbox. With none, making one is offered.
 
 With --ephemeral the toolbox is made for this shell, by any options of tbx create,
 and removed with all that is in it when the shell ends, however that is.
@@ -138,16 +139,13 @@ func runSession(ctx context.Context, env *cli.Env, choose Chooser, o *options) e
 	if err != nil {
 		return err
 	}
-	name := toolbox.Name(o.bare)
-	if name == "" {
-		name, err = o.name(choose)
+	in := meant{name: toolbox.Name(o.bare)}
+	if in.name == "" {
+		if in, err = o.meant(ctx, env, choose, m, o.args); err != nil {
+			return err
+		}
 	}
-	if err == nil && name == "" {
-		name, err = defaultToolbox(ctx, env, choose, m, o.args)
-	}
-	if err != nil {
-		return err
-	}
+	name := in.name
 	terminal := cli.IsTerminal(env.In) && cli.IsTerminal(env.Out)
 	enters := o.args == nil && terminal
 	set := o.env
@@ -156,11 +154,12 @@ func runSession(ctx context.Context, env *cli.Env, choose Chooser, o *options) e
 		set = append([]string{"TBX_TITLE=1"}, set...)
 	}
 	s, err := m.Open(ctx, name, toolbox.SessionOptions{
-		Args: o.args, Make: o.makes(), Set: set, Block: c.Environment.Block, WorkDir: o.workdir, Root: o.root, PreserveFDs: o.preserveFDs,
+		Args: o.args, Make: in.makes, Set: set, Block: c.Environment.Block, WorkDir: o.workdir, Root: o.root, PreserveFDs: o.preserveFDs,
 		Terminal: terminal && !o.noTTY,
 		Warn:     func(text string) { env.Progress().Warn(text, "") },
 		Remark:   remark(env),
 	})
+	tellUnused(env, in.unused, o.args == nil)
 	if err != nil {
 		return err
 	}
@@ -184,6 +183,23 @@ func runSession(ctx context.Context, env *cli.Env, choose Chooser, o *options) e
 	}
 	bridge(ctx, env, m, s, enters)
 	return s.Exec(ctx)
+}
+
+// tellUnused says why the declaration of the project is not used: who asks for a shell is
+// told, and who runs a command only on a terminal.
+func tellUnused(env *cli.Env, why error, shell bool) {
+	if why == nil {
+		return
+	}
+	hint := ""
+	if hints := fail.Hints(why); len(hints) > 0 {
+		hint = hints[len(hints)-1]
+	}
+	if shell {
+		env.Progress().Warn(why.Error(), hint)
+	} else if say := remark(env); say != nil {
+		say(why.Error(), hint)
+	}
 }
 
 // terminalSpeaks says whether the terminal understands escape sequences: expect(1) and

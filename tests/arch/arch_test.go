@@ -92,11 +92,17 @@ var mayImport = map[string][]string{
 
 	"packages": {"internal/..."},
 
+	"declare":         {"declare/project", "packages", "toolbox", "toolbox/integration", "internal/..."},
+	"declare/project": {"internal/..."},
+	"declare/convert": {"internal/..."},
+
 	"completion": {"internal/..."},
 	"provision":  {"toolbox", "toolbox/carry", "images", "packages", "internal/..."},
 
+	"provision/converge": {"declare", "declare/project", "images", "packages", "provision", "toolbox", "internal/..."},
+
 	// Commands do not know each other; full, and main of tbx, put them together.
-	"cmd/cli":        {"completion", "toolbox", "toolbox/boxinit", "hostbridge", "osupdate", "profile.d", "internal/..."},
+	"cmd/cli":        {"completion", "declare/project", "toolbox", "toolbox/boxinit", "hostbridge", "osupdate", "profile.d", "internal/..."},
 	"cmd/root":       {"cmd/cli", "hostbridge/client", "internal/..."},
 	"cmd/session":    {"cmd/cli", "toolbox", "toolbox/boxinit", "toolbox/integration", "hostbridge", "hostbridge/session", "internal/..."},
 	"cmd/bridge":     {"cmd/cli", "toolbox", "toolbox/integration", "toolbox/join", "hostbridge", "internal/..."},
@@ -105,8 +111,9 @@ var mayImport = map[string][]string{
 	"cmd/box":        {"cmd/cli", "cmd/fetch", "provision", "toolbox", "toolbox/integration", "images", "hostbridge", "internal/..."},
 	"cmd/snapshot":   {"completion", "cmd/cli", "cmd/fetch", "toolbox", "internal/..."},
 	"cmd/image":      {"cmd/cli", "cmd/fetch", "provision", "toolbox", "images", "images/podman", "internal/..."},
+	"cmd/declared":   {"cmd/cli", "cmd/fetch", "declare", "declare/convert", "declare/project", "images", "provision/converge", "toolbox", "internal/..."},
 	"cmd/pkg":        {"completion", "cmd/cli", "cmd/fetch", "packages", "toolbox", "internal/..."},
-	"cmd/full":       {"completion", "cmd/cli", "cmd/root", "cmd/session", "cmd/bridge", "cmd/host", "cmd/fetch", "cmd/box", "cmd/image", "cmd/pkg", "cmd/snapshot", "images", "images/registry", "osupdate", "osupdate/registry", "internal/..."},
+	"cmd/full":       {"completion", "cmd/cli", "cmd/root", "cmd/session", "cmd/bridge", "cmd/host", "cmd/fetch", "cmd/box", "cmd/declared", "cmd/image", "cmd/pkg", "cmd/snapshot", "images", "images/registry", "osupdate", "osupdate/registry", "internal/..."},
 	"cmd/gen":        {"completion", "cmd/cli", "cmd/full", "osupdate", "osupdate/privileged", "toolbox/integration"},
 	"cmd/tbx":        {"cmd/cli", "cmd/root", "cmd/session", "cmd/bridge", "cmd/host", "toolbox", "internal/programs"},
 	"cmd/tbx-podman": {"cmd/full", "cmd/root", "internal/programs"},

@@ -1,0 +1,108 @@
+package declared
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/tbx-project/tbx/cmd/cli"
+	"github.com/tbx-project/tbx/cmd/fetch"
+	"github.com/tbx-project/tbx/images"
+	"github.com/tbx-project/tbx/internal/escape"
+	"github.com/tbx-project/tbx/internal/fail"
+)
+
+type applyOptions struct {
+	howFlags
+	fetch.Flags
+}
+
+// NewApply returns `tbx apply`.
+func NewApply(env *fetch.Env) *cobra.Command {
+	o := &applyOptions{}
+	cmd := &cobra.Command{
+		Use:   "apply [flags] [FILE]",
+		Short: "Bring toolboxes to what a file declares",
+		Long: `Bring toolboxes to what a file declares, and keep all that is in them. What would be
+done is shown first, as by tbx plan, and asked about.
+
+A toolbox that is not there is made. Of one that is there, settings are changed as by tbx
+edit, packages are installed, or removed if tbx apply has installed them, files are
+written, and commands run that have not run before. A snapshot is kept before. Another
+image is a question of its own: the toolbox is made anew, and what it was is kept as a
+toolbox of another name. What fails half-way is gone on with by the next call.
+
+A toolbox that was not made from the file is not touched, unless --adopt takes it over.
+One that was and is in it no more stays, unless --prune removes it.
+
+Without FILE it is the tbx.toml of the project that you are in, which you have allowed by
+tbx allow. The format of the file is in docs/apply.md.`,
+		Example: `  tbx apply
+  tbx apply ~/boxes.toml
+  tbx apply --yes --prune ~/boxes.toml`,
+		Args:              atMostOne,
+		RunE:              func(cmd *cobra.Command, args []string) error { return runApply(cmd.Context(), env, o, args) },
+		ValidArgsFunction: cli.OnlyFirst(cli.Files),
+	}
+	o.add(cmd)
+	f := cmd.Flags()
+	f.BoolVar(&o.NoSnapshot, "no-snapshot", false, "keep no snapshot of toolboxes that are changed")
+	f.BoolVar(&o.Force, "force", false, "end what runs in toolboxes that must be stopped for a change")
+	f.BoolVar(&o.WhenIdle, "when-idle", false, "change the settings of toolboxes in which something runs when they stop or start")
+	o.Flags.Add(cmd, images.PullMissing)
+	return cmd
+}
+
+func runApply(ctx context.Context, env *fetch.Env, o *applyOptions, args []string) error {
+	if o.Force && o.WhenIdle {
+		return fail.New(fail.Usage, "--force and --when-idle exclude each other")
+	}
+	o.Options.Fetch = o.Flags.Fetch
+	if err := o.Options.Fetch.Check(); err != nil {
+		return err
+	}
+	f, c, err := prepared(env, args, true)
+	if err != nil {
+		return err
+	}
+	lock, err := c.Lock(f)
+	if err != nil {
+		return err
+	}
+	defer lock.Close()
+	p, err := c.Plan(ctx, f, o.Options)
+	if err != nil {
+		return err
+	}
+	if err := p.Refusal(); err != nil {
+		return err
+	}
+	env.Progress().Close()
+	if !p.Changes() {
+		printPlan(env.Out, p)
+		return c.Apply(ctx, f, p, o.Options) // the lock file may be missing
+	}
+	printPlan(env.Err, p)
+	if err := env.Ask("Do this?"); err != nil {
+		return err
+	}
+	err = c.Apply(ctx, f, p, o.Options)
+	env.Progress().Close()
+	return err
+}
+
+// ask shows lines and puts a question about them.
+func ask(env *fetch.Env, question string, about []string) error {
+	env.Progress().Close()
+	for _, line := range about {
+		fmt.Fprintln(env.Err, escape.Text(line))
+	}
+	return env.Ask(question)
+}
+
+// say tells what was done.
+func say(env *fetch.Env, text string) {
+	env.Progress().Close()
+	fmt.Fprintln(env.Out, escape.Text(text))
+}

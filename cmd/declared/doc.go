@@ -1,0 +1,3 @@
+// Package declared has the commands of declared toolboxes: plan, apply, allow, deny and
+// import.
+package declared
