@@ -34,6 +34,9 @@ func run(args []string) error {
 	if err := writeTables(args[0]); err != nil {
 		return err
 	}
+	if err := writeSchema(args[0]); err != nil {
+		return err
+	}
 	if err := writePolkit(args[0]); err != nil {
 		return err
 	}

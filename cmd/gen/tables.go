@@ -13,6 +13,7 @@ import (
 func documentTables() map[string]func() string {
 	all := exitTables()
 	maps.Copy(all, integrationTables())
+	maps.Copy(all, declarationTables())
 	return all
 }
 

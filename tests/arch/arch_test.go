@@ -114,7 +114,7 @@ var mayImport = map[string][]string{
 	"cmd/declared":   {"cmd/cli", "cmd/fetch", "declare", "declare/convert", "declare/project", "images", "provision/converge", "toolbox", "internal/..."},
 	"cmd/pkg":        {"completion", "cmd/cli", "cmd/fetch", "packages", "toolbox", "internal/..."},
 	"cmd/full":       {"completion", "cmd/cli", "cmd/root", "cmd/session", "cmd/bridge", "cmd/host", "cmd/fetch", "cmd/box", "cmd/declared", "cmd/image", "cmd/pkg", "cmd/snapshot", "images", "images/registry", "osupdate", "osupdate/registry", "internal/..."},
-	"cmd/gen":        {"completion", "cmd/cli", "cmd/full", "osupdate", "osupdate/privileged", "toolbox/integration"},
+	"cmd/gen":        {"completion", "cmd/cli", "cmd/full", "declare", "osupdate", "osupdate/privileged", "toolbox/integration"},
 	"cmd/tbx":        {"cmd/cli", "cmd/root", "cmd/session", "cmd/bridge", "cmd/host", "toolbox", "internal/programs"},
 	"cmd/tbx-podman": {"cmd/full", "cmd/root", "internal/programs"},
 	"cmd/tbx-box":    {"hostbridge/client", "hostbridge/runner", "internal/inherited", "toolbox/boxinit", "toolbox/carry", "toolbox/stage", "toolbox/treecopy"},
