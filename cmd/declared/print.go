@@ -49,8 +49,10 @@ func printHead(w io.Writer, s *converge.Step) {
 		fmt.Fprintf(w, "    - image = %s\n    + image = %s\n", escape.Text(s.Before), escape.Text(s.Image))
 	case converge.Remove:
 		fmt.Fprintf(w, "- toolbox %s, with everything that is in it and its snapshots\n", s.Name)
+	case converge.Release:
+		fmt.Fprintf(w, "  toolbox %s is declared no more: it was taken over, and becomes your own again\n", s.Name)
 	case converge.Leave:
-		fmt.Fprintf(w, "  toolbox %s is declared no more; --prune removes it\n", s.Name)
+		fmt.Fprintf(w, "  toolbox %s is declared no more, and stays: --prune would clear it away\n", s.Name)
 	case converge.Refuse:
 		fmt.Fprintf(w, "! toolbox %s: %s\n", s.Name, escape.Text(s.Reason))
 	}

@@ -72,6 +72,9 @@ func (c *Converger) step(ctx context.Context, f *declare.File, p *Plan, s *Step,
 			c.Done("Removed toolbox: " + string(s.Name))
 		}
 		return err
+	case Release:
+		c.Done("Toolbox " + string(s.Name) + " is your own again.")
+		return c.release(ctx, s.Name, s.box)
 	case Create:
 		err = c.create(ctx, p, s, o)
 	case Rebuild:
@@ -145,6 +148,7 @@ func (c *Converger) change(ctx context.Context, s *Step, o Options) error {
 			return err
 		}
 	}
+	s.record.Adopted = s.record.Adopted || s.Adopt
 	return c.begin(s)
 }
 

@@ -294,5 +294,8 @@ func (t *tail) Write(p []byte) (int, error) {
 func (t *tail) last() string {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return strings.TrimSpace(strings.Join(append(t.lines, t.rest), " / "))
+	if rest := strings.TrimSpace(t.rest); rest != "" {
+		t.lines, t.rest = append(t.lines, rest), ""
+	}
+	return strings.Join(t.lines, " / ")
 }

@@ -48,7 +48,8 @@ const (
 	Change  Action = "change"
 	Rebuild Action = "rebuild" // it is made anew from another image, and the old one is kept under another name
 	Remove  Action = "remove"  // with Options.Prune
-	Leave   Action = "leave"   // it would be removed with Options.Prune
+	Release Action = "release" // the same, of one that was taken over: it becomes the user's own again
+	Leave   Action = "leave"   // it would be removed or released with Options.Prune
 	Refuse  Action = "refuse"  // it is somebody else's, or cannot be read
 )
 
@@ -173,11 +174,15 @@ func (c *Converger) leftover(b *toolbox.Box, f *declare.File, o Options) *Step {
 	if b.Spec == nil || b.Spec.Declared != f.Path {
 		return nil
 	}
-	if _, ok := recordOf(c.Provisioner.Toolboxes, b.Spec.ID); !ok {
+	r, ok := recordOf(c.Provisioner.Toolboxes, b.Spec.ID)
+	if !ok {
 		return nil
 	}
 	s := &Step{Name: b.Name, Action: Leave, box: b}
-	if o.Prune {
+	switch {
+	case o.Prune && r.Adopted:
+		s.Action = Release
+	case o.Prune:
 		s.Action = Remove
 	}
 	return s

@@ -17,6 +17,7 @@ import (
 // that was interrupted is gone on with.
 type record struct {
 	Source   string             `json:"source"`             // what it was made from, see sourceKey
+	Adopted  bool               `json:"adopted,omitempty"`  // it was there before, and is not removed
 	Manager  string             `json:"manager,omitempty"`  // its package manager
 	Packages map[string]bool    `json:"packages,omitempty"` // by name: whether it was not there before
 	Files    map[string]written `json:"files,omitempty"`    // by path

@@ -26,6 +26,7 @@ var cases = []benchCase{
 	{"throughput", throughput},
 	{"memory", memory},
 	{"edit", edit},
+	{"declared", declared},
 	{"bridge", bridge},
 	{"pull", pull},
 	{"from-pulled", fromPulled},
