@@ -85,8 +85,8 @@ extends = "base"
 	}
 }
 
-// E80: what is wrong is told with its line and, where there is one, what was meant.
-func TestE80_BadDeclarations(t *testing.T) {
+// E90: what is wrong is told with its line and, where there is one, what was meant.
+func TestE90_BadDeclarations(t *testing.T) {
 	deep := "[toolbox.t0]\n"
 	for i := 1; i < 40; i++ {
 		deep += fmt.Sprintf("[toolbox.t%d]\nextends = \"t%d\"\n", i, i-1)
@@ -139,8 +139,8 @@ func TestE80_BadDeclarations(t *testing.T) {
 	}
 }
 
-// A link in the directory of a declaration may lead anywhere: nobody sees where.
-func TestE81_SourceThroughALink(t *testing.T) {
+// E91: a link in the directory of a declaration may lead anywhere: nobody sees where.
+func TestE91_SourceThroughALink(t *testing.T) {
 	dir, out := t.TempDir(), t.TempDir()
 	secret := filepath.Join(out, "secret")
 	if err := os.WriteFile(secret, []byte("s"), 0o600); err != nil {
