@@ -11,8 +11,6 @@ import (
 	"time"
 
 	"github.com/tbx-project/tbx/internal/fail"
-	"github.com/tbx-project/tbx/internal/flock"
-	"github.com/tbx-project/tbx/toolbox/join"
 	"github.com/tbx-project/tbx/toolbox/layers"
 )
 
@@ -24,9 +22,6 @@ type CloneOptions struct {
 	Home     string // a directory of the host; empty: the other one's setting
 	WithHome bool   // begin with what is in the home of its own that the other one has
 }
-
-// apartClone is the kind of a name for a container that is to be a clone.
-const apartClone = "clone"
 
 // CloneSource is what a toolbox, or a snapshot of it, is made from.
 func (m *Manager) CloneSource(ctx context.Context, name Name, snapshot string) (Image, error) {
@@ -70,14 +65,11 @@ func (m *Manager) Clone(ctx context.Context, name Name, o CloneOptions, from Ima
 	if err != nil {
 		return err
 	}
-	busy, err := flock.Try(m.cloneLock(o.Name))
+	busy, err := m.alone(ctx, e, o.Name)
 	if err != nil {
-		return fail.Wrap(nil, err, "toolbox %s is being made", o.Name)
-	}
-	defer busy.Close()
-	if err := m.sweepClones(ctx, e, o.Name); err != nil {
 		return err
 	}
+	defer busy.Close()
 	of, h, err := m.cloneFrom(ctx, b, o.Snapshot)
 	if err != nil {
 		return err
@@ -86,61 +78,10 @@ func (m *Manager) Clone(ctx context.Context, name Name, o CloneOptions, from Ima
 	if err != nil {
 		return err
 	}
-	c := &clone{Manager: m, engine: e, source: b, holder: h, of: of, draft: &Draft{o.Name, s}, options: o}
+	c := &clone{filled: &filled{Manager: m, engine: e, from: string(b.Name), draft: &Draft{o.Name, s}}, source: b, holder: h, of: of, options: o}
+	c.fill = c.copies
 	if err := c.make(ctx, from); err != nil {
 		return fail.Wrap(nil, err, "toolbox %s cannot be made from %s", o.Name, name)
-	}
-	return nil
-}
-
-func (m *Manager) cloneLock(name Name) string {
-	return filepath.Join(m.Host.TbxRuntime(), "locks", ".clone-"+string(name))
-}
-
-// sweepClones removes what clones left that were killed. The caller has the lock of the
-// one that is to be made; those of others it takes where it can.
-func (m *Manager) sweepClones(ctx context.Context, e Engine, own Name) error {
-	if err := m.sweepStored(ctx, e); err != nil {
-		return err
-	}
-	all, err := e.List(ctx)
-	if err != nil {
-		return err
-	}
-	for i := range all {
-		name, kind, ok := apartOf(all[i].Name)
-		if !ok || kind != apartClone || !all[i].ours() {
-			continue
-		}
-		if name != own {
-			lock, err := flock.Try(m.cloneLock(name))
-			if err != nil {
-				continue // it is being made
-			}
-			err = m.dropClone(ctx, e, &all[i])
-			lock.Close()
-			if err != nil {
-				return err
-			}
-		} else if err := m.dropClone(ctx, e, &all[i]); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// dropClone removes a container that was to be a clone, with its private home.
-func (m *Manager) dropClone(ctx context.Context, e Engine, c *Container) error {
-	if l, err := e.Layer(ctx, c.ID); err == nil && l.Driver == "vfs" { // where it would not go with the container
-		if err := m.space().RemovePart(ctx, l.Upper); err != nil {
-			return err
-		}
-	}
-	if err := e.Remove(ctx, c.ID, true); err != nil && !errors.Is(err, fail.NotFound) {
-		return fail.Wrap(nil, err, "container %s, which was to be a clone, cannot be removed", c.Name)
-	}
-	if c.Labels[LabelIsolated] == "true" {
-		return m.removeHome(ctx, e, c.Labels[LabelID])
 	}
 	return nil
 }
@@ -191,100 +132,15 @@ func emptyDir(path string) bool {
 
 // clone is a toolbox that is being made from another one.
 type clone struct {
-	*Manager
-	engine  Engine
+	*filled
 	source  *Box
 	holder  *holder // nil: it begins as the source is now
 	of      *Spec   // the settings that it was made from
-	draft   *Draft
 	options CloneOptions
-
-	madeHome bool // the directory of --home was not there
 }
 
-func (c *clone) make(ctx context.Context, from Image) (err error) {
-	defer func() {
-		if err != nil && c.madeHome {
-			removeFile(c.draft.spec.Home) // only if it is empty
-		}
-	}()
-	id, err := c.create(ctx, from)
-	if err != nil {
-		return err
-	}
-	defer func() {
-		if err != nil {
-			made := &Container{ID: id, Name: string(c.draft.Name), Labels: map[string]string{LabelID: c.draft.spec.ID, LabelIsolated: ""}}
-			if c.draft.spec.Isolated {
-				made.Labels[LabelIsolated] = "true"
-			}
-			err = errors.Join(err, c.dropClone(context.WithoutCancel(ctx), c.engine, made))
-		}
-	}()
-	if err := c.fill(ctx, id); err != nil {
-		return err
-	}
-	lock, err := c.lock(ctx, c.draft.Name)
-	if err != nil {
-		return err
-	}
-	defer lock.Close()
-	if err := c.mustNotExist(ctx, c.engine, c.draft.Name); err != nil {
-		return err
-	}
-	// Killed between the two, there is a specification alone, as of a create.
-	if err := saveSpec(c.Host.Dirs.Config, c.draft.Name, c.draft.spec); err != nil {
-		return err
-	}
-	if err := c.engine.Rename(ctx, id, string(c.draft.Name)); err != nil {
-		return errors.Join(err, removeSpec(c.Host.Dirs.Config, c.draft.Name))
-	}
-	join.Forget(c.Host.TbxRuntime(), string(c.draft.Name))
-	return nil
-}
-
-// create has podman make the container, under a name that no toolbox has.
-func (c *clone) create(ctx context.Context, from Image) (string, error) {
-	name, s := c.draft.Name, c.draft.spec
-	if err := c.mustNotExist(ctx, c.engine, name); err != nil {
-		return "", err
-	}
-	if _, err := installBox(boxDir(c.Host), c.BoxFile); err != nil {
-		return "", err
-	}
-	if err := c.checkOverlap(name, s); err != nil {
-		return "", err
-	}
-	p, err := c.Plan(c.draft, from)
-	if err != nil {
-		return "", err
-	}
-	if _, serr := os.Stat(s.Home); errors.Is(serr, os.ErrNotExist) {
-		c.madeHome = s.Home != ""
-	}
-	if err = c.makeHome(s); err == nil { // podman wants it to be there, also if it is to be filled
-		err = c.prepareIsolated(s)
-	}
-	if err == nil {
-		err = checkSources(p)
-	}
-	if err != nil {
-		return "", err
-	}
-	p.Name = Name(apart(name, apartClone, apartHex()))
-	c.stage("creating toolbox %s from %s", name, c.source.Name)
-	id, err := c.engine.Create(ctx, p)
-	if err != nil {
-		return "", err
-	}
-	if err := c.checkMade(ctx, c.engine, id, p, s); err != nil {
-		return "", errors.Join(err, c.engine.Remove(ctx, id, true))
-	}
-	return id, nil
-}
-
-// fill copies what the clone begins with.
-func (c *clone) fill(ctx context.Context, id string) error {
+// copies copies what the clone begins with.
+func (c *clone) copies(ctx context.Context, id string) error {
 	to, err := c.engine.Layer(ctx, id)
 	if err != nil {
 		return err
@@ -299,8 +155,8 @@ func (c *clone) fill(ctx context.Context, id string) error {
 	}
 	from, into := c.of.Home, c.draft.spec.Home
 	if c.of.Isolated {
-		if from, err = c.homeVolume(ctx, c.source.ID); err == nil {
-			into, err = c.homeVolume(ctx, id)
+		if from, err = c.homeDir(ctx, c.engine, c.source.ID); err == nil {
+			into, err = c.homeDir(ctx, c.engine, id)
 		}
 	}
 	if err != nil {
@@ -343,18 +199,4 @@ func (c *clone) copySnapshot(ctx context.Context, to *layers.Layer) error {
 		return err
 	}
 	return copied.Commit()
-}
-
-// homeVolume is the directory of the private home that a container has.
-func (c *clone) homeVolume(ctx context.Context, id string) (string, error) {
-	made, err := c.engine.Inspect(ctx, id)
-	if err != nil {
-		return "", err
-	}
-	for _, v := range made.Volumes {
-		if v.Target == c.Host.RealHome && v.Source != "" {
-			return v.Source, nil
-		}
-	}
-	return "", fail.New(nil, "podman does not say where the home in container %s is", made.Name)
 }

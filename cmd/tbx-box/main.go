@@ -7,12 +7,15 @@
 // there), host-exec (the bridge's client). On the host: tree (a view of the host's file
 // system), settle (sets options of an isolated toolbox's mounts), way (looks for links in
 // its home), strays (removes what a runtime has made there), layers (exchanges what is in two
-// containers), copy (copies what is in one), carry (brings along what a user put into one), session and farewell (the companion of an interactive session), guard
+// containers), copy (copies what is in one), carry (brings along what a user put into one),
+// measure, pack and unpack (write it to a file and back), session and farewell (the companion
+// of an interactive session), guard
 // (of one of podman exec), keep (the companion of a host command).
 // Called by another name, it is a shim: the host's command of that name.
 package main
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -59,6 +62,8 @@ func run(args []string) int {
 		err = treecopy.Serve(args[2:], os.Stdin, os.Stdout)
 	case "carry":
 		err = carry.Serve(os.Stdin, os.Stdout)
+	case "measure", "pack", "unpack":
+		err = pack(role, args[2:])
 	case "strays":
 		err = stage.Strays(args[2:])
 	case "layers":
@@ -93,6 +98,20 @@ func run(args []string) int {
 		return 1
 	}
 	return 0
+}
+
+// pack serves a file with a whole toolbox.
+func pack(role string, args []string) error {
+	if len(args) != 1 {
+		return errors.New(role + ": one argument is needed")
+	}
+	switch role {
+	case "measure":
+		return treecopy.MeasureTree(args[0], os.Stdout)
+	case "pack":
+		return treecopy.Pack(args[0], os.Stdout)
+	}
+	return treecopy.Unpack(args[0], os.Stdin, os.Stdout)
 }
 
 // help is what tbx says of itself in a toolbox that has no other tbx.

@@ -55,7 +55,7 @@ func list(t *testing.T, args ...string) []pkg {
 var mayImport = map[string][]string{
 	"internal/...": {"internal/..."},
 
-	"toolbox":         {"toolbox/boxinit", "toolbox/carry", "toolbox/integration", "toolbox/join", "toolbox/layers", "toolbox/stage", "toolbox/treecopy", "internal/..."},
+	"toolbox":         {"internal/...", "toolbox/boxinit", "toolbox/carry", "toolbox/integration", "toolbox/join", "toolbox/layers", "toolbox/savefile", "toolbox/stage", "toolbox/treecopy"},
 	"toolbox/podman":  {"toolbox", "toolbox/join", "toolbox/layers", "toolbox/stage", "internal/..."},
 	"toolbox/layers":  {"toolbox/carry", "toolbox/stage", "toolbox/treecopy", "internal/..."},
 	"toolbox/carry":   {"toolbox/treecopy"},
@@ -65,6 +65,7 @@ var mayImport = map[string][]string{
 
 	"toolbox/integration": {"toolbox/boxinit", "internal/..."},
 
+	"toolbox/savefile": {"internal/..."},
 	"toolbox/treecopy": {"internal/eintr"},
 
 	"profile.d": {"toolbox/boxinit"},

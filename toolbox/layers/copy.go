@@ -46,22 +46,9 @@ func CopyOf(what string, from, to *Layer) Tree { return Tree{what, from.Upper, t
 // may be nil, is told how far a pass is. When ctx ends, so does the copy.
 func (s Space) StartCopy(ctx context.Context, t Tree, progress func(done treecopy.Size)) (*Copy, error) {
 	c := &Copy{what: t.What, progress: progress}
-	c.cmd = s.command(context.WithoutCancel(ctx), s.Helper, "copy", t.From, filepath.Dir(t.To), filepath.Base(t.To))
-	c.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // Ctrl-C ends tbx, and that ends it in order
-	c.cmd.Stderr = &c.errs
-	var err error
-	if c.in, err = c.cmd.StdinPipe(); err != nil {
+	if err := c.start(ctx, s.command(context.WithoutCancel(ctx), s.Helper, "copy", t.From, filepath.Dir(t.To), filepath.Base(t.To))); err != nil {
 		return nil, err
 	}
-	out, err := c.cmd.StdoutPipe()
-	if err != nil {
-		return nil, err
-	}
-	if err := c.cmd.Start(); err != nil {
-		return nil, fail.Wrap(fail.Unable, err, "%s cannot be copied", t.What)
-	}
-	c.events = json.NewDecoder(out)
-	c.stop = context.AfterFunc(ctx, func() { c.in.Close() })
 	ev, err := c.next()
 	if err == nil && ev.Size == nil {
 		err = errors.New("tbx-box did not say how much there is to copy")
@@ -72,6 +59,26 @@ func (s Space) StartCopy(ctx context.Context, t Tree, progress func(done treecop
 	}
 	c.Measured = *ev.Size
 	return c, nil
+}
+
+// start starts the helper.
+func (c *Copy) start(ctx context.Context, cmd *exec.Cmd) (err error) {
+	c.cmd = cmd
+	c.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // Ctrl-C ends tbx, and that ends it in order
+	c.cmd.Stderr = &c.errs
+	if c.in, err = c.cmd.StdinPipe(); err != nil {
+		return err
+	}
+	out, err := c.cmd.StdoutPipe()
+	if err != nil {
+		return err
+	}
+	if err := c.cmd.Start(); err != nil {
+		return fail.Wrap(fail.Unable, err, "%s cannot be copied", c.what)
+	}
+	c.events = json.NewDecoder(out)
+	c.stop = context.AfterFunc(ctx, func() { c.in.Close() })
+	return nil
 }
 
 // next is the next event that is no progress.

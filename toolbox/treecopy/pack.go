@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"hash/maphash"
 	"io"
 	"strconv"
 	"strings"
@@ -26,6 +27,21 @@ type PackOrder struct {
 	// User and Group are ids of the one who had the tree packed, and of the one who unpacks
 	// it: what was the one's becomes the other's, and the other way round.
 	User, Group [2]uint32
+}
+
+// MeasureTree writes how much a tree holds, as JSON of a Size.
+func MeasureTree(dir string, out io.Writer) error {
+	fd, err := openDir(unix.AT_FDCWD, dir)
+	if err != nil {
+		return fmt.Errorf("%s: %w", dir, err)
+	}
+	defer unix.Close(fd)
+	c := &Copier{seed: maphash.MakeSeed()}
+	size, err := c.Measure(fd)
+	if err != nil {
+		return err
+	}
+	return json.NewEncoder(out).Encode(size)
 }
 
 // Pack writes the tree as an archive of the format pax, pax(1): ids are those inside, and

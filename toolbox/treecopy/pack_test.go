@@ -40,7 +40,7 @@ func unpack(t *testing.T, o PackOrder, archive io.Reader, last string) Event {
 func TestE110_Pack(t *testing.T) {
 	source, into := t.TempDir(), t.TempDir()
 	makeTree(t, source)
-	_ = os.Remove(filepath.Join(source, "null")) // root has made a device
+	_ = os.Remove(filepath.Join(source, "null"))                                       // root has made a device
 	must(t, unix.Removexattr(filepath.Join(source, "a/plain"), "user.overlay.origin"), // the layer's, which stays behind
 		unix.Setxattr(filepath.Join(source, "a/plain"), "user.a=b", []byte("\x00"), 0),
 		os.Chtimes(filepath.Join(source, "a/zero"), time.Time{}, time.Unix(-3, 5)))
