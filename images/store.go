@@ -62,6 +62,15 @@ type Store interface {
 	Prepare(ctx context.Context, id string) error
 }
 
+// Archives is a Store that writes images to archives, and makes them of such.
+type Archives interface {
+	// Save writes the image to an archive, in the format that keeps its ID.
+	Save(ctx context.Context, id string, archive io.Writer) error
+	// Load makes an image of what Save wrote, without a name; see Nameless. Its ID
+	// says what is in it.
+	Load(ctx context.Context, archive io.Reader) error
+}
+
 // PullOptions say how to pull; the zero value is podman's default for all.
 type PullOptions struct {
 	Platform string // OS/ARCH[/VARIANT]

@@ -13,6 +13,8 @@ type Provisioner struct {
 	Toolboxes *toolbox.Manager
 	// Store connects to podman's images; it is called when they are needed.
 	Store func(context.Context) (images.Store, error)
+	// Archives is the same store, for files with images in them.
+	Archives func(context.Context) (images.Archives, error)
 	// Catalogue returns the known distributions and the host's own release.
 	Catalogue func() (*images.Catalogue, images.HostOS, error)
 	// Default is what the configuration says of the image of a new toolbox.

@@ -31,6 +31,7 @@ func (e *Env) Provisioner() (*provision.Provisioner, error) {
 		Toolboxes: m,
 		Keep:      keep,
 		Store:     func(ctx context.Context) (images.Store, error) { return e.Images(ctx) },
+		Archives:  func(ctx context.Context) (images.Archives, error) { return e.Images(ctx) },
 		Catalogue: e.Catalogue,
 		Default:   images.Request{Distro: c.General.Distro, Release: c.General.Release, Image: c.General.Image},
 		Registry:  func(authFile string) images.Registry { return e.Registry(authFile) },

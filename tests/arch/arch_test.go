@@ -98,8 +98,7 @@ var mayImport = map[string][]string{
 	"declare/convert": {"internal/..."},
 
 	"completion": {"internal/..."},
-	"provision":  {"toolbox", "toolbox/carry", "images", "packages", "internal/..."},
-
+	"provision":  {"images", "internal/...", "packages", "toolbox", "toolbox/carry", "toolbox/savefile"},
 	"provision/converge": {"declare", "declare/project", "images", "packages", "provision", "toolbox", "internal/..."},
 
 	// Commands do not know each other; full, and main of tbx, put them together.

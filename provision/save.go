@@ -1,0 +1,157 @@
+package provision
+
+import (
+	"context"
+	"errors"
+	"io"
+
+	"github.com/tbx-project/tbx/images"
+	"github.com/tbx-project/tbx/internal/escape"
+	"github.com/tbx-project/tbx/internal/fail"
+	"github.com/tbx-project/tbx/toolbox"
+	"github.com/tbx-project/tbx/toolbox/savefile"
+)
+
+// SaveOptions is what a user asks of a file with a toolbox.
+type SaveOptions struct {
+	toolbox.SaveOptions
+	WithImage bool // the file holds the image too
+}
+
+// Save writes a toolbox to a file, see toolbox.Manager.Save.
+func (p *Provisioner) Save(ctx context.Context, name toolbox.Name, o SaveOptions, out io.Writer) (*savefile.Manifest, error) {
+	from, err := p.Toolboxes.CloneSource(ctx, name, o.Snapshot)
+	if err != nil {
+		return nil, err
+	}
+	store, err := p.Store(ctx)
+	if err != nil {
+		return nil, err
+	}
+	img, err := store.Inspect(ctx, from.ID)
+	if err != nil {
+		return nil, fail.Wrap(nil, err, "toolbox %s cannot be saved: its image is not here any more", name)
+	}
+	saved := toolbox.SavedImage{Digests: img.Digests}
+	if o.WithImage {
+		archives, err := p.Archives(ctx)
+		if err != nil {
+			return nil, err
+		}
+		saved.Write = func(ctx context.Context, archive io.Writer) error { return archives.Save(ctx, img.ID, archive) }
+	} else if len(img.Digests) == 0 {
+		p.Warn("image "+escape.Text(from.Reference)+" is in no registry that is known: where it is not, the file cannot be loaded", "to have it in the file: --with-image")
+	}
+	return p.Toolboxes.Save(ctx, name, o.SaveOptions, saved, out)
+}
+
+// LoadOptions is what a user asks of a toolbox that is made of a file.
+type LoadOptions struct {
+	toolbox.LoadOptions
+	Fetch
+	CheckOnly bool // read the file and make nothing
+	// Agree is shown what the toolbox is and what it will have of the host, before it is
+	// made. Its error ends that.
+	Agree func(*toolbox.Saved) error
+}
+
+// Load makes a toolbox of a file, see toolbox.Manager.Load, and gets its image if it is
+// neither here nor in the file.
+func (p *Provisioner) Load(ctx context.Context, in io.Reader, o LoadOptions) (toolbox.Name, error) {
+	s, err := p.Toolboxes.OpenSaved(in, o.LoadOptions)
+	if err != nil {
+		return "", err
+	}
+	defer s.Close()
+	if o.CheckOnly {
+		if err := s.Check(); err != nil {
+			return "", err
+		}
+		return s.Draft.Name, o.Agree(s)
+	}
+	if err := p.Toolboxes.CheckFree(ctx, s.Draft.Name); err != nil {
+		return "", err
+	}
+	if err := o.Agree(s); err != nil {
+		return "", err
+	}
+	img, err := p.imageOf(ctx, s, o.Fetch)
+	if err != nil {
+		return "", err
+	}
+	return s.Draft.Name, p.Toolboxes.Load(ctx, s, img)
+}
+
+// imageOf gets the image of a file: exactly that one, which its ID says.
+func (p *Provisioner) imageOf(ctx context.Context, s *toolbox.Saved, f Fetch) (toolbox.Image, error) {
+	store, err := p.Store(ctx)
+	if err != nil {
+		return toolbox.Image{}, err
+	}
+	id := s.Image.ID
+	img, err := store.Inspect(ctx, id)
+	switch {
+	case err == nil && img.ID == id:
+		if s.Has(savefile.PartImage) {
+			err = s.Skip(savefile.PartImage)
+		}
+	case err == nil || errors.Is(err, fail.NotFound):
+		if s.Has(savefile.PartImage) {
+			img, err = p.loadImage(ctx, store, s)
+		} else {
+			img, err = p.pullImage(ctx, s, f)
+		}
+	}
+	if err == nil {
+		err = checkArch(s.Image.Reference, img.Arch)
+	}
+	return toolbox.Image{Reference: s.Image.Reference, ID: img.ID, Env: img.Env}, err
+}
+
+// loadImage makes the image of the file's part.
+func (p *Provisioner) loadImage(ctx context.Context, store images.Store, s *toolbox.Saved) (images.Image, error) {
+	if p.Trust != nil {
+		return images.Image{}, fail.New(fail.Unable, "image %s: signatures are required, and nobody has signed what is in the file", escape.Text(s.Image.Reference)).
+			Hint("get the image first: tbx image pull %s", escape.Text(s.Image.Reference))
+	}
+	archives, err := p.Archives(ctx)
+	if err != nil {
+		return images.Image{}, err
+	}
+	p.Progress(images.Event{Stage: images.StageUnpack})
+	part := s.Part(savefile.PartImage)
+	if err = archives.Load(ctx, part); err == nil {
+		_, err = io.Copy(io.Discard, part) // what is behind the archive's end
+	}
+	if err != nil {
+		return images.Image{}, err
+	}
+	img, err := store.Inspect(ctx, s.Image.ID)
+	if errors.Is(err, fail.NotFound) || err == nil && img.ID != s.Image.ID {
+		return img, fail.New(fail.Usage, "the image in the file is another one than that of the toolbox")
+	}
+	return img, err
+}
+
+// pullImage gets it from where a registry had it, by its digest.
+func (p *Provisioner) pullImage(ctx context.Context, s *toolbox.Saved, f Fetch) (images.Image, error) {
+	var why error
+	for _, digest := range s.Image.Digests {
+		ref, err := images.ParseRef(digest)
+		if err != nil {
+			return images.Image{}, err
+		}
+		img, err := p.Ensure(ctx, images.Choice{Reference: ref.String()}, f)
+		switch {
+		case errors.Is(err, fail.NeedAnswer) || errors.Is(err, fail.Canceled):
+			return img, err
+		case err == nil && img.ID == s.Image.ID:
+			return img, nil
+		case err == nil:
+			err = fail.New(nil, "image %s is another one here than that of the toolbox", escape.Text(digest))
+		}
+		why = errors.Join(why, err)
+	}
+	return images.Image{}, fail.Wrap(fail.NotFound, why, "image %s, which the toolbox was made from, is neither here nor in the file", escape.Text(s.Image.Reference)).
+		Hint("save the toolbox with its image, where it is: tbx save --with-image %s FILE", escape.Text(s.Toolbox))
+}
