@@ -29,8 +29,8 @@ func TestE113_NamesInAnArchive(t *testing.T) {
 	const digest = `"mediaType":"m","digest":"sha256:aa","size":7`
 	for in, want := range map[string]string{
 		`index.json {"schemaVersion":2,"manifests":[{` + digest + `,"annotations":{"org.opencontainers.image.ref.name":"debian:12"}}]}`: `{"schemaVersion":2,"manifests":[{` + digest + `}]}`,
-		`manifest.json [{"Config":"c.json","RepoTags":["debian:12"],"Layers":["l"]}]`:                                                    `[{"Config":"c.json","RepoTags":[],"Layers":["l"]}]`,
-		`manifest.json [{"Config":"c"},{"Config":"d"}]`: "",
+		`manifest.json [{"Config":"c.json","RepoTags":["debian:12"],"Layers":["l"]}]`:                                                   `[{"Config":"c.json","RepoTags":[],"Layers":["l"]}]`,
+		`manifest.json [{"Config":"c"},{"Config":"d"}]`:                                                                                 "",
 		`index.json {}`: "",
 		`blob x`:        "",
 	} {

@@ -51,6 +51,7 @@ func commands(env *cli.Env) []*cobra.Command {
 		box.NewStart(env), box.NewStop(env), box.NewRemove(env), box.NewRename(env),
 		pkg.NewUpgrade(e), pkg.NewInstall(e), pkg.NewRemove(e), pkg.NewSearch(e), pkg.NewOutdated(e, image.Outdated(e)),
 		box.NewClone(e, func(name string) cobra.CompletionFunc { return snapshot.CompleteNames(e, name, nil) }), snapshot.New(e),
+		box.NewSave(e, func(name string) cobra.CompletionFunc { return snapshot.CompleteNames(e, name, nil) }), box.NewLoad(e),
 		box.NewInspect(e), box.NewLogs(env), host.New(env, host.All), image.New(e), image.NewRemove(e, "rmi"),
 		declared.NewPlan(e), declared.NewApply(e), declared.NewAllow(e), declared.NewDeny(e), declared.NewImport(e),
 		bridge.NewHostExec(env), bridge.NewPolicy(env), bridge.NewShim(env), bridge.NewAudit(env), bridge.NewAgent(env), newCompletion(env),

@@ -66,6 +66,7 @@ var mayImport = map[string][]string{
 	"toolbox/integration": {"toolbox/boxinit", "internal/..."},
 
 	"toolbox/savefile": {"internal/..."},
+
 	"toolbox/treecopy": {"internal/eintr"},
 
 	"profile.d": {"toolbox/boxinit"},
@@ -108,7 +109,7 @@ var mayImport = map[string][]string{
 	"cmd/bridge":     {"cmd/cli", "toolbox", "toolbox/integration", "toolbox/join", "hostbridge", "internal/..."},
 	"cmd/host":       {"completion", "cmd/cli", "toolbox", "osupdate", "osupdate/auto", "osupdate/auto/machine", "osupdate/privileged", "osupdate/backends", "internal/..."},
 	"cmd/fetch":      {"completion", "cmd/cli", "packages", "provision", "toolbox", "toolbox/podman", "images/...", "internal/..."},
-	"cmd/box":        {"cmd/cli", "cmd/fetch", "provision", "toolbox", "toolbox/integration", "images", "hostbridge", "internal/..."},
+	"cmd/box":        {"cmd/cli", "cmd/fetch", "provision", "toolbox", "toolbox/integration", "toolbox/savefile", "images", "hostbridge", "internal/..."},
 	"cmd/snapshot":   {"completion", "cmd/cli", "cmd/fetch", "toolbox", "internal/..."},
 	"cmd/image":      {"cmd/cli", "cmd/fetch", "provision", "toolbox", "images", "images/podman", "internal/..."},
 	"cmd/declared":   {"cmd/cli", "cmd/fetch", "declare", "declare/convert", "declare/project", "images", "provision/converge", "toolbox", "internal/..."},
