@@ -10,6 +10,7 @@ import (
 	"github.com/tbx-project/tbx/internal/fail"
 	"github.com/tbx-project/tbx/toolbox"
 	"github.com/tbx-project/tbx/toolbox/savefile"
+	"github.com/tbx-project/tbx/toolbox/savefile/stream"
 )
 
 // SaveOptions is what a user asks of a file with a toolbox.
@@ -42,7 +43,15 @@ func (p *Provisioner) Save(ctx context.Context, name toolbox.Name, o SaveOptions
 	} else if len(img.Digests) == 0 {
 		p.Warn("image "+escape.Text(from.Reference)+" is in no registry that is known: where it is not, the file cannot be loaded", "to have it in the file: --with-image")
 	}
-	return p.Toolboxes.Save(ctx, name, o.SaveOptions, saved, out)
+	var w *stream.Writer
+	made, err := p.Toolboxes.Save(ctx, name, o.SaveOptions, saved, func(m *savefile.Manifest) (_ savefile.Writer, err error) {
+		w, err = stream.NewWriter(out, m)
+		return w, err
+	})
+	if err == nil {
+		err = w.Close()
+	}
+	return made, err
 }
 
 // LoadOptions is what a user asks of a toolbox that is made of a file.
@@ -58,16 +67,23 @@ type LoadOptions struct {
 // Load makes a toolbox of a file, see toolbox.Manager.Load, and gets its image if it is
 // neither here nor in the file.
 func (p *Provisioner) Load(ctx context.Context, in io.Reader, o LoadOptions) (toolbox.Name, error) {
-	s, err := p.Toolboxes.OpenSaved(in, o.LoadOptions)
+	file, err := stream.NewReader(in)
 	if err != nil {
 		return "", err
 	}
-	defer s.Close()
+	defer file.Close()
+	s, err := p.Toolboxes.Saved(file, &file.Manifest, o.LoadOptions)
+	if err != nil {
+		return "", err
+	}
 	if o.CheckOnly {
-		if err := s.Check(); err != nil {
-			return "", err
+		if err = file.Skip(s.Parts...); err == nil {
+			err = file.End()
 		}
-		return s.Draft.Name, o.Agree(s)
+		if err == nil {
+			err = o.Agree(s)
+		}
+		return s.Draft.Name, err
 	}
 	if err := p.Toolboxes.CheckFree(ctx, s.Draft.Name); err != nil {
 		return "", err
@@ -75,7 +91,7 @@ func (p *Provisioner) Load(ctx context.Context, in io.Reader, o LoadOptions) (to
 	if err := o.Agree(s); err != nil {
 		return "", err
 	}
-	img, err := p.imageOf(ctx, s, o.Fetch)
+	img, err := p.imageOf(ctx, s, file, o.Fetch)
 	if err != nil {
 		return "", err
 	}
@@ -83,7 +99,7 @@ func (p *Provisioner) Load(ctx context.Context, in io.Reader, o LoadOptions) (to
 }
 
 // imageOf gets the image of a file: exactly that one, which its ID says.
-func (p *Provisioner) imageOf(ctx context.Context, s *toolbox.Saved, f Fetch) (toolbox.Image, error) {
+func (p *Provisioner) imageOf(ctx context.Context, s *toolbox.Saved, file *stream.Reader, f Fetch) (toolbox.Image, error) {
 	store, err := p.Store(ctx)
 	if err != nil {
 		return toolbox.Image{}, err
@@ -93,11 +109,11 @@ func (p *Provisioner) imageOf(ctx context.Context, s *toolbox.Saved, f Fetch) (t
 	switch {
 	case err == nil && img.ID == id:
 		if s.Has(savefile.PartImage) {
-			err = s.Skip(savefile.PartImage)
+			err = file.Skip(savefile.PartImage)
 		}
 	case err == nil || errors.Is(err, fail.NotFound):
 		if s.Has(savefile.PartImage) {
-			img, err = p.loadImage(ctx, store, s)
+			img, err = p.loadImage(ctx, store, s, file.Part(savefile.PartImage))
 		} else {
 			img, err = p.pullImage(ctx, s, f)
 		}
@@ -109,7 +125,7 @@ func (p *Provisioner) imageOf(ctx context.Context, s *toolbox.Saved, f Fetch) (t
 }
 
 // loadImage makes the image of the file's part.
-func (p *Provisioner) loadImage(ctx context.Context, store images.Store, s *toolbox.Saved) (images.Image, error) {
+func (p *Provisioner) loadImage(ctx context.Context, store images.Store, s *toolbox.Saved, part io.Reader) (images.Image, error) {
 	if p.Trust != nil {
 		return images.Image{}, fail.New(fail.Unable, "image %s: signatures are required, and nobody has signed what is in the file", escape.Text(s.Image.Reference)).
 			Hint("get the image first: tbx image pull %s", escape.Text(s.Image.Reference))
@@ -119,7 +135,6 @@ func (p *Provisioner) loadImage(ctx context.Context, store images.Store, s *tool
 		return images.Image{}, err
 	}
 	p.Progress(images.Event{Stage: images.StageUnpack})
-	part := s.Part(savefile.PartImage)
 	if err = archives.Load(ctx, part); err == nil {
 		_, err = io.Copy(io.Discard, part) // what is behind the archive's end
 	}

@@ -3,7 +3,6 @@ package toolbox
 import (
 	"context"
 	"fmt"
-	"io"
 	"path/filepath"
 	"slices"
 
@@ -23,25 +22,17 @@ type LoadOptions struct {
 // Saved is a file with a toolbox, of which the beginning was read. Everything in it is from
 // outside.
 type Saved struct {
-	*savefile.Reader
+	*savefile.Manifest
 	Draft *Draft // the toolbox that it is to be
 
+	file savefile.Reader
 	host *Host
 }
 
-// OpenSaved reads the beginning of a file that Save wrote, and checks the settings in it as
-// Draft does those of a new toolbox.
-func (m *Manager) OpenSaved(in io.Reader, o LoadOptions) (*Saved, error) {
-	r, err := savefile.NewReader(in)
-	if err != nil {
-		return nil, err
-	}
-	s := &Saved{Reader: r, host: m.Host}
-	if err := s.draft(m, o); err != nil {
-		r.Close()
-		return nil, err
-	}
-	return s, nil
+// Saved checks the settings in a file that Save wrote, as Draft does those of a new toolbox.
+func (m *Manager) Saved(file savefile.Reader, made *savefile.Manifest, o LoadOptions) (*Saved, error) {
+	s := &Saved{Manifest: made, file: file, host: m.Host}
+	return s, s.draft(m, o)
 }
 
 func (s *Saved) draft(m *Manager, o LoadOptions) error {
@@ -183,13 +174,13 @@ func (l *loading) unpack(ctx context.Context, id string) error {
 	for _, t := range trees {
 		o := to.PackOrder(filepath.Dir(t.dir), filepath.Base(t.dir))
 		o.User, o.Group = [2]uint32{l.saved.UID, uint32(l.Host.UID)}, [2]uint32{l.saved.GID, uint32(l.Host.GID)}
-		c, err := l.space().Unpack(ctx, t.what, o, shown.reader(l.saved.Part(t.part)))
+		c, err := l.space().Unpack(ctx, t.what, o, shown.reader(l.saved.file.Part(t.part)))
 		if err != nil {
 			return err
 		}
 		done = append(done, c)
 	}
-	if err := l.saved.End(); err != nil {
+	if err := l.saved.file.End(); err != nil {
 		return err
 	}
 	for _, c := range slices.Backward(done) { // the home first: without the layer, there is no toolbox
@@ -198,14 +189,4 @@ func (l *loading) unpack(ctx context.Context, id string) error {
 		}
 	}
 	return nil
-}
-
-// Check reads a file to its end, and says whether it is whole.
-func (s *Saved) Check() error {
-	for _, part := range s.Parts {
-		if err := s.Skip(part); err != nil {
-			return err
-		}
-	}
-	return s.End()
 }

@@ -27,10 +27,14 @@ type SavedImage struct {
 	Write   func(ctx context.Context, archive io.Writer) error // writes it into the file; nil: it is named only
 }
 
-// Save writes a toolbox, with all that it holds, to a file that Load makes one of. One
+// SaveBegin begins the file that a toolbox is saved in.
+type SaveBegin func(*savefile.Manifest) (savefile.Writer, error)
+
+// Save writes a toolbox, with all that it holds, to a file that Load makes one of. The file
+// is whole when its caller has ended it. One
 // that runs is copied first, see Snapshot, and nothing in it stops for longer than that; one
 // that does not run is kept from being started until it is written.
-func (m *Manager) Save(ctx context.Context, name Name, o SaveOptions, img SavedImage, out io.Writer) (*savefile.Manifest, error) {
+func (m *Manager) Save(ctx context.Context, name Name, o SaveOptions, img SavedImage, begin SaveBegin) (*savefile.Manifest, error) {
 	b, err := m.findManaged(ctx, name)
 	if err != nil {
 		return nil, err
@@ -49,7 +53,7 @@ func (m *Manager) Save(ctx context.Context, name Name, o SaveOptions, img SavedI
 	}
 	s := &saving{Manager: m, engine: e, box: b, spec: b.Spec, options: o, image: img}
 	if err = s.check(); err == nil {
-		err = s.save(ctx, out)
+		err = s.save(ctx, begin)
 	}
 	if err = errors.Join(err, s.release(context.WithoutCancel(ctx))); err != nil {
 		return nil, fail.Wrap(nil, err, "toolbox %s was not saved", name)
@@ -141,7 +145,7 @@ func (s *saving) release(ctx context.Context) error {
 	return nil
 }
 
-func (s *saving) save(ctx context.Context, out io.Writer) error {
+func (s *saving) save(ctx context.Context, begin SaveBegin) error {
 	if err := s.hold(ctx); err != nil {
 		return err
 	}
@@ -152,19 +156,14 @@ func (s *saving) save(ctx context.Context, out io.Writer) error {
 	if err := s.describe(ctx); err != nil {
 		return err
 	}
-	w, err := savefile.NewWriter(out, s.made)
-	if err != nil {
-		return err
+	w, err := begin(s.made)
+	if err == nil {
+		err = s.parts(ctx, w)
 	}
-	if err := s.parts(ctx, w); err != nil {
-		w.Abandon()
-		return err
+	if err == nil {
+		err = s.stillThere(ctx)
 	}
-	if err := s.stillThere(ctx); err != nil {
-		w.Abandon()
-		return err
-	}
-	return w.Close()
+	return err
 }
 
 // describe makes the manifest.
@@ -199,7 +198,7 @@ func (s *saving) describe(ctx context.Context) error {
 }
 
 // parts writes them.
-func (s *saving) parts(ctx context.Context, w *savefile.Writer) error {
+func (s *saving) parts(ctx context.Context, w savefile.Writer) error {
 	what := "toolbox " + string(s.box.Name)
 	shown := &counted{progress: s.Progress, what: "saving " + what, of: s.made.Bytes}
 	tree := func(what string, o treecopy.PackOrder) func(io.Writer) error {

@@ -65,7 +65,8 @@ var mayImport = map[string][]string{
 
 	"toolbox/integration": {"toolbox/boxinit", "internal/..."},
 
-	"toolbox/savefile": {"internal/..."},
+	"toolbox/savefile":        {"internal/..."},
+	"toolbox/savefile/stream": {"toolbox/savefile", "internal/..."},
 
 	"toolbox/treecopy": {"internal/eintr"},
 
@@ -99,7 +100,7 @@ var mayImport = map[string][]string{
 	"declare/convert": {"internal/..."},
 
 	"completion": {"internal/..."},
-	"provision":  {"images", "internal/...", "packages", "toolbox", "toolbox/carry", "toolbox/savefile"},
+	"provision":  {"images", "internal/...", "packages", "toolbox", "toolbox/carry", "toolbox/savefile", "toolbox/savefile/..."},
 	"provision/converge": {"declare", "declare/project", "images", "packages", "provision", "toolbox", "internal/..."},
 
 	// Commands do not know each other; full, and main of tbx, put them together.

@@ -1,5 +1,6 @@
-// Package savefile is the format of a file that holds a whole toolbox, docs/save.md: an
-// archive that tar(1) reads, compressed by zstd(1). Its members are, in this order,
+// Package savefile says what a file holds that a whole toolbox is saved in, docs/save.md.
+// It is an archive that tar(1) reads, compressed by zstd(1); package stream writes and
+// reads it. Its members are, in this order,
 //
 //   - tbx-toolbox.json, the Manifest;
 //   - the parts, each cut into pieces PART/NUMBER, so that a part whose length nobody knows
@@ -9,5 +10,6 @@
 // Nothing that is read is to be believed before End has said that it is whole. A digest
 // says that the file is what was written, not who wrote it.
 //
-// The package must not touch the file system or podman.
+// The package must not touch the file system or podman, nor link what compresses: tbx
+// itself, which enters toolboxes, has it too.
 package savefile

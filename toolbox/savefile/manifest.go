@@ -3,6 +3,8 @@ package savefile
 import (
 	"encoding/json"
 	"errors"
+	"io"
+	"slices"
 	"time"
 
 	"github.com/tbx-project/tbx/internal/fail"
@@ -41,42 +43,51 @@ const (
 	PartHome  = "home"  // its home
 )
 
-// Has says whether the file has a part.
-func (m *Manifest) Has(part string) bool {
-	for _, p := range m.Parts {
-		if p == part {
-			return true
-		}
-	}
-	return false
+// Writer writes a file.
+type Writer interface {
+	// Part writes the next part of the manifest, which is what write writes.
+	Part(name string, write func(io.Writer) error) error
 }
 
-// parse reads a manifest. That of a newer version may look like anything.
-func parse(data []byte) (*Manifest, error) {
+// Reader reads a file.
+type Reader interface {
+	// Part returns the next part of the manifest. It is to be read to its end.
+	Part(name string) io.Reader
+	// End reads the end of the file, and says whether all that was read is what was written.
+	End() error
+}
+
+// Has says whether the file has a part.
+func (m *Manifest) Has(part string) bool { return slices.Contains(m.Parts, part) }
+
+// Parse reads a manifest. That of a newer version may look like anything.
+func Parse(data []byte) (*Manifest, error) {
 	var v struct{ Version int }
 	if err := json.Unmarshal(data, &v); err != nil || v.Version < 1 {
-		return nil, errForeign()
+		return nil, Foreign()
 	}
 	if v.Version > Version {
 		return nil, fail.New(fail.Unable, "it was written by a newer tbx (format %d, this one knows %d)", v.Version, Version).Hint("update tbx")
 	}
 	m := &Manifest{}
 	if err := json.Unmarshal(data, m); err != nil {
-		return nil, damaged(err)
+		return nil, Damaged(err)
 	}
 	if m.Toolbox == "" || m.Image.ID == "" || !m.Has(PartLayer) || m.Entries < 0 || m.Bytes < 0 {
-		return nil, damaged(errors.New("its description lacks something"))
+		return nil, Damaged(errors.New("its description lacks something"))
 	}
 	return m, nil
 }
 
-func errForeign() error {
+// Foreign is the error of a file that tbx did not write.
+func Foreign() error {
 	return fail.New(fail.Usage, "it is no file that tbx save wrote").Hint("make one with: tbx save NAME FILE")
 }
 
 // ErrDamaged says that the file is not what was written.
 var ErrDamaged = errors.New("damaged")
 
-func damaged(cause error) error {
+// Damaged is the error of a file that is not what was written.
+func Damaged(cause error) error {
 	return fail.Wrap(ErrDamaged, cause, "it is cut off or was altered").Hint("get it once more from where it came")
 }

@@ -1,4 +1,4 @@
-package savefile
+package stream
 
 import (
 	"archive/tar"
@@ -11,6 +11,8 @@ import (
 	"strings"
 
 	"github.com/klauspost/compress/zstd"
+
+	"github.com/tbx-project/tbx/toolbox/savefile"
 )
 
 const (
@@ -33,17 +35,17 @@ type Writer struct {
 	zip  *zstd.Encoder
 	tar  *tar.Writer
 	sum  hash.Hash
-	made *Manifest
+	made *savefile.Manifest
 	next int // part
 }
 
 // NewWriter begins a file. The parts of m must follow in their order.
-func NewWriter(w io.Writer, m *Manifest) (*Writer, error) {
+func NewWriter(w io.Writer, m *savefile.Manifest) (*Writer, error) {
 	zip, err := zstd.NewWriter(w)
 	if err != nil {
 		return nil, err
 	}
-	m.Version = Version
+	m.Version = savefile.Version
 	out := &Writer{zip: zip, tar: tar.NewWriter(zip), sum: sha256.New(), made: m}
 	data, err := json.MarshalIndent(m, "", "  ")
 	if err == nil {
@@ -65,7 +67,7 @@ func (w *Writer) member(name string, data []byte) error {
 	return err
 }
 
-// Part writes the next part, which is what write writes.
+// Part implements savefile.Writer.
 func (w *Writer) Part(name string, write func(io.Writer) error) error {
 	if w.next >= len(w.made.Parts) || w.made.Parts[w.next] != name {
 		return fmt.Errorf("part %s does not come next", name)
@@ -136,6 +138,3 @@ func (w *Writer) Close() error {
 	}
 	return err
 }
-
-// Abandon releases what an unfinished file takes. Its end is not written.
-func (w *Writer) Abandon() { w.zip.Reset(nil) }

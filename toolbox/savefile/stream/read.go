@@ -1,4 +1,4 @@
-package savefile
+package stream
 
 import (
 	"archive/tar"
@@ -11,11 +11,13 @@ import (
 	"io"
 
 	"github.com/klauspost/compress/zstd"
+
+	"github.com/tbx-project/tbx/toolbox/savefile"
 )
 
 // Reader reads a file.
 type Reader struct {
-	Manifest
+	savefile.Manifest
 
 	zip *zstd.Decoder
 	tar *tar.Reader
@@ -42,19 +44,19 @@ func NewReader(r io.Reader) (*Reader, error) {
 	return in, nil
 }
 
-func (r *Reader) begin() (*Manifest, error) {
+func (r *Reader) begin() (*savefile.Manifest, error) {
 	h, err := r.tar.Next()
 	if errors.Is(err, io.ErrUnexpectedEOF) {
-		return nil, damaged(err)
+		return nil, savefile.Damaged(err)
 	} else if err != nil || h.Name != manifestName || h.Size > maxManifest {
-		return nil, errForeign()
+		return nil, savefile.Foreign()
 	}
 	note(r.sum, h.Name, h.Size)
 	data, err := io.ReadAll(io.TeeReader(r.tar, r.sum))
 	if err != nil {
-		return nil, damaged(err)
+		return nil, savefile.Damaged(err)
 	}
-	m, err := parse(data)
+	m, err := savefile.Parse(data)
 	if err != nil {
 		return nil, err
 	}
@@ -65,10 +67,10 @@ func (r *Reader) begin() (*Manifest, error) {
 func (r *Reader) member() error {
 	h, err := r.tar.Next()
 	if err != nil {
-		return damaged(unexpected(err))
+		return savefile.Damaged(unexpected(err))
 	}
 	if h.Typeflag != tar.TypeReg || h.Size < 0 || h.Size > piece || len(h.PAXRecords) > 0 {
-		return damaged(errors.New("there is something in it that tbx does not write"))
+		return savefile.Damaged(errors.New("there is something in it that tbx does not write"))
 	}
 	r.now = h
 	if h.Name != endName {
@@ -84,7 +86,7 @@ func unexpected(err error) error {
 	return err
 }
 
-// Part returns the next part, which must be name. It is to be read to its end.
+// Part implements savefile.Reader.
 func (r *Reader) Part(name string) io.Reader { return &partReader{r: r, name: name} }
 
 type partReader struct {
@@ -100,7 +102,7 @@ func (p *partReader) Read(buf []byte) (int, error) {
 			return 0, io.EOF
 		}
 		if h.Name != pieceName(p.name, p.n) {
-			return 0, damaged(errors.New("a piece of it is missing"))
+			return 0, savefile.Damaged(errors.New("a piece of it is missing"))
 		}
 		n, err := p.r.tar.Read(buf)
 		p.r.sum.Write(buf[:n])
@@ -109,7 +111,7 @@ func (p *partReader) Read(buf []byte) (int, error) {
 			return n, nil
 		case err == nil:
 		case !errors.Is(err, io.EOF):
-			return 0, damaged(err)
+			return 0, savefile.Damaged(err)
 		default:
 			if err := p.r.member(); err != nil {
 				return 0, err
@@ -119,37 +121,41 @@ func (p *partReader) Read(buf []byte) (int, error) {
 	}
 }
 
-// Skip reads a part that nobody wants.
-func (r *Reader) Skip(name string) error {
-	_, err := io.Copy(io.Discard, r.Part(name))
-	return err
+// Skip reads parts that nobody wants.
+func (r *Reader) Skip(parts ...string) error {
+	for _, name := range parts {
+		if _, err := io.Copy(io.Discard, r.Part(name)); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
-// End reads the end of the file, and says whether all that was read is what was written.
+// End implements savefile.Reader.
 func (r *Reader) End() error {
 	if r.now.Name != endName {
-		return damaged(errors.New("there is something in it that tbx does not write"))
+		return savefile.Damaged(errors.New("there is something in it that tbx does not write"))
 	}
 	data, err := io.ReadAll(r.tar)
 	if err != nil {
-		return damaged(err)
+		return savefile.Damaged(err)
 	}
 	var e end
 	if err := json.Unmarshal(data, &e); err != nil {
-		return damaged(err)
+		return savefile.Damaged(err)
 	}
 	if e.SHA256 != hex.EncodeToString(r.sum.Sum(nil)) {
-		return damaged(errors.New("its digest is another one"))
+		return savefile.Damaged(errors.New("its digest is another one"))
 	}
 	if _, err := r.tar.Next(); !errors.Is(err, io.EOF) {
-		return damaged(errors.New("there is something behind its end"))
+		return savefile.Damaged(errors.New("there is something behind its end"))
 	}
 	rest, err := io.ReadAll(io.LimitReader(r.zip, piece))
 	if err != nil {
-		return damaged(err)
+		return savefile.Damaged(err)
 	}
 	if len(bytes.Trim(rest, "\x00")) > 0 {
-		return damaged(errors.New("there is something behind its end"))
+		return savefile.Damaged(errors.New("there is something behind its end"))
 	}
 	return nil
 }

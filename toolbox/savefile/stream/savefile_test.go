@@ -1,4 +1,4 @@
-package savefile
+package stream
 
 import (
 	"archive/tar"
@@ -12,6 +12,7 @@ import (
 	"github.com/klauspost/compress/zstd"
 
 	"github.com/tbx-project/tbx/internal/fail"
+	"github.com/tbx-project/tbx/toolbox/savefile"
 )
 
 func must(t *testing.T, errs ...error) {
@@ -30,8 +31,8 @@ func noise(n int) []byte {
 	return out
 }
 
-func sample() *Manifest {
-	return &Manifest{Toolbox: "web", Spec: "version = 1\n", Image: Image{Reference: "debian:12", ID: strings.Repeat("a", 64)}, Driver: "overlay", Parts: []string{PartLayer, PartHome}}
+func sample() *savefile.Manifest {
+	return &savefile.Manifest{Toolbox: "web", Spec: "version = 1\n", Image: savefile.Image{Reference: "debian:12", ID: strings.Repeat("a", 64)}, Driver: "overlay", Parts: []string{savefile.PartLayer, savefile.PartHome}}
 }
 
 // write makes a file of parts.
@@ -40,14 +41,14 @@ func write(t *testing.T, layer []byte) []byte {
 	var out bytes.Buffer
 	w, err := NewWriter(&out, sample())
 	must(t, err)
-	must(t, w.Part(PartLayer, func(w io.Writer) error {
+	must(t, w.Part(savefile.PartLayer, func(w io.Writer) error {
 		for at := 0; at < len(layer); at += 70_000 {
 			if _, err := w.Write(layer[at:min(at+70_000, len(layer))]); err != nil {
 				return err
 			}
 		}
 		return nil
-	}), w.Part(PartHome, func(io.Writer) error { return nil }), w.Close())
+	}), w.Part(savefile.PartHome, func(io.Writer) error { return nil }), w.Close())
 	return out.Bytes()
 }
 
@@ -58,10 +59,10 @@ func read(file []byte) (layer []byte, err error) {
 		return nil, err
 	}
 	defer r.Close()
-	if layer, err = io.ReadAll(r.Part(PartLayer)); err != nil {
+	if layer, err = io.ReadAll(r.Part(savefile.PartLayer)); err != nil {
 		return nil, err
 	}
-	if err = r.Skip(PartHome); err != nil {
+	if err = r.Skip(savefile.PartHome); err != nil {
 		return nil, err
 	}
 	return layer, r.End()
@@ -99,7 +100,7 @@ func TestE111_DamagedFile(t *testing.T) {
 	file := write(t, noise(2*piece+100))
 	step := len(file)/31 + 1
 	for at := 0; at < len(file); at += step {
-		if _, err := read(file[:at]); err == nil || at > 0 && !errors.Is(err, ErrDamaged) {
+		if _, err := read(file[:at]); err == nil || at > 0 && !errors.Is(err, savefile.ErrDamaged) {
 			t.Errorf("cut at %d: %v", at, err)
 		}
 		bad := bytes.Clone(file)
@@ -109,7 +110,7 @@ func TestE111_DamagedFile(t *testing.T) {
 		}
 	}
 	for _, more := range []string{"x", string(file)} {
-		if _, err := read(append(bytes.Clone(file), more...)); !errors.Is(err, ErrDamaged) {
+		if _, err := read(append(bytes.Clone(file), more...)); !errors.Is(err, savefile.ErrDamaged) {
 			t.Errorf("with more behind it: %v", err)
 		}
 	}
@@ -169,7 +170,7 @@ func TestE111_OtherMembers(t *testing.T) {
 			return true
 		},
 	} {
-		if err := again(change); !errors.Is(err, ErrDamaged) {
+		if err := again(change); !errors.Is(err, savefile.ErrDamaged) {
 			t.Errorf("%s: %v", what, err)
 		}
 	}

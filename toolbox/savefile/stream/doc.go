@@ -1,0 +1,2 @@
+// Package stream writes and reads a file that package savefile describes.
+package stream
