@@ -46,7 +46,7 @@ type SessionOptions struct {
 	Args        []string // command and arguments; empty: the login shell
 	Set         []string // NAME=VALUE or NAME, see EnvOptions
 	Block       []string
-	WorkDir     string // inside; empty: where the caller is, as far as it is shared
+	WorkDir     string // inside; empty: where the caller is
 	Root        bool
 	PreserveFDs int    // descriptors from 3 on that must reach the command
 	Make        string // the call that makes the toolbox; empty: by its name
@@ -274,25 +274,6 @@ func checkDescriptors(n int) error {
 		}
 	}
 	return nil
-}
-
-// unseen composes a session without a look at what is inside.
-func (p *Prepared) unseen() (*join.Session, error) {
-	r, o := p.Record, p.opts
-	dir := o.WorkDir
-	if !filepath.IsAbs(dir) {
-		cwd, _, err := whereabouts(p.host.Env)
-		switch {
-		case err == nil && !r.Isolated:
-			dir = filepath.Join(r.BoxPath(cwd), dir)
-		case err != nil && len(o.Args) > 0 && !r.Isolated:
-			return nil, &ExitError{ExitFailed, err}
-		default:
-			dir = filepath.Join(r.Home, dir)
-		}
-	}
-	args, err := p.command()
-	return &join.Session{Args: args, Dir: dir, Env: p.env(dir)}, err
 }
 
 // env is the environment of the session that begins in dir.

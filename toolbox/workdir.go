@@ -23,10 +23,10 @@ func (p *Prepared) workDir() (string, error) {
 	}
 	var dir string
 	where := join.Nowhere
-	cwd, here, why := whereabouts(p.host.Env)
+	at, why := whereabouts(p.host.Env)
 	if why == nil {
-		if dir, where = p.target.WorkDir(cwd, here); where == join.Nowhere {
-			why = p.whyNot(cwd)
+		if dir, where = p.target.WorkDir(at.way, at.cwd, &at.stat); where == join.Nowhere {
+			why = p.whyNot(at.way)
 		}
 	}
 	if where == join.Nowhere {
@@ -39,7 +39,7 @@ func (p *Prepared) workDir() (string, error) {
 		dir = filepath.Join(dir, want)
 		return dir, p.checkWorkDir(dir)
 	}
-	if where == join.OfThePath && !p.Record.Isolated {
+	if where == join.OfThePath {
 		p.sayOnce(dir)
 	}
 	return dir, nil
@@ -55,40 +55,52 @@ func (p *Prepared) checkWorkDir(dir string) error {
 	return nil
 }
 
-// whereabouts returns the caller's directory, by the way by which the user came, links
-// and all, and what stat(2) says of it.
-func whereabouts(env []string) (string, *unix.Stat_t, error) {
-	var here unix.Stat_t
-	if err := unix.Stat(".", &here); err != nil {
-		return "", nil, fail.Wrap(nil, err, "the directory that you are in cannot be looked at").Hint("change to another one")
+// spot is the caller's directory.
+type spot struct {
+	way  string // the name by which the user came, links and all
+	cwd  string // the kernel's name, without links
+	stat unix.Stat_t
+}
+
+// whereabouts looks where the caller is.
+func whereabouts(env []string) (*spot, error) {
+	p := &spot{}
+	if err := unix.Stat(".", &p.stat); err != nil {
+		return nil, fail.Wrap(nil, err, "the directory that you are in cannot be looked at").Hint("change to another one")
 	}
 	buf := make([]byte, unix.PathMax)
 	n, err := unix.Getcwd(buf)
 	switch {
-	case errors.Is(err, unix.ENOENT) || here.Nlink == 0:
-		return "", nil, fail.New(nil, "the directory that you are in was removed").Hint("change to another one, or back into it: cd ..")
+	case errors.Is(err, unix.ENOENT) || p.stat.Nlink == 0:
+		return nil, fail.New(nil, "the directory that you are in was removed").Hint("change to another one, or back into it: cd ..")
 	case errors.Is(err, unix.ERANGE), errors.Is(err, unix.ENAMETOOLONG):
-		return "", nil, fail.New(nil, "the path of the directory that you are in is too long to be named").Hint("change to one above it")
+		return nil, fail.New(nil, "the path of the directory that you are in is too long to be named").Hint("change to one above it")
 	case err != nil:
-		return "", nil, fail.Wrap(nil, err, "the directory that you are in has no path").Hint("change to another one")
+		return nil, fail.Wrap(nil, err, "the directory that you are in has no path").Hint("change to another one")
 	}
-	cwd := string(buf[:n-1]) // without the NUL
-	if !filepath.IsAbs(cwd) {
-		return "", nil, fail.New(nil, "the directory that you are in is on no file system that is mounted here").Hint("change to another one")
+	p.cwd = string(buf[:n-1]) // without the NUL
+	if !filepath.IsAbs(p.cwd) {
+		return nil, fail.New(nil, "the directory that you are in is on no file system that is mounted here").Hint("change to another one")
 	}
+	p.way = p.cwd
 	if pwd := lookup(env, "PWD"); filepath.IsAbs(pwd) {
 		var st unix.Stat_t
-		if unix.Stat(pwd, &st) == nil && st.Dev == here.Dev && st.Ino == here.Ino {
-			cwd = filepath.Clean(pwd)
+		if unix.Stat(pwd, &st) == nil && st.Dev == p.stat.Dev && st.Ino == p.stat.Ino {
+			p.way = filepath.Clean(pwd)
 		}
 	}
-	return cwd, &here, nil
+	return p, nil
 }
 
 // whyNot says why no session can begin in the caller's directory.
-func (p *Prepared) whyNot(cwd string) error {
+func (p *Prepared) whyNot(cwd string) *fail.Error {
 	dir := escape.Text(cwd)
-	if unix.Access(".", unix.R_OK|unix.X_OK) != nil && !p.Record.Isolated {
+	switch {
+	case p.Record.Isolated:
+		return fail.New(fail.NotFound, "directory %s is not in toolbox %s", dir, p.Record.Name).
+			Hint("name one of the toolbox's, such as its own home: --workdir %s", escape.Text(p.Record.Home)).
+			Hint("or share one of yours, by --share DIRECTORY of tbx create and tbx edit")
+	case unix.Access(".", unix.R_OK|unix.X_OK) != nil:
 		return fail.New(nil, "directory %s may not be read by you, and no session begins in such a one", dir).Hint("look at it with: ls -ld %s", dir)
 	}
 	return fail.New(fail.NotFound, "directory %s is not in toolbox %s", dir, p.Record.Name).
@@ -96,11 +108,9 @@ func (p *Prepared) whyNot(cwd string) error {
 }
 
 // elsewhere is what happens where the caller's directory is not to be had: an error for
-// a command, and the home for a shell. An isolated toolbox has none of the user's
-// directories but those that are listed, and its home is its own: there a command begins
-// at home too.
+// a command, and the home for a shell.
 func (p *Prepared) elsewhere(why error) (string, error) {
-	if (len(p.opts.Args) > 0 || p.opts.WorkDir != "") && !p.Record.Isolated {
+	if len(p.opts.Args) > 0 || p.opts.WorkDir != "" {
 		return "", &ExitError{ExitFailed, why}
 	}
 	for _, dir := range []string{p.Record.Home, "/"} {

@@ -14,15 +14,15 @@ func TestD6_Whereabouts(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Chdir(dir)
-	if cwd, here, err := whereabouts([]string{"PWD=/nowhere"}); err != nil || cwd != dir || here == nil {
-		t.Errorf("%s, %v", cwd, err)
+	if at, err := whereabouts([]string{"PWD=/nowhere"}); err != nil || at.cwd != dir || at.way != dir || at.stat.Ino == 0 {
+		t.Errorf("%v, %v", at, err)
 	}
 	link := filepath.Join(t.TempDir(), "link")
 	if err := os.Symlink(dir, link); err != nil {
 		t.Fatal(err)
 	}
-	if cwd, _, err := whereabouts([]string{"PWD=" + link + "/"}); err != nil || cwd != link {
-		t.Errorf("by a link: %s, %v", cwd, err)
+	if at, err := whereabouts([]string{"PWD=" + link + "/"}); err != nil || at.way != link || at.cwd != dir {
+		t.Errorf("by a link: %v, %v", at, err)
 	}
 	if err := os.Mkdir("gone", 0o700); err != nil {
 		t.Fatal(err)
@@ -32,8 +32,8 @@ func TestD6_Whereabouts(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, pwd := range []string{"", "PWD=" + filepath.Join(dir, "gone"), "PWD=" + dir} {
-		if cwd, _, err := whereabouts([]string{pwd}); err == nil || !strings.Contains(err.Error(), "removed") {
-			t.Errorf("a directory that is gone is %q with %q: %v", cwd, pwd, err)
+		if at, err := whereabouts([]string{pwd}); err == nil || !strings.Contains(err.Error(), "removed") {
+			t.Errorf("a directory that is gone is %v with %q: %v", at, pwd, err)
 		}
 	}
 }

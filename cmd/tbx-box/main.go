@@ -2,8 +2,8 @@
 // and static, so that it runs in an image of any libc or of none.
 //
 // Its first argument is its role. Inside a toolbox: pause (the first process), init
-// (the initialiser), name-terminal (shows the host's terminal in /dev/pts), exec and
-// terminal (the last step into a session), first and booted (a command that needs help
+// (the initialiser), name-terminal (shows the host's terminal in /dev/pts), begin, exec
+// and terminal (the last steps into a session), first and booted (a command that needs help
 // there), host-exec (the bridge's client). On the host: tree (a view of the host's file
 // system), settle (sets options of an isolated toolbox's mounts), way (looks for links in
 // its home), strays (removes what a runtime has made there), layers (exchanges what is in two
@@ -70,6 +70,8 @@ func run(args []string) int {
 		err = stage.Layers(os.Stdin, os.Stdout)
 	case "name-terminal":
 		err = stage.NameTerminal(args[2:])
+	case "begin":
+		return stage.Begin(args[2:])
 	case "exec":
 		return stage.Exec(args[2:])
 	case "terminal":

@@ -148,7 +148,7 @@ func TestX1Isolated(t *testing.T) {
 				name := mark + "-" + mode
 				tbx(t, append(append([]string{"create", "--image", image(img)}, flags...), name)...)
 				t.Cleanup(func() { tbx(t, "rm", "--force", name) })
-				tbx(t, "run", name, "--", "true")
+				tbx(t, "start", name)
 				for _, p := range probes() {
 					if mode == "open" && !p.open || p.needs != "" && img != "debian" {
 						continue
@@ -230,7 +230,7 @@ func TestX1IsolatedTerminal(t *testing.T) {
 	t.Cleanup(func() { tbx(t, "rm", "--force", name) })
 	onTerminal := func(args ...string) (string, int) {
 		t.Helper()
-		cmd := exec.Command("tbx", append([]string{"run"}, args...)...)
+		cmd := exec.Command("tbx", append([]string{"run", "--workdir", "/"}, args...)...)
 		cmd.Env = append(passed(), "TERM=xterm")
 		f, err := pty.StartWithSize(cmd, &pty.Winsize{Rows: 33, Cols: 77})
 		if err != nil {

@@ -38,6 +38,7 @@ func run(t *testing.T, in string, args ...string) result {
 	t.Helper()
 	var out, errs strings.Builder
 	cmd := exec.Command(args[0], args[1:]...)
+	cmd.Dir = "/" // which every toolbox has
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = strings.NewReader(in), &out, &errs
 	err := cmd.Run()
 	var exit *exec.ExitError
@@ -136,6 +137,7 @@ func TestX31_MemoryUsedUp(t *testing.T) {
 	must(t, "tbx", "run", "small", "--", "true")
 	first := must(t, "podman", "inspect", "--format", "{{.State.Pid}} {{.State.StartedAt}}", "small")
 	bystander := exec.Command("tbx", "run", "small", "--", "sleep", "1000")
+	bystander.Dir = "/"
 	if err := bystander.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -189,6 +191,7 @@ func TestX32_ProcessesUsedUp(t *testing.T) {
 	id := strings.TrimSpace(must(t, "podman", "inspect", "--format", "{{.Id}}", "full"))
 	must(t, "systemctl", "--user", "set-property", "--runtime", "libpod-"+id+".scope", "TasksMax=30")
 	bomb := exec.Command("tbx", "run", "full", "--", "sh", "-c", "while :; do sleep 1000 & done")
+	bomb.Dir = "/"
 	if err := bomb.Start(); err != nil {
 		t.Fatal(err)
 	}

@@ -28,19 +28,30 @@ const (
 	OfThePath
 )
 
-// WorkDir says where a session begins that was called in the host's directory cwd: in
-// the same directory where it is shared, else in the toolbox's directory of that path,
-// else in the host view. here is what stat(2) says of the caller's directory. What is
-// shared but is another directory inside, because the host's mount is missing there or
-// the toolbox has a directory of its own over it, is not taken for the caller's.
-func (t *Target) WorkDir(cwd string, here *unix.Stat_t) (dir string, where Where) {
-	inside, shared := t.Record.shared(cwd)
-	if !shared {
-		inside = cwd
+// WorkDir says where a session begins that was called in the host's directory cwd, to
+// which the caller came by the name way: in the same directory where it is shared, else
+// in the toolbox's directory of the path cwd, else in the host view. here is what stat(2)
+// says of the caller's directory. What is shared but is another directory inside, because
+// the host's mount is missing there or the toolbox has a directory of its own over it, is
+// not taken for the caller's; nor is what the toolbox has where the host has a link that
+// the caller came by.
+func (t *Target) WorkDir(way, cwd string, here *unix.Stat_t) (dir string, where Where) {
+	own := false
+	for _, path := range []string{way, cwd} {
+		inside, shared := t.Record.shared(path)
+		if !shared {
+			inside = path
+		}
+		switch t.compare(inside, here) {
+		case TheSame:
+			return inside, TheSame
+		case OfThePath:
+			own = !shared && path == cwd
+		}
 	}
-	switch where = t.compare(inside, here); {
-	case where == TheSame, where == OfThePath && !shared:
-		return inside, where
+	switch {
+	case own:
+		return cwd, OfThePath
 	case t.Record.HostFiles && t.compare(HostView+cwd, here) == TheSame:
 		return HostView + cwd, TheSame
 	}

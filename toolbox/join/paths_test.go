@@ -64,12 +64,12 @@ func TestWorkDir(t *testing.T) {
 		{"/home/jane/abs", "/home/jane/abs", TheSame},
 		{"/home/jane/loop", "", Nowhere},
 	} {
-		if got, where := target.WorkDir(c.cwd, nil); got != c.want || where != c.where {
+		if got, where := target.WorkDir(c.cwd, c.cwd, nil); got != c.want || where != c.where {
 			t.Errorf("%s: %s, %v; want %s, %v", c.cwd, got, where, c.want, c.where)
 		}
 	}
 	r.HostFiles = false
-	if got, where := target.WorkDir("/only/there", nil); where != Nowhere {
+	if got, where := target.WorkDir("/only/there", "/only/there", nil); where != Nowhere {
 		t.Errorf("without the host view: %s, %v", got, where)
 	}
 }
@@ -101,8 +101,23 @@ func TestD6_AnotherDirectory(t *testing.T) {
 		{"/opt", "/opt", "/opt", TheSame},
 		{"/opt", "/run/host/opt", "/opt", OfThePath},
 	} {
-		if got, where := target.WorkDir(c.cwd, stat(c.as)); got != c.want || where != c.where {
+		if got, where := target.WorkDir(c.cwd, c.cwd, stat(c.as)); got != c.want || where != c.where {
 			t.Errorf("%s, which is %s: %s, %v; want %s, %v", c.cwd, c.as, got, where, c.want, c.where)
+		}
+	}
+
+	// By a link of the host's that is a directory of the toolbox's own.
+	for _, c := range []struct {
+		way, cwd, as, want string
+		where              Where
+	}{
+		{"/opt", "/home/jane/disk", "/home/jane/disk", "/home/jane/disk", TheSame},
+		{"/opt", "/run/host/opt", "/run/host/opt", "/run/host/opt", TheSame},
+		{"/opt", "/home/jane/lost", "/run/host/home/jane/disk", "", Nowhere},
+		{"/home/jane/disk", "/elsewhere", "/home/jane/disk", "/home/jane/disk", TheSame}, // the way is kept where it can be
+	} {
+		if got, where := target.WorkDir(c.way, c.cwd, stat(c.as)); got != c.want || where != c.where {
+			t.Errorf("%s by %s, which is %s: %s, %v; want %s, %v", c.cwd, c.way, c.as, got, where, c.want, c.where)
 		}
 	}
 }

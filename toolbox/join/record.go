@@ -21,7 +21,7 @@ const recordVersion = 2
 
 // boxVersion changes when something else is asked of the tbx-box that a record names, or
 // of a toolbox before it is entered. One that another tbx has set up is set up once more.
-const boxVersion = 2
+const boxVersion = 3
 
 // Record is what tbx remembers of a toolbox that it started and initialised.
 // It lives in the user's runtime directory, so it never outlives the boot.

@@ -32,7 +32,7 @@ func (s *siege) command(ctx context.Context, args ...string) *exec.Cmd {
 	defer s.mu.Unlock()
 	cmd := exec.CommandContext(ctx, filepath.Join(s.bin, "tbx"), args...)
 	cmd.Env = append(os.Environ(), "PATH="+s.bin+":"+os.Getenv("PATH"))
-	cmd.Dir = s.dir
+	cmd.Dir = "/" // which every toolbox has
 	cmd.WaitDelay = 5 * time.Second
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }

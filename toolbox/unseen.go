@@ -1,0 +1,89 @@
+package toolbox
+
+import (
+	"encoding/json"
+	"path/filepath"
+
+	"github.com/tbx-project/tbx/internal/escape"
+	"github.com/tbx-project/tbx/internal/fail"
+	"github.com/tbx-project/tbx/toolbox/join"
+	"github.com/tbx-project/tbx/toolbox/stage"
+)
+
+// unseen composes a session without a look at what is inside. Its directory is found by
+// tbx-box, there; podman would take another one of its name, or fail with a sentence of
+// its own.
+func (p *Prepared) unseen() (*join.Session, error) {
+	begin, err := p.beginning()
+	if err != nil {
+		return nil, err
+	}
+	args, err := p.command()
+	if err != nil {
+		return nil, err
+	}
+	first := begin.Places[0].Dir
+	s := &join.Session{Args: args, Dir: filepath.Join(first, begin.Below), Env: p.env(filepath.Join(first, begin.Below))}
+	if p.Record.Box != "" { // else the toolbox is Toolbx's own
+		order, err := json.Marshal(begin)
+		if err != nil {
+			return nil, err
+		}
+		s.Args, s.Dir = append([]string{p.Record.Box, "begin", string(order)}, args...), "/"
+	}
+	return s, nil
+}
+
+// beginning is the order to find the directory of a session inside, as workDir finds it
+// from outside.
+func (p *Prepared) beginning() (*stage.Beginning, error) {
+	want, r := p.opts.WorkDir, p.Record
+	if filepath.IsAbs(want) {
+		return saying(fail.New(fail.NotFound, "no session can begin in directory %s of toolbox %s", escape.Text(want), r.Name),
+			stage.Beginning{Places: []stage.BeginAt{{Dir: want}}}), nil
+	}
+	at, why := whereabouts(p.host.Env)
+	shell := len(p.opts.Args) == 0 && want == ""
+	if why != nil && !shell {
+		return nil, &ExitError{ExitFailed, why}
+	}
+	b := stage.Beginning{Below: want}
+	if why == nil {
+		why = p.whyNot(at.way)
+		b.Dev, b.Ino = at.stat.Dev, at.stat.Ino
+		b.Places = p.places(at)
+	}
+	if shell {
+		b.Instead = []string{r.Home, "/"}
+	}
+	if len(b.Places) == 0 {
+		b.Places = []stage.BeginAt{{Dir: r.Home}}
+		p.opts.Warn(why.Error() + "; using " + r.Home)
+	}
+	return saying(why, b), nil
+}
+
+// places are where the caller's directory may be inside, in the order of join's WorkDir.
+func (p *Prepared) places(at *spot) []stage.BeginAt {
+	var places []stage.BeginAt
+	_, shared := p.Record.Shared(at.cwd)
+	for _, path := range []string{at.way, at.cwd} {
+		inside, is := p.Record.Shared(path)
+		if !is {
+			inside = path
+		}
+		places = append(places, stage.BeginAt{Dir: inside, Same: true})
+	}
+	if !shared {
+		places = append(places, stage.BeginAt{Dir: at.cwd})
+	}
+	if p.Record.HostFiles {
+		places = append(places, stage.BeginAt{Dir: join.HostView + at.cwd, Same: true})
+	}
+	return places
+}
+
+func saying(why error, b stage.Beginning) *stage.Beginning {
+	b.Why, b.Hints = why.Error(), fail.Hints(why)
+	return &b
+}
