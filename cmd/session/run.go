@@ -27,6 +27,9 @@ way round. A command whose own first argument is "--" is written behind a "--".
   tbx run -c build make -j4    the same, as in Toolbx
   tbx run -- grep -- -x file   grep -- -x file in the default toolbox
 
+Where the toolbox has not the directory where you are, nothing is run: change to
+one that is shared with it, or name one of the toolbox's by --workdir.
+
 With --ephemeral the toolbox is made for this command, by any options of tbx create,
 and removed with all that is in it when the command ends, however that is.
 
@@ -35,6 +38,7 @@ toolbox has no such command, 126 when it cannot be run, 125 when tbx fails.`,
 		Example: `  tbx run uname -a
   tbx run build -- make -j4
   echo hello | tbx run --env LANG=C tr a-z A-Z
+  tbx run --workdir / build -- ls
   tbx run --ephemeral --distro debian --isolated --share . make test`,
 		Args: func(cmd *cobra.Command, args []string) error { return o.parse(args, cmd.ArgsLenAtDash()) },
 		RunE: func(cmd *cobra.Command, args []string) error {

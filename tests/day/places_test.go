@@ -49,7 +49,9 @@ printf '#!/bin/sh\nexit 101\n' >%[1]s/usr/sbin/policy-rc.d; chmod 755 %[1]s/usr/
 	must(t, "sudo", "bash", "-c", setup)
 	env := append([]string{"env", "-i", "HOME=/home/" + me.Username, "USER=" + me.Username, "LOGNAME=" + me.Username, "SHELL=/bin/bash",
 		"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:/usr/games"}, variables()...)
-	enter := fmt.Sprintf(`mount -t proc proc %[1]s/proc; mount --rbind /sys %[1]s/sys; mount --rbind /dev %[1]s/dev
+	// The terminal is sudo's, and root's: programs that open it by its name could not. login(1) gives it away too.
+	enter := fmt.Sprintf(`if [ -t 0 ]; then chown %[2]s "$(tty)"; fi
+mount -t proc proc %[1]s/proc; mount --rbind /sys %[1]s/sys; mount --rbind /dev %[1]s/dev
 mount -t tmpfs -o mode=755 run %[1]s/run; mkdir -m 1777 %[1]s/run/lock
 exec chroot %[1]s setpriv --reuid=%[2]s --regid=%[3]s --init-groups "$@"`, root, me.Uid, me.Gid)
 	argv := append([]string{"sudo", "unshare", "--mount", "--pid", "--fork", "--kill-child", "bash", "-c", enter, "plain"}, env...)
