@@ -96,12 +96,10 @@ type sessionFlags struct {
 	pty         bool
 	preserveFDs int
 	bare        string // a call of tbx by itself, into this toolbox: what the terminal needs is done
-	given       func(flag string) bool
 }
 
 func (s *sessionFlags) flags(cmd *cobra.Command) {
 	f := cmd.Flags()
-	s.given = f.Changed
 	f.StringArrayVarP(&s.env, "env", "e", nil, "set `NAME[=VALUE]`; without a value, pass the caller's; may be repeated")
 	f.StringVarP(&s.workdir, "workdir", "w", "", "begin in this `DIRECTORY` of the toolbox")
 	f.BoolVar(&s.root, "root", false, "be the toolbox's root")
@@ -119,9 +117,6 @@ func (s *sessionFlags) validate() error {
 	}
 	if s.preserveFDs < 0 {
 		return fail.New(fail.Usage, "--preserve-fds %d: it must not be negative", s.preserveFDs)
-	}
-	if s.workdir == "" && s.given("workdir") { // a variable that is not set, perhaps
-		return fail.New(fail.Usage, "--workdir names no directory")
 	}
 	for _, kv := range s.env {
 		if kv == "" || kv[0] == '=' {
