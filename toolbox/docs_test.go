@@ -76,7 +76,7 @@ func TestDocumentedVariablesAreTheVariables(t *testing.T) {
 			t.Fatalf("docs/environment.md has no part from %q to %q", from, to)
 		}
 		var out []string
-		for _, m := range regexp.MustCompile("`([A-Za-z0-9_]+)`").FindAllStringSubmatch(part, -1) {
+		for _, m := range regexp.MustCompile("`([A-Za-z0-9_%]+)`").FindAllStringSubmatch(part, -1) {
 			out = append(out, m[1])
 		}
 		return out
@@ -93,7 +93,8 @@ func TestDocumentedVariablesAreTheVariables(t *testing.T) {
 		{variables.Place, "**A place to write to", "**What is installed"},
 		{variables.Tree, "**What is installed", "**A list of those.**"},
 		{variables.Trees, "**A list of those.**", "**A program**"},
-		{variables.Program, "**A program**", "**A program for less**"},
+		{variables.Program, "**A program**", "**Options for"},
+		{variables.Options, "**Options for", "**A program for less**"},
 		{variables.Filter, "**A program for less**", "**An activated"},
 		{variables.Activated, "**An activated", "**What goes along"},
 		{variables.Along, "**What goes along", "**An address"},

@@ -81,6 +81,8 @@ func (j *judge) value(v variables.Variable, value string) (string, bool) {
 		return list(value, func(dir string) (string, bool) { return j.place(dir, nil) })
 	case variables.Address:
 		return j.address(value)
+	case variables.Options:
+		return j.options(value)
 	case variables.Zone:
 		return j.zone(value)
 	case variables.Activated:

@@ -180,6 +180,38 @@ func TestD67_Activated(t *testing.T) {
 	check(t, got, map[string]string{"NVM_BIN": "/home/jane/.nvm/v20/bin", "PATH": "/home/jane/.nvm/v20/bin:/usr/bin:/bin"})
 }
 
+// D100: options that programs take from a variable, and lines for a shell.
+func TestD100_Options(t *testing.T) {
+	host := hostDir(t, "x.js", "agent.jar", "lib/setup.rb", "bin/bat")
+	for given, want := range map[string]string{
+		"NODE_OPTIONS=--max-old-space-size=4096 --require " + host + "/x.js --trace-warnings": "--max-old-space-size=4096 --trace-warnings",
+		"NODE_OPTIONS=--require " + host + "/x.js":                                            "(none)",
+		"NODE_OPTIONS=--import=file:///x/y.mjs":                                               "--import=file:///x/y.mjs",
+		"NODE_OPTIONS=":                                                                       "",
+		"NODE_OPTIONS=--require \"" + host + "/x.js\"":                                        "--require \"" + host + "/x.js\"",
+		"JAVA_TOOL_OPTIONS=-Xmx1g -javaagent:" + host + "/agent.jar=opt":                      "-Xmx1g",
+		"_JAVA_OPTIONS=-Dhttp.proxyHost=http://proxy/x -Da=b":                                 "-Dhttp.proxyHost=http://proxy/x -Da=b",
+		"JAVA_OPTS=-Djava.io.tmpdir=/home/jane/tmp -Dx=/srv/data/y":                           "-Djava.io.tmpdir=/home/jane/tmp -Dx=/data/y",
+		"RUBYOPT=-W0 -r" + host + "/lib/setup":                                                "-W0",
+		"RUBYOPT=-rbundler/setup":                                                             "-rbundler/setup",
+		"PERL5OPT=-I/home/jane/perl5":                                                         "-I/home/jane/perl5",
+		"RUSTFLAGS=-C linker=" + host + "/bin/bat -C opt-level=3":                             "-C opt-level=3",
+		"GOFLAGS=-tags=a/b":                                                                   "-tags=a/b",
+		"MANPAGER=sh -c 'col -bx | bat -l man -p'":                                            "(none)",
+		"MANPAGER=sh -c 'col -bx | less'":                                                     "sh -c 'col -bx | less'",
+	} {
+		name, _, _ := strings.Cut(given, "=")
+		in := fake("/bin/sh", "/usr/bin/sh", "/usr/bin/col", "/usr/bin/less", "/run/host"+host+"/x.js")
+		check(t, judged(t, in, testRecord(), given, "PATH=/usr/bin:"+host+"/bin"), map[string]string{name: want})
+	}
+	in := fake("/usr/bin/sh", "/usr/bin/col", "/usr/bin/bat", host+"/lib/setup.rb")
+	got := judged(t, in, testRecord(), "MANPAGER=sh -c 'col -bx | bat -l man -p'", "PATH=/usr/bin:"+host+"/bin", "RUBYOPT=-r"+host+"/lib/setup")
+	check(t, got, map[string]string{"MANPAGER": "sh -c 'col -bx | bat -l man -p'", "RUBYOPT": "-r" + host + "/lib/setup"})
+	// Functions of the host's shell for the host's programs.
+	check(t, judged(t, in, testRecord(), "BASH_FUNC_which%%=() { /usr/bin/which --tty-only; }", "BASH_FUNC_mine%%=() { :; }"),
+		map[string]string{"BASH_FUNC_which%%": "(none)", "BASH_FUNC_mine%%": "() { :; }"})
+}
+
 // D69: a zone that the toolbox has no file for.
 func TestD69_Zone(t *testing.T) {
 	if _, err := os.Stat("/usr/share/zoneinfo/Europe/Berlin"); err != nil {

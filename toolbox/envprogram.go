@@ -1,6 +1,7 @@
 package toolbox
 
 import (
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -47,6 +48,9 @@ func (j *judge) program(value string, env []string) (string, bool) {
 	if !plain(name) && name == word || strings.ContainsAny(name, "$`\\") || slices.Contains(builtins, name) {
 		return value, true
 	}
+	if script, ok := strings.CutPrefix(strings.TrimSpace(after), "-c "); ok && !j.scriptRuns(script, env) {
+		return "", false
+	}
 	if !filepath.IsAbs(name) {
 		known := strings.ContainsRune(name, '/') || j.inside == nil || j.inside.LookPath(name, env, "/") == nil
 		return value, known
@@ -63,6 +67,24 @@ func (j *judge) program(value string, env []string) (string, bool) {
 		return before + filepath.Base(name) + after, true
 	}
 	return "", false
+}
+
+// scriptRuns says whether the commands of a line for a shell, as far as they can be told
+// from its pipes, are there inside. One that the host has not either is none.
+func (j *judge) scriptRuns(script string, env []string) bool {
+	for part := range strings.SplitSeq(script, "|") {
+		_, word, _ := firstWord(strings.TrimLeft(part, `'" `))
+		word = strings.TrimRight(word, `'"`)
+		if j.inside == nil || !plain(word) || strings.ContainsRune(word, '/') || j.inside.LookPath(word, env, "/") == nil {
+			continue
+		}
+		for _, dir := range filepath.SplitList(lookup(j.caller, "PATH")) {
+			if st, err := os.Stat(filepath.Join(dir, word)); err == nil && st.Mode()&0o111 != 0 && st.Mode().IsRegular() {
+				return false
+			}
+		}
+	}
+	return true
 }
 
 // firstWord takes a command line apart at its program.

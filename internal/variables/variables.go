@@ -29,6 +29,7 @@ const (
 	Trees                    // a list of such, each for itself
 	Program                  // a command line: kept if its first word is there inside
 	Filter                   // such a command line, behind characters that are less's own
+	Options                  // words for a program, some with a path in them: those that are not there inside are left out
 	Activated                // the directory of an activated environment: kept if its interpreter runs inside
 	Along                    // what goes along with an activated environment, which Variable.Of names
 	Address                  // a path behind a word such as unix:path=
