@@ -3,6 +3,7 @@ package boxinit
 import (
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -29,4 +30,38 @@ func dropMember(lines []string, user string) []string {
 		}
 	}
 	return lines
+}
+
+// memberships makes the user a member of the groups that may become root, in lines of
+// group(5) or gshadow(5), which have their members in the same field.
+func (b *box) memberships(lines []string, first bool) []string {
+	if first {
+		lines = dropMember(lines, b.cfg.User.Name)
+	}
+	for _, admin := range []string{"sudo", "wheel"} {
+		lines = addMember(lines, admin, b.cfg.User.Name)
+	}
+	return lines
+}
+
+// shadowGroups keeps gshadow(5), where an image has it, as group(5) is: grpck(8), gpasswd(1)
+// and packages' scripts compare them.
+func (b *box) shadowGroups(first bool) error {
+	if _, err := b.stat("/etc/gshadow"); err != nil {
+		return nil
+	}
+	groups, err := b.readThrough("/etc/group")
+	if err != nil {
+		return err
+	}
+	return b.editTable("/etc/gshadow", 0o640, func(lines []string) []string {
+		for group := range strings.SplitSeq(string(groups), "\n") {
+			f := strings.Split(group, ":")
+			has := func(line string) bool { return strings.HasPrefix(line, f[0]+":") }
+			if len(f) == 4 && f[2] == strconv.Itoa(b.cfg.User.GID) && !slices.ContainsFunc(lines, has) {
+				lines = append(lines, f[0]+":!::")
+			}
+		}
+		return b.memberships(lines, first)
+	})
 }

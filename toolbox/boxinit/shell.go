@@ -26,17 +26,26 @@ func (b *box) chooseShell() (string, error) {
 }
 
 // passwdShell is the shell in the user's line of passwd(5), or "".
-func (b *box) passwdShell() string {
-	data, err := b.readThrough("/etc/passwd")
-	if err != nil {
-		return ""
+func (b *box) passwdShell() string { return b.account()[6] }
+
+// realName is what the user's line of passwd(5) shall say of him: what it says, since
+// tbx wrote it, or chfn(1), else what the host says.
+func (b *box) realName() string {
+	if _, err := b.stat(shellFile); err == nil {
+		return cmp.Or(b.account()[4], b.cfg.User.Gecos)
 	}
+	return b.cfg.User.Gecos
+}
+
+// account is the user's line of passwd(5), or seven empty fields.
+func (b *box) account() []string {
+	data, _ := b.readThrough("/etc/passwd")
 	for _, line := range strings.Split(string(data), "\n") {
 		if f := strings.Split(line, ":"); len(f) == 7 && f[0] == b.cfg.User.Name && f[2] == strconv.Itoa(b.cfg.User.UID) {
-			return f[6]
+			return f
 		}
 	}
-	return ""
+	return make([]string, 7)
 }
 
 // loginShell returns the first acceptable shell that exists inside, or "".

@@ -22,11 +22,13 @@ func (b *box) ensureUser() error {
 	if err := b.mkdir("/etc"); err != nil {
 		return err
 	}
+	realName := b.realName()
 	shell, err := b.chooseShell()
 	if err != nil {
 		return err
 	}
-	entry := strings.Join([]string{u.Name, "x", uid, gid, u.Gecos, u.Home, shell}, ":")
+	entry := strings.Join([]string{u.Name, "x", uid, gid, realName, u.Home, shell}, ":")
+	first := b.firstStart()
 	err = errors.Join(
 		b.editTable("/etc/passwd", 0o644, func(lines []string) []string {
 			return replaceEntry(ensureRoot(lines, "root:x:0:0:root:/root:"+shell), entry, func(f []string) bool {
@@ -36,13 +38,7 @@ func (b *box) ensureUser() error {
 		b.editTable("/etc/group", 0o644, func(lines []string) []string {
 			lines = ensureRoot(lines, "root:x:0:")
 			lines = ensureGroup(lines, u.Group, gid)
-			if b.firstStart() {
-				lines = dropMember(lines, u.Name)
-			}
-			for _, admin := range []string{"sudo", "wheel"} {
-				lines = addMember(lines, admin, u.Name)
-			}
-			return lines
+			return b.memberships(lines, first)
 		}),
 	)
 	if _, serr := os.Stat(b.root + "/etc/shadow"); serr == nil {
@@ -55,7 +51,7 @@ func (b *box) ensureUser() error {
 			return append(lines, u.Name+":*:19000:0:99999:7:::")
 		}))
 	}
-	err = errors.Join(err, b.ensureHome(), b.ownWayToShares())
+	err = errors.Join(err, b.shadowGroups(first), b.ensureHome(), b.ownWayToShares())
 	if b.cfg.NoSudo {
 		return err
 	}
