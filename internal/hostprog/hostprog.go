@@ -30,9 +30,14 @@ func Look(name string) (string, error) {
 	return "", fmt.Errorf("%s: %w", name, exec.ErrNotFound)
 }
 
-// Podman returns a call of podman.
+// Podman returns a call of podman. From a user namespace that has no ids it fails before
+// podman runs, which would take its pause process for ended, and forget it: the next one
+// then makes another mount namespace, in which no container is mounted.
 func Podman(ctx context.Context, args ...string) *exec.Cmd {
 	path, err := Look("podman")
+	if err == nil {
+		err = CheckCaller()
+	}
 	if err != nil {
 		return &exec.Cmd{Args: append([]string{"podman"}, args...), Err: err}
 	}
