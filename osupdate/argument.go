@@ -44,13 +44,14 @@ var (
 	partsField     = &field{name: "parts", flag: "--", list: func(r *Request) *[]string { return &r.Parts }}
 	downgradeField = &field{name: "--allow-downgrade", flag: "--allow-downgrade", toggle: func(r *Request) *bool { return &r.AllowDowngrade }}
 	softField      = &field{name: "--soft", flag: "--soft", toggle: func(r *Request) *bool { return &r.Soft }}
+	successorField = &field{name: "--successor", flag: "--successor", toggle: func(r *Request) *bool { return &r.Successor }}
 	downloadField  = &field{name: "--download-only", flag: "--download-only", toggle: func(r *Request) *bool { return &r.DownloadOnly }}
 )
 
 // fields are all parts of a Request but its verb, in the order of Words.
 func fields() []*field {
 	return []*field{targetField, packagesField, fromField, appendField, deleteField, dracutField, partsField, downgradeField, downloadField,
-		softField}
+		softField, successorField}
 }
 
 var (

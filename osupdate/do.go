@@ -24,6 +24,10 @@ func (h *Host) plan(ctx context.Context, r Request) (*Plan, *State, error) {
 	if err := keepsWayBack(r, s); err != nil {
 		return nil, nil, err
 	}
+	ends := r.Successor
+	if r, err = successor(r, s); err != nil {
+		return nil, nil, err
+	}
 	if err := h.takesFile(r); err != nil {
 		return nil, nil, err
 	}
@@ -32,6 +36,9 @@ func (h *Host) plan(ctx context.Context, r Request) (*Plan, *State, error) {
 		p, err = h.rebootPlan(ctx, s, r)
 	} else {
 		p, err = h.be.Plan(ctx, s, r)
+	}
+	if err == nil && ends {
+		err = h.keepFirst(ctx, p, s)
 	}
 	if err != nil {
 		return nil, nil, h.possible(h.wayToOld(s, h.explain(err)))

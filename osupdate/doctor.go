@@ -75,7 +75,7 @@ func (h *Host) diagnoseSystems(s *State, f *findings) {
 	if cur := s.Current(); cur != nil && cur.EndOfLife != "" {
 		hint := "choose what to follow instead: tbx host switch REF|IMAGE"
 		if cur.Successor != "" {
-			hint = "its successor: tbx host switch " + cur.Successor
+			hint = "follow its successor, " + cur.Successor + ": tbx host switch --successor"
 		}
 		f.add("end of life", "warning", "the running system has reached its end of life: "+cur.EndOfLife, hint)
 	}

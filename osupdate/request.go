@@ -21,6 +21,7 @@ type Request struct {
 	AllowDowngrade bool     `json:"allow_downgrade,omitempty"`
 	DownloadOnly   bool     `json:"download_only,omitempty"`
 	Soft           bool     `json:"soft,omitempty"`
+	Successor      bool     `json:"successor,omitempty"`
 }
 
 // Words are the request's arguments, as a person would write them after the verb.

@@ -158,7 +158,9 @@ type Update struct {
 	Severity   string     `json:"severity,omitempty"` // none, low, moderate, important, critical; empty when unknown
 	Advisories []string   `json:"advisories,omitempty"`
 	Packages   *Diff      `json:"packages,omitempty"`
-	Source     string     `json:"source"` // where the answer comes from
+	EndOfLife  string     `json:"end_of_life,omitempty"`
+	Successor  string     `json:"successor,omitempty"` // the ref to follow then
+	Source     string     `json:"source"`              // where the answer comes from
 }
 
 // Diff is the difference of two systems, by package or, where there are none,

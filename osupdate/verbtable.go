@@ -113,17 +113,18 @@ once: it is no toggle.`,
 			Help: Help{Command: "unpin", Short: "No longer keep a system", Long: "Let a system go when newer ones come.",
 				Example: "  tbx host unpin 2"},
 		}, {
-			Verb: Switch, Phrase: "follow something else", check: noParent, verify: verifyFollows,
+			Verb: Switch, Phrase: "follow something else", check: oneSource, verify: verifyFollows,
 			Args: []Argument{{
-				Place: "REF|IMAGE", Wants: "one ref or image", Required: "which ref or image", Hint: "usage: tbx host switch REF|IMAGE",
-				field: targetField, kind: "ref or image", form: targetForm,
+				Place: "REF|IMAGE", Wants: "one ref or image", field: targetField, kind: "ref or image", form: targetForm,
+			}, {
+				Flag: "successor", Usage: "what the running system names at its end of life; that system is pinned first", field: successorField,
 			}},
 			Actions: admin(Switch, "Follow another source of host updates"),
 			Help: Help{
 				Command: "switch", Short: "Follow another ref or image",
 				Long: `Follow another ref or image from now on: fetch it and boot it next. Nothing else
 changes what the host follows.`,
-				Example: "  tbx host switch quay.io/fedora/fedora-bootc:44",
+				Example: "  tbx host switch quay.io/fedora/fedora-bootc:44\n  tbx host switch --successor",
 			},
 		}, {Verb: BuildVerb, Phrase: "build a system of its own", local: true, verify: verifyFollows},
 	}
@@ -153,9 +154,15 @@ func plainFiles(r Request) error {
 	return nil
 }
 
-func noParent(r Request) error {
-	if strings.Contains(r.Target, "..") {
+// oneSource: something to follow, named here or by the running system.
+func oneSource(r Request) error {
+	switch {
+	case strings.Contains(r.Target, ".."):
 		return fail.New(fail.Usage, "%s: %q is not a ref or image", r.Verb, r.Target)
+	case r.Target == "" && !r.Successor:
+		return fail.New(fail.Usage, "%s: which ref or image", r.Verb).Hint("usage: tbx host switch REF|IMAGE")
+	case r.Target != "" && r.Successor:
+		return fail.New(fail.Usage, "%s: --successor names what to follow already", r.Verb).Hint("leave one of the two out")
 	}
 	return nil
 }

@@ -195,6 +195,9 @@ func printCheck(env *cli.Env, c *osupdate.Checked) {
 			}
 		}
 	}
+	if u := c.Update; u != nil && u.Successor != "" {
+		fmt.Fprintf(env.Out, "It is the last one there; its successor is %s\n", escape.Text(u.Successor))
+	}
 	if c.Downloaded != "" {
 		fmt.Fprintf(env.Out, "%s is downloaded, and boots after: tbx host upgrade\n", escape.Text(c.Downloaded))
 	}

@@ -222,7 +222,7 @@ func printEndOfLife(env *cli.Env, s *osupdate.State) {
 	}
 	hint := "choose what to follow instead: tbx host switch REF|IMAGE"
 	if cur.Successor != "" {
-		hint = "its successor: tbx host switch " + cur.Successor
+		hint = "follow its successor, " + cur.Successor + ": tbx host switch --successor"
 	}
 	env.Progress().Warn("the running system has reached its end of life: "+cur.EndOfLife, hint)
 }

@@ -52,12 +52,14 @@ func TestPlansOfBootedHosts(t *testing.T) {
 			if err := os.WriteFile(deploy+"/3ea343e2b1f3c5d7e9a0b2c4d6e8f0a1b3c5d7e9f1a3b5c7d9e1f3a5b7c9d1e3.1.origin", []byte(origin), 0o644); err != nil {
 				t.Fatal(err)
 			}
+			cfg := osupdatetest.NewConfig("/", t.TempDir())
+			checks := filepath.Join(cfg.StateDir, "cache/check-repo")
 			tool := osupdatetest.NewTool(t, "x", map[string][]osupdatetest.Call{"ostree": {
 				{Args: "admin status --sysroot=" + root + " --json", Stderr: "error: Unknown option --json\n", Code: 1},
 				{Args: "admin status --sysroot=" + root, Stdout: osupdatetest.Read(t, "testdata/booted-"+c.state+".txt")},
 				{Args: "admin --help", Stdout: c.help, Maybe: c.help == ""},
+				{Args: "--repo=" + checks + " init --mode=archive", Stderr: "error: none here\n", Code: 1, Maybe: true},
 			}})
-			cfg := osupdatetest.NewConfig("/", t.TempDir())
 			cfg.Sysroot, cfg.Tools.Dirs = root, []string{tool.Dir}
 			cfg.NewBackend = func(_ osupdate.Detection, c osupdate.Config) (osupdate.Backend, error) {
 				return ostree.New(c.Tools, root, "", filepath.Join(cfg.StateDir, "cache"), true)

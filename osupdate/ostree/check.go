@@ -38,8 +38,12 @@ func (b *Backend) Check(ctx context.Context, s *osupdate.State) (*osupdate.Updat
 		}
 	}
 	for _, r := range []string{b.repo(), repo} {
-		if c := ostreefamily.ReadCommit(r, commit); u.Version == "" {
+		c := ostreefamily.ReadCommit(r, commit)
+		if u.Version == "" {
 			u.Version, u.Time = c.Version, c.Time
+		}
+		if u.EndOfLife == "" {
+			u.EndOfLife, u.Successor = c.EndOfLife, c.Successor
 		}
 	}
 	return u, nil

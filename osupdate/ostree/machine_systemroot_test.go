@@ -23,9 +23,10 @@ import (
 // cat, and when that ends, so does everything. Its /run is new at each boot.
 type machine struct {
 	*lab
-	cmd   *exec.Cmd
-	power io.Closer // standard input of process 1
-	pid   string
+	script string // becomes process 1
+	cmd    *exec.Cmd
+	power  io.Closer // standard input of process 1
+	pid    string
 }
 
 // bootScript becomes process 1 of a machine. $D is the lab, $ENTRY the entry of the
@@ -54,12 +55,15 @@ exec chroot "$root" /usr/bin/sh -c 'echo up; exec cat >/dev/null'
 `
 
 // newMachine is a lab whose trees can be the root of a running system. It is off.
-func newMachine(t *testing.T) *machine {
+func newMachine(t *testing.T) *machine { t.Helper(); return newMachineWith(t, bootScript, nil) }
+
+// newMachineWith is newMachine that another script boots, and whose trees have more files.
+func newMachineWith(t *testing.T, script string, files map[string]string) *machine {
 	t.Helper()
 	if os.Geteuid() != 0 {
 		t.Fatal("start this test as root: it makes mount namespaces")
 	}
-	m := &machine{lab: newLab(t)}
+	m := &machine{lab: newLabWith(t, files), script: script}
 	bin, err := os.ReadFile("../../bin/tbx-podman")
 	if err != nil {
 		t.Fatalf("%v: make build makes it", err)
@@ -74,7 +78,7 @@ func newMachine(t *testing.T) *machine {
 // boot starts what a boot loader would start.
 func (m *machine) boot() {
 	m.t.Helper()
-	cmd := exec.Command("unshare", "--mount", "--propagation", "private", "--pid", "--fork", "--kill-child", "sh", "-c", bootScript)
+	cmd := exec.Command("unshare", "--mount", "--propagation", "private", "--pid", "--fork", "--kill-child", "sh", "-c", m.script)
 	cmd.Env = append(os.Environ(), "D="+m.dir, "ENTRY="+m.entry())
 	in, err := cmd.StdinPipe()
 	if err != nil {

@@ -80,6 +80,9 @@ func (b *Backend) upgrade(ctx context.Context, s *osupdate.State, r osupdate.Req
 		}
 		effect = "make that commit boot next"
 	}
+	if err := b.leaves(ctx, s, r); err != nil {
+		return err
+	}
 	if r.Target != "" {
 		commit, err := b.commitOf(ctx, s, r.Target)
 		if err != nil {

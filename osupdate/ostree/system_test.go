@@ -45,15 +45,14 @@ type lab struct {
 }
 
 // newLab deploys version 42.1 and publishes 42.2.
-func newLab(t *testing.T) *lab {
+func newLab(t *testing.T) *lab { t.Helper(); return newLabWith(t, nil) }
+
+// newLabWith is newLab whose trees have more files.
+func newLabWith(t *testing.T, files map[string]string) *lab {
 	t.Helper()
 	dir := t.TempDir()
 	l := openLab(t, dir)
-	t.Cleanup(func() { // as root, deployments are immutable
-		if os.Geteuid() == 0 {
-			l.try("sh", "-c", "chattr -i "+l.sysroot+"/ostree/deploy/testos/deploy/* 2>/dev/null; true")
-		}
-	})
+	t.Cleanup(l.mutable)
 	l.run("ostree", "--repo="+dir+"/remote", "init", "--mode=archive")
 	for _, d := range []string{"usr/bin", "usr/etc", "usr/lib/modules/5.10.0", "boot", "var", "sysroot", "tmp", "proc", "run", "dev", "sys"} {
 		l.mkdir("tree/" + d)
@@ -66,6 +65,10 @@ func newLab(t *testing.T) *lab {
 	l.write("tree/usr/lib/modules/5.10.0/initramfs.img", "an initramfs")
 	l.write("tree/usr/lib/os-release", "NAME=TestOS\nID=testos\nVERSION_ID=42\nPRETTY_NAME=\"TestOS 42\"\n")
 	l.write("tree/usr/etc/app.conf", "default\n")
+	for name, text := range files {
+		l.mkdir("tree/" + filepath.Dir(name))
+		l.write("tree/"+name, text)
+	}
 	l.publish(stable, "42.1")
 	l.mkdir("sysroot")
 	l.run("ostree", "admin", "init-fs", l.sysroot)
@@ -80,6 +83,20 @@ func newLab(t *testing.T) *lab {
 	l.run("ostree", "admin", "--sysroot="+l.sysroot, "deploy", "--os=testos", "--karg=root=LABEL=rootfs", "testos:"+stable)
 	l.publish(stable, "42.2")
 	return l
+}
+
+// mutable has deployments, which are immutable where root made them, be removed.
+func (l *lab) mutable() {
+	roots, err := filepath.Glob(l.sysroot + "/ostree/deploy/*/deploy/*")
+	if err != nil {
+		l.t.Error(err)
+	}
+	for _, root := range roots {
+		if f, err := os.Open(root); err == nil {
+			_ = unix.IoctlSetPointerInt(int(f.Fd()), unix.FS_IOC_SETFLAGS, 0) // the removal says where it was of no use
+			f.Close()
+		}
+	}
 }
 
 // openLab is the lab in dir, with tbx configured for it.

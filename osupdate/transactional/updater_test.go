@@ -1,4 +1,4 @@
-//go:build systemroot
+//go:build updater
 
 package transactional_test
 
