@@ -70,7 +70,8 @@ func boxVersion(file string) (string, error) {
 		}
 	}
 	if err != nil {
-		return "", fail.Wrap(fail.Unable, err, "tbx-box, which every toolbox runs, is missing").Hint("install it beside tbx, as make install does")
+		return "", fail.Wrap(fail.Unable, err, "tbx-box, which every toolbox runs, is missing").
+			Hint("install it beside tbx, as make install does")
 	}
 	return hex.EncodeToString(hash.Sum(nil)[:8]), nil
 }
@@ -127,7 +128,8 @@ func executable(dir string) error {
 	if err := unix.Statfs(dir, &st); err != nil || st.Flags&unix.ST_NOEXEC == 0 {
 		return nil // one that cannot be looked at is another matter
 	}
-	return fail.New(fail.Unable, "every toolbox runs a program that is in %s, on a file system whose programs may not be run (mount option noexec)", dir).
+	return fail.New(fail.Unable, "every toolbox runs a program that is in %s, on a file system whose programs may not be run "+
+		"(mount option noexec)", dir).
 		Hint("set XDG_DATA_HOME to a directory where they may, for good, and make your toolboxes then")
 }
 

@@ -65,7 +65,8 @@ func (c *Change) of(m *Manager, name Name, s *Spec) (*Spec, error) {
 	if o.Env, err = dropped(o.Env, c.NoEnv, "variable", isVariable); err != nil {
 		return nil, err
 	}
-	if o.Share, err = dropped(o.Share, c.NoShare, "shared directory", func(have, word string) bool { return isShare(m.Host, have, word) }); err != nil {
+	shared := func(have, word string) bool { return isShare(m.Host, have, word) }
+	if o.Share, err = dropped(o.Share, c.NoShare, "shared directory", shared); err != nil {
 		return nil, err
 	}
 	o.Volumes = added(o.Volumes, c.Volumes, targetOf)

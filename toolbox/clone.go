@@ -105,9 +105,11 @@ func (m *Manager) cloneSpec(of *Spec, name Name, o *CloneOptions) (*Spec, error)
 		return nil, fail.New(fail.Usage, "a snapshot has no home in it").Hint("leave --with-home or --snapshot away")
 	case of.Isolated:
 	case o.WithHome && of.Home == "":
-		return nil, fail.New(fail.Usage, "toolbox %s has no home of its own: it shares yours, and so will its clone", name).Hint("leave --with-home away")
+		return nil, fail.New(fail.Usage, "toolbox %s has no home of its own: it shares yours, and so will its clone", name).
+			Hint("leave --with-home away")
 	case o.WithHome && o.Home == "":
-		return nil, fail.New(fail.Usage, "--with-home copies the home of toolbox %s, %s: where to is not said", name, of.Home).Hint("say it with: --home DIRECTORY")
+		return nil, fail.New(fail.Usage, "--with-home copies the home of toolbox %s, %s: where to is not said", name, of.Home).
+			Hint("say it with: --home DIRECTORY")
 	}
 	if o.Home != "" {
 		home, err := filepath.Abs(o.Home)
@@ -118,7 +120,8 @@ func (m *Manager) cloneSpec(of *Spec, name Name, o *CloneOptions) (*Spec, error)
 			s.Home = ""
 		}
 		if o.WithHome && !emptyDir(home) {
-			return nil, fail.New(fail.Exists, "%s is there already, and is no empty directory", home).Hint("choose another one, or leave --with-home away to use what is in it")
+			return nil, fail.New(fail.Exists, "%s is there already, and is no empty directory", home).
+				Hint("choose another one, or leave --with-home away to use what is in it")
 		}
 	}
 	return &s, nil

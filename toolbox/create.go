@@ -234,7 +234,8 @@ func withoutSession(h *Host, name Name, s *Spec) string {
 	if some, _ := h.facts(s).InRuntime(); h.HasRuntime || s.Isolated || !some {
 		return ""
 	}
-	return fmt.Sprintf("toolbox %s has no way to Wayland, sound, the session bus and agents: you have no session here, neither XDG_RUNTIME_DIR nor /run/user/%d", name, h.UID)
+	return fmt.Sprintf("toolbox %s has no way to Wayland, sound, the session bus and agents: you have no session here, neither "+
+		"XDG_RUNTIME_DIR nor /run/user/%d", name, h.UID)
 }
 
 // mustNotExist makes sure that name is free, for a container and for a

@@ -41,7 +41,8 @@ func (m *Manager) Describe(b *Box) (*Description, error) {
 	if err != nil {
 		return nil, err
 	}
-	d := &Description{Hostname: b.Spec.Hostname, Home: m.Host.Home, Mounts: p.Mounts, Env: p.Env, SpecFile: specFile(m.Host.Dirs.Config, b.Name)}
+	d := &Description{Hostname: b.Spec.Hostname, Home: m.Host.Home, Mounts: p.Mounts, Env: p.Env,
+		SpecFile: specFile(m.Host.Dirs.Config, b.Name)}
 	if d.Hostname == "" {
 		d.Hostname = m.Host.Hostname
 	}
@@ -63,7 +64,8 @@ func (m *Manager) Describe(b *Box) (*Description, error) {
 		return d, nil
 	}
 	d.Options = p.options()
-	d.Access = []Access{{"your processes, what listens on this machine, shared memory", "made with --pid host, --network host and --ipc host, as every toolbox that is not isolated"}}
+	d.Access = []Access{{"your processes, what listens on this machine, shared memory",
+		"made with --pid host, --network host and --ipc host, as every toolbox that is not isolated"}}
 	for _, i := range integration.All() {
 		if b.Spec.Has(i.Key) && (b.Spec.Has(integration.HostView) || !i.NeedsHostView) {
 			d.Access = append(d.Access, Access{i.What, "not made with --no-" + i.Key})
@@ -137,7 +139,8 @@ func (m *Manager) Logs(ctx context.Context, name Name, tail int, w io.Writer) er
 		return nil
 	}
 	if errors.Is(err, fs.ErrNotExist) {
-		m.Progress.Warn(fmt.Sprintf("how the last start of toolbox %s went is not known: %s is not there", name, m.logFile(name)), "the next start writes it anew")
+		m.Progress.Warn(fmt.Sprintf("how the last start of toolbox %s went is not known: %s is not there", name, m.logFile(name)),
+			"the next start writes it anew")
 	}
 	e, err := m.Engine(ctx)
 	if err != nil {

@@ -194,7 +194,8 @@ func (m *Manager) editThatWaited(ctx context.Context, e Engine, b *Box) *Box {
 		b = ep.box
 	}
 	if err != nil {
-		m.Progress.Warn("the edit of toolbox "+string(b.Name)+" that was to be done when it stops or starts failed, and still waits: "+err.Error(),
+		m.Progress.Warn("the edit of toolbox "+string(b.Name)+" that was to be done when it stops or starts failed, and still "+
+			"waits: "+err.Error(),
 			"give it up with: tbx edit --undo "+string(b.Name))
 	}
 	return b

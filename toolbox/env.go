@@ -86,7 +86,8 @@ func forwarded(v variables.Variable, r *join.Record, block []string) bool {
 // toolbox too: those of its integrations, what the terminal can do, and how deep host and
 // toolbox have called each other.
 func reachesIsolated(v variables.Variable) bool {
-	return integration.InIsolated(integration.OfVariable(v.Name)) || slices.Contains([]string{"TERM", "COLORTERM", "NO_COLOR", "TBX_HOST_DEPTH"}, v.Name)
+	return integration.InIsolated(integration.OfVariable(v.Name)) ||
+		slices.Contains([]string{"TERM", "COLORTERM", "NO_COLOR", "TBX_HOST_DEPTH"}, v.Name)
 }
 
 // environ is a list of name=value in which a name stands once.

@@ -209,7 +209,8 @@ func (j *judge) search(name, value, own string) string {
 	}
 	if own == "" {
 		own = map[string]string{
-			"XDG_DATA_DIRS": "/usr/local/share:/usr/share", "XDG_CONFIG_DIRS": "/etc/xdg", "XCURSOR_PATH": "~/.icons:/usr/share/icons:/usr/share/pixmaps",
+			"XDG_DATA_DIRS": "/usr/local/share:/usr/share", "XDG_CONFIG_DIRS": "/etc/xdg",
+			"XCURSOR_PATH": "~/.icons:/usr/share/icons:/usr/share/pixmaps",
 		}[name]
 	}
 	if own == integration.TerminfoDirs { // which begins with the empty part, for the image's own

@@ -91,7 +91,8 @@ func checkHome(dir string) error {
 		why = "it has a colon, which cannot stand in passwd(5)"
 	case strings.ContainsFunc(dir, unicode.IsControl):
 		why = "it has a control character"
-	case slices.Contains([]string{"/", "/bin", "/boot", "/dev", "/etc", "/home", "/lib", "/lib64", "/opt", "/proc", "/run", "/sbin", "/sys", "/tmp", "/usr", "/var"}, dir):
+	case slices.Contains([]string{"/", "/bin", "/boot", "/dev", "/etc", "/home", "/lib", "/lib64", "/opt", "/proc", "/run", "/sbin",
+		"/sys", "/tmp", "/usr", "/var"}, dir):
 		why = "shared with a toolbox, it would take the place of the toolbox's own"
 	default:
 		return nil

@@ -80,7 +80,8 @@ func (m *Manager) attachable(b *Box, r *join.Record, cfg *boxinit.Config) []*os.
 			cfg.Attach = append(cfg.Attach, a)
 			continue
 		}
-		m.Progress.Warn(fmt.Sprintf("what the host has mounted at %s is not in toolbox %s", a.Host, b.Name), "what is written there is written below the mount; the host's is seen below "+boxinit.HostView)
+		m.Progress.Warn(fmt.Sprintf("what the host has mounted at %s is not in toolbox %s", a.Host, b.Name),
+			"what is written there is written below the mount; the host's is seen below "+boxinit.HostView)
 	}
 	cfg.HostFiles = cfg.HostFiles || cfg.HostTreeFD != 0
 	if view && !cfg.HostFiles {

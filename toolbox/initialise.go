@@ -178,7 +178,8 @@ func (i *initRun) judge(out io.Reader, stderr string, runErr error) (*boxinit.Su
 			break
 		}
 		if err != nil {
-			return nil, fail.Wrap(nil, err, "the initialiser of toolbox %s answers in another language", i.name).Hint("tbx and tbx-box may be of different versions: reinstall tbx")
+			return nil, fail.Wrap(nil, err, "the initialiser of toolbox %s answers in another language", i.name).
+				Hint("tbx and tbx-box may be of different versions: reinstall tbx")
 		}
 		if ev.Step != "" {
 			step = ev.Step
@@ -263,7 +264,8 @@ func (l *startLog) Close() {
 
 func (l *startLog) warn(err error) {
 	if err != nil {
-		l.manager.Progress.Warn(fmt.Sprintf("the log of toolbox %s cannot be written: %v", l.name, err), "make room in "+l.manager.Host.Dirs.State+", make it writable, or set XDG_STATE_HOME")
+		l.manager.Progress.Warn(fmt.Sprintf("the log of toolbox %s cannot be written: %v", l.name, err),
+			"make room in "+l.manager.Host.Dirs.State+", make it writable, or set XDG_STATE_HOME")
 	}
 }
 

@@ -38,7 +38,8 @@ var (
 var engineRoot = []string{"/var/lib/containers/storage", "/var/lib/docker", "/var/lib/containerd", "/var/lib/buildkit"}
 
 // sharedSettings are names in ~/.config/containers that are no matter of place.
-var sharedSettings = []string{"registries.conf", "registries.conf.d", "registries.d", "policy.json", "certs.d", "auth.json", "ocicrypt.conf"}
+var sharedSettings = []string{"registries.conf", "registries.conf.d", "registries.d", "policy.json", "certs.d", "auth.json",
+	"ocicrypt.conf"}
 
 // insideData is where containers of b are kept, beside what podman keeps of b itself:
 // it goes with the container whoever removes it, and is no overlay where the store is none.
@@ -89,7 +90,8 @@ func (m *Manager) containersInside(b *Box) boxinit.Inside {
 		in.Config = filepath.Join(base, "containers")
 		add(boxinit.Place{Path: in.Config, From: "config"})
 	}
-	if store := filepath.Dir(filepath.Dir(b.NamesTable)); shows(b, store) && !slices.ContainsFunc(in.Places, func(p boxinit.Place) bool { return join.Below(store, p.Path) }) {
+	if store := filepath.Dir(filepath.Dir(b.NamesTable)); shows(b, store) &&
+		!slices.ContainsFunc(in.Places, func(p boxinit.Place) bool { return join.Below(store, p.Path) }) {
 		add(boxinit.Place{Path: store, From: "containers/storage"})
 	}
 	for _, path := range engineRoot {
@@ -122,7 +124,9 @@ func (m *Manager) ownDirs(b *Box, usual, ofTbx string) []string {
 
 // shows says whether a directory of the host is at the same path in b.
 func shows(b *Box, dir string) bool {
-	return slices.ContainsFunc(b.Mounts, func(mt Mapping) bool { return mt.Source == mt.Target && mt.Source != "/" && join.Below(dir, mt.Source) })
+	return slices.ContainsFunc(b.Mounts, func(mt Mapping) bool {
+		return mt.Source == mt.Target && mt.Source != "/" && join.Below(dir, mt.Source)
+	})
 }
 
 // prepareInside makes the directories for containers in b, and the places for them in

@@ -60,10 +60,12 @@ func (p *Plan) isolate(s *Spec, h *Host, f *integration.Facts, boxDir string) er
 	}
 	// "z" is for SELinux, which keeps a container out of what it has not labelled.
 	bind := func(source, target, reason string, options ...string) {
-		p.Mounts = append(p.Mounts, Mount{Type: "bind", Source: source, Target: target, Options: append([]string{"rbind", "nosuid", "nodev", "z"}, options...), Reason: reason})
+		p.Mounts = append(p.Mounts, Mount{Type: "bind", Source: source, Target: target,
+			Options: append([]string{"rbind", "nosuid", "nodev", "z"}, options...), Reason: reason})
 	}
 	bind(boxDir, boxinit.BoxDir, "the program that is the toolbox's first process", "ro", "rprivate")
-	p.Mounts = append(p.Mounts, Mount{Type: "volume", Source: s.HomeVolume(), Target: h.RealHome, Reason: "the home of this toolbox alone, removed with it"})
+	p.Mounts = append(p.Mounts, Mount{Type: "volume", Source: s.HomeVolume(), Target: h.RealHome,
+		Reason: "the home of this toolbox alone, removed with it"})
 	p.Mounts = append(p.Mounts, f.Mounts()...)
 	for _, v := range s.Share {
 		if dir, readOnly := parseShare(v); readOnly {
@@ -114,7 +116,8 @@ func checkIsolated(o *CreateOptions) error {
 func isolatedVolume(h *Host, v string, mt Mount) (volume string, links []string, err error) {
 	for _, o := range []string{"O", "U", "idmap", "dev"} {
 		if slices.Contains(mt.Options, o) {
-			return "", nil, fail.New(fail.Usage, "volume %q: option %s does not go with --isolated, where the directory is mounted as it is, without devices", v, o).
+			return "", nil, fail.New(fail.Usage, "volume %q: option %s does not go with --isolated, where the directory is mounted as "+
+				"it is, without devices", v, o).
 				Hint("leave the option away, or share a copy of the directory")
 		}
 	}
@@ -156,7 +159,8 @@ func (m *Manager) removeHome(ctx context.Context, e Engine, id string) error {
 		return nil
 	}
 	if err := e.RemoveVolume(ctx, homeVolume(id)); err != nil {
-		return fail.Wrap(nil, err, "the private home of the toolbox cannot be removed").Hint("remove it with: podman volume rm %s", homeVolume(id))
+		return fail.Wrap(nil, err, "the private home of the toolbox cannot be removed").
+			Hint("remove it with: podman volume rm %s", homeVolume(id))
 	}
 	return nil
 }

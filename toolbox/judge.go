@@ -156,7 +156,8 @@ func (t *mountTree) missing() []stage.MountOptions {
 // attributes are mount options as mount_setattr(2) has them.
 func attributes(options []string) uint64 {
 	var set uint64
-	for name, bit := range map[string]uint64{"ro": unix.MOUNT_ATTR_RDONLY, "nosuid": unix.MOUNT_ATTR_NOSUID, "nodev": unix.MOUNT_ATTR_NODEV, "noexec": unix.MOUNT_ATTR_NOEXEC} {
+	for name, bit := range map[string]uint64{"ro": unix.MOUNT_ATTR_RDONLY, "nosuid": unix.MOUNT_ATTR_NOSUID,
+		"nodev": unix.MOUNT_ATTR_NODEV, "noexec": unix.MOUNT_ATTR_NOEXEC} {
 		if slices.Contains(options, name) {
 			set |= bit
 		}

@@ -106,7 +106,8 @@ func checkLimits(h *Host, o *CreateOptions) error {
 // noController says why a limit that was asked for cannot be kept.
 func noController(asked, what, controller string) error {
 	option, _, _ := strings.Cut(asked, " ")
-	return fail.New(fail.Unable, "%s: %s cannot be limited here, because systemd has not given your session the %s controller of cgroups", asked, what, controller).
+	return fail.New(fail.Unable, "%s: %s cannot be limited here, because systemd has not given your session the %s controller of cgroups",
+		asked, what, controller).
 		Hint("leave %s away; what a toolbox is limited by here, its plan lists: tbx create --dry-run", option)
 }
 
@@ -116,7 +117,8 @@ func parseCPUs(s string) (int64, error) {
 	whole, part, _ := strings.Cut(s, ".")
 	n, err := strconv.ParseUint(whole+(part + "000")[:max(3, len(part))], 10, 32)
 	if err != nil || len(part) > 3 || whole == "" || n < minCPU || n > maxCPU {
-		return 0, fail.New(fail.Usage, "--cpus %q: it is not a number of processors from 0.01 to 8192", s).Hint("write how many processors' time it may take, such as 2 or 1.5")
+		return 0, fail.New(fail.Usage, "--cpus %q: it is not a number of processors from 0.01 to 8192", s).
+			Hint("write how many processors' time it may take, such as 2 or 1.5")
 	}
 	return int64(n), nil
 }

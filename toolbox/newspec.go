@@ -56,7 +56,8 @@ func (m *Manager) checkOptions(o *CreateOptions) error {
 		return err
 	}
 	if o.GPU && len(m.Host.gpuDevices()) == 0 {
-		return fail.New(fail.Unable, "there is no GPU here that a toolbox could use: no node /dev/dri/renderD* and no CDI description of nvidia.com/gpu").
+		return fail.New(fail.Unable, "there is no GPU here that a toolbox could use: no node /dev/dri/renderD* and no CDI "+
+			"description of nvidia.com/gpu").
 			Hint("leave out --gpu; for NVIDIA's driver, describe it with: nvidia-ctk cdi generate --output=/etc/cdi/nvidia.yaml")
 	}
 	for _, kv := range o.Env {

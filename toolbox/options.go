@@ -156,7 +156,8 @@ func (p *Plan) fixed() []Option {
 
 func (p *Plan) fixedIsolated() []Option {
 	const processes = "it can neither see nor signal a process of yours"
-	network := Option{"network", "slirp4netns:allow_host_loopback=false", "a network of its own: the world, but no service on this machine's loopback (with podman 5: pasta)"}
+	network := Option{"network", "slirp4netns:allow_host_loopback=false",
+		"a network of its own: the world, but no service on this machine's loopback (with podman 5: pasta)"}
 	if p.Network == "none" {
 		network = Option{"network", "none", "no network, as you asked"}
 	}
@@ -170,7 +171,8 @@ func (p *Plan) fixedIsolated() []Option {
 		network,
 		{"cap-drop", strings.Join(p.CapDrop, ","), "what root inside needs to install packages; the user has none"},
 		{"security-opt", "no-new-privileges", "no program inside gains rights, so no sudo: root is tbx run --root"},
-		{"security-opt", "seccomp=" + p.Seccomp, "podman's own filter, without namespaces, mounts, keyrings, bpf, perf, io_uring, sockets of other kinds than its network's, and 32-bit calls"},
+		{"security-opt", "seccomp=" + p.Seccomp, "podman's own filter, without namespaces, mounts, keyrings, bpf, perf, io_uring, " +
+			"sockets of other kinds than its network's, and 32-bit calls"},
 		{"no-hosts", "", "the host's table of names is the host's"},
 	}
 	pids := Option{"pids-limit", strconv.FormatInt(p.Pids, 10), "a fork bomb inside stays inside"}

@@ -25,7 +25,8 @@ func (p place) path() string { return filepath.Join(p.root, p.rel) }
 // it is the very path; nobody can put one there between the look and the answer.
 func placeOf(path string) (place, error) {
 	direct := func(flags uint64) (int, error) {
-		return unix.Openat2(unix.AT_FDCWD, path, &unix.OpenHow{Flags: unix.O_PATH | unix.O_CLOEXEC | flags, Resolve: unix.RESOLVE_NO_SYMLINKS | unix.RESOLVE_NO_MAGICLINKS})
+		return unix.Openat2(unix.AT_FDCWD, path, &unix.OpenHow{Flags: unix.O_PATH | unix.O_CLOEXEC | flags,
+			Resolve: unix.RESOLVE_NO_SYMLINKS | unix.RESOLVE_NO_MAGICLINKS})
 	}
 	fd, err := direct(unix.O_DIRECTORY) // which has a file system mounted that is mounted on demand
 	if errors.Is(err, unix.ENOTDIR) {

@@ -157,7 +157,8 @@ func ParseVolume(v string) (Mount, error) {
 	if len(parts) < 2 || len(parts) > 3 {
 		return bad("it must have two or three parts")
 	}
-	m := Mount{Type: "bind", Source: parts[0], Target: filepath.Clean(parts[1]), Options: []string{"rbind", "rslave"}, Reason: "you asked for it"}
+	m := Mount{Type: "bind", Source: parts[0], Target: filepath.Clean(parts[1]), Options: []string{"rbind", "rslave"},
+		Reason: "you asked for it"}
 	switch {
 	case !filepath.IsAbs(parts[1]):
 		return bad("the target must be an absolute path")

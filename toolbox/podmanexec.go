@@ -57,7 +57,8 @@ func (p *Prepared) checkTables() error {
 	for _, path := range userTables {
 		if !p.target.Readable(path, maxTable) {
 			name := p.Record.Name
-			return fail.New(nil, "toolbox %s cannot be entered: podman would wait for its %s, which is no regular file of at most 16 MiB", name, path).
+			return fail.New(nil, "toolbox %s cannot be entered: podman would wait for its %s, which is no regular file of at most 16 MiB", name,
+				path).
 				Hint("what is in it can be copied out: podman cp %s:DIRECTORY DIRECTORY", name)
 		}
 	}

@@ -180,7 +180,8 @@ func (m *Manager) tellRepaired(name Name, step layers.Step) {
 	case layers.DropNew, layers.GoBack:
 		m.Progress.Warn("an edit of toolbox "+string(name)+" was interrupted: the toolbox is as it was", "edit it again, if you still want to")
 	case layers.GoOn, layers.Finish:
-		m.Progress.Warn("an edit of toolbox "+string(name)+" was interrupted, and is brought to its end: the toolbox has its new settings", "take them back with: tbx edit --undo "+string(name))
+		m.Progress.Warn("an edit of toolbox "+string(name)+" was interrupted, and is brought to its end: the toolbox has its new settings",
+			"take them back with: tbx edit --undo "+string(name))
 	}
 }
 
@@ -202,7 +203,8 @@ func (m *Manager) halvesOf(ctx context.Context, e Engine, k *kept) (*halves, err
 		return nil, err
 	}
 	for i := range all {
-		if all[i].ours() && sameWork(all[i].Name, k.Hex) && all[i].Labels[LabelReplaces] == k.Old && (k.Spec == nil || all[i].Labels[LabelID] == k.Spec.ID) {
+		if all[i].ours() && sameWork(all[i].Name, k.Hex) && all[i].Labels[LabelReplaces] == k.Old &&
+			(k.Spec == nil || all[i].Labels[LabelID] == k.Spec.ID) {
 			if h.new, err = e.Inspect(ctx, all[i].ID); err != nil {
 				return nil, err
 			}

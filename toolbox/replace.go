@@ -204,7 +204,8 @@ func (r *replacement) goBack(ctx context.Context, cause error) error {
 	name := r.old.Name
 	for _, undo := range slices.Backward(r.back) {
 		if err := undo(ctx); err != nil && !errors.Is(err, fail.NotFound) {
-			return fail.Wrap(nil, errors.Join(cause, err), "the edit of toolbox %s failed, and could not be taken back; nothing in it is lost", name).
+			return fail.Wrap(nil, errors.Join(cause, err), "the edit of toolbox %s failed, and could not be taken back; nothing in it is lost",
+				name).
 				Hint("when the cause is gone, the next call puts it right: tbx list")
 		}
 	}

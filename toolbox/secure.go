@@ -126,7 +126,8 @@ func wantedMounts(b *Box) ([]*wantedMount, error) {
 		if err != nil {
 			return nil, err
 		}
-		out = append(out, &wantedMount{target: mt.Target, source: source, at: &at, set: attributes(mt.Options), below: slices.Contains(mt.Options, "rbind")})
+		out = append(out, &wantedMount{target: mt.Target, source: source, at: &at, set: attributes(mt.Options),
+			below: slices.Contains(mt.Options, "rbind")})
 	}
 	home := false
 	for _, v := range b.Volumes {

@@ -23,7 +23,8 @@ func (m *Manager) orSELinux(b *Box, err error) error {
 		return err
 	}
 	m.debug("toolbox %s: %v", b.Name, err)
-	return fail.New(fail.Unable, "toolbox %s cannot be set up: the policy of SELinux keeps it (%s) from the pipes of podman's monitor (%s)", b.Name, selinux.Type(box), selinux.Type(pipes)).
+	return fail.New(fail.Unable, "toolbox %s cannot be set up: the policy of SELinux keeps it (%s) from the pipes of podman's "+
+		"monitor (%s)", b.Name, selinux.Type(box), selinux.Type(pipes)).
 		Hint("load the policy module that comes with tbx: sudo semodule -i %s", policyModule()).
 		Hint("then start it anew: tbx stop %s && tbx enter %s", b.Name, b.Name)
 }

@@ -208,7 +208,8 @@ func (p *Prepared) namesToolbox(word string) bool {
 func (p *Prepared) groups(drop bool) []int {
 	g := p.target.SessionGroups(p.host.User, drop || p.Record.Isolated)
 	if len(g.Lost) > 0 {
-		p.once("groups", fmt.Sprintf("in toolbox %s you are in %s; of your groups on the host, %s have no number there and are not in effect beside them",
+		p.once("groups", fmt.Sprintf("in toolbox %s you are in %s; of your groups on the host, %s have no number there and are not "+
+			"in effect beside them",
 			p.Record.Name, strings.Join(g.Given, ", "), strings.Join(hostGroups(g.Lost), ", ")),
 			fmt.Sprintf("to have those instead, leave the group inside: sudo gpasswd --delete %s %s", p.host.User, g.Given[0]))
 	}

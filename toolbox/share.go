@@ -149,7 +149,8 @@ func resolveShare(h *Host, dir string) (real string, links []string, err error) 
 	}
 	if real, links, err = follow(abs); err != nil {
 		if name, option, ok := strings.Cut(abs, ":"); ok {
-			return "", nil, fail.New(fail.Usage, "--share %s:%s: after a directory there is only :ro", name, option).Hint("without it, what is in the directory can be changed")
+			return "", nil, fail.New(fail.Usage, "--share %s:%s: after a directory there is only :ro", name, option).
+				Hint("without it, what is in the directory can be changed")
 		}
 		return "", nil, fail.Wrap(fail.NotFound, err, "%s cannot be shared", abs).Hint("make it with: mkdir -p %s", abs)
 	}
@@ -168,7 +169,8 @@ func checkShare(h *Host, dir string) error {
 	}
 	for _, home := range real(h.Home, h.RealHome) {
 		if join.Below(home, dir) {
-			return refuse("your home is in it, or it is your home").Hint("to let the toolbox read what is in your home, but what is hidden: --share ~:ro")
+			return refuse("your home is in it, or it is your home").
+				Hint("to let the toolbox read what is in your home, but what is hidden: --share ~:ro")
 		}
 		rest, ok := strings.CutPrefix(dir, home+"/")
 		first, _, _ := strings.Cut(rest, "/")
@@ -180,7 +182,8 @@ func checkShare(h *Host, dir string) error {
 			return refuse("your shell looks there for commands")
 		}
 	}
-	for _, place := range real(h.RuntimeDir, h.Dirs.Config, h.Dirs.Data, h.Dirs.State, h.Dirs.Cache, "/run", "/proc", "/sys", "/dev", "/etc", "/boot") {
+	for _, place := range real(h.RuntimeDir, h.Dirs.Config, h.Dirs.Data, h.Dirs.State, h.Dirs.Cache, "/run", "/proc", "/sys", "/dev",
+		"/etc", "/boot") {
 		if join.Below(place, dir) || join.Below(dir, place) {
 			return refuse(place + " belongs to the host")
 		}
@@ -273,7 +276,8 @@ func (m *Manager) checkOverlap(name Name, s *Spec) error {
 		return nil
 	}
 	if in, dir, ok := overlap(s, s); ok {
-		return fail.New(fail.Usage, "%s cannot be shared as well as %s, which it is in and which the toolbox may change: a program could put another directory in its place", in, dir).
+		return fail.New(fail.Usage, "%s cannot be shared as well as %s, which it is in and which the toolbox may change: a program "+
+			"could put another directory in its place", in, dir).
 			Hint("share %s alone, or %s to read: --share %s:ro", dir, dir, dir)
 	}
 	others := m.ephemeralSpecs()
@@ -288,11 +292,13 @@ func (m *Manager) checkOverlap(name Name, s *Spec) error {
 			continue
 		}
 		if in, dir, ok := overlap(s, o); ok {
-			return fail.New(fail.Usage, "%s cannot be shared: it is in %s, which the isolated toolbox %s may change, and a program there could put another directory in its place", in, dir, other).
+			return fail.New(fail.Usage, "%s cannot be shared: it is in %s, which the isolated toolbox %s may change, and a program "+
+				"there could put another directory in its place", in, dir, other).
 				Hint("share %s itself, or a directory beside it", dir)
 		}
 		if in, dir, ok := overlap(o, s); ok {
-			return fail.New(fail.Usage, "%s cannot be shared to be changed: %s is in it, which the isolated toolbox %s shares, and a program could put another directory in its place", dir, in, other).
+			return fail.New(fail.Usage, "%s cannot be shared to be changed: %s is in it, which the isolated toolbox %s shares, and a "+
+				"program could put another directory in its place", dir, in, other).
 				Hint("share it to read: --share %s:ro", dir)
 		}
 	}

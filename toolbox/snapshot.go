@@ -103,7 +103,8 @@ func (h *holder) load() error {
 		return err
 	}
 	r := &record{}
-	if err := json.Unmarshal(data, r); err != nil || r.Snapshot == nil || r.Snapshot.Spec == nil || r.Snapshot.ToolboxID != h.Labels[LabelSnapshotOf] {
+	if err := json.Unmarshal(data, r); err != nil || r.Snapshot == nil || r.Snapshot.Spec == nil ||
+		r.Snapshot.ToolboxID != h.Labels[LabelSnapshotOf] {
 		return fail.New(nil, "what tbx keeps of the snapshot in container %s cannot be understood: %s", h.Name, filepath.Join(h.dir, recordFile)).
 			Hint("look at what is in it with: podman mount %s, within podman unshare", h.Name)
 	}

@@ -108,7 +108,8 @@ func readSpec(path string, name Name) (*Spec, error) {
 		return nil, e.Hint("correct that line; the container of toolbox %s is untouched", name)
 	}
 	if s.Version > SpecVersion {
-		return nil, fail.New(fail.Unable, "%s was written by a newer tbx (version %d, this one knows %d)", path, s.Version, SpecVersion).Hint("update tbx")
+		return nil, fail.New(fail.Unable, "%s was written by a newer tbx (version %d, this one knows %d)", path, s.Version, SpecVersion).
+			Hint("update tbx")
 	}
 	return &s, nil
 }
@@ -131,7 +132,8 @@ func removeSpec(configDir string, name Name) error {
 	if err == nil || errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
-	return fail.Wrap(nil, err, "the specification of toolbox %s cannot be removed", name).Hint("make %s writable, then: tbx rm %s", filepath.Join(configDir, "toolboxes"), name)
+	return fail.Wrap(nil, err, "the specification of toolbox %s cannot be removed", name).
+		Hint("make %s writable, then: tbx rm %s", filepath.Join(configDir, "toolboxes"), name)
 }
 
 // Isolated says whether the toolbox of that name was made to be, by its specification.

@@ -66,7 +66,8 @@ func (m *Manager) restoreSpec(b *Box) {
 		m.Progress.Warn(err.Error(), "")
 		return
 	}
-	text := fmt.Sprintf("the specification of toolbox %s was missing, and is written anew from its container: %s", b.Name, specFile(m.Host.Dirs.Config, b.Name))
+	text := fmt.Sprintf("the specification of toolbox %s was missing, and is written anew from its container: %s", b.Name,
+		specFile(m.Host.Dirs.Config, b.Name))
 	if exact {
 		m.Progress.Remark(text, "")
 		return

@@ -24,7 +24,8 @@ func SpecText(name Name, s *Spec) string {
 func (m *Manager) FromText(name Name, base *Spec, file, text string) func(*Spec) (*Spec, error) {
 	return func(now *Spec) (*Spec, error) {
 		if now.Hash() != base.Hash() {
-			return nil, fail.New(nil, "toolbox %s was edited by another tbx meanwhile", name).Hint("edit it once more: what you wrote is in %s", file)
+			return nil, fail.New(nil, "toolbox %s was edited by another tbx meanwhile", name).
+				Hint("edit it once more: what you wrote is in %s", file)
 		}
 		s, err := parseSpec(file, text)
 		if err != nil {

@@ -157,7 +157,8 @@ func (m *Manager) checkInside(ctx context.Context, e Engine, b *Box) error {
 func endedError(ctx context.Context, e Engine, b *Box, code int) error {
 	err := fail.New(nil, "toolbox %s ended as soon as it was started, with exit code %d", b.Name, code)
 	if code == boxinit.ExitSwapped {
-		err = fail.New(nil, "toolbox %s cannot be started: its first process found that a directory which it shares is another one than when it was made, or that a link is on the way to it", b.Name).
+		err = fail.New(nil, "toolbox %s cannot be started: its first process found that a directory which it shares is another one "+
+			"than when it was made, or that a link is on the way to it", b.Name).
 			Hint("put back what it shares; what is in it, or in its image, may have put a link there")
 	}
 	said := bounded.Buffer{Most: 4 << 10}
@@ -295,7 +296,8 @@ func (m *Manager) newRecord(b *Box) (*join.Record, error) {
 // foreignRecord describes a toolbox of Toolbx's, which sets itself up and is
 // entered by podman.
 func (m *Manager) foreignRecord(b *Box) *join.Record {
-	r := &join.Record{Name: string(b.Name), ID: b.ID, Bridge: b.ID, PID: b.PID, Env: b.Env, Home: m.Host.Home, Shell: m.Host.Shell, HostFiles: true}
+	r := &join.Record{Name: string(b.Name), ID: b.ID, Bridge: b.ID, PID: b.PID, Env: b.Env, Home: m.Host.Home, Shell: m.Host.Shell,
+		HostFiles: true}
 	for _, mt := range b.Mounts {
 		r.Mounts = append(r.Mounts, join.Mapping{Host: mt.Source, Box: mt.Target})
 	}

@@ -256,5 +256,6 @@ func (m *Manager) Removable(ctx context.Context, name Name, force bool) error {
 func (b *Box) runs() bool { return b.State == Running || b.State == Paused || b.State == Stopping }
 
 func runningError(name Name) error {
-	return fail.New(nil, "toolbox %s is running", name).Hint("stop it with: tbx stop %s", name).Hint("or remove it as it is with: tbx rm --force %s", name)
+	return fail.New(nil, "toolbox %s is running", name).Hint("stop it with: tbx stop %s", name).
+		Hint("or remove it as it is with: tbx rm --force %s", name)
 }

@@ -30,14 +30,16 @@ func slowStorage(namesTable string, onOverlay bool) (text, hint string) {
 	copies, mounts := strings.Contains(namesTable, "/vfs-containers/"), throughFUSE(namesTable)
 	switch {
 	case copies && onOverlay:
-		return "your podman copies the whole image for every toolbox (storage driver vfs): its storage is on an overlay, and the kernel puts no other on that",
+		return "your podman copies the whole image for every toolbox (storage driver vfs): its storage is on an overlay, and the " +
+				"kernel puts no other on that",
 			`install fuse-overlayfs, and in ~/.config/containers/storage.conf write driver = "overlay" below [storage] and ` +
 				`mount_program = "/usr/bin/fuse-overlayfs" below [storage.options.overlay], or move the storage to another disk` + anew
 	case copies:
 		return "your podman copies the whole image for every toolbox (storage driver vfs)",
 			`write driver = "overlay" below [storage] in ~/.config/containers/storage.conf` + anew
 	case mounts:
-		text = "your podman mounts toolboxes by a program (mount_program, such as fuse-overlayfs): only podman can look into them, so commands take longer to begin"
+		text = "your podman mounts toolboxes by a program (mount_program, such as fuse-overlayfs): only podman can look into them, " +
+			"so commands take longer to begin"
 		if onOverlay {
 			return text, "its storage is on an overlay, where the kernel cannot; on another disk it can" + anew
 		}

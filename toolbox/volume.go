@@ -98,7 +98,8 @@ func (m *Manager) makeMountPoints(b *Box) {
 func (b *Box) hostPath(target string) (string, bool) {
 	best := Mapping{}
 	for _, mt := range b.Mounts {
-		if mt.Source != "/" && filepath.IsAbs(mt.Source) && mt.Target != target && join.Below(target, mt.Target) && len(mt.Target) > len(best.Target) {
+		if mt.Source != "/" && filepath.IsAbs(mt.Source) && mt.Target != target && join.Below(target, mt.Target) &&
+			len(mt.Target) > len(best.Target) {
 			best = mt
 		}
 	}

@@ -59,13 +59,15 @@ func (b *box) exceptSharedPaths() error {
 	put := func(f File) { failed = append(failed, b.put(f)) }
 	if b.exists("/usr/bin/dpkg") && !b.exists("/usr/sbin/policy-rc.d") {
 		// Without it a package with a service starts a daemon on the host's network.
-		put(File{Path: "/usr/sbin/policy-rc.d", Content: "#!/bin/sh\n# Written by tbx: services do not start in a toolbox.\nexit 101\n", Mode: 0o755})
+		put(File{Path: "/usr/sbin/policy-rc.d", Content: "#!/bin/sh\n# Written by tbx: services do not start in a toolbox.\nexit 101\n",
+			Mode: 0o755})
 	}
 	if b.exists("/usr/lib/rpm") {
 		put(File{
-			Path:    "/usr/lib/rpm/macros.d/macros.tbx",
-			Content: "# Written by tbx: rpm must not change these paths, they are the host's.\n%_netsharedpath /dev:/media:/mnt:/proc:/sys:/tmp:/run/user:/run/host:" + b.cfg.User.Home + "\n",
-			Mode:    0o644,
+			Path: "/usr/lib/rpm/macros.d/macros.tbx",
+			Content: "# Written by tbx: rpm must not change these paths, they are the host's.\n%_netsharedpath " +
+				"/dev:/media:/mnt:/proc:/sys:/tmp:/run/user:/run/host:" + b.cfg.User.Home + "\n",
+			Mode: 0o644,
 		})
 	}
 	if b.exists("/usr/lib/tmpfiles.d") {

@@ -21,7 +21,8 @@ import (
 // booted, by the directory systemdDir. A toolbox has none: with it the scripts of
 // packages, service(8) and init scripts would send root's requests to the host's
 // systemd instead of starting what is in the toolbox.
-var hostServices = []string{"hostnamectl", "timedatectl", "localectl", "loginctl", "systemctl", "machinectl", "networkctl", "resolvectl", "systemd-analyze", "systemd-inhibit"}
+var hostServices = []string{"hostnamectl", "timedatectl", "localectl", "loginctl", "systemctl", "machinectl", "networkctl",
+	"resolvectl", "systemd-analyze", "systemd-inhibit"}
 
 // passwords are programs that ask for a password, which no account of a toolbox has.
 var passwords = []string{"su", "chsh", "passwd"}

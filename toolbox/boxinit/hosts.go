@@ -16,7 +16,8 @@ import (
 // date.
 func (b *box) ensureHostname() error {
 	name := b.cfg.Hostname
-	if old, err := b.read("/etc/hostname"); err == nil && !b.onVolume("/etc/hostname") && name != "" && strings.TrimSpace(string(old)) != name {
+	if old, err := b.read("/etc/hostname"); err == nil && !b.onVolume("/etc/hostname") && name != "" &&
+		strings.TrimSpace(string(old)) != name {
 		// podman mounts a file with the container's id over it, which is nobody's name.
 		if err := b.overwrite("/etc/hostname", []byte(name+"\n")); err != nil {
 			return err
@@ -56,7 +57,8 @@ func (b *box) ensureHostname() error {
 // as it is where rpm, pacman, apk or xbps are: a link in its place would be found when
 // packages are verified.
 func (b *box) packagesOwnHosts() bool {
-	return slices.ContainsFunc([]string{"/usr/lib/rpm", "/var/lib/rpm", "/usr/bin/pacman", "/sbin/apk", "/usr/bin/apk", "/usr/bin/xbps-install"}, b.exists)
+	return slices.ContainsFunc([]string{"/usr/lib/rpm", "/var/lib/rpm", "/usr/bin/pacman", "/sbin/apk", "/usr/bin/apk",
+		"/usr/bin/xbps-install"}, b.exists)
 }
 
 // copyHosts writes what the host's file says now, and name, into that file.

@@ -41,7 +41,8 @@ func Init(in io.Reader, out io.Writer) error {
 	unix.Umask(0o022) // what is made here stays, whoever started the toolbox
 	b := &box{out: json.NewEncoder(out)}
 	if err := json.NewDecoder(in).Decode(&b.cfg); err != nil {
-		return b.fail(fatal{err: fmt.Errorf("cannot read what the host asked for: %w", err), hint: "tbx and tbx-box may be of different versions: reinstall tbx"})
+		return b.fail(fatal{err: fmt.Errorf("cannot read what the host asked for: %w", err),
+			hint: "tbx and tbx-box may be of different versions: reinstall tbx"})
 	}
 	if b.cfg.LocalesOnly {
 		return b.take([]step{{"locale", b.ensureLocales}})

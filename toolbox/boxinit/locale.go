@@ -91,12 +91,14 @@ func generateLocale(name string) error {
 		out, err := cmd.CombinedOutput()
 		if err != nil && !errors.Is(err, exec.ErrNotFound) {
 			// localedef exits 1 for a warning too; what counts is the archive.
-			if list, lerr := exec.Command("/usr/bin/localedef", "--list-archive").Output(); lerr == nil && strings.Contains(string(list), normaliseLocale(name)) {
+			if list, lerr := exec.Command("/usr/bin/localedef", "--list-archive").Output(); lerr == nil &&
+				strings.Contains(string(list), normaliseLocale(name)) {
 				return nil
 			}
 			return fmt.Errorf("locale %s could not be generated: %w: %s", name, err, strings.TrimSpace(string(out)))
 		}
 		return err
 	}
-	return fmt.Errorf("locale %s is neither in the image nor can it be generated; install the image's locales package (Debian: locales, Fedora: glibc-langpack-%s)", name, strings.ToLower(strings.Split(lang, "_")[0]))
+	return fmt.Errorf("locale %s is neither in the image nor can it be generated; install the image's locales package (Debian: "+
+		"locales, Fedora: glibc-langpack-%s)", name, strings.ToLower(strings.Split(lang, "_")[0]))
 }

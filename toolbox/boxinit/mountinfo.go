@@ -52,7 +52,8 @@ func parseMount(line string) (MountLine, error) {
 		return MountLine{}, fmt.Errorf("not a line of mountinfo: %q", line)
 	}
 	fstype, _, _ := strings.Cut(after, " ")
-	return MountLine{ID: id, Parent: parent, Device: f[2], Root: unescape(f[3]), Point: unescape(f[4]), FSType: fstype, Options: strings.Split(f[5], ",")}, nil
+	return MountLine{ID: id, Parent: parent, Device: f[2], Root: unescape(f[3]), Point: unescape(f[4]), FSType: fstype,
+		Options: strings.Split(f[5], ",")}, nil
 }
 
 // unescape undoes the octal escapes of mountinfo for space, tab, newline and backslash.

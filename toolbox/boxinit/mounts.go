@@ -83,7 +83,8 @@ func (b *box) attachMounts() error {
 			continue
 		}
 		if err := unix.MoveMount(a.FD, "", unix.AT_FDCWD, a.Path, unix.MOVE_MOUNT_F_EMPTY_PATH); err != nil {
-			failed = append(failed, fmt.Errorf("what the host has mounted at %s is not shown: %w; what is written there is written below it", a.Host, err))
+			failed = append(failed, fmt.Errorf("what the host has mounted at %s is not shown: %w; what is written there is written below it",
+				a.Host, err))
 		}
 	}
 	return errors.Join(failed...)

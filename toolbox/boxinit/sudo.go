@@ -49,5 +49,6 @@ func (b *box) rulesAreRead() error {
 	if err != nil || rulesDir.Match(data) {
 		return nil // no sudo, or an odd one
 	}
-	return errors.New("sudo asks for a password here, because the image's /etc/sudoers does not include /etc/sudoers.d; as root there is: tbx run --root")
+	return errors.New("sudo asks for a password here, because the image's /etc/sudoers does not include /etc/sudoers.d; as root " +
+		"there is: tbx run --root")
 }

@@ -7,7 +7,8 @@ const Bridge = "bridge"
 
 var bridge = Integration{
 	Key: Bridge, What: "host commands, which the host's policy allows (tbx host-exec)",
-	How:      "`tbx host-exec`, and the [host's commands by name](host-policy.md), under a policy; a directory below the runtime directory with the socket of the host's agent",
+	How: "`tbx host-exec`, and the [host's commands by name](host-policy.md), under a policy; a directory below the " +
+		"runtime directory with the socket of the host's agent",
 	Isolated: true,
 	// In other toolboxes the initialiser links the directory, which is in a shared one.
 	Mounts: func(f *Facts) []Mount {

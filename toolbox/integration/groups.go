@@ -5,5 +5,6 @@ const Groups = "groups"
 
 var groups = Integration{
 	Key: Groups, What: "the user's supplementary groups",
-	How: "kept, so that devices of `video`, `render`, `kvm` or `dialout` open; their names inside are not the host's; for sessions that podman opens only with the runtime crun",
+	How: "kept, so that devices of `video`, `render`, `kvm` or `dialout` open; their names inside are not the host's; for " +
+		"sessions that podman opens only with the runtime crun",
 }

@@ -7,10 +7,12 @@ const Locale = "locale"
 
 var locale = Integration{
 	Key: Locale, What: "the locale",
-	How:      "`LANG` and `LC_*`; a locale that an image with glibc lacks is generated once, at the start or when the first session asks for it, if the image or the host has the sources",
+	How: "`LANG` and `LC_*`; a locale that an image with glibc lacks is generated once, at the start or when the first " +
+		"session asks for it, if the image or the host has the sources",
 	Isolated: true,
 	Variables: []string{
-		"LANG", "LANGUAGE", "LC_ADDRESS", "LC_ALL", "LC_COLLATE", "LC_CTYPE", "LC_IDENTIFICATION", "LC_MEASUREMENT", "LC_MESSAGES", "LC_MONETARY", "LC_NAME",
+		"LANG", "LANGUAGE", "LC_ADDRESS", "LC_ALL", "LC_COLLATE", "LC_CTYPE", "LC_IDENTIFICATION", "LC_MEASUREMENT", "LC_MESSAGES",
+		"LC_MONETARY", "LC_NAME",
 		"LC_NUMERIC", "LC_PAPER", "LC_TELEPHONE", "LC_TIME",
 	},
 	Setup: func(f *Facts, c *boxinit.Config) { c.Locales = f.Locales() },

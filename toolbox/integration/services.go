@@ -5,7 +5,8 @@ const HostServices = "services"
 
 var hostServices = Integration{
 	Key: HostServices, What: "sockets of the host's services (Avahi, CUPS, smart cards, Kerberos, journal)",
-	How:           "the journal, logind's state, Avahi, CUPS, smart cards (pcscd), Kerberos (KCM), libvirt: links (h) at the usual paths, unless a daemon of the toolbox's listens there; a copy of the machine id",
+	How: "the journal, logind's state, Avahi, CUPS, smart cards (pcscd), Kerberos (KCM), libvirt: links (h) at the " +
+		"usual paths, unless a daemon of the toolbox's listens there; a copy of the machine id",
 	NeedsHostView: true,
 	Copy:          []string{"machine-id"},
 	Links: []string{

@@ -7,7 +7,8 @@ const Timezone = "timezone"
 
 var timezone = Integration{
 	Key: Timezone, What: "the time zone",
-	How:           "`/etc/localtime` is a link (h); `/etc/timezone`, where the image or the host has it, is a file with the zone's name, written at every start; and `TZ`",
+	How: "`/etc/localtime` is a link (h); `/etc/timezone`, where the image or the host has it, is a file with the " +
+		"zone's name, written at every start; and `TZ`",
 	NeedsHostView: true,
 	Isolated:      true,
 	Variables:     []string{"TZ"},

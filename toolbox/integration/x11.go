@@ -7,7 +7,8 @@ const X11 = "x11"
 
 var x11 = Integration{
 	Key: X11, What: "the X11 display",
-	How:       "`DISPLAY` and `XAUTHORITY`; the socket by `/tmp`, without `tmp` as a link (h); the host's name is the toolbox's, so cookies fit",
+	How: "`DISPLAY` and `XAUTHORITY`; the socket by `/tmp`, without `tmp` as a link (h); the host's name is the " +
+		"toolbox's, so cookies fit",
 	Variables: []string{"DISPLAY", "ICEAUTHORITY", "XAUTHORITY"},
 	Setup: func(f *Facts, c *boxinit.Config) {
 		if !f.Has(Tmp) {

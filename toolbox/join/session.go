@@ -33,7 +33,8 @@ type Session struct {
 // order of setns: the user namespace gives the right to join the others. The pid
 // namespace is the host's in a toolbox that is not isolated.
 var namespaces = [...]struct{ kind, flag string }{
-	{"user", "--user="}, {"mnt", "--mount="}, {"uts", "--uts="}, {"ipc", "--ipc="}, {"net", "--net="}, {"cgroup", "--cgroup="}, {"pid", "--pid="},
+	{"user", "--user="}, {"mnt", "--mount="}, {"uts", "--uts="}, {"ipc", "--ipc="}, {"net", "--net="}, {"cgroup", "--cgroup="},
+	{"pid", "--pid="},
 }
 
 // Nsenter finds nsenter(1) of util-linux in the host's PATH. Go programs have
@@ -54,7 +55,8 @@ func Nsenter() (string, error) {
 // would end with a sentence of its own.
 func mayJoin() error {
 	if err := unix.Setns(-1, unix.CLONE_NEWNS); errors.Is(err, unix.EPERM) {
-		return fail.New(fail.Unable, "this process may not enter namespaces: a filter of system calls forbids it, as RestrictNamespaces= in a unit does").
+		return fail.New(fail.Unable, "this process may not enter namespaces: a filter of system calls forbids it, as "+
+			"RestrictNamespaces= in a unit does").
 			Hint("call tbx from outside, for example by: systemd-run --user --wait --pipe tbx ...")
 	}
 	return nil

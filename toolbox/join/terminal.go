@@ -37,7 +37,8 @@ func (t *Target) NameTerminal() string {
 	}
 	number, isPTS := strings.CutPrefix(name, "/dev/pts/")
 	if isPTS && errors.Is(err, unix.EIO) && t.isTerminal(HostView+name, st) == nil {
-		cmd, cerr := t.Command(&Session{Args: []string{t.Record.Box, "name-terminal", number}, Env: []string{"PATH=/usr/bin:/bin"}, Dir: "/", Root: true})
+		cmd, cerr := t.Command(&Session{Args: []string{t.Record.Box, "name-terminal", number}, Env: []string{"PATH=/usr/bin:/bin"}, Dir: "/",
+			Root: true})
 		if cerr == nil && cmd.Run() == nil && t.isTerminal(name, st) == nil {
 			return name
 		}

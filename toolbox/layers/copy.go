@@ -175,7 +175,8 @@ func (c *Copy) end() string {
 func (s Space) RemovePart(ctx context.Context, place string) error {
 	cmd := s.command(ctx, s.Helper, "copy", "--remove", filepath.Dir(place), filepath.Base(place))
 	if out, err := cmd.CombinedOutput(); err != nil {
-		return fail.Wrap(nil, err, "%s cannot be removed: %s", treecopy.Part(filepath.Dir(place), filepath.Base(place)), escape.Text(strings.TrimSpace(string(out))))
+		return fail.Wrap(nil, err, "%s cannot be removed: %s", treecopy.Part(filepath.Dir(place), filepath.Base(place)),
+			escape.Text(strings.TrimSpace(string(out))))
 	}
 	return nil
 }

@@ -67,7 +67,8 @@ func (s Space) Exchange(ctx context.Context, a, b *Layer, mark bool, along ...[2
 	}
 	const poll = 10 * time.Millisecond
 	for end := time.Now().Add(unmounted); ; time.Sleep(poll) {
-		_, err := s.Do(context.WithoutCancel(ctx), stage.LayerOrder{Verb: stage.LayerExchange, Dirs: uppers([]*Layer{a, b}), Mark: mark, Along: along})
+		_, err := s.Do(context.WithoutCancel(ctx), stage.LayerOrder{Verb: stage.LayerExchange, Dirs: uppers([]*Layer{a, b}), Mark: mark,
+			Along: along})
 		if !errors.Is(err, ErrMounted) || ctx.Err() != nil || time.Now().After(end) {
 			return err
 		}
@@ -113,7 +114,8 @@ func obstacle(a *stage.LayerAnswer) error {
 		return fail.New(fail.Unable, "the layer %s is in a file system or project of its own, so it cannot be exchanged with another", a.Dir).
 			Hint("podman's storage must be one file system, without a subvolume or a quota for each container")
 	case stage.LayerNoMark:
-		return fail.New(fail.Unable, "the file system of %s keeps no extended attributes (%s), without which an exchange that is interrupted cannot be put right", a.Dir, a.Text).
+		return fail.New(fail.Unable, "the file system of %s keeps no extended attributes (%s), without which an exchange that is "+
+			"interrupted cannot be put right", a.Dir, a.Text).
 			Hint("podman's storage must be on a file system such as ext4, xfs or btrfs")
 	}
 	err := fail.New(nil, "the layer %s cannot be worked on: %s", a.Dir, a.Text)

@@ -344,7 +344,8 @@ func convert(err error) error {
 	}
 	cause := errors.New(clean(model.Message))
 	switch {
-	case model.ResponseCode == http.StatusNotFound, strings.HasSuffix(model.Message, "no such container"): // the latter while it is being removed
+	// "no such container" is said while it is being removed.
+	case model.ResponseCode == http.StatusNotFound, strings.HasSuffix(model.Message, "no such container"):
 		return &fail.Error{Kind: fail.NotFound, Cause: cause}
 	case strings.Contains(model.Message, "is already in use"):
 		return &fail.Error{Kind: fail.Exists, Cause: cause}

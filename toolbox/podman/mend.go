@@ -52,7 +52,8 @@ func mend(ctx context.Context, socket, program string, warn func(text, hint stri
 		}
 	}
 	if out, err := hostprog.Podman(ctx, "system", "migrate").CombinedOutput(); err != nil {
-		return fail.Wrap(fail.Unable, fmt.Errorf("%w: %s", err, strings.TrimSpace(string(out))), "podman (%s) cannot find its own processes, and podman system migrate failed", program).
+		return fail.Wrap(fail.Unable, fmt.Errorf("%w: %s", err, strings.TrimSpace(string(out))),
+			"podman (%s) cannot find its own processes, and podman system migrate failed", program).
 			Hint("log out and in again, or restart the machine")
 	}
 	warn("all processes of your containers and podman's own had ended; podman system migrate has put podman's records right", "")
@@ -65,13 +66,15 @@ func stillRunning(program string, running map[string]int) error {
 	var names []string
 	for id, pid := range running {
 		if monitored(pid) {
-			return fail.New(fail.Unable, "podman (%s) cannot join its own processes, though container %s has its monitor", program, cmp.Or(containerName(pid), id)).
+			return fail.New(fail.Unable, "podman (%s) cannot join its own processes, though container %s has its monitor", program,
+				cmp.Or(containerName(pid), id)).
 				Hint("see what podman says itself: podman info")
 		}
 		names = append(names, fmt.Sprintf("%s (process %d)", cmp.Or(containerName(pid), id[:min(len(id), 12)]), pid))
 	}
 	slices.Sort(names)
-	return fail.New(fail.Unable, "podman (%s) cannot find its own processes: its pause process and its monitors have ended; still running without them: %s", program, strings.Join(names, ", ")).
+	return fail.New(fail.Unable, "podman (%s) cannot find its own processes: its pause process and its monitors have ended; "+
+		"still running without them: %s", program, strings.Join(names, ", ")).
 		Hint("a toolbox that runs can still be entered; when the processes named here have ended, the next call mends podman")
 }
 

@@ -79,7 +79,8 @@ func stricter(profile []byte) ([]byte, error) {
 			return nil, fmt.Errorf("it has a rule that names no system calls")
 		}
 		names = slices.DeleteFunc(names, func(n any) bool {
-			return n == "clone" || n == "ioctl" || n == "socket" || n == "socketpair" || n == "socketcall" || slices.ContainsFunc(denied(), func(d string) bool { return d == n })
+			name, _ := n.(string)
+			return slices.Contains([]string{"clone", "ioctl", "socket", "socketpair", "socketcall"}, name) || slices.Contains(denied(), name)
 		})
 		if len(names) > 0 {
 			rule["names"] = names
@@ -96,7 +97,8 @@ func stricter(profile []byte) ([]byte, error) {
 		}},
 		// Not clone3, whose flags a filter cannot see: to what is not there a C
 		// library finds another way.
-		map[string]any{"names": slices.DeleteFunc(denied(), func(n string) bool { return n == "clone3" }), "action": "SCMP_ACT_ERRNO", "errnoRet": int(unix.EPERM)},
+		map[string]any{"names": slices.DeleteFunc(denied(), func(n string) bool { return n == "clone3" }), "action": "SCMP_ACT_ERRNO",
+			"errnoRet": int(unix.EPERM)},
 	)
 	for _, arg := range harmlessIoctls() {
 		out = append(out, map[string]any{"names": []string{"ioctl"}, "action": "SCMP_ACT_ALLOW", "args": []any{arg}})

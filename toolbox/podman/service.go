@@ -55,7 +55,8 @@ var storageVars = []string{
 // to the caller's podman, they do not say to a service that systemd started.
 func service(ctx context.Context, dir string, warn func(text, hint string)) (string, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return "", fail.Wrap(fail.Unable, err, "the runtime directory of tbx cannot be made").Hint("log in anew, or set XDG_RUNTIME_DIR to a directory of yours")
+		return "", fail.Wrap(fail.Unable, err, "the runtime directory of tbx cannot be made").
+			Hint("log in anew, or set XDG_RUNTIME_DIR to a directory of yours")
 	}
 	program, err := hostprog.Look("podman")
 	if err != nil {
@@ -151,8 +152,10 @@ func settingsKey() string {
 		dirs = append(dirs, filepath.Join(config, "containers"))
 	}
 	for _, dir := range dirs {
-		dropIns, _ := filepath.Glob(filepath.Join(dir, "registries.conf.d", "*.conf")) // a pattern that is malformed by the directory's name finds none
-		for _, path := range append(dropIns, filepath.Join(dir, "registries.conf"), filepath.Join(dir, "containers.conf"), filepath.Join(dir, "storage.conf")) {
+		// A pattern that the directory's name makes malformed finds none.
+		dropIns, _ := filepath.Glob(filepath.Join(dir, "registries.conf.d", "*.conf"))
+		for _, path := range append(dropIns, filepath.Join(dir, "registries.conf"), filepath.Join(dir, "containers.conf"),
+			filepath.Join(dir, "storage.conf")) {
 			if fi, err := os.Stat(path); err == nil {
 				fmt.Fprintf(&b, "%s %d %d\x00", path, fi.Size(), fi.ModTime().UnixNano())
 			}
@@ -261,7 +264,8 @@ func answers(ctx context.Context, program, path string) error {
 			e.Cause = err
 		}
 		if xdg.OwnRuntime(filepath.Dir(filepath.Dir(path))) {
-			return subidHint(e.Hint("you have no session here: log in, or have a runtime directory from boot on by: loginctl enable-linger %s", hostprog.Account()))
+			return subidHint(e.Hint("you have no session here: log in, or have a runtime directory from boot on by: loginctl enable-linger %s",
+				hostprog.Account()))
 		}
 		return subidHint(e.Hint("see whether this answers: podman info"))
 	}
@@ -305,7 +309,8 @@ func subidHint(e *fail.Error) error {
 		subgid, _ := os.ReadFile("/etc/subgid")
 		first := userns.Unused(string(subuid), string(subgid))
 		const count = 65536
-		return e.Hint("%[1]s has no ids for you; an administrator gives some that nobody has with: usermod --add-subuids %[2]d-%[3]d --add-subgids %[2]d-%[3]d %[4]s",
+		return e.Hint("%[1]s has no ids for you; an administrator gives some that nobody has with: usermod --add-subuids "+
+			"%[2]d-%[3]d --add-subgids %[2]d-%[3]d %[4]s",
 			file, first, first+count-1, account)
 	}
 	return e

@@ -33,7 +33,8 @@ func brokenSettings(said string) error {
 		}
 	}
 	if _, cause, ok := strings.Cut(said, "decode configuration "); ok {
-		return fail.New(fail.Unable, "podman cannot read its settings: %s", strings.TrimSuffix(cause, `"`)).Hint("correct that file, see containers.conf(5)")
+		return fail.New(fail.Unable, "podman cannot read its settings: %s", strings.TrimSuffix(cause, `"`)).
+			Hint("correct that file, see containers.conf(5)")
 	}
 	return nil
 }
@@ -50,7 +51,8 @@ func settingsFiles() []string {
 			dirs = append(dirs, filepath.Join(user, "containers"))
 		}
 		for _, dir := range dirs {
-			dropIns, _ := filepath.Glob(filepath.Join(dir, "containers.conf.d", "*.conf")) // a pattern that is malformed by the directory's name finds none
+			// A pattern that the directory's name makes malformed finds none.
+			dropIns, _ := filepath.Glob(filepath.Join(dir, "containers.conf.d", "*.conf"))
 			out = append(append(out, filepath.Join(dir, "containers.conf")), dropIns...)
 			out = append(out, filepath.Join(dir, "storage.conf"))
 		}

@@ -60,7 +60,8 @@ func New(into int, name string) (*Copier, error) {
 	if err := unix.Mkdirat(into, name, 0o700); err != nil {
 		return nil, err
 	}
-	c := &Copier{work: -1, links: -1, trash: -1, seed: maphash.MakeSeed(), known: map[uint64]struct{}{}, versions: map[uint64]uint64{}, buf: make([]byte, 256<<10)}
+	c := &Copier{work: -1, links: -1, trash: -1, seed: maphash.MakeSeed(), known: map[uint64]struct{}{}, versions: map[uint64]uint64{},
+		buf: make([]byte, 256<<10)}
 	var err error
 	if c.work, err = openDir(into, name); err != nil {
 		return nil, err
@@ -178,7 +179,8 @@ func (c *Copier) look(fd int, name string) (*stat, error) {
 		margin = wholeSecond
 	}
 	s.certain = s.Ctim.Nano() < now.Nano()-margin
-	s.version = c.hash("", uint64(s.Ctim.Sec), uint64(s.Ctim.Nsec), uint64(s.Mtim.Sec), uint64(s.Mtim.Nsec), uint64(s.Size), uint64(s.Mode), s.Ino)
+	s.version = c.hash("", uint64(s.Ctim.Sec), uint64(s.Ctim.Nsec), uint64(s.Mtim.Sec), uint64(s.Mtim.Nsec), uint64(s.Size),
+		uint64(s.Mode), s.Ino)
 	return s, nil
 }
 
