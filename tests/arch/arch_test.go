@@ -99,8 +99,8 @@ var mayImport = map[string][]string{
 	"declare/project": {"internal/..."},
 	"declare/convert": {"internal/..."},
 
-	"completion": {"internal/..."},
-	"provision":  {"images", "internal/...", "packages", "toolbox", "toolbox/carry", "toolbox/savefile", "toolbox/savefile/..."},
+	"completion":         {"internal/..."},
+	"provision":          {"images", "internal/...", "packages", "toolbox", "toolbox/carry", "toolbox/savefile", "toolbox/savefile/..."},
 	"provision/converge": {"declare", "declare/project", "images", "packages", "provision", "toolbox", "internal/..."},
 
 	// Commands do not know each other; full, and main of tbx, put them together.
