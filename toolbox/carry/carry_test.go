@@ -75,12 +75,12 @@ func TestE160_RuleOfThree(t *testing.T) {
 	old := map[string]string{
 		"etc/same": "1", "etc/theirs": "1", "etc/mine": "2", "etc/both": "2", "etc/alike": "2", "etc/added": "x", "etc/clash": "x",
 		"etc/pkg": "P", "etc/pkgmine": "Q", "etc/dir/a": "a", "etc/link": "->same", "etc/dangling": "->/opt/not", "etc/skipped": "x",
-		"etc/unit": "->/dev/null", "etc/sub/mine": "y",
+		"etc/unit": "->/dev/null", "etc/sub/mine": "y", "etc/moved": "->/lib/x", "etc/otherlink": "->a",
 	}
 	base := map[string]string{"etc/same": "1", "etc/theirs": "1", "etc/mine": "1", "etc/both": "1", "etc/alike": "1", "etc/gone": "1", "etc/gonetoo": "1", "etc/sub/theirs": "1"}
 	now := map[string]string{
 		"etc/same": "1", "etc/theirs": "3", "etc/mine": "1", "etc/both": "3", "etc/alike": "2", "etc/gone": "1", "etc/gonetoo": "3", "etc/clash": "y",
-		"etc/pkg": "R", "etc/pkgmine": "P", "etc/sub/theirs": "1",
+		"etc/pkg": "R", "etc/pkgmine": "P", "etc/sub/theirs": "1", "etc/moved": "->/usr/lib/x", "etc/otherlink": "->b",
 	}
 	const md5P = "md5:44c29edb103a2872f519ad0c9a0fdaaa" // of P
 	o := &Order{Rule: []string{"/etc"}, Skip: []string{"/etc/skip*"}, Defaults: map[string]string{"/etc/pkg": md5P, "/etc/pkgmine": md5P}}
@@ -88,7 +88,7 @@ func TestE160_RuleOfThree(t *testing.T) {
 	want := map[string]string{
 		"/etc/mine": Taken, "/etc/both": Beside, "/etc/added": Taken, "/etc/clash": Beside, "/etc/gone": Removed, "/etc/gonetoo": Stays,
 		"/etc/pkgmine": Taken, "/etc/dir": Taken, "/etc/link": Taken, "/etc/dangling": Lost, "/etc/unit": Taken, "/etc/sub/mine": Taken,
-		"/etc/sub/theirs": Removed,
+		"/etc/sub/theirs": Removed, "/etc/otherlink": Lost,
 	}
 	if !reflect.DeepEqual(what, want) {
 		t.Errorf("got  %v\nwant %v", what, want)
@@ -165,25 +165,25 @@ func TestLook(t *testing.T) {
 // E162: users and groups come along, with another number where theirs is taken.
 func TestE162_Users(t *testing.T) {
 	old := map[string]string{
-		"etc/passwd":       "root:x:0:0::/root:/bin/sh\nme:x:1000:1000::/home/me:/bin/sh\nann:x:1001:1001::/home/ann:/bin/sh\nsvc:x:100:100::/var/lib/svc:/bin/false\n",
-		"etc/group":        "root:x:0:\naudio:x:29:ann,me\nann:x:1001:\nsvc:x:100:\n",
+		"etc/passwd":       "root:x:0:0::/root:/bin/sh\nme:x:1000:1000::/home/me:/bin/sh\nann:x:1001:1001::/home/ann:/bin/sh\nsvc:x:999:999::/var/lib/svc:/bin/false\n",
+		"etc/group":        "root:x:0:\naudio:x:29:ann,me\nann:x:1001:\nsvc:x:999:\n",
 		"etc/shadow":       "root:*:1::::::\nann:$y$x:1::::::\n",
 		"home/ann/f":       "f",
 		"var/lib/svc/data": "d",
 	}
 	base := map[string]string{"etc/passwd": "root:x:0:0::/root:/bin/sh\nme:x:1000:1000::/home/me:/bin/sh\n", "etc/group": "root:x:0:\naudio:x:29:me\n", "etc/shadow": "root:*:1::::::\n"}
 	now := map[string]string{
-		"etc/passwd": "root:x:0:0::/root:/bin/sh\nme:x:1000:1000::/home/me:/bin/sh\nnewd:x:100:100::/:/bin/false\n", "etc/group": "root:x:0:\naudio:x:29:me\nnewd:x:100:\n",
+		"etc/passwd": "root:x:0:0::/root:/bin/sh\nme:x:1000:1000::/home/me:/bin/sh\nnewd:x:999:999::/:/bin/false\n", "etc/group": "root:x:0:\naudio:x:29:me\nnewd:x:999:\n",
 		"etc/shadow": "root:*:1::::::\n",
 	}
 	dir, what := carried(t, &Order{Users: true}, old, base, now)
 	passwd := read(t, dir, "etc/passwd")
-	for _, line := range []string{"ann:x:1001:1001::/home/ann:/bin/sh\n", "svc:x:101:101::/var/lib/svc:/bin/false\n"} {
+	for _, line := range []string{"ann:x:1001:1001::/home/ann:/bin/sh\n", "svc:x:998:998::/var/lib/svc:/bin/false\n"} {
 		if !strings.Contains(passwd, line) {
 			t.Errorf("%q is not in\n%s", line, passwd)
 		}
 	}
-	if group := read(t, dir, "etc/group"); !strings.Contains(group, "audio:x:29:me,ann\n") || !strings.Contains(group, "svc:x:101:\n") {
+	if group := read(t, dir, "etc/group"); !strings.Contains(group, "audio:x:29:me,ann\n") || !strings.Contains(group, "svc:x:998:\n") {
 		t.Errorf("groups:\n%s", group)
 	}
 	if shadow := read(t, dir, "etc/shadow"); !strings.Contains(shadow, "ann:$y$x:") {

@@ -81,6 +81,10 @@ func (w *work) ruleFile(p string, fi, now fs.FileInfo) {
 		}
 		w.take("file", p, p, Taken)
 	case both:
+		if fi.Mode()&fs.ModeSymlink != 0 { // beside, it could be taken for a setting, as in a directory of units
+			w.say("file", p, Lost, "the new release has another one by that name; yours is a link")
+			return
+		}
 		w.take("file", p, p+besideEnding, Beside)
 	}
 }
@@ -175,13 +179,16 @@ func (w *work) same(a, b *side, p string) bool {
 	if x.Mode()&fs.ModeSymlink != 0 {
 		to, err := a.root.Readlink(inside(p))
 		to2, err2 := b.root.Readlink(inside(p))
-		return err == nil && err2 == nil && to == to2
+		return err == nil && err2 == nil && merged(to) == merged(to2)
 	}
 	if !x.Mode().IsRegular() || x.Size() != y.Size() {
 		return false
 	}
 	return bytes.Equal(a.digest(p, sha256.New()), b.digest(p, sha256.New()))
 }
+
+// merged is a link's target without /usr, of which /lib and others are links into.
+func merged(to string) string { return strings.TrimPrefix(to, "/usr") }
 
 // asPackaged says whether a file is as a package of the old toolbox brought it.
 func (w *work) asPackaged(s *side, p string) bool {

@@ -56,13 +56,19 @@ func number(r []string) int {
 	return n
 }
 
-// free is n, or the next number that the table has not.
+// free is n, or another number of the same range that the table has not: below 1000 are those
+// of the system, login.defs(5).
 func (t table) free(n int) int {
-	for ; ; n++ {
-		if !slices.ContainsFunc(t, func(r []string) bool { return number(r) == n }) {
-			return n
+	step, first := 1, n
+	if n < 1000 {
+		step = -1
+	}
+	for slices.ContainsFunc(t, func(r []string) bool { return number(r) == n }) {
+		if n += step; n < 100 && step < 0 {
+			n, step = first, 1
 		}
 	}
+	return n
 }
 
 // accounts are the four tables of one side.
