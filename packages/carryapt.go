@@ -50,15 +50,21 @@ func aptCarry() *Carry {
 			}
 			return names
 		},
-		Hold:         []string{"apt-mark", "hold", "--"},
-		AddFiles:     aptGet("--no-remove", "install", "--"),
-		Repack:       aptRepack,
-		Repositories: []string{"/etc/apt/sources.list", "/etc/apt/sources.list.d/*.list", "/etc/apt/sources.list.d/*.sources", "/etc/apt/preferences", "/etc/apt/preferences.d/*"},
+		Hold:     []string{"apt-mark", "hold", "--"},
+		AddFiles: aptGet("--no-remove", "install", "--"),
+		Repack:   aptRepack,
+		Repositories: []string{
+			"/etc/apt/sources.list", "/etc/apt/sources.list.d/*.list", "/etc/apt/sources.list.d/*.sources",
+			"/etc/apt/preferences", "/etc/apt/preferences.d/*",
+		},
 		Settings: []string{
 			"/etc/apt/trusted.gpg", "/etc/apt/trusted.gpg.d", "/etc/apt/keyrings",
 			"/etc/apt/auth.conf", "/etc/apt/auth.conf.d", "/etc/apt/apt.conf", "/etc/apt/apt.conf.d",
 		},
-		Own:     []string{"/etc/apt/sources.list", "/etc/apt/sources.list.d/", "/var/lib/apt/", "/var/lib/dpkg/", "/etc/alternatives/", "/etc/rc?.d/", "*.dpkg-*", "*.ucf-*"},
+		Own: []string{
+			"/etc/apt/sources.list", "/etc/apt/sources.list.d/", "/var/lib/apt/", "/var/lib/dpkg/",
+			"/etc/alternatives/", "/etc/rc?.d/", "*.dpkg-*", "*.ucf-*",
+		},
 		Rewrite: func(text string, r *Renaming) string { return r.Text(text) },
 	}
 }

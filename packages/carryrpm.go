@@ -7,6 +7,9 @@ const rpmFiles = `echo @@installed; rpm --query --all --queryformat '%{NAME} %{E
 echo @@files; rpm --query --all --queryformat '[%{FILEFLAGS:fflags}|%{FILEDIGESTS}|%{FILENAMES}\n]'
 true`
 
+// rpmOwn is rpm's database, and what it leaves beside configuration files.
+var rpmOwn = []string{"/var/lib/rpm/", "/usr/lib/sysimage/", "*.rpmnew", "*.rpmsave", "*.rpmorig"}
+
 // readRpmFiles reads that: c is a configuration file. Digests are SHA-256, those of older
 // packages MD5.
 func readRpmFiles(sec map[string]string, i *Inventory) {
@@ -42,7 +45,7 @@ echo @@held; sed -n 's/^name = "\(.*\)"$/\1/p' /etc/dnf/versionlock.toml 2>/dev/
 		AddFiles:     []string{program, "-y", "--setopt=localpkg_gpgcheck=0", "install"},
 		Repositories: []string{"/etc/yum.repos.d/*.repo"},
 		Settings:     []string{"/etc/pki/rpm-gpg", "/etc/dnf/dnf.conf", "/etc/dnf/vars", "/etc/dnf/plugins"},
-		Own:          []string{"/etc/yum.repos.d/", "/etc/dnf/versionlock.toml", "/var/lib/rpm/", "/usr/lib/sysimage/", "/var/lib/dnf/", "*.rpmnew", "*.rpmsave", "*.rpmorig"},
+		Own:          append([]string{"/etc/yum.repos.d/", "/etc/dnf/versionlock.toml", "/var/lib/dnf/"}, rpmOwn...),
 		Rewrite:      func(text string, r *Renaming) string { return r.Text(text) },
 	}
 }
@@ -69,8 +72,11 @@ echo @@held; sed -n 's/^solvable_name: //p' /etc/zypp/locks 2>/dev/null
 		Hold:         []string{"zypper", "--non-interactive", "addlock", "--"},
 		AddFiles:     []string{"zypper", "--non-interactive", "--no-gpg-checks", "install", "--allow-unsigned-rpm", "--"},
 		Repositories: []string{"/etc/zypp/repos.d/*.repo"},
-		Settings:     []string{"/etc/pki/rpm-gpg", "/etc/zypp/zypp.conf", "/etc/zypp/zypper.conf", "/etc/zypp/credentials.d", "/etc/zypp/services.d", "/etc/zypp/vars.d"},
-		Own:          []string{"/etc/zypp/repos.d/", "/etc/zypp/locks", "/var/lib/rpm/", "/usr/lib/sysimage/", "/var/lib/zypp/", "*.rpmnew", "*.rpmsave", "*.rpmorig"},
-		Rewrite:      func(text string, r *Renaming) string { return r.Text(text) },
+		Settings: []string{
+			"/etc/pki/rpm-gpg", "/etc/zypp/zypp.conf", "/etc/zypp/zypper.conf", "/etc/zypp/credentials.d",
+			"/etc/zypp/services.d", "/etc/zypp/vars.d",
+		},
+		Own:     append([]string{"/etc/zypp/repos.d/", "/etc/zypp/locks", "/var/lib/zypp/"}, rpmOwn...),
+		Rewrite: func(text string, r *Renaming) string { return r.Text(text) },
 	}
 }

@@ -82,7 +82,8 @@ func (p *Provisioner) Rebase(ctx context.Context, r RebaseRequest) (*RebaseRepor
 			Hint("to upgrade its packages: tbx upgrade %s", r.Name)
 	}
 	rb := &rebase{p: p, request: &r, report: &RebaseReport{
-		Name: string(r.Name), From: now.Image, To: img.Reference, Packages: Carried{Found: []string{}, Missing: []string{}, Local: []string{}, Held: []string{}}, Items: []RebaseItem{},
+		Name: string(r.Name), From: now.Image, To: img.Reference,
+		Packages: Carried{Found: []string{}, Missing: []string{}, Local: []string{}, Held: []string{}}, Items: []RebaseItem{},
 	}}
 	s, err := p.Toolboxes.Rebase(ctx, toolbox.RebaseRequest{
 		Name: r.Name, Image: img, ImageEnv: p.imageEnv(r.Name), Force: r.Force, Dry: r.Dry,
@@ -116,7 +117,8 @@ func (p *Provisioner) rebaseChoice(ctx context.Context, r RebaseRequest, now *to
 	q := r.Image
 	if q == (images.Request{}) {
 		return images.Choice{}, fail.New(fail.Usage, "it is not said what toolbox %s is to be made from", r.Name).
-			Hint("say a release of its distribution: tbx rebase --release RELEASE %s", r.Name).Hint("or any image: tbx rebase --image IMAGE %s", r.Name)
+			Hint("say a release of its distribution: tbx rebase --release RELEASE %s", r.Name).
+			Hint("or any image: tbx rebase --image IMAGE %s", r.Name)
 	}
 	if q.Image == "" && q.Distro == "" {
 		cat, host, err := p.Catalogue()
@@ -125,7 +127,8 @@ func (p *Provisioner) rebaseChoice(ctx context.Context, r RebaseRequest, now *to
 		}
 		q.Distro = distroOf(cat, host, now.Image)
 		if q.Distro == "" {
-			return images.Choice{}, fail.New(fail.Usage, "toolbox %s is made from %s, of which the catalogue does not know the distribution", r.Name, escape.Text(now.Image)).
+			const unknown = "toolbox %s is made from %s, of which the catalogue does not know the distribution"
+			return images.Choice{}, fail.New(fail.Usage, unknown, r.Name, escape.Text(now.Image)).
 				Hint("say it: tbx rebase --distro DISTRIBUTION --release RELEASE %s", r.Name)
 		}
 	}
@@ -230,7 +233,8 @@ func (b *rebase) openSystems(ctx context.Context) error {
 		return s.Name
 	}
 	if was, is := nameOf(b.old), nameOf(b.new); was != is {
-		return fail.New(fail.Unable, "the packages in it cannot come along: its package manager is %s, and that of image %s is %s", was, escape.Text(b.report.To), is).
+		const other = "the packages in it cannot come along: its package manager is %s, and that of image %s is %s"
+		return fail.New(fail.Unable, other, was, escape.Text(b.report.To), is).
 			Hint("choose an image of the same distribution, or make another toolbox: tbx create --image %s", escape.Text(b.report.To))
 	}
 	if b.old == nil {

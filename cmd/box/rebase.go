@@ -83,7 +83,8 @@ func runRebase(ctx context.Context, env *fetch.Env, o *rebaseOptions, arg string
 	}
 	for _, dir := range o.also {
 		if !path.IsAbs(dir) || path.Clean(dir) == "/" {
-			return fail.New(fail.Usage, "--also %q: it must be a directory in the toolbox, from its root on", dir).Hint("such as: --also /var/lib/postgresql")
+			return fail.New(fail.Usage, "--also %q: it must be a directory in the toolbox, from its root on", dir).
+				Hint("such as: --also /var/lib/postgresql")
 		}
 	}
 	question := fmt.Sprintf("Rebase toolbox %s?", name)
