@@ -24,6 +24,7 @@ type Command struct {
 
 	AsUser bool   // as the system's user, not as root
 	Dir    string // where it begins; empty: the root directory
+	Whole  bool   // who ends it ends all that it has started, and need not wait for long
 }
 
 // Runner runs a command and returns its exit code. When ctx ends it asks the command to

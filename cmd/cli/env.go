@@ -53,6 +53,8 @@ type Env struct {
 	host    *toolbox.Host
 	config  *config.Config
 	display *progress.Display
+
+	projectTold bool // see WarnOfProject
 }
 
 // NewEnv returns an Env with those streams and variables. Its func fields are for

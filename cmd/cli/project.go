@@ -45,3 +45,16 @@ func (e *Env) Project() (name toolbox.Name, why error) {
 	name, err = toolbox.ParseName(permit.Enter)
 	return name, err
 }
+
+// WarnOfProject says, once, why the declaration of a project is not used; nil says nothing.
+func (e *Env) WarnOfProject(why error) {
+	if why == nil || e.projectTold {
+		return
+	}
+	e.projectTold = true
+	hint := ""
+	if hints := fail.Hints(why); len(hints) > 0 {
+		hint = hints[len(hints)-1]
+	}
+	e.Progress().Warn(why.Error(), hint)
+}

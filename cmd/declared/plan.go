@@ -41,7 +41,7 @@ The format of the file is in docs/apply.md.`,
 		Example: `  tbx plan
   tbx plan ~/boxes.toml
   tbx plan --exit-code || echo "there is something to do"
-  tbx plan --format json | jq '.toolboxes[] | select(.action != "nothing") | .name'`,
+  tbx plan --format json | jq '.toolboxes[].action'`,
 		Args: atMostOne,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			_, p, _, err := planned(cmd.Context(), env, args, o.Options)

@@ -42,6 +42,10 @@ func (e *chooser) DistroToolbox(distro, release string) (toolbox.Name, error) {
 
 // ChooseToolbox is the part of choosing that needs the catalogue and podman.
 func (e *chooser) ChooseToolbox(ctx context.Context, m *toolbox.Manager, command []string) (toolbox.Name, error) {
+	if command == nil { // before a question about another toolbox
+		_, why := e.Project()
+		e.WarnOfProject(why)
+	}
 	choice, err := e.choose(ctx, images.Request{})
 	if err != nil {
 		return "", err

@@ -88,7 +88,7 @@ func (r *insideRun) run(ctx context.Context, c packages.Command, out io.Writer) 
 	select {
 	case err = <-ended:
 	case <-ctx.Done():
-		err = r.end(ctx, cmd.Process.Pid, ended)
+		err = r.end(ctx, c.Whole, cmd.Process.Pid, ended)
 	}
 	var exit *exec.ExitError
 	if err != nil && !errors.As(err, &exit) {
@@ -103,13 +103,14 @@ func (r *insideRun) run(ctx context.Context, c packages.Command, out io.Writer) 
 	return code, nil
 }
 
-// end asks the command to end, waits, and then kills it with all that it has started.
-func (r *insideRun) end(ctx context.Context, pid int, ended <-chan error) error {
+// end asks the command to end, with whole also all that it has started, waits, and then
+// kills it with that.
+func (r *insideRun) end(ctx context.Context, whole bool, pid int, ended <-chan error) error {
 	patience := endsSoon
-	if errors.Is(context.Cause(ctx), packages.ErrSilent) {
+	if whole || errors.Is(context.Cause(ctx), packages.ErrSilent) {
 		patience = endsHung
 	}
-	r.signal(pid, unix.SIGINT, false)
+	r.signal(pid, unix.SIGINT, whole)
 	select {
 	case err := <-ended:
 		return err

@@ -30,6 +30,7 @@ var freeFlags = map[string]string{
 	"create --pids-limit":          "a number",
 	"create --shm-size":            "a number",
 	"edit --hostname":              "a new name",
+	"import --name":                "a new name",
 	"edit --env":                   "NAME=VALUE, of which the value is new",
 	"edit --no-env":                "a variable that only the toolbox's file knows",
 	"edit --memory":                "a number",

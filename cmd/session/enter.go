@@ -159,7 +159,9 @@ func runSession(ctx context.Context, env *cli.Env, choose Chooser, o *options) e
 		Warn:     func(text string) { env.Progress().Warn(text, "") },
 		Remark:   remark(env),
 	})
-	tellUnused(env, in.unused, o.args == nil)
+	if o.args == nil || remark(env) != nil { // scripts read what a command says
+		env.WarnOfProject(in.unused)
+	}
 	if err != nil {
 		return err
 	}
@@ -183,23 +185,6 @@ func runSession(ctx context.Context, env *cli.Env, choose Chooser, o *options) e
 	}
 	bridge(ctx, env, m, s, enters)
 	return s.Exec(ctx)
-}
-
-// tellUnused says why the declaration of the project is not used: who asks for a shell is
-// told, and who runs a command only on a terminal.
-func tellUnused(env *cli.Env, why error, shell bool) {
-	if why == nil {
-		return
-	}
-	hint := ""
-	if hints := fail.Hints(why); len(hints) > 0 {
-		hint = hints[len(hints)-1]
-	}
-	if shell {
-		env.Progress().Warn(why.Error(), hint)
-	} else if say := remark(env); say != nil {
-		say(why.Error(), hint)
-	}
 }
 
 // terminalSpeaks says whether the terminal understands escape sequences: expect(1) and

@@ -190,7 +190,7 @@ func (c *Converger) rebuild(ctx context.Context, f *declare.File, p *Plan, s *St
 		}
 		return false, err
 	}
-	c.Done("Kept what it was as toolbox: " + string(kept) + " (remove it with: tbx rm " + string(kept) + ")")
+	c.Done("Kept what it was as toolbox: " + string(kept))
 	return true, c.release(ctx, kept, old)
 }
 

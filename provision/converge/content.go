@@ -221,7 +221,7 @@ func (x *filler) setup(ctx context.Context) error {
 		said := x.stage("running in toolbox %s: %s", x.Name, escape.Text(cut(line)))
 		// As a shell reads it: the directory need not be there inside.
 		const script = `cd "$1" 2>/dev/null || cd; exec sh -ec "$2"`
-		cmd := packages.Command{Args: []string{"sh", "-c", script, "sh", "/", s.Text}, AsUser: s.AsUser}
+		cmd := packages.Command{Args: []string{"sh", "-c", script, "sh", "/", s.Text}, AsUser: s.AsUser, Whole: true}
 		if s.AsUser {
 			cmd.Args[4] = x.dir
 		}
