@@ -278,19 +278,6 @@ func (m *Manager) makeHome(s *Spec) error {
 	return nil
 }
 
-// checkSources finds a missing source before podman does, and says whose it is.
-func checkSources(p *Plan) error {
-	for _, mt := range p.Mounts {
-		if mt.Type != "bind" {
-			continue
-		}
-		if _, err := os.Stat(mt.Source); err != nil {
-			return fail.Wrap(fail.NotFound, err, "%s cannot be mounted (%s)", mt.Source, mt.Reason).Hint("make it with: mkdir -p %s", mt.Source)
-		}
-	}
-	return nil
-}
-
 // CheckFree returns an error that wraps fail.Exists when name is taken. It saves
 // the user a download; Create checks again.
 func (m *Manager) CheckFree(ctx context.Context, name Name) error {

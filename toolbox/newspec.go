@@ -92,7 +92,7 @@ func blankSpec(h *Host, o *CreateOptions) *Spec {
 
 // addVolume adds what --volume names to s, checked.
 func (s *Spec) addVolume(h *Host, v string) error {
-	v = expandHome(h, v)
+	v = wholeSource(h, v)
 	mt, err := ParseVolume(v)
 	if err == nil && s.Isolated {
 		var links []string

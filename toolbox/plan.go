@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/tbx-project/tbx/internal/escape"
 	"github.com/tbx-project/tbx/internal/fail"
 	"github.com/tbx-project/tbx/toolbox/boxinit"
 	"github.com/tbx-project/tbx/toolbox/integration"
@@ -126,13 +127,19 @@ func (s *Spec) labels(h *Host) (map[string]string, error) {
 }
 
 func (p *Plan) addVolumes(s *Spec) error {
-	for _, v := range s.Volumes {
+	for i, v := range s.Volumes {
 		m, err := ParseVolume(v)
 		if err != nil {
 			return err
 		}
 		if s.Isolated && slices.Contains(m.Options, "ro") { // nothing that the host mounts below it later, which would not be
 			m.Options = append(slices.DeleteFunc(m.Options, func(o string) bool { return o == "rslave" }), "rprivate")
+		}
+		if slices.ContainsFunc(s.Volumes[:i], func(o string) bool {
+			other, err := ParseVolume(o)
+			return err == nil && other.Target == m.Target
+		}) {
+			return fail.New(fail.Usage, "two volumes are to be mounted at %s", escape.Text(m.Target)).Hint("leave one of them away, or give it another place")
 		}
 		p.Mounts = append(p.Mounts, m)
 	}
@@ -187,6 +194,9 @@ func ParseVolume(v string) (Mount, error) {
 			default:
 				return bad("there is no mount option " + strconv.Quote(o))
 			}
+			if against := opposites[o]; slices.Contains(m.Options, against) {
+				return bad("the options " + against + " and " + o + " exclude each other")
+			}
 			if !slices.Contains(m.Options, o) {
 				m.Options = append(m.Options, o)
 			}
@@ -218,6 +228,11 @@ func (p *Plan) ContainerEnv() []string {
 	}
 	_, path := p.OverImageEnv()
 	return append(slices.Clip(p.Env), "PATH="+path)
+}
+
+// opposites are options of a mount that exclude each other.
+var opposites = map[string]string{
+	"ro": "rw", "rw": "ro", "noexec": "exec", "exec": "noexec", "nosuid": "suid", "suid": "nosuid", "nodev": "dev", "dev": "nodev",
 }
 
 // containerEnv is the environment that sessions opened by others (podman exec,

@@ -103,6 +103,17 @@ func expandHome(h *Host, dir string) string {
 	return dir
 }
 
+// wholeSource is a volume as it was asked for, with a source that begins at the home or
+// where the caller is made whole. Volumes of podman's have no slash in their names.
+func wholeSource(h *Host, volume string) string {
+	volume = expandHome(h, volume)
+	source, rest, _ := strings.Cut(volume, ":")
+	if abs, err := filepath.Abs(source); err == nil && strings.Contains(source, "/") && !filepath.IsAbs(source) && rest != "" {
+		return abs + ":" + rest
+	}
+	return volume
+}
+
 // follow returns what an absolute path leads to, without links, and the places of the
 // links on the way, which have none in them either. Whatever is exchanged meanwhile,
 // all that was gone through is in one of the two.

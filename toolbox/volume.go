@@ -108,3 +108,22 @@ func (b *Box) hostPath(target string) (string, bool) {
 	}
 	return best.Source + strings.TrimPrefix(target, best.Target), true
 }
+
+// checkSources finds a missing source before podman does, and says whose it is.
+func checkSources(p *Plan) error {
+	for _, mt := range p.Mounts {
+		if mt.Type != "bind" {
+			continue
+		}
+		_, err := os.Stat(mt.Source)
+		if err == nil {
+			continue
+		}
+		e := fail.Wrap(fail.NotFound, err, "%s cannot be mounted (%s)", mt.Source, mt.Reason)
+		if to, lerr := os.Readlink(mt.Source); lerr == nil { // of which mkdir would make nothing
+			return e.Hint("it is a link to %s: make that, or remove the link", escape.Text(to))
+		}
+		return e.Hint("make it with: mkdir -p %s", mt.Source)
+	}
+	return nil
+}

@@ -2,6 +2,9 @@ package toolbox
 
 import (
 	"errors"
+	"os"
+	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/tbx-project/tbx/internal/fail"
@@ -55,5 +58,47 @@ func TestD91_TakenPlaces(t *testing.T) {
 		if got := s.takenBy(path); got != want {
 			t.Errorf("%s: %t", path, got)
 		}
+	}
+}
+
+// TestD92_Contradictions: what podman would refuse with a sentence of its own, or what a
+// hint would not mend.
+func TestD92_Contradictions(t *testing.T) {
+	for volume, ok := range map[string]bool{
+		"/srv:/x:rw,ro": false, "/srv:/x:exec,noexec": false, "/srv:/x:ro,nodev,nosuid": true, "/srv:/x:ro,ro": true,
+	} {
+		if _, err := ParseVolume(volume); (err == nil) != ok {
+			t.Errorf("%s: %v", volume, err)
+		}
+	}
+	for _, second := range []string{"/opt:/x", "/opt:/x/../x/:ro", "name:/x"} {
+		err := new(Plan).addVolumes(&Spec{Volumes: []string{"/srv:/x", second}})
+		if !errors.Is(err, fail.Usage) || len(fail.Hints(err)) == 0 {
+			t.Errorf("%s: %v", second, err)
+		}
+	}
+	if err := new(Plan).addVolumes(&Spec{Volumes: []string{"/srv:/x", "/srv:/y", "/opt:/x/y"}}); err != nil {
+		t.Error(err)
+	}
+	dir := t.TempDir()
+	t.Chdir(dir)
+	here, err := os.Getwd()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for asked, want := range map[string]string{
+		"./a:/x": here + "/a:/x", "a/b/:/x:ro": here + "/a/b:/x:ro", "../a:/x": filepath.Dir(here) + "/a:/x", "~/a:/x": "/home/jane/a:/x",
+		"name:/x": "name:/x", "/srv:/x": "/srv:/x", "a/b": "a/b", "": "",
+	} {
+		if got := wholeSource(&Host{Home: "/home/jane"}, asked); got != want {
+			t.Errorf("%s: %s, want %s", asked, got, want)
+		}
+	}
+	if err := os.Symlink("nowhere", "link"); err != nil {
+		t.Fatal(err)
+	}
+	err = checkSources(&Plan{Mounts: []Mount{{Type: "bind", Source: here + "/link"}}})
+	if hints := fail.Hints(err); len(hints) != 1 || !strings.Contains(hints[0], "it is a link to nowhere") {
+		t.Errorf("%v: %q", err, hints)
 	}
 }
