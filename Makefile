@@ -65,7 +65,7 @@ vuln: build ## look for known vulnerabilities in what was built; asks vuln.go.de
 roots:
 	tests/lab/image >/dev/null
 	tests/lab/systembox build bookworm
-	if [ "$$(id -u)" = 0 ]; then tests/lab/updater trixie; fi
+	if [ "$$(id -u)" = 0 ]; then tests/lab/updater trixie; tests/lab/updater forky; fi
 
 system: build ## tests with real podman, as an ordinary user, in the lab
 	tests/lab/system
@@ -85,12 +85,15 @@ systemrest: build
 systemroot: build ## tests that need root, in mount namespaces of their own: polkitd, pkexec and sudo; a bridge of two users; an OSTree host that runs
 	$(GO) test -count=1 -tags systemroot ./osupdate/privileged
 	$(GO) test -count=1 -tags systemroot -run '^(TestB22_|TestB7_SomebodyElse)' ./hostbridge
-	tests/lab/updater trixie osupdate/sysupdate
+	$(MAKE) --no-print-directory updaters
 	unshare -m --propagation private $(GO) test -count=1 -tags 'system systemroot' \
 	  -run '^(TestLifeCycle|TestRollbackKeepsTheBranch|TestEtcConflictRefused|TestBoot.*|TestBuildLabels|TestFinalisation.*|TestH.*|TestKillFinalisation|TestKillStaging)$$' ./osupdate/ostree
 
-updaters: ## systemd-sysupdate of Debian testing, whose version changes from week to week; root
+updaters: build ## systemd-sysupdate, snapper and ostree with composefs, of Debian 13 and of the release to come; root
+	tests/lab/updater trixie osupdate/sysupdate
 	tests/lab/updater forky osupdate/sysupdate
+	tests/lab/updater trixie osupdate/transactional '^TestSnapper'
+	tests/lab/updater forky osupdate/ostree '^TestReal'
 
 systembox: build ## the same in a booted Debian with a systemd user session
 	tests/lab/system --box bookworm tests/system tests/terminal tests/bridge

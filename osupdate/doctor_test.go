@@ -61,7 +61,7 @@ func TestH15_DoctorTriesTheSource(t *testing.T) {
 	if f["source"].Status != "ok" || f["proxy"].Status != "warning" || !strings.Contains(f["proxy"].Detail, "https_proxy") || f["proxy"].Hint == "" {
 		t.Errorf("%+v", f)
 	}
-	if f["end of life"].Status != "warning" || !strings.Contains(f["end of life"].Hint, "tbx host switch x:new") {
+	if f["end of life"].Status != "warning" || !strings.Contains(f["end of life"].Hint, "x:new: tbx host switch --successor") {
 		t.Errorf("%+v", f["end of life"])
 	}
 	refused := fail.New(osupdate.ErrPermission, "the registry wants other credentials").Hint("put them there")

@@ -57,6 +57,13 @@ func explainTool(name string, rules []Rule, te *ToolError) error {
 	return fail.Wrap(ErrBackend, te, "%s failed", name).Hint("see all that it said with --verbose")
 }
 
+// NoHostImage is the rule of what ostree-rs-ext, in bootc and rpm-ostree alike, says of
+// an image that was made for containers.
+func NoHostImage() Rule {
+	return NewRule(`does not have (ostree\.bootable) label`, ErrNotFound,
+		"the image is no host's system: it lacks the label %s", "name an image that is made for hosts")
+}
+
 func firstOf(groups []string) string {
 	for _, g := range groups {
 		if g != "" {

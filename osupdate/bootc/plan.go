@@ -323,6 +323,7 @@ func rules() []osupdate.Rule {
 			"name the keys in /etc/containers/policy.json: containers-policy.json(5)"),
 		osupdate.NewRule(`(?i)manifest unknown|name unknown|repository .* not found|does not resolve to an image ID`, osupdate.ErrNotFound,
 			"there is no such image", "check its name and tag"),
+		osupdate.NoHostImage(),
 		osupdate.NewRule(`(?i)must be executed as the root user`, osupdate.ErrPermission, "it needs root, even to look", "run it with sudo"),
 		osupdate.NewRule(`System not booted via bootc|Detected container; this command requires a booted host system|`+
 			`OSTree storage not initialized`, osupdate.ErrNotImage,
