@@ -17,6 +17,10 @@ const (
 
 	apartNext = "next" // one of another image, in which a rebase builds what is to be the toolbox
 	apartBase = "base" // one of the toolbox's image as that came, for a rebase to compare with
+
+	// apartAdopted is what a toolbox of another maker is called that was moved into one of
+	// tbx's. It is empty, and there for the way back.
+	apartAdopted = "adopted"
 )
 
 // LabelReplaces is the id of the container whose place a container was made to take.

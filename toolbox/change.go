@@ -109,7 +109,7 @@ func (m *Manager) settings(name Name, old *Spec, o CreateOptions) (*Spec, error)
 	if err != nil {
 		return nil, err
 	}
-	s.Version, s.ID, s.Created, s.Image, s.ImageID = old.Version, old.ID, old.Created, old.Image, old.ImageID
+	s.Version, s.ID, s.Created, s.Image, s.ImageID, s.Adopted = old.Version, old.ID, old.Created, old.Image, old.ImageID, old.Adopted
 	if o.Memory == "" {
 		s.Memory = "" // the default is chosen once, when a toolbox is made
 	}

@@ -95,6 +95,7 @@ func (m *Manager) cloneSpec(of *Spec, name Name, o *CloneOptions) (*Spec, error)
 	rand.Read(id)
 	s := *of
 	s.ID, s.Created = hex.EncodeToString(id), time.Now().UTC().Truncate(time.Second)
+	s.Adopted = "" // there is one way back, and it is the other one's
 	s.Hostname = cmp.Or(o.Hostname, of.Hostname)
 	s.Declared = "" // the clone is the user's own
 	switch {

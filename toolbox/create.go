@@ -245,8 +245,14 @@ func (m *Manager) mustNotExist(ctx context.Context, e Engine, name Name) error {
 	c, err := e.Inspect(ctx, string(name))
 	switch {
 	case err == nil && c.Name == string(name): // else podman found it as the beginning of an id
-		if b := m.inspected(c); !b.Managed() && !b.Toolbx() {
+		b := m.inspected(c)
+		switch {
+		case b.Managed():
+		case b.Maker() == "":
 			return fail.New(fail.Exists, "the name %s is taken by a container that is not a toolbox", name).Hint("choose another name")
+		default:
+			return fail.New(fail.Exists, "toolbox %s exists: %s made it", name, b.Maker()).
+				Hint("choose another name, enter it with: tbx enter %s, or take it over with: tbx adopt %s", name, name)
 		}
 		return existsError(name)
 	case err != nil && !errors.Is(err, fail.NotFound):

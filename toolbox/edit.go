@@ -226,18 +226,13 @@ func (m *Manager) Settings(b *Box) (*Spec, error) {
 	case b.SpecErr != nil:
 		return nil, b.SpecErr
 	case b.Spec == nil:
-		return nil, foreignError(b)
+		return nil, foreignError(b, "does not change those").Hint("or make another with: tbx create --image %s NAME", b.Image)
 	}
 	k, err := m.kept(b.Spec.ID, editWaiting)
 	if err != nil || k == nil {
 		return b.Spec, err
 	}
 	return k.Spec, nil
-}
-
-func foreignError(b *Box) error {
-	return fail.New(fail.Unable, "toolbox %s was made by Toolbx, and tbx does not change those", b.Name).
-		Hint("make another with: tbx create --image %s NAME", b.Image)
 }
 
 // Waiting returns what is to change in a toolbox when it stops or starts.

@@ -33,6 +33,10 @@ type kept struct {
 	Hex      string   `json:",omitempty"` // of the names of both while they are apart
 	Rebase   bool     `json:",omitempty"` // it is a change of the image, see rebase.go
 	Turn     *turn    `json:",omitempty"` // of that, once all is ready for it
+	// Of an adopted toolbox that is given back: podman's id of the container that takes its
+	// place, and the name which that had.
+	Back string `json:",omitempty"`
+	Orig Name   `json:",omitempty"`
 }
 
 func (m *Manager) editFile(id, kind string) string {

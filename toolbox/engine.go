@@ -4,7 +4,6 @@ import (
 	"context"
 	"io"
 	"io/fs"
-	"path"
 	"slices"
 	"strings"
 	"time"
@@ -56,6 +55,8 @@ type Engine interface {
 	Limit(ctx context.Context, id string, p *Plan) error
 	// Layer returns where the engine keeps what a container has changed of its image.
 	Layer(ctx context.Context, id string) (*layers.Layer, error)
+	// Said says whether the container's first process has written text since a time.
+	Said(ctx context.Context, id string, since time.Time, text string) (bool, error)
 	// Logs copies what the container's first process wrote.
 	Logs(ctx context.Context, id string, tail int, w io.Writer) error
 	// Run runs a command as the container's root, by the engine's own exec.
@@ -94,6 +95,16 @@ type Container struct {
 	Mounts     []Mapping // of the host's directories
 	Volumes    []Mapping // that podman keeps, and file systems in memory, which have no source
 	NamesTable string    // path of containers/storage's table of names; see join.Names
+	Asked      Asked     // what else podman was asked for; Inspect alone knows
+}
+
+// Asked is what who made a container may have asked of podman, and what a toolbox of
+// tbx's has in one way only.
+type Asked struct {
+	Hostname          string
+	Network, PID, IPC string // as podman-create(1) has them: host, private, none, …
+	Memory, NanoCPUs  int64  // bytes, and thousand millionths of a processor's time; 0: not limited
+	Ports             bool   // ports of the host lead to it
 }
 
 // File is what Engine.Stat sees.
@@ -106,12 +117,7 @@ type File struct {
 type Mapping struct {
 	Source, Target string
 	Options        []string // such as nosuid and rbind, with ro where nobody inside may write
-}
-
-// Toolbx says whether the container was made by Toolbx. The label alone does not
-// say so: every container has the labels of its image.
-func (c *Container) Toolbx() bool {
-	return c.Labels[LabelToolbx] == "true" && len(c.Command) > 0 && path.Base(c.Command[0]) == "toolbox"
+	Volume         string   // its name, if podman keeps it; one that nobody named has 64 hex digits
 }
 
 // ours says whether the container runs what those run that tbx made. An image may

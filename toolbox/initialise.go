@@ -51,6 +51,7 @@ func (m *Manager) initConfig(b *Box) boxinit.Config {
 		Shares:     s.shareDirs(),
 		Volumes:    s.volumeTargets(),
 	}
+	cfg.Leftovers, _, _ = strings.Cut(s.Adopted, "/")
 	cfg.Inside = m.containersInside(b)
 	if s.Isolated && s.GPU {
 		cfg.KeepDevices = []string{"dri", "kfd", "nvidia"}

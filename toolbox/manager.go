@@ -96,7 +96,7 @@ func (m *Manager) find(ctx context.Context, name Name, hint string) (*Box, error
 		return nil, m.notFound(ctx, e, name, hint)
 	}
 	b := m.inspected(c)
-	if !b.Managed() && !b.Toolbx() {
+	if !b.Managed() && b.Maker() == "" {
 		return nil, fail.New(fail.NotFound, "container %s is not a toolbox", name).
 			Hint("enter it with: podman exec -it %s sh", name)
 	}
@@ -175,7 +175,7 @@ func (m *Manager) notFound(ctx context.Context, e Engine, name Name, hint string
 		return err.Hint("it is called %s now", now)
 	}
 	for _, c := range all {
-		if of, _, ok := apartOf(c.Name); ok && of == name {
+		if of, kind, ok := apartOf(c.Name); ok && of == name && kind != apartAdopted {
 			return fail.New(nil, "toolbox %s is being changed by another tbx, or that was interrupted", name).
 				Hint("see what there is, which puts right what was interrupted: tbx list")
 		}
@@ -220,7 +220,7 @@ func (m *Manager) followRename(name Name, all []Container) string {
 	return ""
 }
 
-// List returns all toolboxes, tbx's own and Toolbx's, by name.
+// List returns all toolboxes, tbx's own and those of the other makers, by name.
 func (m *Manager) List(ctx context.Context) ([]*Box, error) {
 	e, err := m.Engine(ctx)
 	if err != nil {
@@ -235,7 +235,11 @@ func (m *Manager) List(ctx context.Context) ([]*Box, error) {
 			return nil, err
 		}
 	}
-	all = shown(all)
+	others, err := foreign(ctx, e, all)
+	if err != nil {
+		return nil, err
+	}
+	all = shown(append(all, others...))
 	out := make([]*Box, 0, len(all))
 	for i := range all {
 		b := m.box(&all[i])
@@ -244,7 +248,7 @@ func (m *Manager) List(ctx context.Context) ([]*Box, error) {
 				b = m.inspected(c)
 			}
 		}
-		if (b.Managed() || b.Toolbx()) && !m.leftover(ctx, b) {
+		if (b.Managed() || b.Maker() != "") && !m.leftover(ctx, b) {
 			out = append(out, b)
 		}
 	}

@@ -136,6 +136,13 @@ func (m *Manager) repair(ctx context.Context, e Engine, k *kept) error {
 	if k.Rebase {
 		return m.repairTurn(ctx, e, k)
 	}
+	if k.Back != "" {
+		step, err := m.repairBack(ctx, e, k)
+		if err == nil {
+			m.tellBack(k, step)
+		}
+		return err
+	}
 	h, err := m.halvesOf(ctx, e, k)
 	if err != nil {
 		return fail.Wrap(nil, err, "the edit of toolbox %s that was interrupted cannot be put right", k.Name)
@@ -171,17 +178,21 @@ func (m *Manager) repair(ctx context.Context, e Engine, k *kept) error {
 	if k.Spec != nil {
 		m.drop(k.Spec.ID, editNow)
 	}
-	m.tellRepaired(k.Name, step)
+	m.tellRepaired(k, step, h.old != nil && !h.old.ours())
 	return nil
 }
 
-func (m *Manager) tellRepaired(name Name, step layers.Step) {
+func (m *Manager) tellRepaired(k *kept, step layers.Step, adopted bool) {
+	what, again, is, back := "an edit", "edit it again, if you still want to", "has its new settings", "tbx edit --undo "
+	if adopted {
+		what, again, is, back = "adopting", "adopt it again, if you still want to", "is tbx's", "tbx adopt --undo "
+	}
+	what += map[bool]string{true: " toolbox ", false: " of toolbox "}[adopted] + string(k.Name)
 	switch step {
 	case layers.DropNew, layers.GoBack:
-		m.Progress.Warn("an edit of toolbox "+string(name)+" was interrupted: the toolbox is as it was", "edit it again, if you still want to")
+		m.Progress.Warn(what+" was interrupted: the toolbox is as it was", again)
 	case layers.GoOn, layers.Finish:
-		m.Progress.Warn("an edit of toolbox "+string(name)+" was interrupted, and is brought to its end: the toolbox has its new settings",
-			"take them back with: tbx edit --undo "+string(name))
+		m.Progress.Warn(what+" was interrupted, and is brought to its end: the toolbox "+is, "take that back with: "+back+string(k.Name))
 	}
 }
 
@@ -284,6 +295,9 @@ func (m *Manager) finish(ctx context.Context, e Engine, k *kept, h *halves) erro
 	}
 	if s != nil {
 		m.drop(s.ID, editWaiting)
+	}
+	if !h.old.ours() {
+		return m.setAside(ctx, e, k, h.old.ID)
 	}
 	return m.removeHalf(ctx, e, h.old)
 }

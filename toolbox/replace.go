@@ -43,7 +43,7 @@ func (m *Manager) replace(ctx context.Context, e Engine, p *EditPlan, force bool
 			return r.goBack(ctx, err)
 		}
 		p.box = r.new
-		m.tidyUp(ctx, e, r.k, r.old.ID)
+		m.tidyUp(ctx, e, r.k, &r.old.Container)
 		return nil
 	})
 }
@@ -58,13 +58,19 @@ func (r *replacement) carryOut(ctx context.Context, plan *Plan, force bool) erro
 	if err := r.stopOld(ctx, restart, force); err != nil {
 		return err
 	}
-	if err := r.swap(ctx); err != nil || !restart {
+	if err := r.swap(ctx); err != nil || !restart && !r.adopts() {
 		return err
 	}
 	r.undoWith(func(ctx context.Context) error { return r.m.stop(ctx, r.e, r.new, 0) })
-	_, err := r.m.bringUp(ctx, r.e, r.new)
-	return err
+	if _, err := r.m.bringUp(ctx, r.e, r.new); err != nil || restart {
+		return err
+	}
+	return r.m.stop(ctx, r.e, r.new, 0)
 }
+
+// adopts says whether the container that is replaced is another maker's: its toolbox is
+// started once, which clears what that left, and it is kept for the way back.
+func (r *replacement) adopts() bool { return !r.old.ours() }
 
 // deadRuns says whether podman believes that a container runs whose first process has
 // ended.
@@ -127,7 +133,7 @@ func (r *replacement) stopOld(ctx context.Context, runs, force bool) error {
 	}
 	m := r.m
 	m.forgetRecord(r.old.Name) // from here on who enters waits for the lock
-	if running := m.inUse(r.old); len(running) > 0 && !force {
+	if running := r.inUse(); len(running) > 0 && !force {
 		return inUseError(r.old.Name, running).Hint("try again when that has ended, or have it ended: --force")
 	}
 	r.undoWith(func(ctx context.Context) error {
@@ -141,6 +147,14 @@ func (r *replacement) stopOld(ctx context.Context, runs, force bool) error {
 		return err
 	}
 	return r.unmounted(ctx)
+}
+
+// inUse lists what is ended when the old container is stopped.
+func (r *replacement) inUse() []Process {
+	if r.adopts() {
+		return r.m.foreignInUse(r.old)
+	}
+	return r.m.inUse(r.old)
 }
 
 // unmounted waits until neither container is mounted.
@@ -192,7 +206,12 @@ func (r *replacement) swap(ctx context.Context) error {
 	if err := saveSpec(m.Host.Dirs.Config, r.old.Name, r.k.Spec); err != nil {
 		return err
 	}
-	r.undoWith(func(context.Context) error { return saveSpec(m.Host.Dirs.Config, r.old.Name, r.k.Was) })
+	r.undoWith(func(context.Context) error {
+		if r.k.Was == nil {
+			return removeSpec(m.Host.Dirs.Config, r.old.Name)
+		}
+		return saveSpec(m.Host.Dirs.Config, r.old.Name, r.k.Was)
+	})
 	m.forgetRecord(r.old.Name)
 	return nil
 }
@@ -204,18 +223,21 @@ func (r *replacement) goBack(ctx context.Context, cause error) error {
 	name := r.old.Name
 	for _, undo := range slices.Backward(r.back) {
 		if err := undo(ctx); err != nil && !errors.Is(err, fail.NotFound) {
-			return fail.Wrap(nil, errors.Join(cause, err), "the edit of toolbox %s failed, and could not be taken back; nothing in it is lost",
+			return fail.Wrap(nil, errors.Join(cause, err), "the change of toolbox %s failed, and could not be taken back; nothing in it is lost",
 				name).
 				Hint("when the cause is gone, the next call puts it right: tbx list")
 		}
 	}
 	r.m.drop(r.k.Spec.ID, editNow)
+	if r.adopts() {
+		return fail.Wrap(nil, cause, "toolbox %s is as it was: it cannot be adopted", name)
+	}
 	return fail.Wrap(nil, cause, "toolbox %s is as it was: it cannot have the new settings", name)
 }
 
 // tidyUp ends a replacement: it removes the container that was replaced, which is empty,
 // and what was kept for a crash. What fails the next call of tbx does.
-func (m *Manager) tidyUp(ctx context.Context, e Engine, k *kept, oldID string) {
+func (m *Manager) tidyUp(ctx context.Context, e Engine, k *kept, old *Container) {
 	if k.Was != nil {
 		before := &kept{Name: k.Name, Spec: k.Was}
 		if err := m.keep(editBefore, before); err != nil {
@@ -223,11 +245,22 @@ func (m *Manager) tidyUp(ctx context.Context, e Engine, k *kept, oldID string) {
 		}
 	}
 	m.drop(k.Spec.ID, editWaiting)
-	if err := e.Remove(ctx, oldID, true); err != nil && !errors.Is(err, fail.NotFound) {
+	if err := m.putAway(ctx, e, k, old); err != nil {
 		m.debug("the container that toolbox %s was cannot be removed yet: %v", k.Name, err)
 		return
 	}
 	m.drop(k.Spec.ID, editNow)
+}
+
+// putAway removes a container that was replaced, or sets it aside if it is another maker's.
+func (m *Manager) putAway(ctx context.Context, e Engine, k *kept, old *Container) error {
+	if !old.ours() {
+		return m.setAside(ctx, e, k, old.ID)
+	}
+	if err := e.Remove(ctx, old.ID, true); !errors.Is(err, fail.NotFound) {
+		return err
+	}
+	return nil
 }
 
 // space is where the layers of containers can be worked on.

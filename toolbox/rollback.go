@@ -191,7 +191,7 @@ func settingsChanged(then, now *Spec) []string {
 	a, b := reflect.ValueOf(*then), reflect.ValueOf(*now)
 	for i := range a.NumField() {
 		key, _, _ := strings.Cut(a.Type().Field(i).Tag.Get("toml"), ",")
-		if slices.Contains([]string{"version", "id", "created", "image", "image_id"}, key) {
+		if slices.Contains([]string{"version", "id", "created", "image", "image_id", "adopted"}, key) {
 			continue
 		}
 		x, y := a.Field(i), b.Field(i)

@@ -141,7 +141,7 @@ const quietPasses = 8
 func (m *Manager) copyBox(ctx context.Context, e Engine, b *Box, to *layers.Layer) (treecopy.Size, error) {
 	from, err := e.Layer(ctx, b.ID)
 	if err == nil {
-		err = layers.Fit(from, to)
+		err = b.fit(from, to)
 	}
 	if err != nil {
 		return treecopy.Size{}, err

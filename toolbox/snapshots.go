@@ -226,8 +226,7 @@ func (m *Manager) findManaged(ctx context.Context, name Name) (*Box, error) {
 		return nil, fail.New(fail.Usage, "toolbox %s is gone when its session ends: it has no snapshots and no clones", name).
 			Hint("make one that stays: tbx create")
 	case b.Spec == nil:
-		return nil, fail.New(fail.Unable, "toolbox %s was made by Toolbx, and tbx keeps no snapshots of such", name).
-			Hint("make one of tbx's with: tbx create NAME")
+		return nil, foreignError(b, "keeps no snapshots of those, and makes no clones")
 	}
 	return b, nil
 }

@@ -50,6 +50,8 @@ type Spec struct {
 	ShmSize   string   `toml:"shm_size,omitempty"`                    // of its /dev/shm; empty: podman's default
 	GPU       bool     `toml:"gpu,omitempty"`                         // an isolated toolbox has the host's GPUs
 
+	Adopted string `toml:"adopted,omitempty" json:",omitempty"` // MAKER/ID of the container that it was adopted from; see Maker
+
 	Ephemeral string `toml:"-" json:",omitempty"` // path of the lock that its owner holds; never in a file
 
 	links []string // of a new one: places of the links by which the user named what it shares

@@ -16,7 +16,7 @@ import (
 // SpecText is a specification for a user to edit.
 func SpecText(name Name, s *Spec) string {
 	return "# Settings of the toolbox " + string(name) + ". The keys are in docs/spec.md.\n" +
-		"# version, id, created, image, image_id and isolated stay as they are.\n" + string(s.encode())
+		"# version, id, created, image, image_id, isolated and adopted stay as they are.\n" + string(s.encode())
 }
 
 // FromText is the Change of an EditRequest that a user wrote, of what SpecText gave him
@@ -33,7 +33,7 @@ func (m *Manager) FromText(name Name, base *Spec, file, text string) func(*Spec)
 		}
 		for _, d := range differences(base, s) {
 			switch d.Key {
-			case "version", "id", "created", "image", "image_id":
+			case "version", "id", "created", "image", "image_id", "adopted":
 				return nil, fail.New(fail.Usage, "%s:%d: %s cannot be changed by an edit", file, lineOfKey(text, d.Key), d.Key).
 					Hint("write there again: %s", strings.TrimSpace(lineWith(string(base.encode()), d.Key)))
 			case "isolated":

@@ -6,7 +6,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -70,7 +69,7 @@ func (m *Manager) bringUp(ctx context.Context, e Engine, b *Box) (*join.Record, 
 		return nil, err
 	}
 	if !b.Managed() {
-		return m.foreignRecord(b), nil
+		return m.foreignRecord(ctx, e, b), m.awaitForeign(ctx, e, b)
 	}
 	if err := m.secure(ctx, e, b); err != nil {
 		return nil, err
@@ -291,16 +290,4 @@ func (m *Manager) newRecord(b *Box) (*join.Record, error) {
 	}
 	r.Names, err = join.ReadNames(b.NamesTable)
 	return r, err
-}
-
-// foreignRecord describes a toolbox of Toolbx's, which sets itself up and is
-// entered by podman.
-func (m *Manager) foreignRecord(b *Box) *join.Record {
-	r := &join.Record{Name: string(b.Name), ID: b.ID, Bridge: b.ID, PID: b.PID, Env: b.Env, Home: m.Host.Home, Shell: m.Host.Shell,
-		HostFiles: true}
-	for _, mt := range b.Mounts {
-		r.Mounts = append(r.Mounts, join.Mapping{Host: mt.Source, Box: mt.Target})
-	}
-	r.Mounts = slices.DeleteFunc(r.Mounts, func(mt join.Mapping) bool { return mt.Host == "/" })
-	return r
 }

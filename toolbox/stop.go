@@ -56,7 +56,7 @@ func (m *Manager) stop(ctx context.Context, e Engine, b *Box, grace time.Duratio
 // halt is stop for a container that need not be the one of its name.
 func (m *Manager) halt(ctx context.Context, e Engine, b *Box, grace time.Duration) error {
 	var held *join.Held
-	if s, err := m.state(b); err == nil && b.Managed() {
+	if s, err := m.state(b); err == nil && (b.Managed() || b.Maker() != "") {
 		held = s.Hold(b.PID)
 		defer held.Close()
 		if has, err := s.HasCgroup(); err == nil && !has {
@@ -139,6 +139,9 @@ func (m *Manager) Remove(ctx context.Context, name Name, force bool) error {
 	if err != nil {
 		return err
 	}
+	if err := refuseRemoval(b); err != nil {
+		return err
+	}
 	if b.runs() {
 		if !force {
 			return runningError(name)
@@ -167,6 +170,11 @@ func (m *Manager) Remove(ctx context.Context, name Name, force bool) error {
 			return err
 		}
 	}
+	if b.Spec != nil {
+		if err := m.removeAside(ctx, e, b.Spec); err != nil {
+			return err
+		}
+	}
 	return m.forget(name)
 }
 
@@ -190,6 +198,9 @@ func (m *Manager) Rename(ctx context.Context, old, name Name) error {
 	}
 	b, err := m.Find(ctx, old)
 	if err != nil {
+		return err
+	}
+	if err := refuseForeign(b, "gives those no other names"); err != nil {
 		return err
 	}
 	if b.Ephemeral() {
@@ -246,6 +257,8 @@ func (m *Manager) Removable(ctx context.Context, name Name, force bool) error {
 		return err
 	case err != nil:
 		return err
+	case refuseRemoval(b) != nil:
+		return refuseRemoval(b)
 	case !force && b.runs():
 		return runningError(name)
 	}

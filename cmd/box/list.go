@@ -31,7 +31,8 @@ func NewList(env *fetch.Env, listImages func(ctx context.Context, names bool, fo
 		Annotations: cli.Quietly(),
 		Aliases:     []string{"ls"},
 		Short:       "List the toolboxes",
-		Long: `List the toolboxes, also those that Toolbx made. --images lists the images
+		Long: `List the toolboxes, also those that Toolbx, distrobox and apx made, which are marked and
+which tbx adopt takes over. --images lists the images
 instead, as tbx image list does; with --containers too, both.`,
 		Example:           "  tbx list\n  tbx list --images\n  tbx list --format json | jq '.[].name'",
 		Args:              cli.Exactly(0, "no arguments"),
@@ -55,7 +56,7 @@ type row struct {
 	ImageID string     `json:"image_id"`
 	Created time.Time  `json:"created"`
 	Started *time.Time `json:"started,omitempty"`
-	Manager string     `json:"manager"` // tbx, or toolbx for a toolbox that Toolbx made
+	Manager string     `json:"manager"` // tbx, or toolbx, distrobox or apx, which made it
 
 	Isolated  bool `json:"isolated,omitempty"`  // made with --isolated
 	Ephemeral bool `json:"ephemeral,omitempty"` // gone when its session ends
@@ -66,7 +67,7 @@ type row struct {
 
 func rowOf(e *fetch.Env, b *toolbox.Box) row {
 	r := row{
-		Name: string(b.Name), ID: b.ID, State: string(b.State), Image: b.Image, ImageID: b.ImageID, Created: b.Created.UTC(), Manager: "toolbx",
+		Name: string(b.Name), ID: b.ID, State: string(b.State), Image: b.Image, ImageID: b.ImageID, Created: b.Created.UTC(), Manager: string(b.Maker()),
 	}
 	if !b.Started.IsZero() {
 		at := b.Started.UTC()
@@ -156,14 +157,27 @@ func printRows(w io.Writer, rows []row, now time.Time) error {
 		}
 		return "shared\t"
 	}
+	// And who has toolboxes of tbx's only need not read who made them.
+	makers := slices.ContainsFunc(rows, func(r row) bool { return r.Manager != "tbx" })
 	head := ""
 	if modes {
 		head = "MODE\t"
 	}
+	if makers {
+		head += "MADE BY\t"
+	}
 	fmt.Fprintln(t, "NAME\tSTATE\t"+head+"IMAGE\tCREATED\tID")
 	for _, r := range rows {
 		age := cli.Ago(now.Sub(r.Created))
-		fmt.Fprintf(t, "%s\t%s\t%s%s\t%s\t%.12s\n", escape.Text(r.Name), r.State, column(r.Isolated), escape.Text(r.Image), age, r.ID)
+		fmt.Fprintf(t, "%s\t%s\t%s%s\t%s\t%.12s\n", escape.Text(r.Name), r.State, column(r.Isolated)+made(r.Manager, makers), escape.Text(r.Image), age, r.ID)
 	}
 	return t.Flush()
+}
+
+// made is the column of makers, if there is one.
+func made(by string, shown bool) string {
+	if !shown {
+		return ""
+	}
+	return by + "\t"
 }

@@ -46,7 +46,7 @@ func NewStop(env *cli.Env) *cobra.Command {
 			if grace < 0 {
 				return fail.New(fail.Usage, "--time %d: it must not be negative", grace)
 			}
-			args, err := allIf(env, cmd, all, args)
+			args, err := allIf(env, cmd, all, args, func(*toolbox.Box) bool { return true })
 			if err != nil {
 				return err
 			}
@@ -79,7 +79,7 @@ It asks first. --force does not ask, and removes a toolbox that is running.`,
 		Example: "  tbx rm build\n  tbx rm --force build test",
 		Args:    namesOr(&all),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			args, err := allIf(env, cmd, all, args)
+			args, err := allIf(env, cmd, all, args, (*toolbox.Box).Removable)
 			if err != nil {
 				return err
 			}
@@ -172,7 +172,8 @@ func namesOr(all *bool) cobra.PositionalArgs {
 	}
 }
 
-func allIf(e *cli.Env, cmd *cobra.Command, all bool, args []string) ([]string, error) {
+// allIf are the names of all toolboxes that are such, if all are meant.
+func allIf(e *cli.Env, cmd *cobra.Command, all bool, args []string, such func(*toolbox.Box) bool) ([]string, error) {
 	if !all {
 		return args, nil
 	}
@@ -182,7 +183,9 @@ func allIf(e *cli.Env, cmd *cobra.Command, all bool, args []string) ([]string, e
 	}
 	boxes, err := m.List(cmd.Context())
 	for _, b := range boxes {
-		args = append(args, string(b.Name))
+		if such(b) {
+			args = append(args, string(b.Name))
+		}
 	}
 	return args, err
 }

@@ -8,8 +8,8 @@
 // system), settle (sets options of an isolated toolbox's mounts), way (looks for links in
 // its home), strays (removes what a runtime has made there), layers (exchanges what is in two
 // containers), copy (copies what is in one), carry (brings along what a user put into one),
-// measure, pack and unpack (write it to a file and back), session and farewell (the companion
-// of an interactive session), guard
+// measure, pack and unpack (write it to a file and back), leftovers (lists what another maker
+// left in one), session and farewell (the companion of an interactive session), guard
 // (of one of podman exec), keep (the companion of a host command).
 // Called by another name, it is a shim: the host's command of that name.
 package main
@@ -68,6 +68,8 @@ func run(args []string) int {
 		err = stage.Strays(args[2:])
 	case "layers":
 		err = stage.Layers(os.Stdin, os.Stdout)
+	case "leftovers":
+		err = boxinit.ListLeftovers(args[2:], os.Stdout)
 	case "name-terminal":
 		err = stage.NameTerminal(args[2:])
 	case "begin":

@@ -47,6 +47,9 @@ func Init(in io.Reader, out io.Writer) error {
 	if b.cfg.LocalesOnly {
 		return b.take([]step{{"locale", b.ensureLocales}})
 	}
+	if b.cfg.GiveBack {
+		return b.take([]step{{"leftovers", b.restoreLeftovers}})
+	}
 	return b.run()
 }
 
@@ -66,6 +69,7 @@ func (b *box) run() error {
 		{"devices", b.dropDeviceMounts},
 		{"former starts", b.emptyRun},
 		{"directories", b.makeDirectories},
+		{"leftovers", b.clearLeftovers},
 		{"user", b.ensureUser},
 		{"files of tbx", b.writeFiles},
 		{"time zone", b.nameZone},

@@ -92,14 +92,30 @@ func (s Space) Do(ctx context.Context, order stage.LayerOrder) (*stage.LayerAnsw
 	var out, errs bytes.Buffer
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = bytes.NewReader(in), &out, &errs
 	if err := cmd.Run(); err != nil {
-		return nil, fail.Wrap(fail.Unable, err, "podman's user namespace cannot be worked in: %s", escape.Text(strings.TrimSpace(errs.String()))).
-			Hint("see whether this works: podman unshare true")
+		return nil, spaceError(err, errs.String())
 	}
 	answer := &stage.LayerAnswer{}
 	if err := json.Unmarshal(out.Bytes(), answer); err != nil {
 		return nil, fmt.Errorf("tbx-box answered %s: %w", escape.Quote(out.String()), err)
 	}
 	return answer, obstacle(answer)
+}
+
+// Run has tbx-box do something that reads the layer of a container, and returns what it
+// writes.
+func (s Space) Run(ctx context.Context, args ...string) ([]byte, error) {
+	cmd := s.command(ctx, append([]string{s.Helper}, args...)...)
+	var out, errs bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &errs
+	if err := cmd.Run(); err != nil {
+		return nil, spaceError(err, errs.String())
+	}
+	return out.Bytes(), nil
+}
+
+func spaceError(err error, said string) error {
+	return fail.Wrap(fail.Unable, err, "podman's user namespace cannot be worked in: %s", escape.Text(strings.TrimSpace(said))).
+		Hint("see whether this works: podman unshare true")
 }
 
 // obstacle is why an order was not carried out.

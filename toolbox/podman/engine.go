@@ -167,6 +167,7 @@ func (e *Engine) Inspect(ctx context.Context, nameOrID string) (*toolbox.Contain
 		}
 	}
 	c.Mounts, c.Volumes = mappings(d)
+	c.Asked = askedOf(d)
 	return c, nil
 }
 
@@ -174,7 +175,7 @@ func (e *Engine) Inspect(ctx context.Context, nameOrID string) (*toolbox.Contain
 // the host, and others.
 func mappings(d *define.InspectContainerData) (dirs, volumes []toolbox.Mapping) {
 	for _, m := range d.Mounts {
-		mt := toolbox.Mapping{Source: m.Source, Target: m.Destination, Options: m.Options}
+		mt := toolbox.Mapping{Source: m.Source, Target: m.Destination, Options: m.Options, Volume: m.Name}
 		if !m.RW {
 			mt.Options = append(mt.Options, "ro")
 		}
