@@ -94,7 +94,7 @@ func (m *Manager) leftoversOf(ctx context.Context, b *Box) ([]boxinit.Leftover, 
 	if err != nil {
 		return nil, err
 	}
-	said, err := m.space().Run(ctx, m.BoxFile, "leftovers", l.Upper, string(b.Maker()), m.Host.User)
+	said, err := m.space().Run(ctx, "leftovers", l.Upper, string(b.Maker()), m.Host.User)
 	var out []boxinit.Leftover
 	if err == nil {
 		err = json.Unmarshal(said, &out)

@@ -234,7 +234,7 @@ func (t *takeover) way() {
 	for _, s := range []struct {
 		what, mode string
 		expected   bool
-	}{{"network", t.b.Asked.Network, false}, {"process table", t.b.Asked.PID, init}, {"interprocess communication", t.b.Asked.IPC, false}} {
+	}{{"network", t.b.Asked.Network, false}, {"process table", t.b.Asked.PID, init}} {
 		if mode := cmp.Or(s.mode, "private"); mode != "host" && !s.expected {
 			t.lose("a "+s.what+" of its own ("+mode+")", "a toolbox has the host's; one that is isolated has its own: tbx create --isolated")
 		}

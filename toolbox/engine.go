@@ -102,7 +102,7 @@ type Container struct {
 // tbx's has in one way only.
 type Asked struct {
 	Hostname          string
-	Network, PID, IPC string // as podman-create(1) has them: host, private, none, …
+	Network, PID string // as podman-create(1) has them: host, private, none, …
 	Memory, NanoCPUs  int64  // bytes, and thousand millionths of a processor's time; 0: not limited
 	Ports             bool   // ports of the host lead to it
 }

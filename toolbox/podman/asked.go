@@ -20,7 +20,7 @@ func askedOf(d *define.InspectContainerData) toolbox.Asked {
 		a.Hostname = d.Config.Hostname
 	}
 	if h := d.HostConfig; h != nil {
-		a.Network, a.PID, a.IPC = h.NetworkMode, h.PidMode, h.IpcMode
+		a.Network, a.PID = h.NetworkMode, h.PidMode
 		a.Memory, a.NanoCPUs, a.Ports = h.Memory, h.NanoCpus, len(h.PortBindings) > 0
 	}
 	return a
