@@ -177,6 +177,9 @@ func (m *Manager) adoptByMove(ctx context.Context, e Engine, r AdoptRequest) (*A
 	if err != nil {
 		return nil, err
 	}
+	if len(a.InUse) > 0 && !r.Force {
+		return nil, inUseError(b.Name, a.InUse).Hint("leave it, or end what runs in it by: --force").Hint("a copy can be made while it runs: leave --move away")
+	}
 	plan, err := m.Plan(&Draft{a.Name, a.spec}, Image{b.Image, b.ImageID, a.env})
 	if err != nil {
 		return nil, err

@@ -101,10 +101,10 @@ type Container struct {
 // Asked is what who made a container may have asked of podman, and what a toolbox of
 // tbx's has in one way only.
 type Asked struct {
-	Hostname          string
-	Network, PID string // as podman-create(1) has them: host, private, none, …
-	Memory, NanoCPUs  int64  // bytes, and thousand millionths of a processor's time; 0: not limited
-	Ports             bool   // ports of the host lead to it
+	Hostname         string
+	Network, PID     string // as podman-create(1) has them: host, private, none, …
+	Memory, NanoCPUs int64  // bytes, and thousand millionths of a processor's time; 0: not limited
+	Ports            bool   // ports of the host lead to it
 }
 
 // File is what Engine.Stat sees.

@@ -13,8 +13,8 @@ type Config struct {
 
 	LocalesOnly bool // see to the locales and do nothing else
 
-	Leftovers string // the maker of the container that the toolbox was adopted from; empty: it was not
-	GiveBack  bool   // take the toolbox back to what that maker left, and do nothing else
+	Leftovers string `json:",omitempty"` // the maker of the container that the toolbox was adopted from; empty: it was not
+	GiveBack  bool   `json:",omitempty"` // take the toolbox back to what that maker left, and do nothing else
 
 	NoDevices   bool     // only the devices that every container has
 	KeepDevices []string // beginnings of names below /dev that stay all the same

@@ -48,7 +48,7 @@ var leftoverRules = map[string][]leftoverRule{
 		{"/etc/dpkg/dpkg.cfg.d/00_distrobox", "keeps dpkg from unpacking below shared directories", nil},
 		{"/etc/apt/apt.conf.d/00_distrobox", "unmounts and mounts at every call of apt", nil},
 		{"/etc/distrobox-*-hook.sh", "the same", nil},
-		{"/usr/share/libalpm/*/0*_distrobox_*", "unmounts and mounts at every call of pacman", nil},
+		{"/usr/share/libalpm/*/*distrobox*", "unmounts and mounts at every call of pacman", nil},
 		{"/etc/pacman.d/hooks/*distrobox*", "the same", nil},
 		{"/usr/lib/rpm/macros.d/macros.distrobox", "keeps rpm from unpacking below shared directories", nil},
 		{"/etc/xbps.d/*distrobox*", "the same of xbps", nil},
@@ -56,7 +56,6 @@ var leftoverRules = map[string][]leftoverRule{
 		{"/etc/doas.d/distrobox.conf", "the same for doas", nil},
 		{"/etc/profile.d/distrobox_profile.sh", "calls distrobox's programs in every login shell", nil},
 		{"/etc/fish/conf.d/distrobox_config.fish", "the same in fish", nil},
-		{"/etc/zsh/zshenv", "the same in zsh", holds("distrobox_profile")},
 		{"/etc/passwd.done", "a mark of its first start", isEmpty},
 		{"/.containersetupdone", "a mark of its first start", isEmpty},
 		{"/usr/bin/entrypoint", "where its program was mounted", isEmpty},
@@ -64,11 +63,17 @@ var leftoverRules = map[string][]leftoverRule{
 		{"/usr/bin/distrobox-host-exec", "where its program was mounted", isEmpty},
 		{"/usr/bin/host-spawn", "calls the host by flatpak; tbx has its bridge", nil},
 		{"/usr/local/bin/*", "leads to distrobox-host-exec; in its place: tbx shim add NAME", leadsTo("/distrobox-host-exec")},
-		{"/usr/local/bin/su", "its su", holds("distrobox")},
+		{"/usr/bin/*", "leads to distrobox-host-exec; in its place: tbx shim add NAME", leadsTo("/distrobox-host-exec")},
+		{"/usr/local/bin/su", "its su", holds("--pty")},
+		{"/usr/local/bin/user-integration", "links what is in the runtime directory; tbx has its own", nil},
+		{"/usr/lib/systemd/system/user-integration@.service", "the same", nil},
+		{"/var/tmp/.*.passwd.initialize", "a mark of its first start", isEmpty},
 		{"/etc/ld.so.conf.d/*distrobox*", "names NVIDIA's libraries as they were mounted", nil},
+		{"/usr/bin/*nvidia*", "where a program of NVIDIA's was mounted", isEmpty},
 		{"/usr/lib/*nvidia*", "where a library of NVIDIA's was mounted", isEmpty},
 		{"/usr/lib64/*nvidia*", "where a library of NVIDIA's was mounted", isEmpty},
-		{"/usr/lib/*-linux-gnu/*nvidia*", "where a library of NVIDIA's was mounted", isEmpty},
+		{"/usr/lib/*/*nvidia*", "where a library of NVIDIA's was mounted", isEmpty},
+		{"/usr/share/*/*/*nvidia*", "where a file of NVIDIA's was mounted", isEmpty},
 		{"/var/container-console", "a mark of its init", isEmpty},
 	},
 	"toolbx": {
@@ -240,8 +245,10 @@ func (b *box) setPassword(table, account, was, is string) error {
 
 // moveAside moves a file to another place of the same tree, with what leads to it.
 func moveAside(root *os.Root, from, to string) error {
-	if err := root.MkdirAll(path.Dir(to)[1:], 0o700); err != nil {
-		return err
+	if dir := path.Dir(to)[1:]; dir != "" {
+		if err := root.MkdirAll(dir, 0o700); err != nil {
+			return err
+		}
 	}
 	return root.Rename(from[1:], to[1:])
 }
@@ -276,7 +283,9 @@ func (b *box) restoreLeftovers() error {
 			}
 		}
 	}
-	return errors.Join(append(failed, root.RemoveAll(adoptedDir[1:]))...)
+	failed = append(failed, root.RemoveAll(adoptedDir[1:]))
+	_ = root.Remove(path.Dir(adoptedDir)[1:]) // unless tbx keeps something else there
+	return errors.Join(failed...)
 }
 
 // dropOwn removes what tbx has put into the toolbox.
