@@ -161,6 +161,8 @@ func (t *takeover) standard(mt Mapping) bool {
 		return true
 	case mt.Source != mt.Target:
 		return false
+	case t.args == nil && (join.Below(mt.Target, "/run") || join.Below(mt.Target, "/var/run")):
+		return true // Toolbx has no volumes that users ask for, but sockets of the host's services
 	}
 	fi, err := os.Stat(mt.Source) // sockets of the host's services, and /dev/shm where that is a link
 	shm, _ := filepath.EvalSymlinks("/dev/shm")
