@@ -23,6 +23,9 @@ type AdoptRequest struct {
 	ImageEnv func(ctx context.Context, imageID string) ([]string, error)
 }
 
+// Leftover is something of a maker's in a toolbox.
+type Leftover = boxinit.Leftover
+
 // Adoption is what adopting a toolbox is to do, or has done.
 type Adoption struct {
 	Name      Name
@@ -31,7 +34,7 @@ type Adoption struct {
 	Move      bool
 	Taken     []Taken
 	Lost      []Lost
-	Leftovers []boxinit.Leftover // what is cleared, or told of, in it
+	Leftovers []Leftover // what is cleared, or told of, in it
 	Exported  []string           // files of the host by which it is called
 	InUse     []Process          // what runs in it
 	Already   Name               // the toolbox that was adopted from it before; empty: none
@@ -85,7 +88,7 @@ func (m *Manager) planAdoption(ctx context.Context, b *Box, r AdoptRequest) (*Ad
 }
 
 // leftoversOf looks into the layer of b for what its maker left there.
-func (m *Manager) leftoversOf(ctx context.Context, b *Box) ([]boxinit.Leftover, error) {
+func (m *Manager) leftoversOf(ctx context.Context, b *Box) ([]Leftover, error) {
 	e, err := m.Engine(ctx)
 	if err != nil {
 		return nil, err
@@ -95,7 +98,7 @@ func (m *Manager) leftoversOf(ctx context.Context, b *Box) ([]boxinit.Leftover, 
 		return nil, err
 	}
 	said, err := m.space().Run(ctx, "leftovers", l.Upper, string(b.Maker()), m.Host.User)
-	var out []boxinit.Leftover
+	var out []Leftover
 	if err == nil {
 		err = json.Unmarshal(said, &out)
 	}

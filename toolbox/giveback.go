@@ -36,7 +36,7 @@ func (m *Manager) PlanGiveBack(ctx context.Context, name Name) (*Return, error) 
 func (m *Manager) planGiveBack(ctx context.Context, b *Box) (*Return, error) {
 	maker, id, ok := strings.Cut(b.Spec.Adopted, "/")
 	if !ok {
-		return nil, fail.New(fail.Usage, "toolbox %s was not adopted: tbx made it", b.Name).Hint("remove it with: tbx rm %s", b.Name)
+		return nil, fail.New(fail.Usage, "toolbox %s was not adopted: tbx made it", b.Name).Hint("see which there are: tbx list")
 	}
 	e, err := m.Engine(ctx)
 	if err != nil {
@@ -86,7 +86,7 @@ func (m *Manager) GiveBack(ctx context.Context, name Name, force bool) (*Return,
 		return nil, inUseError(name, r.InUse).Hint("leave it, or end what runs in it by: --force")
 	case !r.Move && r.Original == "":
 		return nil, fail.New(nil, "what toolbox %s was adopted from is gone: there is nothing to give it back to", name).
-			Hint("it is a toolbox of tbx's and works on; remove it with: tbx rm %s", name)
+			Hint("it is a toolbox of tbx's, and works on: tbx enter %s", name)
 	case !r.Move:
 		lock.Close()
 		return r, m.Remove(ctx, name, true)

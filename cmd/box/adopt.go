@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"slices"
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
@@ -15,7 +14,6 @@ import (
 	"github.com/tbx-project/tbx/internal/fail"
 	"github.com/tbx-project/tbx/provision"
 	"github.com/tbx-project/tbx/toolbox"
-	"github.com/tbx-project/tbx/toolbox/boxinit"
 )
 
 type adoptOptions struct {
@@ -211,7 +209,7 @@ type adoption struct {
 	Move      bool               `json:"move"`
 	Taken     []toolbox.Taken    `json:"taken"`
 	Lost      []toolbox.Lost     `json:"lost"`
-	Leftovers []boxinit.Leftover `json:"leftovers"`
+	Leftovers []toolbox.Leftover `json:"leftovers"`
 	Exported  []string           `json:"exported"`
 	InUse     []inUse            `json:"in_use"`
 	Already   string             `json:"already,omitempty"`
@@ -220,8 +218,8 @@ type adoption struct {
 func adoptionOf(a *toolbox.Adoption) adoption {
 	out := adoption{
 		Name: string(a.Name), As: string(a.As), Maker: string(a.Maker), Move: a.Move, Already: string(a.Already),
-		Taken: slices.Concat([]toolbox.Taken{}, a.Taken), Lost: slices.Concat([]toolbox.Lost{}, a.Lost),
-		Leftovers: slices.Concat([]boxinit.Leftover{}, a.Leftovers), Exported: slices.Concat([]string{}, a.Exported), InUse: []inUse{},
+		Taken: append([]toolbox.Taken{}, a.Taken...), Lost: append([]toolbox.Lost{}, a.Lost...),
+		Leftovers: append([]toolbox.Leftover{}, a.Leftovers...), Exported: append([]string{}, a.Exported...), InUse: []inUse{},
 	}
 	for _, r := range a.InUse {
 		out.InUse = append(out.InUse, inUse{r.PID, r.Command})

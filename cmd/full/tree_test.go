@@ -22,6 +22,7 @@ func TestI14_NothingIsExported(t *testing.T) {
 
 // freeFlags are the flags with values that nothing knows beforehand, and why.
 var freeFlags = map[string]string{
+	"adopt --name":                 "the name of a toolbox that there is not yet",
 	"create --toolbox":             "the name of a toolbox that there is not yet",
 	"create --hostname":            "a new name",
 	"create --env":                 "NAME=VALUE, of which the value is new",
