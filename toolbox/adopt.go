@@ -35,9 +35,9 @@ type Adoption struct {
 	Taken     []Taken
 	Lost      []Lost
 	Leftovers []Leftover // what is cleared, or told of, in it
-	Exported  []string           // files of the host by which it is called
-	InUse     []Process          // what runs in it
-	Already   Name               // the toolbox that was adopted from it before; empty: none
+	Exported  []string   // files of the host by which it is called
+	InUse     []Process  // what runs in it
+	Already   Name       // the toolbox that was adopted from it before; empty: none
 
 	box  *Box
 	spec *Spec

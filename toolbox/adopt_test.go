@@ -120,7 +120,7 @@ func TestAdoptedSettings(t *testing.T) {
 }
 
 // TestAdoptedChoices: hostile and odd settings are told, and none stops the adoption.
-func TestE91_AdoptedChoices(t *testing.T) {
+func TestE181_AdoptedChoices(t *testing.T) {
 	b := &Box{Name: "box", Container: Container{
 		Labels: map[string]string{labelManager: "distrobox"}, Asked: Asked{Network: "host", PID: "host", Hostname: "a b", Ports: true, NanoCPUs: 1},
 		Command: []string{"--name", "jane", "--user", "1000", "--home", "/home/jane", "--init", "0", "--pre-init-hooks", "", "--", "touch", "/x\x1b[2J"},
@@ -152,9 +152,9 @@ func TestE91_AdoptedChoices(t *testing.T) {
 	}
 }
 
-// TestE92_LabelsOfAnImage: labels and a command that an image brings make no toolbox of
+// TestE182_LabelsOfAnImage: labels and a command that an image brings make no toolbox of
 // distrobox's; what distrobox mounts does.
-func TestE92_LabelsOfAnImage(t *testing.T) {
+func TestE182_LabelsOfAnImage(t *testing.T) {
 	args := []string{"--verbose", "--name", "jane", "--user", "1000", "--home", "/home/jane"}
 	c := Container{Labels: map[string]string{labelManager: "distrobox"}, Command: args}
 	if k := c.Maker(); k != "" {
@@ -177,8 +177,8 @@ func TestE92_LabelsOfAnImage(t *testing.T) {
 	}
 }
 
-// TestE93_MapsOfIDs: a copy goes where the same ids are the same, and nowhere else.
-func TestE93_MapsOfIDs(t *testing.T) {
+// TestE183_MapsOfIDs: a copy goes where the same ids are the same, and nowhere else.
+func TestE183_MapsOfIDs(t *testing.T) {
 	keep := []string{"0:1:1000", "1000:0:1", "1001:1001:64536"}
 	for _, c := range []struct {
 		other []string

@@ -27,10 +27,10 @@ func (p *place) distroboxOf(name string) {
 	p.run(0, "podman", "stop", "--time", "1", name)
 }
 
-// TestE95_KilledAdoption kills adopting by move and by copy, and giving back, with all
+// TestE185_KilledAdoption kills adopting by move and by copy, and giving back, with all
 // that they started, at moments spread over their length. There is the original or the
 // adopted toolbox, whole, and the way on and back is open.
-func TestE95_KilledAdoption(t *testing.T) {
+func TestE185_KilledAdoption(t *testing.T) {
 	t.Parallel()
 	p := newPlace(t)
 	const name, as = prefix + "kill-adopt", prefix + "kill-adopt-tbx"

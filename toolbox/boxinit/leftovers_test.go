@@ -100,9 +100,9 @@ func TestAdoptedIsCleared(t *testing.T) {
 	}
 }
 
-// TestE94_LinksLeadNowhere: links in a toolbox in place of directories lead the look for
+// TestE184_LinksLeadNowhere: links in a toolbox in place of directories lead the look for
 // what is left, and the clearing, out of it nowhere.
-func TestE94_LinksLeadNowhere(t *testing.T) {
+func TestE184_LinksLeadNowhere(t *testing.T) {
 	outside := t.TempDir()
 	if err := os.MkdirAll(filepath.Join(outside, "profile.d"), 0o755); err != nil {
 		t.Fatal(err)
