@@ -65,6 +65,9 @@ func (p *Prepared) beginning() (*stage.Beginning, error) {
 
 // places are where the caller's directory may be inside, in the order of join's WorkDir.
 func (p *Prepared) places(at *spot) []stage.BeginAt {
+	if p.Record.Box == "" { // Toolbx's own, where nothing of tbx's can look
+		return []stage.BeginAt{{Dir: p.Record.BoxPath(at.way)}}
+	}
 	var places []stage.BeginAt
 	_, shared := p.Record.Shared(at.cwd)
 	for _, path := range []string{at.way, at.cwd} {
