@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"slices"
 
 	"github.com/tbx-project/tbx/images"
 	"github.com/tbx-project/tbx/internal/escape"
@@ -33,15 +34,19 @@ func (p *Provisioner) Save(ctx context.Context, name toolbox.Name, o SaveOptions
 	if err != nil {
 		return nil, fail.Wrap(nil, err, "toolbox %s cannot be saved: its image is not here any more", name)
 	}
-	saved := toolbox.SavedImage{Digests: img.Digests}
+	saved := toolbox.SavedImage{Digests: slices.DeleteFunc(slices.Clone(img.Digests), func(d string) bool {
+		ref, err := images.ParseRef(d)
+		return err != nil || ref.Local() // it was made here
+	})}
 	if o.WithImage {
 		archives, err := p.Archives(ctx)
 		if err != nil {
 			return nil, err
 		}
 		saved.Write = func(ctx context.Context, archive io.Writer) error { return archives.Save(ctx, img.ID, archive) }
-	} else if len(img.Digests) == 0 {
-		p.Warn("image "+escape.Text(from.Reference)+" is in no registry that is known: where it is not, the file cannot be loaded", "to have it in the file: --with-image")
+	} else if len(saved.Digests) == 0 {
+		p.Warn("image "+escape.Text(from.Reference)+" is in no registry that is known: where it is not, the file cannot be loaded",
+			"to have it in the file: --with-image")
 	}
 	var w *stream.Writer
 	made, err := p.Toolboxes.Save(ctx, name, o.SaveOptions, saved, func(m *savefile.Manifest) (_ savefile.Writer, err error) {

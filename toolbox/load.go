@@ -51,7 +51,8 @@ func (s *Saved) draft(m *Manager, o LoadOptions) error {
 		return err
 	}
 	if spec.Version > SpecVersion {
-		return fail.New(fail.Unable, "its settings were written by a newer tbx (version %d, this one knows %d)", spec.Version, SpecVersion).Hint("update tbx")
+		return fail.New(fail.Unable, "its settings were written by a newer tbx (version %d, this one knows %d)", spec.Version, SpecVersion).
+			Hint("update tbx")
 	}
 	if spec.ImageID != s.Image.ID {
 		return fail.New(fail.Usage, "its settings are of another image than what it holds")
@@ -71,7 +72,8 @@ func (s *Saved) draft(m *Manager, o LoadOptions) error {
 			return fail.New(fail.Usage, "the file has a home in it, and where to put it is not said").Hint("say it with: --home DIRECTORY")
 		}
 		if home, err := filepath.Abs(options.Home); err != nil || !emptyDir(home) {
-			return fail.New(fail.Exists, "%s is there already, and is no empty directory", options.Home).Hint("choose another one with: --home DIRECTORY")
+			return fail.New(fail.Exists, "%s is there already, and is no empty directory", options.Home).
+				Hint("choose another one with: --home DIRECTORY")
 		}
 	}
 	s.Draft, err = m.Draft(options)

@@ -105,12 +105,15 @@ func runLoad(ctx context.Context, env *fetch.Env, path string, o provision.LoadO
 // agree shows what a file is, and asks whether a toolbox is to be made of it.
 func agree(env *fetch.Env, s *toolbox.Saved, showOnly bool) error {
 	out := env.Err
-	if showOnly {
+	switch {
+	case showOnly:
 		out = env.Out
+	case env.Yes && !cli.IsTerminal(env.Err):
+		return nil // a script has agreed beforehand
 	}
 	env.Progress().Close()
-	fmt.Fprintf(out, "Toolbox %s, saved %s: %s in %s\nImage:    %s (%.12s)\n", escape.Text(s.Toolbox), s.Made.Local().Format("2006-01-02 15:04"),
-		bytesize.Text(s.Bytes), cli.Plural(int(s.Entries), "file"), escape.Text(s.Image.Reference), escape.Text(s.Image.ID))
+	fmt.Fprintf(out, "Toolbox %s, saved %s: %s in %s\nImage:    %s (%.12s)\n",
+		escape.Text(s.Toolbox), s.Made.Local().Format("2006-01-02 15:04"), bytesize.Text(s.Bytes), cli.Plural(int(s.Entries), "file"), escape.Text(s.Image.Reference), escape.Text(s.Image.ID))
 	for i, what := range s.Wants() {
 		title := ""
 		if i == 0 {

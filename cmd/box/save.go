@@ -82,7 +82,8 @@ func runSave(ctx context.Context, env *fetch.Env, args []string, o provision.Sav
 	path := args[1]
 	if path == "-" {
 		if cli.IsTerminal(env.Out) {
-			return fail.New(fail.Usage, "a saved toolbox is nothing to show on a terminal").Hint("name a file, or pass it on: tbx save %s - | ssh HOST tbx load -", name)
+			return fail.New(fail.Usage, "a saved toolbox is nothing to show on a terminal").
+				Hint("name a file, or pass it on: tbx save %s - | ssh HOST tbx load -", name)
 		}
 		_, err := p.Save(ctx, name, o, env.Out)
 		return err
@@ -101,7 +102,8 @@ func runSave(ctx context.Context, env *fetch.Env, args []string, o provision.Sav
 	})
 	var at *fs.PathError
 	if errors.As(err, &at) {
-		return fail.Wrap(nil, at.Err, "%s cannot be written", escape.Text(path)).Hint("see whether you may write in %s, and how much room there is: df -h", escape.Text(filepath.Dir(path)))
+		return fail.Wrap(nil, at.Err, "%s cannot be written", escape.Text(path)).
+			Hint("see whether you may write in %s, and how much room there is: df -h", escape.Text(filepath.Dir(path)))
 	}
 	if err != nil {
 		return err

@@ -30,6 +30,7 @@ var freeFlags = map[string]string{
 	"create --cpus":                "a number",
 	"create --pids-limit":          "a number",
 	"create --shm-size":            "a number",
+	"load --name":                  "the name of a toolbox that there is not yet",
 	"edit --hostname":              "a new name",
 	"import --name":                "a new name",
 	"edit --env":                   "NAME=VALUE, of which the value is new",

@@ -15,14 +15,15 @@ import (
 // Save implements images.Archives.
 func (s *Store) Save(ctx context.Context, id string, out io.Writer) error {
 	var data struct{ ManifestType string }
-	if err := s.exchange(ctx, request{method: http.MethodGet, address: libpod + "/images/" + url.PathEscape(id) + "/json"}, &data); err != nil {
+	at := libpod + "/images/" + url.PathEscape(id)
+	if err := s.exchange(ctx, request{method: http.MethodGet, address: at + "/json"}, &data); err != nil {
 		return fmt.Errorf("image %s: %w", id, err)
 	}
 	format := "oci-archive"
 	if strings.Contains(data.ManifestType, "docker") { // in the other format its ID would be another
 		format = "docker-archive"
 	}
-	resp, err := s.call(ctx, request{method: http.MethodGet, address: libpod + "/images/" + url.PathEscape(id) + "/get", query: url.Values{"format": {format}}})
+	resp, err := s.call(ctx, request{method: http.MethodGet, address: at + "/get", query: url.Values{"format": {format}}})
 	if err != nil {
 		return fmt.Errorf("image %s: %w", id, err)
 	}

@@ -49,7 +49,8 @@ func Stream(path string, replace bool, write func(io.Writer) error) (err error) 
 		if err := os.Remove(part); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
-		if err := unix.Linkat(unix.AT_FDCWD, "/proc/self/fd/"+strconv.Itoa(int(f.Fd())), unix.AT_FDCWD, part, unix.AT_SYMLINK_FOLLOW); err != nil {
+		file := "/proc/self/fd/" + strconv.Itoa(int(f.Fd()))
+		if err := unix.Linkat(unix.AT_FDCWD, file, unix.AT_FDCWD, part, unix.AT_SYMLINK_FOLLOW); err != nil {
 			return &fs.PathError{Op: "link", Path: part, Err: err}
 		}
 		named = true

@@ -233,7 +233,8 @@ func (p *packer) file(h *tar.Header, dir int, name string) error {
 		if err := p.tar.WriteHeader(h); err != nil {
 			return err
 		}
-		if err := errors.Join(binary.Write(p.tar, binary.BigEndian, int64(len(spans))), binary.Write(p.tar, binary.BigEndian, spans)); err != nil {
+		err := errors.Join(binary.Write(p.tar, binary.BigEndian, int64(len(spans))), binary.Write(p.tar, binary.BigEndian, spans))
+		if err != nil {
 			return err
 		}
 	} else {

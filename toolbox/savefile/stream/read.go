@@ -46,9 +46,12 @@ func NewReader(r io.Reader) (*Reader, error) {
 
 func (r *Reader) begin() (*savefile.Manifest, error) {
 	h, err := r.tar.Next()
-	if errors.Is(err, io.ErrUnexpectedEOF) {
+	switch {
+	case errors.Is(err, zstd.ErrMagicMismatch), errors.Is(err, tar.ErrHeader), errors.Is(err, io.EOF):
+		return nil, savefile.Foreign()
+	case err != nil:
 		return nil, savefile.Damaged(err)
-	} else if err != nil || h.Name != manifestName || h.Size > maxManifest {
+	case h.Name != manifestName || h.Size > maxManifest:
 		return nil, savefile.Foreign()
 	}
 	note(r.sum, h.Name, h.Size)

@@ -32,7 +32,8 @@ func noise(n int) []byte {
 }
 
 func sample() *savefile.Manifest {
-	return &savefile.Manifest{Toolbox: "web", Spec: "version = 1\n", Image: savefile.Image{Reference: "debian:12", ID: strings.Repeat("a", 64)}, Driver: "overlay", Parts: []string{savefile.PartLayer, savefile.PartHome}}
+	return &savefile.Manifest{Toolbox: "web", Spec: "version = 1\n",
+		Image: savefile.Image{Reference: "debian:12", ID: strings.Repeat("a", 64)}, Driver: "overlay", Parts: []string{savefile.PartLayer, savefile.PartHome}}
 }
 
 // write makes a file of parts.
