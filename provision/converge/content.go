@@ -205,16 +205,11 @@ func (x *filler) removeFile(ctx context.Context, path string, said func(string))
 	return x.save(x.Step)
 }
 
-// setup runs the commands that have not run yet, in their order. Those that are declared no
-// more are forgotten.
+// setup runs the commands that have not run yet, in their order.
 func (x *filler) setup(ctx context.Context) error {
-	var hashes []string
-	for _, cmd := range x.want.Setup {
-		hashes = append(hashes, cmd.Hash())
-	}
-	x.record.Setup = slices.DeleteFunc(x.record.Setup, func(h string) bool { return !slices.Contains(hashes, h) })
-	for i, s := range x.want.Setup {
-		if slices.Contains(x.record.Setup, hashes[i]) {
+	for _, s := range x.want.Setup {
+		hash := s.Hash()
+		if slices.Contains(x.record.Setup, hash) {
 			continue
 		}
 		line, _, _ := strings.Cut(strings.TrimSpace(s.Text), "\n")
@@ -228,7 +223,7 @@ func (x *filler) setup(ctx context.Context) error {
 		if _, err := x.call(ctx, cmd, "setup command "+escape.Quote(cut(line))+" failed", said); err != nil {
 			return err
 		}
-		x.record.Setup = append(x.record.Setup, hashes[i])
+		x.record.Setup = append(x.record.Setup, hash)
 		if err := x.save(x.Step); err != nil {
 			return err
 		}
