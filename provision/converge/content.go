@@ -238,7 +238,7 @@ func (x *filler) call(ctx context.Context, cmd packages.Command, what string, sa
 	code, err := x.run(ctx, cmd, t, t)
 	switch {
 	case ctx.Err() != nil:
-		return code, fail.Wrap(fail.Canceled, context.Cause(ctx), "%s", what)
+		return code, fail.Wrap(fail.Canceled, errors.New("interrupted"), "%s", what)
 	case err != nil:
 		return code, fail.Wrap(nil, err, "%s", what)
 	case code != 0 && !slices.Contains(fine, code):
