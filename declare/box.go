@@ -149,7 +149,8 @@ func (p *parser) source(name string) (content []byte, path string, err error) {
 	case errors.Is(err, fs.ErrNotExist):
 		return nil, path, fail.New(fail.NotFound, "there is no file %s", escape.Text(path))
 	case err != nil:
-		return nil, path, fail.Wrap(fail.Unable, err, "its source cannot be read").Hint("a relative source stays in the directory of the declaration")
+		return nil, path, fail.Wrap(fail.Unable, err, "its source cannot be read").
+			Hint("a relative source stays in the directory of the declaration")
 	}
 	defer f.Close()
 	if fi, err := f.Stat(); err != nil || !fi.Mode().IsRegular() {
@@ -161,9 +162,11 @@ func (p *parser) source(name string) (content []byte, path string, err error) {
 	case err != nil:
 		return nil, path, err
 	case len(content) > maxFile:
-		return nil, path, fail.New(fail.Unable, "its source %s is larger than %d KiB", escape.Text(path), maxFile>>10).Hint("mount it with volumes")
+		return nil, path, fail.New(fail.Unable, "its source %s is larger than %d KiB", escape.Text(path), maxFile>>10).
+			Hint("mount it with volumes")
 	case p.read > maxRead:
-		return nil, path, fail.New(fail.Unable, "the files of the declaration are larger than %d MiB together", maxRead>>20).Hint("mount them with volumes")
+		return nil, path, fail.New(fail.Unable, "the files of the declaration are larger than %d MiB together", maxRead>>20).
+			Hint("mount them with volumes")
 	}
 	return content, path, nil
 }

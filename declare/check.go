@@ -24,7 +24,9 @@ func (p *parser) check(name string, e *entry) error {
 	if err := p.noNUL(name, reflect.ValueOf(*e)); err != nil {
 		return err
 	}
-	for _, step := range []func(string, *entry) error{p.expandEntry, p.checkSource, p.checkSettings, p.checkPackages, p.checkFiles, p.checkSetup} {
+	for _, step := range []func(string, *entry) error{
+		p.expandEntry, p.checkSource, p.checkSettings, p.checkPackages, p.checkFiles, p.checkSetup,
+	} {
 		if err := step(name, e); err != nil {
 			return err
 		}
@@ -187,7 +189,8 @@ func (p *parser) checkFiles(name string, e *entry) error {
 		}
 		for _, dir := range append(slices.Clone(notOfToolbox), p.who.Home) {
 			if below(at, dir) {
-				return bad("%s is not the toolbox's own", dir).Hint("write below /etc, /usr/local or /opt; for your home, write a command into setup_user")
+				return bad("%s is not the toolbox's own", dir).
+					Hint("write below /etc, /usr/local or /opt; for your home, write a command into setup_user")
 			}
 		}
 		if (f.Text == nil) == (f.Source == "") {

@@ -27,7 +27,8 @@ func (p *parser) merged(name string, by []string) (*entry, error) {
 	case slices.Contains(by, own.Extends):
 		return nil, p.bad(line, "toolbox %s extends itself: %s", own.Extends, strings.Join(append(by, own.Extends), " extends "))
 	case p.doc.Toolbox[own.Extends] == nil:
-		return nil, didYouMean(p.bad(line, "extends: the file has no toolbox %q", own.Extends), own.Extends, slices.Sorted(maps.Keys(p.doc.Toolbox)))
+		e := p.bad(line, "extends: the file has no toolbox %q", own.Extends)
+		return nil, didYouMean(e, own.Extends, slices.Sorted(maps.Keys(p.doc.Toolbox)))
 	}
 	base, err := p.merged(own.Extends, by)
 	if err != nil {

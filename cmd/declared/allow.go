@@ -48,7 +48,8 @@ What the file copies from beside it is not part of this: tbx apply shows it and 
 			for _, b := range f.Boxes {
 				names = append(names, string(b.Name))
 			}
-			fmt.Fprintf(env.Out, "Allowed: %s\nIt declares: %s. Make or change them with: tbx apply\n", escape.Text(s.path), strings.Join(names, ", "))
+			fmt.Fprintf(env.Out, "Allowed: %s\n", escape.Text(s.path))
+			fmt.Fprintf(env.Out, "It declares: %s. Make or change them with: tbx apply\n", strings.Join(names, ", "))
 			if f.Enter != "" {
 				fmt.Fprintf(env.Out, "tbx enter means %s there.\n", f.Enter)
 			}

@@ -70,7 +70,8 @@ func denied(env *fetch.Env, args []string) (string, error) {
 		if path := env.ProjectFile(); path != "" {
 			return path, nil
 		}
-		return "", fail.New(fail.NotFound, "there is no %s here, nor above up to your home", project.FileName).Hint("name the file: tbx deny FILE")
+		return "", fail.New(fail.NotFound, "there is no %s here, nor above up to your home", project.FileName).
+			Hint("name the file: tbx deny FILE")
 	}
 	return located(args[0])
 }

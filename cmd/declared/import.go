@@ -95,8 +95,10 @@ func converted(o *importOptions, file, text string) (*convert.Result, error) {
 	base := filepath.Base(file)
 	switch {
 	case strings.HasSuffix(base, ".toml"):
-		return nil, fail.New(fail.Usage, "%s is a declaration already", escape.Text(file)).Hint("see what it would do: tbx plan %s", cli.ShellQuote(file))
-	case looksLikeBuild.MatchString(text) && !looksLikeINI.MatchString(text), strings.Contains(strings.ToLower(base), "containerfile"), strings.HasPrefix(base, "Dockerfile"):
+		return nil, fail.New(fail.Usage, "%s is a declaration already", escape.Text(file)).
+			Hint("see what it would do: tbx plan %s", cli.ShellQuote(file))
+	case looksLikeBuild.MatchString(text) && !looksLikeINI.MatchString(text),
+		strings.Contains(strings.ToLower(base), "containerfile"), strings.HasPrefix(base, "Dockerfile"):
 		name := o.name
 		if name == "" {
 			dir, err := filepath.Abs(filepath.Dir(file))

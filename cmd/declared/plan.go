@@ -1,8 +1,6 @@
 package declared
 
 import (
-	"context"
-
 	"github.com/spf13/cobra"
 
 	"github.com/tbx-project/tbx/cmd/cli"
@@ -44,7 +42,11 @@ The format of the file is in docs/apply.md.`,
   tbx plan --format json | jq '.toolboxes[].action'`,
 		Args: atMostOne,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			_, p, _, err := planned(cmd.Context(), env, args, o.Options)
+			f, c, err := prepared(env, args, false)
+			if err != nil {
+				return err
+			}
+			p, err := c.Plan(cmd.Context(), f, o.Options)
 			if err != nil {
 				return err
 			}
@@ -66,16 +68,6 @@ The format of the file is in docs/apply.md.`,
 	cmd.Flags().BoolVar(&o.exitCode, "exit-code", false, "end with 23 if there is something to do, and with 0 if not")
 	cli.FormatFlag(cmd, &o.format)
 	return cmd
-}
-
-// planned plans the declaration that args names.
-func planned(ctx context.Context, env *fetch.Env, args []string, o converge.Options) (*declare.File, *converge.Plan, *converge.Converger, error) {
-	f, c, err := prepared(env, args, false)
-	if err != nil {
-		return nil, nil, nil, err
-	}
-	p, err := c.Plan(ctx, f, o)
-	return f, p, c, err
 }
 
 // prepared reads the declaration that args names and returns what brings it about. trusted

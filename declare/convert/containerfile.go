@@ -167,7 +167,8 @@ var (
 		regexp.MustCompile(`^pacman (-Syu?|-S|-Sy) (.+)$`),
 		regexp.MustCompile(`^xbps-install (-\S+ .+)$`),
 	}
-	around = regexp.MustCompile(`^((DEBIAN_FRONTEND=\S+ )?apt(-get)? (-\S+ )*(update|clean|autoclean)|(micro)?dnf (-\S+ )*clean all|yum clean all|` +
+	around = regexp.MustCompile(`^((DEBIAN_FRONTEND=\S+ )?apt(-get)? (-\S+ )*(update|clean|autoclean)|` +
+		`(micro)?dnf (-\S+ )*clean all|yum clean all|` +
 		`apk update|zypper (-\S+ )*(ref|refresh|clean)( -\S+)*|pacman -Scc?( --noconfirm)?|rm -r?f?r? /var/(lib/apt/lists|cache)\S*)$`)
 	plainName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9@+._:/=~-]*$`)
 )

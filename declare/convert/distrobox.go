@@ -50,7 +50,8 @@ func Distrobox(name, text string) (*Result, error) {
 		return nil, err
 	}
 	if len(sections) == 0 {
-		return nil, fail.New(fail.Usage, "%s: there is no [section] in it", escape.Text(name)).Hint("a manifest has a line such as [dev] for each container")
+		return nil, fail.New(fail.Usage, "%s: there is no [section] in it", escape.Text(name)).
+			Hint("a manifest has a line such as [dev] for each container")
 	}
 	r := &Result{}
 	for _, s := range sections {
@@ -181,7 +182,8 @@ func (r *Result) flags(x *box, a assignment) {
 		flag, v, joined := strings.Cut(words[i], "=")
 		takes := map[string]func(string){
 			"--env": func(v string) { x.env = append(x.env, value(v)) }, "--volume": func(v string) { x.volumes = append(x.volumes, value(v)) },
-			"--hostname": func(v string) { x.hostname = value(v) }, "--memory": func(v string) { x.memory = v }, "--cpus": func(v string) { x.cpus = v },
+			"--hostname": func(v string) { x.hostname = value(v) },
+			"--memory":   func(v string) { x.memory = v }, "--cpus": func(v string) { x.cpus = v },
 		}
 		short := map[string]string{"-e": "--env", "-v": "--volume", "-h": "--hostname", "-m": "--memory"}
 		if long, ok := short[flag]; ok {

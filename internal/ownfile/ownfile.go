@@ -45,7 +45,8 @@ func ReadNoLink(path string) ([]byte, error) { return read(path, unix.O_NOFOLLOW
 func read(path string, flags int) ([]byte, error) {
 	f, err := os.OpenFile(path, os.O_RDONLY|unix.O_NONBLOCK|unix.O_NOCTTY|flags, 0)
 	if flags&unix.O_NOFOLLOW != 0 && errors.Is(err, unix.ELOOP) {
-		return nil, fail.New(fail.Unable, "%s is not read: it is a link", escape.Text(path)).Hint("put a file in its place, or name the file that it leads to")
+		return nil, fail.New(fail.Unable, "%s is not read: it is a link", escape.Text(path)).
+			Hint("put a file in its place, or name the file that it leads to")
 	}
 	if err != nil {
 		return nil, fail.Wrap(fail.Unable, err, "a settings file cannot be read")

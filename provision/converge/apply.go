@@ -20,7 +20,8 @@ func (c *Converger) Lock(f *declare.File) (*flock.Lock, error) {
 	path := filepath.Join(c.Provisioner.Toolboxes.Host.TbxRuntime(), "locks", ".apply-"+project.Hash([]byte(f.Path))[:16])
 	lock, err := flock.Try(path)
 	if errors.Is(err, flock.ErrBusy) {
-		return nil, fail.New(nil, "%s is being applied by another tbx", escape.Text(f.Path)).Hint("wait until that has ended; then see what is left: tbx plan")
+		return nil, fail.New(nil, "%s is being applied by another tbx", escape.Text(f.Path)).
+			Hint("wait until that has ended; then see what is left: tbx plan")
 	}
 	return lock, err
 }
@@ -172,7 +173,8 @@ func (c *Converger) rebuild(ctx context.Context, f *declare.File, p *Plan, s *St
 	}
 	old := s.box
 	if running := m.InUse(old); len(running) > 0 && !o.Force {
-		return false, fail.New(nil, "it is in use by %s", escape.Text(running[0].Command)).Hint("end that, or have it kept running in %s: tbx apply --force", kept)
+		return false, fail.New(nil, "it is in use by %s", escape.Text(running[0].Command)).
+			Hint("end that, or have it kept running in %s: tbx apply --force", kept)
 	}
 	r, err := c.request(ctx, s.want, p.lock, o)
 	if err == nil {
@@ -267,7 +269,8 @@ func (c *Converger) identify(ctx context.Context, s *Step, l, had *declare.Locke
 		repository = name[:i]
 	}
 	for _, d := range img.Digests {
-		if of, is, ok := strings.Cut(d, "@"); ok && (of == repository || strings.HasSuffix(of, "/"+repository)) && !strings.HasPrefix(of, "localhost/") {
+		of, is, ok := strings.Cut(d, "@")
+		if ok && (of == repository || strings.HasSuffix(of, "/"+repository)) && !strings.HasPrefix(of, "localhost/") {
 			l.Digest = is
 		}
 	}

@@ -133,7 +133,8 @@ func (x *filler) drop(ctx context.Context, sys *packages.System, names []string)
 	if err != nil {
 		return err
 	}
-	if err := x.Ask(fmt.Sprintf("Remove %s from toolbox %s?", strings.Join(names, ", "), x.Name), strings.Split(strings.TrimSpace(would), "\n")); err != nil {
+	question := fmt.Sprintf("Remove %s from toolbox %s?", strings.Join(names, ", "), x.Name)
+	if err := x.Ask(question, strings.Split(strings.TrimSpace(would), "\n")); err != nil {
 		return err
 	}
 	sys.Said = x.stage("removing %s from toolbox %s", strings.Join(names, ", "), x.Name)
@@ -147,7 +148,9 @@ p=$1; d=${p%/*}
 if [ -d "$p" ] && [ ! -L "$p" ]; then echo "$p is a directory" >&2; exit 1; fi
 umask 022; mkdir -p "${d:-/}"
 umask 077; t=$p.tbx-new; rm -f "$t"; cat >"$t"; chmod "$2" "$t"
-if [ "$3" = new ] && { [ -e "$p" ] || [ -L "$p" ]; } && [ ! -e "$p.before-tbx" ] && ! cmp -s "$t" "$p"; then cp -P -p "$p" "$p.before-tbx"; fi
+if [ "$3" = new ] && { [ -e "$p" ] || [ -L "$p" ]; } && [ ! -e "$p.before-tbx" ] && ! cmp -s "$t" "$p"; then
+	cp -P -p "$p" "$p.before-tbx"
+fi
 mv -f "$t" "$p"`
 
 // removeScript removes $1 if its content has the SHA-256 $2, and brings back what was there

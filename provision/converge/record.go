@@ -52,7 +52,8 @@ func (r *record) save(m *toolbox.Manager, name toolbox.Name, id string) error {
 		err = atomicfile.Write(path, data, 0o600)
 	}
 	if err != nil {
-		return fail.Wrap(nil, err, "what was done in toolbox %s cannot be recorded", name).Hint("make %s writable, or make room on its disk", filepath.Dir(path))
+		return fail.Wrap(nil, err, "what was done in toolbox %s cannot be recorded", name).
+			Hint("make %s writable, or make room on its disk", filepath.Dir(path))
 	}
 	return nil
 }
