@@ -224,7 +224,7 @@ func (s *saving) stillThere(ctx context.Context) error {
 		return nil
 	}
 	now, err := s.Find(ctx, s.box.Name)
-	if err == nil && (now.ID != s.box.ID || now.State != s.box.State || !now.Started.Equal(s.box.Started)) {
+	if err == nil && (now.ID != s.box.ID || now.runs() || !now.Started.Equal(s.box.Started)) {
 		err = fail.New(nil, "podman started it meanwhile").Hint("try again")
 	}
 	return err
