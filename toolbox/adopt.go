@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/tbx-project/tbx/internal/fail"
 	"github.com/tbx-project/tbx/toolbox/boxinit"
@@ -78,6 +79,7 @@ func (m *Manager) planAdoption(ctx context.Context, b *Box, r AdoptRequest) (*Ad
 		return nil, fail.Wrap(nil, err, "toolbox %s cannot be adopted", b.Name)
 	}
 	a.spec.Image, a.spec.ImageID, a.spec.Adopted = b.Image, b.ImageID, string(a.Maker)+"/"+b.ID
+	a.spec.Created = time.Now().UTC().Round(0) // exact: what is started later was set aside before
 	a.Taken, a.Lost = t.taken, t.lost
 	a.Exported, a.Already = exported(m.Host, b), m.adopted(b.ID)
 	if b.runs() && m.alive(b) {

@@ -20,11 +20,11 @@ func (p *place) distroboxOf(name string) {
 	}
 	uid, home := fmt.Sprint(os.Getuid()), os.Getenv("HOME")
 	p.run(0, "podman", "create", "--name", name, "--label", "manager=distrobox", "--userns", "keep-id", "--user", "root:root", "--pid", "host", "--network", "host",
-		"--volume", script+":/usr/bin/entrypoint:ro", "--entrypoint", "/usr/bin/entrypoint", image("busybox"),
+		"--volume", "/:/run/host:rslave", "--volume", script+":/usr/bin/entrypoint:ro", "--entrypoint", "/usr/bin/entrypoint", image("busybox"),
 		"--verbose", "--name", os.Getenv("USER"), "--user", uid, "--group", uid, "--home", home, "--init", "0", "--", "")
 	p.run(0, "podman", "start", name)
 	p.run(0, "sh", "-c", "for i in $(seq 300); do podman exec "+name+" cat /etc/kept && exit; sleep 0.1; done; exit 1")
-	p.run(0, "podman", "stop", "--time", "1", name)
+	p.run(0, "tbx", "stop", name)
 }
 
 // TestE185_KilledAdoption kills adopting by move and by copy, and giving back, with all
@@ -50,7 +50,7 @@ func TestE185_KilledAdoption(t *testing.T) {
 		if code != 0 || !strings.Contains(out, "kept") {
 			t.Fatalf("kill %d: %d\n%s%s", i, code, out, p.run(0, "podman", "ps", "--all", "--external"))
 		}
-		p.run(0, "podman", "stop", "--time", "1", name)
+		p.run(0, "tbx", "stop", name)
 	}
 	whole := length(func() { p.run(0, "tbx", "adopt", "--move", name) })
 	p.run(0, "tbx", "adopt", "--undo", name)
