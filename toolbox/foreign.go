@@ -30,6 +30,9 @@ func (m *Manager) awaitForeign(ctx context.Context, e Engine, b *Box) error {
 			return err
 		}
 		if now := (&Box{Name: b.Name, Container: *c}); !now.runs() {
+			if c.ExitCode == 0 {
+				return nil // it was stopped, which the entry says
+			}
 			return endedError(ctx, e, now, c.ExitCode)
 		}
 		if !told {
