@@ -13,6 +13,7 @@ import (
 type manager struct {
 	name     string
 	packages string // of Debian's
+	suite    string // in which they are; empty: the image's own
 	id       string // of os-release
 	setup    string // makes the packages of release $release in /repo, and a repository of them
 	repos    string // sets the repository up
@@ -37,7 +38,12 @@ rpm --initdb
 
 var managers = []manager{
 	{
-		name: "dnf5", packages: "dnf5 rpm createrepo-c", id: "fedora", setup: rpms,
+		name: "dnf", packages: "dnf rpm createrepo-c", id: "rhel", setup: rpms,
+		repos:   `mkdir -p /etc/yum.repos.d; printf '[t]\nname=t\nbaseurl=file:///repo\ngpgcheck=0\n' >/etc/yum.repos.d/t.repo`,
+		install: "dnf -y install", local: "dnf -y install /local/local-*.rpm", has: "rpm -q",
+	},
+	{
+		name: "dnf5", packages: "dnf5 rpm createrepo-c", suite: "forky", id: "fedora", setup: rpms,
 		repos:   `mkdir -p /etc/yum.repos.d; printf '[t]\nname=t\nbaseurl=file:///repo\ngpgcheck=0\n' >/etc/yum.repos.d/t.repo`,
 		install: "dnf5 -y install", local: "dnf5 -y install /local/local-*.rpm", has: "rpm -q",
 	},
@@ -74,7 +80,11 @@ func (m *manager) image(t *testing.T, release string) string {
 	dir := t.TempDir()
 	script := "set -e\nrelease=" + release + "\n" + m.setup + "\n" + m.repos + "\n"
 	osRelease := "ID=" + m.id + "\nVERSION_ID=4" + release + "\nPRETTY_NAME=\"" + m.id + " 4" + release + "\"\n"
-	file := "FROM localhost/tbx/debian:13\nRUN apt-get -qq update && apt-get -qq -y --no-install-recommends install " + m.packages + " >/dev/null\n" +
+	suite := "true"
+	if m.suite != "" {
+		suite = "sed -i s/trixie/" + m.suite + "/ /etc/apt/sources.list && sed -i '/updates\\|security/d' /etc/apt/sources.list"
+	}
+	file := "FROM localhost/tbx/debian:13\nRUN " + suite + " && apt-get -qq update && apt-get -qq -y --no-install-recommends install " + m.packages + " >/dev/null\n" +
 		"COPY setup /setup\nRUN sh /setup && rm /etc/os-release\nCOPY os-release /etc/os-release\n"
 	for name, text := range map[string]string{"setup": script, "os-release": osRelease, "Containerfile": file} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644); err != nil {
