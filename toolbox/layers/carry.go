@@ -21,7 +21,11 @@ func (s Space) Carry(ctx context.Context, order *carry.Order) (*carry.Answer, er
 	var out, errs bytes.Buffer
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = bytes.NewReader(in), &out, &errs
 	answer := &carry.Answer{}
-	if err := cmd.Run(); err != nil {
+	err = cmd.Run()
+	if ctx.Err() != nil {
+		return nil, context.Cause(ctx)
+	}
+	if err != nil {
 		return nil, fail.Wrap(nil, err, "what is in the toolbox cannot be brought along: %s", escape.Text(strings.TrimSpace(errs.String())))
 	}
 	if err := json.Unmarshal(out.Bytes(), answer); err != nil {
