@@ -25,7 +25,8 @@ type manager struct {
 
 // rpms makes packages by rpmbuild: hello has a configuration file, gone is of release 1 only,
 // local is of no repository.
-const rpms = `mkdir -p /repo /local
+const rpms = `mkdir -p /repo /local /etc/rpm
+echo '%_dbpath /var/lib/rpm' >/etc/rpm/macros # Debian's own is in the home
 build() {
 	printf 'Name: %s\nVersion: %s\nRelease: 1\nSummary: %s\nLicense: none\nBuildArch: noarch\n%%description\nT\n%%install\nmkdir -p %%{buildroot}/etc %%{buildroot}/usr/share\necho default %s >%%{buildroot}/etc/%s.conf\necho %s >%%{buildroot}/usr/share/%s-t\n%%files\n%%config(noreplace) /etc/%s.conf\n/usr/share/%s-t\n' $1 $2 $1 $4 $1 $2 $1 $1 $1 >/tmp/s.spec
 	rpmbuild --quiet -bb --define '_topdir /tmp/rpm' /tmp/s.spec; mv /tmp/rpm/RPMS/noarch/*.rpm $3
@@ -53,7 +54,7 @@ var managers = []manager{
 		install: "zypper --non-interactive --no-gpg-checks install", local: "rpm -i /local/local-*.rpm", has: "rpm -q", held: "zypper --non-interactive addlock hello",
 	},
 	{
-		name: "pacman", packages: "pacman-package-manager", id: "arch",
+		name: "pacman", packages: "pacman-package-manager makepkg", id: "arch",
 		setup: `mkdir -p /repo /local /var/lib/pacman
 build() {
 	d=/tmp/p/$1; rm -rf $d; mkdir -p $d/etc $d/usr/share
