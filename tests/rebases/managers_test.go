@@ -85,7 +85,7 @@ func (m *manager) image(t *testing.T, release string) string {
 	if m.suite != "" {
 		suite = "sed -i s/trixie/" + m.suite + "/ /etc/apt/sources.list && sed -i '/updates\\|security/d' /etc/apt/sources.list"
 	}
-	file := "FROM localhost/tbx/debian:13\nRUN " + suite + " && apt-get -qq update && apt-get -qq -y --no-install-recommends install " + m.packages + " >/dev/null\n" +
+	file := "FROM localhost/tbx/debian:13\nRUN " + suite + " && apt-get -qq -o Acquire::Check-Valid-Until=false update && apt-get -qq -y --no-install-recommends install " + m.packages + " >/dev/null\n" +
 		"COPY setup /setup\nRUN sh /setup && rm /etc/os-release\nCOPY os-release /etc/os-release\n"
 	for name, text := range map[string]string{"setup": script, "os-release": osRelease, "Containerfile": file} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644); err != nil {
