@@ -49,7 +49,7 @@ var managers = []manager{
 		install: "dnf5 -y install", local: "dnf5 -y install /local/local-*.rpm", has: "rpm -q",
 	},
 	{
-		name: "zypper", packages: "zypper rpm createrepo-c", id: "opensuse-leap", setup: rpms,
+		name: "zypper", packages: "zypper rpm createrepo-c", id: "opensuse", setup: rpms,
 		repos:   `mkdir -p /etc/zypp/repos.d; printf '[t]\nname=t\nenabled=1\nbaseurl=dir:///repo\ngpgcheck=0\n' >/etc/zypp/repos.d/t.repo`,
 		install: "zypper --non-interactive --no-gpg-checks install", local: "rpm -i /local/local-*.rpm", has: "rpm -q", held: "zypper --non-interactive addlock hello",
 	},
