@@ -54,7 +54,7 @@ var managers = []manager{
 		install: "zypper --non-interactive --no-gpg-checks install", local: "rpm -i /local/local-*.rpm", has: "rpm -q", held: "zypper --non-interactive addlock hello",
 	},
 	{
-		name: "pacman", packages: "pacman-package-manager makepkg", id: "arch",
+		name: "pacman", packages: "pacman-package-manager makepkg libarchive-tools", id: "arch",
 		setup: `mkdir -p /repo /local /var/lib/pacman
 build() {
 	d=/tmp/p/$1; rm -rf $d; mkdir -p $d/etc $d/usr/share
