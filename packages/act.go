@@ -69,7 +69,7 @@ type Upgraded struct {
 func (s *System) UpgradeAll(ctx context.Context, security bool) (*Upgraded, error) {
 	if security && s.Security == nil {
 		return nil, fail.New(fail.Unable, "%s cannot tell upgrades that are about security: %s", s.Name, s.NoSecurity).
-			Hint("leave --security away to upgrade everything")
+			Hint("leave out --security to upgrade everything")
 	}
 	state, err := s.healed(ctx)
 	if err != nil {

@@ -103,11 +103,11 @@ func (m *Manager) cloneSpec(of *Spec, name Name, o *CloneOptions) (*Spec, error)
 		return nil, fail.New(fail.Usage, "toolbox %s is isolated: its home, and that of a clone of it, is kept by podman", name).
 			Hint("to begin with a copy of it: --with-home")
 	case of.Isolated && o.WithHome && o.Snapshot != "":
-		return nil, fail.New(fail.Usage, "a snapshot has no home in it").Hint("leave --with-home or --snapshot away")
+		return nil, fail.New(fail.Usage, "a snapshot has no home in it").Hint("leave out --with-home or --snapshot")
 	case of.Isolated:
 	case o.WithHome && of.Home == "":
 		return nil, fail.New(fail.Usage, "toolbox %s has no home of its own: it shares yours, and so will its clone", name).
-			Hint("leave --with-home away")
+			Hint("leave out --with-home")
 	case o.WithHome && o.Home == "":
 		return nil, fail.New(fail.Usage, "--with-home copies the home of toolbox %s, %s: where to is not said", name, of.Home).
 			Hint("say it with: --home DIRECTORY")
@@ -122,7 +122,7 @@ func (m *Manager) cloneSpec(of *Spec, name Name, o *CloneOptions) (*Spec, error)
 		}
 		if o.WithHome && !emptyDir(home) {
 			return nil, fail.New(fail.Exists, "%s is there already, and is no empty directory", home).
-				Hint("choose another one, or leave --with-home away to use what is in it")
+				Hint("choose another one, or leave out --with-home to use what is in it")
 		}
 	}
 	return &s, nil

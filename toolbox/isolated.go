@@ -118,7 +118,7 @@ func isolatedVolume(h *Host, v string, mt Mount) (volume string, links []string,
 		if slices.Contains(mt.Options, o) {
 			return "", nil, fail.New(fail.Usage, "volume %q: option %s does not go with --isolated, where the directory is mounted as "+
 				"it is, without devices", v, o).
-				Hint("leave the option away, or share a copy of the directory")
+				Hint("leave out the option, or share a copy of the directory")
 		}
 	}
 	if join.Below(boxinit.BoxDir, mt.Target) {

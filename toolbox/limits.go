@@ -108,7 +108,7 @@ func noController(asked, what, controller string) error {
 	option, _, _ := strings.Cut(asked, " ")
 	return fail.New(fail.Unable, "%s: %s cannot be limited here, because systemd has not given your session the %s controller of cgroups",
 		asked, what, controller).
-		Hint("leave %s away; what a toolbox is limited by here, its plan lists: tbx create --dry-run", option)
+		Hint("leave out %s; what a toolbox is limited by here, its plan lists: tbx create --dry-run", option)
 }
 
 // parseCPUs reads a number of processors with up to three decimals, such as 1.5, and

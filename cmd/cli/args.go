@@ -36,7 +36,7 @@ func UnknownCommand(cmd *cobra.Command, args []string) error {
 func NoneEmpty(flags *pflag.FlagSet) (err error) {
 	flags.Visit(func(f *pflag.Flag) {
 		if f.Value.Type() == "string" && f.Value.String() == "" {
-			err = fail.New(fail.Usage, "the value of --%s is empty", f.Name).Hint("leave --%s away, or give it a value", f.Name)
+			err = fail.New(fail.Usage, "the value of --%s is empty", f.Name).Hint("leave out --%s, or give it a value", f.Name)
 		}
 	})
 	return err

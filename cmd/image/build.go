@@ -44,7 +44,7 @@ content. Without a name it is named by that content.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 1 {
 				if args[0] == "" {
-					return fail.New(fail.Usage, "the directory's name is empty").Hint("leave it away for the current one")
+					return fail.New(fail.Usage, "the directory's name is empty").Hint("leave it out for the current one")
 				}
 				o.path = args[0]
 			}

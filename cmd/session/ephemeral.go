@@ -55,7 +55,7 @@ func (o *ephemeralFlags) flags(cmd *cobra.Command, maker Maker) {
 func (o *ephemeralFlags) check(cmd *cobra.Command, sel *selector) error {
 	if o.ephemeral && sel.toolbox != "" {
 		return fail.New(fail.Usage, "--ephemeral makes a toolbox of its own, and %s is named", sel.toolbox).
-			Hint("leave the name away, or --ephemeral")
+			Hint("leave out the name, or --ephemeral")
 	}
 	for _, name := range o.making {
 		if cmd.Flags().Changed(name) && !o.ephemeral {
