@@ -136,7 +136,8 @@ func (j *judge) interpreterRuns(name, dir string) bool {
 		return !j.inside.Exists(filepath.Join(dir, "bin/python")) && j.inside.Exists(filepath.Join(dir, "conda-meta"))
 	}
 	program := map[string]string{
-		"NVM_BIN": "node", "FNM_MULTISHELL_PATH": "bin/node", "MY_RUBY_HOME": "bin/ruby", "RUBY_ROOT": "bin/ruby", "OPAM_SWITCH_PREFIX": "bin/ocaml",
+		"NVM_BIN": "node", "FNM_MULTISHELL_PATH": "bin/node", "MY_RUBY_HOME": "bin/ruby", "RUBY_ROOT": "bin/ruby",
+		"OPAM_SWITCH_PREFIX": "bin/ocaml",
 	}[name]
 	_, ok := j.inside.Runs(filepath.Join(dir, program))
 	return ok
@@ -161,7 +162,8 @@ func (j *judge) shimsWork(dir string) bool {
 	if filepath.Base(dir) != "shims" {
 		return true
 	}
-	program := map[string]string{".pyenv": "python", "pyenv": "python", ".rbenv": "ruby", "rbenv": "ruby", ".nodenv": "node", "nodenv": "node"}[filepath.Base(root)]
+	program := map[string]string{".pyenv": "python", "pyenv": "python", ".rbenv": "ruby", "rbenv": "ruby",
+		".nodenv": "node", "nodenv": "node"}[filepath.Base(root)]
 	if program == "" {
 		return true
 	}

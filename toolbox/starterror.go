@@ -50,11 +50,13 @@ func startError(b *Box, err error) error {
 	said := noWay.FindStringSubmatch(err.Error())
 	switch {
 	case said != nil:
-		return e.Hint("/%s in its image is no way to what is mounted there; an image with that as a directory works", escape.Text(strings.Trim(said[1], "/")))
+		return e.Hint("/%s in its image is no way to what is mounted there; an image with that as a directory works",
+			escape.Text(strings.Trim(said[1], "/")))
 	case strings.Contains(err.Error(), "sd-bus call: File exists"):
 		return e.Hint("systemd has a unit of an earlier start still; it gives that up by: systemctl --user reset-failed")
 	case strings.Contains(err.Error(), "executable") && strings.Contains(err.Error(), "ermission denied"):
-		return e.Hint("its first process is mounted at %s: see that you may run programs there (mount options, rights, security modules)", boxinit.BoxDir)
+		return e.Hint("its first process is mounted at %s: see that you may run programs there (mount options, rights, security modules)",
+			boxinit.BoxDir)
 	}
 	return e.Hint("what podman has to say of it: podman start %s", b.Name)
 }
