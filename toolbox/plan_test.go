@@ -96,7 +96,7 @@ func TestNewPlan(t *testing.T) {
 			s.Env = []string{"A=b c", "HOME=/elsewhere"}
 		}},
 		{name: "parts", tree: true, spec: func(s *Spec) { s.Without = []string{integration.Audio} }},
-		{name: "nothing", tree: true, spec: func(s *Spec) { s.Without = allKeys() }},
+		{name: "nothing", tree: true, spec: func(s *Spec) { s.Without = known() }},
 		{name: "isolated", spec: func(s *Spec) {
 			s.Isolated, s.Share, s.Volumes = true, []string{"/home/jane/src:ro", "/home/jane/src/it"}, []string{"cache:/var/cache/apt", "/srv:/srv:ro"}
 		}},

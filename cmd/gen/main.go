@@ -1,6 +1,7 @@
 // Command gen writes the manual pages of tbx's commands, from the same command tree
 // that the program runs, and the list of tests in docs/attacks.md, from the tests'
-// names, so that they cannot disagree. Its argument is the top of the source tree.
+// names, the polkit actions and the verbs in docs/schema from osupdate's table of verbs, so
+// that they cannot disagree. Its argument is the top of the source tree.
 // Its tests check everything else that docs/ says about commands.
 //
 // cobra/doc is not used: it puts the long texts through Markdown, which joins the
@@ -38,6 +39,9 @@ func run(args []string) error {
 		return err
 	}
 	if err := writePolkit(args[0]); err != nil {
+		return err
+	}
+	if err := writeVerbs(args[0]); err != nil {
 		return err
 	}
 	if err := writeScripts(args[0]); err != nil {
