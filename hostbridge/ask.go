@@ -69,12 +69,12 @@ var ErrNobody = errors.New("nobody can be asked on the host")
 
 // Limits of asking.
 const (
-	askTimeout   = 60 * time.Second // then the answer is no
-	asksPerBox   = 3                // in askWindow
-	askWindow    = time.Minute
-	askQueue     = 5 * time.Minute // for the questions of other toolboxes to be answered
-	maxQuestion  = 1024            // bytes of Text: what does not fit cannot be judged
-	maxRemembred = 256             // answers of one toolbox
+	askTimeout    = 60 * time.Second // then the answer is no
+	asksPerBox    = 3                // in askWindow
+	askWindow     = time.Minute
+	askQueue      = 5 * time.Minute // for the questions of other toolboxes to be answered
+	maxQuestion   = 1024            // bytes of Text: what does not fit cannot be judged
+	maxRemembered = 256             // answers of one toolbox
 )
 
 // asking limits the number of open questions and remembers answers.
@@ -150,7 +150,7 @@ func (a *asking) ask(ctx context.Context, boxID string, q Question, pending func
 		}
 		if err == nil && yes && q.Remember == RememberSession {
 			a.mu.Lock()
-			if a.remembered[boxID] < maxRemembred {
+			if a.remembered[boxID] < maxRemembered {
 				a.remembered[boxID]++
 				a.answered[q.key] = true
 			}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/tbx-project/tbx/internal/bytesize"
 	"github.com/tbx-project/tbx/internal/escape"
 	"github.com/tbx-project/tbx/internal/fail"
 )
@@ -148,7 +149,8 @@ func weigh(ctx context.Context, store Store, ref string, opts EnsureOptions) (Qu
 	// The compressed layers, the layers unpacked and the layers mapped: each
 	// is at least as large as the download.
 	if least := 3 * bytes; least > free {
-		return q, PullFailure(ref, fmt.Errorf("%w: it needs more than %d MB and there are %d", ErrDiskFull, least/1e6, free/1e6))
+		return q, PullFailure(ref, fmt.Errorf("%w: it needs more than %s and there are %s", ErrDiskFull,
+			bytesize.Text(least), bytesize.Text(free)))
 	}
 	return q, nil
 }

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/tbx-project/tbx/internal/bytesize"
 	"github.com/tbx-project/tbx/internal/escape"
 	"github.com/tbx-project/tbx/internal/fail"
 	"github.com/tbx-project/tbx/internal/flock"
@@ -153,7 +154,7 @@ func (f Fetcher) prepare(ctx context.Context, img Image, opts PullOptions) error
 		var free int64
 		need := cost + cost/4 // small files take whole blocks
 		if free, err = f.Store.Free(ctx); err == nil && need > free {
-			err = fmt.Errorf("%w: it needs %d MB and there are %d", ErrDiskFull, need/1e6, free/1e6)
+			err = fmt.Errorf("%w: it needs %s and there are %s", ErrDiskFull, bytesize.Text(need), bytesize.Text(free))
 		}
 	}
 	if err == nil {

@@ -111,7 +111,7 @@ func TestEnsureWeighsTheDownload(t *testing.T) {
 		return false, nil
 	}}
 	store := &memory{names: map[string]string{}, free: 200 << 20}
-	if _, err := images.Ensure(context.Background(), store, ch, opts); !errors.Is(err, images.ErrDiskFull) || !strings.Contains(err.Error(), "more than 314 MB and there are 209") {
+	if _, err := images.Ensure(context.Background(), store, ch, opts); !errors.Is(err, images.ErrDiskFull) || !strings.Contains(err.Error(), "more than 314.6 MB and there are 209.7 MB") {
 		t.Errorf("error %v", err)
 	}
 	store.free = 1 << 30

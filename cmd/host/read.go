@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/tbx-project/tbx/cmd/cli"
+	"github.com/tbx-project/tbx/internal/bytesize"
 	"github.com/tbx-project/tbx/internal/escape"
 	"github.com/tbx-project/tbx/osupdate"
 )
@@ -183,7 +184,7 @@ func printCheck(env *cli.Env, c *osupdate.Checked) {
 	default:
 		text := "Update " + cmp.Or(u.Version, u.Checksum, "available")
 		if u.Bytes > 0 {
-			text += fmt.Sprintf(", %d MB", u.Bytes/1e6)
+			text += ", " + bytesize.Text(u.Bytes)
 		}
 		if u.Severity != "" {
 			text += ", security: " + u.Severity
