@@ -173,7 +173,7 @@ func TestSettingsAreThoseOfASpecification(t *testing.T) {
 		return out
 	}
 	spec, own := types(reflect.TypeFor[toolbox.Spec]()), types(reflect.TypeFor[settings]())
-	for _, key := range []string{"version", "id", "created", "image", "image_id", "declared"} {
+	for _, key := range []string{"version", "id", "created", "image", "image_id", "declared", "adopted"} {
 		delete(spec, key)
 	}
 	if !reflect.DeepEqual(spec, own) {

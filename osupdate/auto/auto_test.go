@@ -285,7 +285,7 @@ func TestMemoryThatCannotBe(t *testing.T) {
 func TestChecks(t *testing.T) {
 	p := newPlace(t)
 	s := auto.Default()
-	s.CheckSeconds = 1
+	s.CheckSeconds = 3
 	prove := func() auto.Verdict {
 		pr := &auto.Prover{Root: p.root, Tools: p.r.Tools, Settings: &s, Source: func(context.Context) error { return errors.New("no route") }}
 		return pr.Prove(t.Context())
@@ -306,9 +306,9 @@ func TestChecks(t *testing.T) {
 	}
 	for text, want := range map[string]string{
 		"#!/bin/sh\necho no disk; exit 3\n":                               "exit status 3: no disk",
-		"#!/bin/sh\nsleep 60 & sleep 60\n":                                "it had not ended after 1 seconds",
-		"#!/bin/sh\nhead -c 300000000 /dev/zero; exit 4\n":                "exit status 4",
-		"#!/bin/sh\nexec 2>&1; trap '' TERM INT HUP; while :; do :; done": "it had not ended after 1 seconds",
+		"#!/bin/sh\nsleep 60 & sleep 60\n":                                "it had not ended after 3 seconds",
+		"#!/bin/sh\nhead -c 3000000 /dev/zero; exit 4\n":                  "exit status 4",
+		"#!/bin/sh\nexec 2>&1; trap '' TERM INT HUP; while :; do :; done": "it had not ended after 3 seconds",
 	} {
 		p.write("etc/tbx/host/check.d/40-bad", text, 0o755)
 		start := time.Now()
