@@ -158,7 +158,6 @@ type rebase struct {
 	old, base, new       *packages.System // nil: without a package manager
 	oldHas, baseHas, has *packages.Inventory
 	names                *packages.Renaming
-	files                []string // of packages, made to take along
 }
 
 // build fills the new toolbox.

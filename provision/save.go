@@ -132,7 +132,8 @@ func (p *Provisioner) imageOf(ctx context.Context, s *toolbox.Saved, file *strea
 // loadImage makes the image of the file's part.
 func (p *Provisioner) loadImage(ctx context.Context, store images.Store, s *toolbox.Saved, part io.Reader) (images.Image, error) {
 	if p.Trust != nil {
-		return images.Image{}, fail.New(fail.Unable, "image %s: signatures are required, and nobody has signed what is in the file", escape.Text(s.Image.Reference)).
+		return images.Image{}, fail.New(fail.Unable, "image %s: signatures are required, and nobody has signed what is in the file",
+			escape.Text(s.Image.Reference)).
 			Hint("get the image first: tbx image pull %s", escape.Text(s.Image.Reference))
 	}
 	archives, err := p.Archives(ctx)
@@ -172,6 +173,7 @@ func (p *Provisioner) pullImage(ctx context.Context, s *toolbox.Saved, f Fetch) 
 		}
 		why = errors.Join(why, err)
 	}
-	return images.Image{}, fail.Wrap(fail.NotFound, why, "image %s, which the toolbox was made from, is neither here nor in the file", escape.Text(s.Image.Reference)).
+	return images.Image{}, fail.Wrap(fail.NotFound, why, "image %s, which the toolbox was made from, is neither here nor in the file",
+		escape.Text(s.Image.Reference)).
 		Hint("save the toolbox with its image, where it is: tbx save --with-image %s FILE", escape.Text(s.Toolbox))
 }

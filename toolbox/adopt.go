@@ -160,7 +160,8 @@ func (m *Manager) adoptByCopy(ctx context.Context, e Engine, a *Adoption) error 
 	// The first start clears what the maker left.
 	ctx = context.WithoutCancel(ctx)
 	if _, err := m.Start(ctx, a.As); err != nil {
-		return fail.Wrap(nil, errors.Join(err, m.Remove(ctx, a.As, true)), "the copy of toolbox %s does not start, and is removed; the toolbox is as it was", a.Name)
+		return fail.Wrap(nil, errors.Join(err, m.Remove(ctx, a.As, true)),
+			"the copy of toolbox %s does not start, and is removed; the toolbox is as it was", a.Name)
 	}
 	_, err = m.Stop(ctx, a.As, 0)
 	return err
@@ -183,7 +184,8 @@ func (m *Manager) adoptByMove(ctx context.Context, e Engine, r AdoptRequest) (*A
 		return nil, err
 	}
 	if len(a.InUse) > 0 && !r.Force {
-		return nil, inUseError(b.Name, a.InUse).Hint("leave it, or end what runs in it by: --force").Hint("a copy can be made while it runs: leave --move away")
+		return nil, inUseError(b.Name, a.InUse).Hint("leave it, or end what runs in it by: --force").
+			Hint("a copy can be made while it runs: leave --move away")
 	}
 	plan, err := m.Plan(&Draft{a.Name, a.spec}, Image{b.Image, b.ImageID, a.env})
 	if err != nil {
@@ -262,7 +264,8 @@ func (b *Box) fit(from, to *layers.Layer) error {
 	}
 	err := layers.Fit(&same, to)
 	if err != nil {
-		return fail.Wrap(fail.Unable, err, "").Hint("make an image of it, and a toolbox from that: podman commit %s NEW; tbx create --image NEW", b.Name)
+		return fail.Wrap(fail.Unable, err, "").
+			Hint("make an image of it, and a toolbox from that: podman commit %s NEW; tbx create --image NEW", b.Name)
 	}
 	return nil
 }

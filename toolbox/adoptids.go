@@ -81,7 +81,8 @@ func exported(h *Host, b *Box) []string {
 			continue
 		}
 		data, err := os.ReadFile(p)
-		if text := string(data); err == nil && strings.Contains(text, "distrobox_binary") && strings.Contains(text, "# name: "+string(b.Name)+"\n") {
+		if text := string(data); err == nil && strings.Contains(text, "distrobox_binary") &&
+			strings.Contains(text, "# name: "+string(b.Name)+"\n") {
 			out = append(out, p)
 		}
 	}

@@ -120,7 +120,8 @@ func (t *takeover) volumes() {
 		case mt.Source == "":
 			t.lose("the file system in memory at "+mt.Target, "tbx makes none")
 		case anonymous.MatchString(mt.Volume) || mt.Volume == "":
-			t.lose("the volume without a name at "+mt.Target, "it goes with its container; copy what is in it with: podman cp "+string(t.b.Name)+":"+mt.Target+" DIRECTORY")
+			t.lose("the volume without a name at "+mt.Target,
+				"it goes with its container; copy what is in it with: podman cp "+string(t.b.Name)+":"+mt.Target+" DIRECTORY")
 		default:
 			t.volume(mt.Volume+":"+mt.Target, options(mt))
 		}
@@ -171,7 +172,8 @@ func (t *takeover) standard(mt Mapping) bool {
 
 var (
 	standardAt = []string{
-		"/dev", "/tmp", "/sys", "/media", "/mnt", "/run/media", "/etc/hosts", "/etc/hostname", "/etc/localtime", "/etc/resolv.conf", "/etc/profile.d/toolbox.sh",
+		"/dev", "/tmp", "/sys", "/media", "/mnt", "/run/media", "/etc/hosts", "/etc/hostname", "/etc/localtime", "/etc/resolv.conf",
+		"/etc/profile.d/toolbox.sh",
 		"/usr/bin/toolbox", "/var/log/journal", "/run/.nopasswd", "/run/.distrobox.rootless", "/run/current-system/sw", "/sys/fs/selinux",
 	}
 	standardBelow = []string{"/run/host", "/dev/pts", "/dev/ptmx", "/run/secrets", "/run/user"}
@@ -183,7 +185,8 @@ func (t *takeover) standardTarget(target string) bool {
 }
 
 // ownVariables are those that the makers and podman set.
-var ownVariables = regexp.MustCompile(`^(HOME|SHELL|PATH|TERM|HOSTNAME|USER|LOGNAME|container|CONTAINER_ID|TERMINFO_DIRS|XDG_RUNTIME_DIR|(DISTROBOX|DBX|TOOLBOX|TOOLBX)_.*)=`)
+var ownVariables = regexp.MustCompile(`^(HOME|SHELL|PATH|TERM|HOSTNAME|USER|LOGNAME|container|CONTAINER_ID|TERMINFO_DIRS|` +
+	`XDG_RUNTIME_DIR|(DISTROBOX|DBX|TOOLBOX|TOOLBX)_.*)=`)
 
 func (t *takeover) env(imageEnv []string) {
 	for _, kv := range t.b.Env {
@@ -224,14 +227,17 @@ func (t *takeover) limits() {
 // way is what of the container's own ways a toolbox of tbx's has not, or has otherwise.
 func (t *takeover) way() {
 	if on(t.args["nvidia"]) {
-		t.take("nvidia", "the integration "+integration.GPU, "by the host's description of its devices (CDI), so that a new driver is found by itself")
+		t.take("nvidia", "the integration "+integration.GPU,
+			"by the host's description of its devices (CDI), so that a new driver is found by itself")
 		if len(integration.NVIDIA(t.h.CDI)) == 0 {
-			t.lose("NVIDIA's driver, until the host describes it", "describe it with: nvidia-ctk cdi generate --output=/etc/cdi/nvidia.yaml; then: tbx edit NAME")
+			t.lose("NVIDIA's driver, until the host describes it",
+				"describe it with: nvidia-ctk cdi generate --output=/etc/cdi/nvidia.yaml; then: tbx edit NAME")
 		}
 	}
 	init := on(t.args["init"])
 	if init {
-		t.lose("systemd, or another init, as the first process", "a toolbox has none: services do not start by themselves, and systemctl --user speaks with the host's")
+		t.lose("systemd, or another init, as the first process",
+			"a toolbox has none: services do not start by themselves, and systemctl --user speaks with the host's")
 	}
 	for _, s := range []struct {
 		what, mode string
@@ -246,7 +252,8 @@ func (t *takeover) way() {
 	}
 	for _, hook := range []string{t.args["pre-init-hooks"], t.args[""]} {
 		if strings.Trim(hook, " '\"") != "" {
-			t.lose("the hook "+escape.Quote(hook), "distrobox runs it at every start, tbx has no such: put it where the toolbox's shell reads it, such as /etc/profile.d")
+			t.lose("the hook "+escape.Quote(hook), "distrobox runs it at every start, tbx has no such: put it where the toolbox's "+
+				"shell reads it, such as /etc/profile.d")
 		}
 	}
 }

@@ -78,7 +78,8 @@ func (m *Manager) Clone(ctx context.Context, name Name, o CloneOptions, from Ima
 	if err != nil {
 		return err
 	}
-	c := &clone{filled: &filled{Manager: m, engine: e, from: string(b.Name), draft: &Draft{o.Name, s}}, source: b, holder: h, of: of, options: o}
+	c := &clone{filled: &filled{Manager: m, engine: e, from: string(b.Name), draft: &Draft{o.Name, s}}, source: b, holder: h, of: of,
+		options: o}
 	c.fill = c.copies
 	if err := c.make(ctx, from); err != nil {
 		return fail.Wrap(nil, err, "toolbox %s cannot be made from %s", o.Name, name)

@@ -149,7 +149,8 @@ func (m *Manager) mayTakeBack(ctx context.Context, e Engine, r *Return, force bo
 	}
 	there, err := e.Inspect(ctx, string(r.Original))
 	if err == nil && there.Name == string(r.Original) {
-		return fail.New(fail.Exists, "its former name, %s, is another container's now", r.Original).Hint("rename that one first: podman rename %s NEW", r.Original)
+		return fail.New(fail.Exists, "its former name, %s, is another container's now", r.Original).
+			Hint("rename that one first: podman rename %s NEW", r.Original)
 	}
 	if err != nil && !errors.Is(err, fail.NotFound) {
 		return err
@@ -204,7 +205,8 @@ func (m *Manager) repairBack(ctx context.Context, e Engine, k *kept) (layers.Ste
 			*c.half, err = m.half(ctx, e, *c.is, c.name)
 		}
 		if err != nil {
-			return layers.Ambiguous, fail.Wrap(nil, err, "giving toolbox %s back was interrupted, and cannot be put right yet; nothing in it is lost", k.Name).
+			return layers.Ambiguous, fail.Wrap(nil, err,
+				"giving toolbox %s back was interrupted, and cannot be put right yet; nothing in it is lost", k.Name).
 				Hint("when the cause is gone: tbx list")
 		}
 	}
@@ -239,7 +241,8 @@ func (m *Manager) tellBack(k *kept, step layers.Step) {
 	case layers.GoOn, layers.Finish:
 		m.Progress.Warn("giving toolbox "+string(k.Name)+" back was interrupted, and is brought to its end", "")
 	case layers.DropNew, layers.GoBack:
-		m.Progress.Warn("giving toolbox "+string(k.Name)+" back was interrupted: it is tbx's", "give it back with: tbx adopt --undo "+string(k.Name))
+		m.Progress.Warn("giving toolbox "+string(k.Name)+" back was interrupted: it is tbx's",
+			"give it back with: tbx adopt --undo "+string(k.Name))
 	}
 }
 

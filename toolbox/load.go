@@ -152,7 +152,8 @@ func (l *loading) unpack(ctx context.Context, id string) error {
 		return err
 	}
 	if to.Driver != l.saved.Driver {
-		return fail.New(fail.Unable, "it was saved from podman's storage driver %s, and podman has %s here", escape.Text(l.saved.Driver), to.Driver).
+		return fail.New(fail.Unable, "it was saved from podman's storage driver %s, and podman has %s here", escape.Text(l.saved.Driver),
+			to.Driver).
 			Hint("see containers-storage.conf(5)")
 	}
 	shown := &counted{progress: l.Progress, what: "unpacking toolbox " + string(l.draft.Name), of: l.saved.Bytes}

@@ -139,7 +139,8 @@ func (p *Plan) addVolumes(s *Spec) error {
 			other, err := ParseVolume(o)
 			return err == nil && other.Target == m.Target
 		}) {
-			return fail.New(fail.Usage, "two volumes are to be mounted at %s", escape.Text(m.Target)).Hint("leave one of them away, or give it another place")
+			return fail.New(fail.Usage, "two volumes are to be mounted at %s", escape.Text(m.Target)).
+				Hint("leave one of them away, or give it another place")
 		}
 		p.Mounts = append(p.Mounts, m)
 	}

@@ -79,7 +79,8 @@ func (m *Manager) rollback(ctx context.Context, e Engine, b *Box, h *holder, for
 		return "", false, err
 	}
 	if seen[0].Inode != h.record.Inode {
-		return "", false, fail.New(nil, "the files of snapshot %s are not the ones that were recorded: something other than tbx changed %s", h.record.Snapshot.Name, then.Upper).
+		return "", false, fail.New(nil, "the files of snapshot %s are not the ones that were recorded: something other than tbx changed %s",
+			h.record.Snapshot.Name, then.Upper).
 			Hint("look at what is there with: podman unshare ls %s", then.Upper)
 	}
 	otherImage := now.Image != then.Image

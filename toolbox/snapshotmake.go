@@ -227,7 +227,8 @@ func (m *Manager) startCopy(ctx context.Context, t layers.Tree) (*layers.Copy, e
 	}
 	if need := c.Bytes; !c.Shared && need > c.Free {
 		defer c.Close()
-		return nil, fail.New(nil, "%s holds %s, and on the disk of podman's storage %s are free", t.What, bytesize.Text(need), bytesize.Text(c.Free)).
+		return nil, fail.New(nil, "%s holds %s, and on the disk of podman's storage %s are free", t.What, bytesize.Text(need),
+			bytesize.Text(c.Free)).
 			Hint("make room: see df -h, and what podman could give back: podman system df")
 	}
 	begin = time.Now()

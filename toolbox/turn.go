@@ -83,7 +83,8 @@ func (m *Manager) carryOutTurn(ctx context.Context, e Engine, k *kept, pairs [][
 		return nil
 	}
 	if k.Turn != nil && m.turnBegun(ctx, e, k) {
-		return fail.Wrap(errTurning, err, "it was interrupted; nothing in the toolbox is lost").Hint("when the cause is gone, the next call brings it to its end: tbx list")
+		return fail.Wrap(errTurning, err, "it was interrupted; nothing in the toolbox is lost").
+			Hint("when the cause is gone, the next call brings it to its end: tbx list")
 	}
 	k.Turn = nil
 	return errors.Join(err, m.keep(editNow, k), m.dropHolder(ctx, e, &holder{Container: Container{ID: t.Keeper, Name: t.Keeper}}))
@@ -207,7 +208,8 @@ func (m *Manager) repairTurn(ctx context.Context, e Engine, k *kept) error {
 		return fail.Wrap(nil, err, failed, k.Name).Hint("when the cause is gone: tbx list")
 	}
 	if err == nil {
-		m.Progress.Warn("the change of toolbox "+string(k.Name)+" to another image was interrupted, and is brought to its end: it is made from "+k.Spec.Image,
+		m.Progress.Warn("the change of toolbox "+string(k.Name)+" to another image was interrupted, and is brought to its end: it "+
+			"is made from "+k.Spec.Image,
 			"what it held before is a snapshot: tbx snapshot list "+string(k.Name))
 		return m.dropApart(ctx, e, k)
 	}
@@ -217,7 +219,8 @@ func (m *Manager) repairTurn(ctx context.Context, e Engine, k *kept) error {
 	if k.Spec != nil {
 		m.drop(k.Spec.ID, editNow)
 	}
-	m.Progress.Warn("the change of toolbox "+string(k.Name)+" to another image was interrupted: the toolbox is as it was", "change it again, if you still want to: tbx rebase")
+	m.Progress.Warn("the change of toolbox "+string(k.Name)+" to another image was interrupted: the toolbox is as it was",
+		"change it again, if you still want to: tbx rebase")
 	return nil
 }
 

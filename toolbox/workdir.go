@@ -101,7 +101,8 @@ func (p *Prepared) whyNot(cwd string) *fail.Error {
 			Hint("name one of the toolbox's, such as its own home: --workdir %s", escape.Text(p.Record.Home)).
 			Hint("or share one of yours, by --share DIRECTORY of tbx create and tbx edit")
 	case unix.Access(".", unix.R_OK|unix.X_OK) != nil:
-		return fail.New(nil, "directory %s may not be read by you, and no session begins in such a one", dir).Hint("look at it with: ls -ld %s", dir)
+		return fail.New(nil, "directory %s may not be read by you, and no session begins in such a one", dir).
+			Hint("look at it with: ls -ld %s", dir)
 	}
 	return fail.New(fail.NotFound, "directory %s is not in toolbox %s", dir, p.Record.Name).
 		Hint("change to one that is shared, or name one of the toolbox's: --workdir DIRECTORY")

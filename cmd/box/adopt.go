@@ -121,8 +121,9 @@ func adoptable(ctx context.Context, env *fetch.Env, m *toolbox.Manager, o *adopt
 }
 
 func adoptEach(ctx context.Context, env *fetch.Env, p *provision.Provisioner, o *adoptOptions, names []toolbox.Name) error {
-	as, err := toolbox.Name(""), error(nil)
+	var as toolbox.Name
 	if o.name != "" {
+		var err error
 		if as, err = toolbox.ParseName(o.name); err != nil {
 			return err
 		}
@@ -132,7 +133,7 @@ func adoptEach(ctx context.Context, env *fetch.Env, p *provision.Provisioner, o 
 		do = p.PlanAdoption
 	}
 	done := []adoption{}
-	err = cli.ForEach(env.Env, names, func(name toolbox.Name) error {
+	err := cli.ForEach(env.Env, names, func(name toolbox.Name) error {
 		a, err := do(ctx, toolbox.AdoptRequest{Name: name, As: as, Move: o.move, Force: o.force})
 		if err != nil {
 			return err

@@ -67,7 +67,8 @@ type row struct {
 
 func rowOf(e *fetch.Env, b *toolbox.Box) row {
 	r := row{
-		Name: string(b.Name), ID: b.ID, State: string(b.State), Image: b.Image, ImageID: b.ImageID, Created: b.Created.UTC(), Manager: string(b.Maker()),
+		Name: string(b.Name), ID: b.ID, State: string(b.State), Image: b.Image, ImageID: b.ImageID, Created: b.Created.UTC(),
+		Manager: string(b.Maker()),
 	}
 	if !b.Started.IsZero() {
 		at := b.Started.UTC()
@@ -169,7 +170,8 @@ func printRows(w io.Writer, rows []row, now time.Time) error {
 	fmt.Fprintln(t, "NAME\tSTATE\t"+head+"IMAGE\tCREATED\tID")
 	for _, r := range rows {
 		age := cli.Ago(now.Sub(r.Created))
-		fmt.Fprintf(t, "%s\t%s\t%s%s\t%s\t%.12s\n", escape.Text(r.Name), r.State, column(r.Isolated)+made(r.Manager, makers), escape.Text(r.Image), age, r.ID)
+		fmt.Fprintf(t, "%s\t%s\t%s%s\t%s\t%.12s\n", escape.Text(r.Name), r.State, column(r.Isolated)+made(r.Manager, makers),
+			escape.Text(r.Image), age, r.ID)
 	}
 	return t.Flush()
 }

@@ -113,7 +113,8 @@ func agree(env *fetch.Env, s *toolbox.Saved, showOnly bool) error {
 	}
 	env.Progress().Close()
 	fmt.Fprintf(out, "Toolbox %s, saved %s: %s in %s\nImage:    %s (%.12s)\n",
-		escape.Text(s.Toolbox), s.Made.Local().Format("2006-01-02 15:04"), bytesize.Text(s.Bytes), cli.Plural(int(s.Entries), "file"), escape.Text(s.Image.Reference), escape.Text(s.Image.ID))
+		escape.Text(s.Toolbox), s.Made.Local().Format("2006-01-02 15:04"), bytesize.Text(s.Bytes), cli.Plural(int(s.Entries), "file"),
+		escape.Text(s.Image.Reference), escape.Text(s.Image.ID))
 	for i, what := range s.Wants() {
 		title := ""
 		if i == 0 {

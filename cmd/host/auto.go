@@ -36,7 +36,8 @@ updates this host already is left alone. Settings: /etc/tbx/host.toml, see docs/
 		RunE:    func(cmd *cobra.Command, args []string) error { return cmd.Help() },
 	}
 	for _, c := range []*cobra.Command{
-		autoOn(env, o), autoOff(env, o), autoStatus(env, o), autoExplain(env, o), autoNow(env, o), autoPause(env, o), autoResume(env, o), autoRun(env, o),
+		autoOn(env, o), autoOff(env, o), autoStatus(env, o), autoExplain(env, o), autoNow(env, o), autoPause(env, o), autoResume(env, o),
+		autoRun(env, o),
 	} {
 		c.Flags().SortFlags = false
 		c.DisableFlagsInUseLine = true

@@ -78,7 +78,8 @@ func (v *View) state(s *Settings, now time.Time) []string {
 	case machine.Staged, machine.Rebooting:
 		out := []string{fmt.Sprintf("%s is fetched and boots next; the machine is restarted %s.", r.Target.Name(), v.Permit.Why)}
 		if now.Sub(r.Since) > stagedAfter {
-			out = append(out, fmt.Sprintf("It waits since %d days: a machine that is only suspended does not take it. Restart when it suits you: tbx host reboot",
+			out = append(out, fmt.Sprintf("It waits since %d days: a machine that is only suspended does not take it. Restart when it "+
+				"suits you: tbx host reboot",
 				int(now.Sub(r.Since).Hours()/24)))
 		}
 		return out
@@ -87,7 +88,8 @@ func (v *View) state(s *Settings, now time.Time) []string {
 	case machine.Proving:
 		out := []string{fmt.Sprintf("%s runs since %s, and is looked at until it has proven itself.", r.Target.Name(), clock(r.Since))}
 		if r.Unhealthy > 0 {
-			out = append(out, fmt.Sprintf("It failed its checks once (%s). If it fails again, the host goes back to %s.", strings.Join(r.Reasons, "; "), r.From.Name()))
+			out = append(out, fmt.Sprintf("It failed its checks once (%s). If it fails again, the host goes back to %s.",
+				strings.Join(r.Reasons, "; "), r.From.Name()))
 		} else if len(r.Reasons) > 0 {
 			out = append(out, "Not yet: "+strings.Join(r.Reasons, "; ")+".")
 		}
@@ -102,7 +104,8 @@ func (v *View) state(s *Settings, now time.Time) []string {
 	if r.Checked.IsZero() {
 		return []string{"Nothing was looked for yet; the next run does."}
 	}
-	return []string{fmt.Sprintf("The host is current as of %s. The next look is at %s.", clock(r.Checked), clock(r.Checked.Add(s.Policy().CheckEvery)))}
+	return []string{fmt.Sprintf("The host is current as of %s. The next look is at %s.", clock(r.Checked),
+		clock(r.Checked.Add(s.Policy().CheckEvery)))}
 }
 
 // Two are the two lines of `tbx host status`.

@@ -111,7 +111,8 @@ func (p *Prover) judge(ctx context.Context) string {
 func (p *Prover) Failing(ctx context.Context) []string {
 	var out []string
 	if systemctl, err := p.Tools.Path("systemctl"); err == nil {
-		listed, _, err := p.Tools.Run(ctx, osupdate.Call{Argv: []string{systemctl, "list-units", "--state=failed", "--plain", "--no-legend", "--no-pager", "--full"}})
+		listed, _, err := p.Tools.Run(ctx, osupdate.Call{Argv: []string{systemctl, "list-units", "--state=failed", "--plain", "--no-legend",
+			"--no-pager", "--full"}})
 		for line := range strings.Lines(string(listed)) {
 			if f := strings.Fields(line); err == nil && len(f) > 0 && !strings.HasPrefix(f[0], "tbx-host-auto.") {
 				out = append(out, f[0])

@@ -33,20 +33,22 @@ func Reboots() []Reboot { return []Reboot{Never, Idle, Window, Immediate} }
 
 // Settings is [auto] of /etc/tbx/host.toml and its drop-ins.
 type Settings struct {
-	Enabled         bool            `toml:"enabled" json:"enabled"`
-	Reboot          Reboot          `toml:"reboot" json:"reboot"`
-	CheckHours      int             `toml:"check_hours" json:"check_hours"`
-	IdleMinutes     int             `toml:"idle_minutes" json:"idle_minutes"`         // without a key or a mouse, for idle
-	DeadlineDays    int             `toml:"deadline_days" json:"deadline_days"`       // then an update is fetched in spite of conditions; 0: never
-	SecurityDays    int             `toml:"security_days" json:"security_days"`       // the same for a security update
-	BatteryPercent  int             `toml:"battery_percent" json:"battery_percent"`   // on battery, no update is fetched below it
-	Metered         bool            `toml:"metered" json:"metered"`                   // fetch on a metered network too
-	PressurePercent int             `toml:"pressure_percent" json:"pressure_percent"` // of processors and disks, proc_pressure; 0: never mind
-	FreeMegabytes   int             `toml:"free_megabytes" json:"free_megabytes"`     // in the sysroot
-	RequireSource   bool            `toml:"require_source" json:"require_source"`     // a new system that cannot reach the source is not healthy
-	CheckSeconds    int             `toml:"check_seconds" json:"check_seconds"`       // for each program of check.d
-	TimeZone        string          `toml:"time_zone" json:"time_zone"`               // IANA name, of the windows; empty: the machine's
-	Windows         []window.Window `toml:"window" json:"window"`
+	Enabled     bool   `toml:"enabled" json:"enabled"`
+	Reboot      Reboot `toml:"reboot" json:"reboot"`
+	CheckHours  int    `toml:"check_hours" json:"check_hours"`
+	IdleMinutes int    `toml:"idle_minutes" json:"idle_minutes"` // without a key or a mouse, for idle
+	// then an update is fetched in spite of conditions; 0: never
+	DeadlineDays    int  `toml:"deadline_days" json:"deadline_days"`
+	SecurityDays    int  `toml:"security_days" json:"security_days"`       // the same for a security update
+	BatteryPercent  int  `toml:"battery_percent" json:"battery_percent"`   // on battery, no update is fetched below it
+	Metered         bool `toml:"metered" json:"metered"`                   // fetch on a metered network too
+	PressurePercent int  `toml:"pressure_percent" json:"pressure_percent"` // of processors and disks, proc_pressure; 0: never mind
+	FreeMegabytes   int  `toml:"free_megabytes" json:"free_megabytes"`     // in the sysroot
+	// a new system that cannot reach the source is not healthy
+	RequireSource bool            `toml:"require_source" json:"require_source"`
+	CheckSeconds  int             `toml:"check_seconds" json:"check_seconds"` // for each program of check.d
+	TimeZone      string          `toml:"time_zone" json:"time_zone"`         // IANA name, of the windows; empty: the machine's
+	Windows       []window.Window `toml:"window" json:"window"`
 }
 
 // Value is one setting and where it comes from.
@@ -153,7 +155,8 @@ func (s *Settings) check() error {
 	}{
 		{"check_hours", s.CheckHours, 1, 24 * 31}, {"idle_minutes", s.IdleMinutes, 1, 24 * 60}, {"deadline_days", s.DeadlineDays, 0, 365},
 		{"security_days", s.SecurityDays, 0, 365}, {"battery_percent", s.BatteryPercent, 0, 100},
-		{"pressure_percent", s.PressurePercent, 0, 100}, {"free_megabytes", s.FreeMegabytes, 0, 1 << 20}, {"check_seconds", s.CheckSeconds, 1, 3600},
+		{"pressure_percent", s.PressurePercent, 0, 100}, {"free_megabytes", s.FreeMegabytes, 0, 1 << 20},
+		{"check_seconds", s.CheckSeconds, 1, 3600},
 	} {
 		if n.value < n.least || n.value > n.most {
 			return fmt.Errorf("%s: %d is not between %d and %d", n.key, n.value, n.least, n.most)

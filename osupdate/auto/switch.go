@@ -163,7 +163,8 @@ func (w *Switch) systemctl(ctx context.Context, args ...string) error {
 		return err
 	}
 	if _, _, err := w.Tools.Run(ctx, osupdate.Call{Argv: append([]string{path}, args...)}); err != nil {
-		return fail.Wrap(osupdate.ErrBackend, err, "systemctl %s", strings.Join(args, " ")).Hint("see what systemd says: systemctl status %s", args[len(args)-1])
+		return fail.Wrap(osupdate.ErrBackend, err, "systemctl %s", strings.Join(args, " ")).
+			Hint("see what systemd says: systemctl status %s", args[len(args)-1])
 	}
 	return nil
 }

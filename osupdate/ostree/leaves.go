@@ -18,7 +18,8 @@ func (b *Backend) leaves(ctx context.Context, s *osupdate.State, r osupdate.Requ
 	if err != nil {
 		return err
 	}
-	commit, repo := "", b.repo()
+	var commit string
+	repo := b.repo()
 	switch {
 	case r.From != "":
 		repo = r.From

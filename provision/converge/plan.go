@@ -198,7 +198,7 @@ func (c *Converger) plan(ctx context.Context, s *Step, f *declare.File, lock *de
 		return nil
 	}
 	m := c.Provisioner.Toolboxes
-	known := false
+	var known bool
 	s.record, known = recordOf(m, s.box.Spec.ID)
 	s.Adopt = s.box.Spec.Declared != f.Path
 	same, err := c.sameSource(ctx, s, known && !s.Adopt)

@@ -87,7 +87,8 @@ var leftoverRules = map[string][]leftoverRule{
 
 // keptRules are what stays, and has to be told.
 var keptRules = []leftoverRule{
-	{"/usr/share/libalpm/scripts/systemd-hook", "distrobox has put a script in its place that does nothing: pacman -S systemd", holds("exit 0")},
+	{"/usr/share/libalpm/scripts/systemd-hook", "distrobox has put a script in its place that does nothing: pacman -S systemd",
+		holds("exit 0")},
 }
 
 func isEmpty(_ *os.Root, _ string, fi fs.FileInfo) bool {
@@ -121,7 +122,8 @@ func FindLeftovers(root *os.Root, maker, user string) []Leftover {
 		for _, r := range rules {
 			for _, p := range matching(root, r.path) {
 				fi, err := root.Lstat(p)
-				if err != nil || fi.IsDir() || r.is != nil && !r.is(root, p, fi) || slices.ContainsFunc(out, func(l Leftover) bool { return l.Path == "/"+p }) {
+				if err != nil || fi.IsDir() || r.is != nil && !r.is(root, p, fi) ||
+					slices.ContainsFunc(out, func(l Leftover) bool { return l.Path == "/"+p }) {
 					continue
 				}
 				out = append(out, Leftover{"/" + p, r.why, keep})

@@ -20,10 +20,11 @@ type Order struct {
 	Base int `json:"base"` // of the one of its image
 	New  int `json:"new"`
 
-	Dry      bool              `json:"dry,omitempty"`      // say what would be done
-	Rule     []string          `json:"rule,omitempty"`     // files and directories by the rule of three
-	Whole    []string          `json:"whole,omitempty"`    // directories of which comes along what the new toolbox has not
-	Skip     []string          `json:"skip,omitempty"`     // patterns of path.Match: without "/" of names; with "/" at the end, and all that is below
+	Dry   bool     `json:"dry,omitempty"`   // say what would be done
+	Rule  []string `json:"rule,omitempty"`  // files and directories by the rule of three
+	Whole []string `json:"whole,omitempty"` // directories of which comes along what the new toolbox has not
+	// patterns of path.Match: without "/" of names; with "/" at the end, and all that is below
+	Skip     []string          `json:"skip,omitempty"`
 	Defaults map[string]string `json:"defaults,omitempty"` // ALGORITHM:HEX of a file as its package brought it
 	Owned    []string          `json:"owned,omitempty"`    // files of packages, which are not looked for
 	Users    bool              `json:"users,omitempty"`    // and groups, with their homes

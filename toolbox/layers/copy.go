@@ -46,7 +46,8 @@ func CopyOf(what string, from, to *Layer) Tree { return Tree{what, from.Upper, t
 // may be nil, is told how far a pass is. When ctx ends, so does the copy.
 func (s Space) StartCopy(ctx context.Context, t Tree, progress func(done treecopy.Size)) (*Copy, error) {
 	c := &Copy{what: t.What, progress: progress}
-	if err := c.start(ctx, s.command(context.WithoutCancel(ctx), s.Helper, "copy", t.From, filepath.Dir(t.To), filepath.Base(t.To))); err != nil {
+	if err := c.start(ctx, s.command(context.WithoutCancel(ctx), s.Helper, "copy", t.From, filepath.Dir(t.To),
+		filepath.Base(t.To))); err != nil {
 		return nil, err
 	}
 	ev, err := c.next()

@@ -105,13 +105,14 @@ func (s Space) Unpack(ctx context.Context, what string, o treecopy.PackOrder, fr
 		return nil, err
 	}
 	in := &reader{Reader: from}
-	_, err = io.Copy(c.in, in)
+	// A helper that takes no more says itself why.
+	io.Copy(c.in, in)
 	switch {
 	case in.err != nil:
 		err = in.err
 	case ctx.Err() != nil:
 		err = fail.New(fail.Canceled, "%s was not unpacked: canceled", what)
-	default: // also where the helper took no more: it has said why
+	default:
 		var ev *treecopy.Event
 		if ev, err = c.next(); err == nil && ev.Pass == nil {
 			err = errors.New("tbx-box did not say that it has unpacked " + what)
