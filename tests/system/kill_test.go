@@ -34,7 +34,7 @@ func newPlace(t *testing.T, env ...string) *place {
 	p := &place{t: t, dir: dir, env: append(passed(), "XDG_DATA_HOME="+dir+"/data", "XDG_CONFIG_HOME="+dir+"/config", "XDG_STATE_HOME="+dir+"/state", "CONTAINERS_STORAGE_CONF="+dir+"/storage.conf")}
 	p.env = append(p.env, env...)
 	// podman keeps in the run root what is mounted: of one store, what another has mounted is gone from there.
-	if err := os.WriteFile(dir+"/storage.conf", fmt.Appendf(nil, "[storage]\ndriver = \"overlay\"\nrunroot = \"%s/run\"\n", dir), 0o644); err != nil {
+	if err := os.WriteFile(dir+"/storage.conf", fmt.Appendf(nil, "[storage]\ndriver = \"overlay\"\nrunroot = \"%[1]s/run\"\ngraphroot = \"%[1]s/data/containers/storage\"\n", dir), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
