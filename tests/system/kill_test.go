@@ -31,16 +31,12 @@ func newPlace(t *testing.T, env ...string) *place {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &place{t: t, dir: dir, env: append(passed(), "XDG_DATA_HOME="+dir+"/data", "XDG_CONFIG_HOME="+dir+"/config", "XDG_STATE_HOME="+dir+"/state", "CONTAINERS_STORAGE_CONF="+dir+"/storage.conf")}
+	p := &place{t: t, dir: dir, env: append(passed(), "XDG_DATA_HOME="+dir+"/data", "XDG_CONFIG_HOME="+dir+"/config", "XDG_STATE_HOME="+dir+"/state", "STORAGE_DRIVER=overlay")}
 	p.env = append(p.env, env...)
-	// podman keeps in the run root what is mounted: of one store, what another has mounted is gone from there.
-	if err := os.WriteFile(dir+"/storage.conf", fmt.Appendf(nil, "[storage]\ndriver = \"overlay\"\nrunroot = \"%[1]s/run\"\ngraphroot = \"%[1]s/data/containers/storage\"\n", dir), 0o644); err != nil {
-		t.Fatal(err)
-	}
 	t.Cleanup(func() {
 		// By the user's own storage: of this one, podman would make parts anew when it ends. A
 		// podman that a monitor has called may still do so.
-		if out, err := exec.Command("podman", "unshare", "sh", "-c", `for i in 1 2 3 4 5 6; do umount -l "$0"/data/containers/storage/overlay; umount -l "$0"/run/*; rm -rf "$0" && exit 0; sleep 1; done; exit 1`, dir).CombinedOutput(); err != nil {
+		if out, err := exec.Command("podman", "unshare", "sh", "-c", `for i in 1 2 3 4 5 6; do umount -l "$0"/data/containers/storage/overlay; rm -rf "$0" && exit 0; sleep 1; done; exit 1`, dir).CombinedOutput(); err != nil {
 			t.Errorf("%v\n%s", err, out)
 		}
 	})
