@@ -23,6 +23,7 @@ type Carry struct {
 
 	Available []string // before names: lists those that a repository has
 	ReadNames func(out string) []string
+	Try       []string // before a file that names repositories: fetches their indexes alone, once; empty: all are fetched to see
 	Hold      []string // before names: keeps them from being upgraded; empty: it is a setting
 	AddFiles  []string // before paths: installs packages that are files; empty: it cannot
 	Repack    string   // a shell script that makes a file of the installed package $1 in the directory $2, and names it
@@ -118,6 +119,19 @@ func (s *System) Available(ctx context.Context, names []string) (map[string]bool
 		have[n] = true
 	}
 	return have, nil
+}
+
+// Answers says whether the repositories that a file names answer: the error wraps ErrFetch
+// if not. Without a quick way to see, all repositories are fetched.
+func (s *System) Answers(ctx context.Context, path string) error {
+	if len(s.Carry.Try) == 0 {
+		return s.Ready(ctx)
+	}
+	r, err := s.do(ctx, "fetch what "+path+" names", append(slices.Clone(s.Carry.Try), path))
+	if err == nil && errors.Is(s.kindOf(r.all), ErrFetch) {
+		return s.failure("fetch what "+path+" names", r.code, r.all)
+	}
+	return err
 }
 
 // Ready brings a system to where packages can be installed: it fetches the indexes, or

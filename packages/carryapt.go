@@ -36,6 +36,11 @@ dpkg-deb -Zgzip --build "$w" "$2/${p%%:*}.deb" >/dev/null
 rm -rf "$w"
 echo "$2/${p%%:*}.deb"`
 
+// aptTry fetches what one file names, and keeps what there is of others. Pins are no such file.
+const aptTry = `case $1 in /etc/apt/preferences*) exit 0; esac
+exec apt-get --quiet -o Acquire::Retries=0 -o APT::Update::Error-Mode=any -o Dir::Etc::sourcelist="$1" -o Dir::Etc::sourceparts=- \
+	-o APT::Get::List-Cleanup=0 update`
+
 func aptCarry() *Carry {
 	return &Carry{
 		Inventory: aptInventory,
@@ -50,6 +55,7 @@ func aptCarry() *Carry {
 			}
 			return names
 		},
+		Try:      []string{"sh", "-c", aptTry, "sh"},
 		Hold:     []string{"apt-mark", "hold", "--"},
 		AddFiles: aptGet("--no-remove", "install", "--"),
 		Repack:   aptRepack,

@@ -125,6 +125,9 @@ func (b *rebase) repositories(ctx context.Context) error {
 	if len(mine) == 0 {
 		return b.new.Ready(ctx)
 	}
+	if len(c.Try) > 0 {
+		return b.eachRepository(ctx, mine, theirs)
+	}
 	texts := slices.Clone(theirs)
 	for _, r := range mine {
 		texts = append(texts, carry.Text{Path: r.path, Text: r.text})
@@ -132,17 +135,13 @@ func (b *rebase) repositories(ctx context.Context) error {
 	if err := b.write(ctx, texts); err != nil {
 		return err
 	}
-	err = b.new.Ready(ctx)
-	if err == nil {
-		for _, r := range mine {
-			b.tellRepository(r)
-		}
-		return nil
+	if err = b.new.Ready(ctx); errors.Is(err, packages.ErrFetch) {
+		return b.eachRepository(ctx, mine, theirs)
 	}
-	if !errors.Is(err, packages.ErrFetch) {
-		return err
+	for _, r := range mine {
+		b.tellRepository(r)
 	}
-	return b.eachRepository(ctx, mine, theirs)
+	return err
 }
 
 // userRepositories are those that the user added or changed, for the new release, and the
@@ -195,29 +194,27 @@ func (b *rebase) eachRepository(ctx context.Context, mine []repository, theirs [
 	if err := b.write(ctx, texts); err != nil {
 		return err
 	}
-	var last error
 	for _, r := range mine {
-		if err := b.write(ctx, []carry.Text{{Path: r.path, Text: r.text}}); err != nil {
-			return err
-		}
-		err := b.new.Ready(ctx)
-		if err == nil {
-			b.tellRepository(r)
-			continue
-		}
-		if !errors.Is(err, packages.ErrFetch) {
-			return err
-		}
-		last = err
-		b.item("repository", r.path, repoOff, "it does not answer for the new release; it is beside, as "+path.Base(r.path)+".tbx-off")
-		if err := b.write(ctx, []carry.Text{{Path: r.path}, {Path: r.path + ".tbx-off", Text: r.text}}); err != nil {
+		if err := b.oneRepository(ctx, r); err != nil {
 			return err
 		}
 	}
-	if last == nil {
-		return nil
+	return b.new.Ready(ctx)
+}
+
+func (b *rebase) oneRepository(ctx context.Context, r repository) error {
+	if err := b.write(ctx, []carry.Text{{Path: r.path, Text: r.text}}); err != nil {
+		return err
 	}
-	return b.new.Ready(ctx) // with those that are left
+	err := b.new.Answers(ctx, r.path)
+	if err == nil {
+		b.tellRepository(r)
+	}
+	if !errors.Is(err, packages.ErrFetch) {
+		return err
+	}
+	b.item("repository", r.path, repoOff, "it does not answer for the new release; it is beside, as "+path.Base(r.path)+".tbx-off")
+	return b.write(ctx, []carry.Text{{Path: r.path}, {Path: r.path + ".tbx-off", Text: r.text}})
 }
 
 // installPackages installs what was asked for.
