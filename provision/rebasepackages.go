@@ -247,7 +247,7 @@ func (b *rebase) installPackages(ctx context.Context) error {
 		}
 		b.item("setting", "alternative "+a[0]+" "+a[1], carry.Taken, "")
 	}
-	return b.new.Whole(ctx)
+	return nil
 }
 
 // installLocal makes files of packages that are in no repository, and installs them.
@@ -291,11 +291,14 @@ func (b *rebase) installLocal(ctx context.Context) error {
 			return err
 		}
 	}
-	return nil
+	return b.new.Whole(ctx) // of what was installed from repositories that is known
 }
 
 // hold holds what was held, in the version that the new release has.
 func (b *rebase) hold(ctx context.Context) error {
+	if len(b.report.Packages.Held) == 0 {
+		return nil
+	}
 	has, err := b.new.Inventory(ctx)
 	if err != nil {
 		return err

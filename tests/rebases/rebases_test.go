@@ -72,8 +72,9 @@ func TestDebian(t *testing.T) {
 	name := toolbox(t, "debian", "--distro", "debian", "--release", "12")
 	inside(t, name, useDebian)
 	plain := toolbox(t, "plain", "--distro", "debian", "--release", "13")
+	inside(t, plain, makeLocal+"echo 'deb http://deb.debian.org/debian trixie-backports main' >/etc/apt/sources.list.d/backports.list")
 	begin := time.Now()
-	inside(t, plain, "export DEBIAN_FRONTEND=noninteractive; apt-get -qq update; apt-get -qq -y --no-install-recommends install "+asked+" >/dev/null")
+	inside(t, plain, "export DEBIAN_FRONTEND=noninteractive; apt-get -qq update; apt-get -qq -y install "+asked+" >/dev/null; apt-get -qq -y install /var/tmp/local-t.deb >/dev/null")
 	apt := time.Since(begin)
 	says(t, run(t, "", "tbx", "rebase", "--dry-run", "--release", "13", name), "python3-distutils", "cowsay")
 	begin = time.Now()
@@ -93,16 +94,20 @@ func TestDebian(t *testing.T) {
 // asked are packages of both releases.
 const asked = "cowsay tree jq cron bsdextrautils hello ripgrep"
 
-const useDebian = `export DEBIAN_FRONTEND=noninteractive
-apt-get -qq update
-apt-get -qq -y --no-install-recommends install ` + asked + ` python3-distutils >/dev/null
-apt-mark hold tree
-mkdir -p /srv/w/DEBIAN /srv/w/usr/bin /srv/w/etc
+// makeLocal makes a package of no repository.
+const makeLocal = `mkdir -p /srv/w/DEBIAN /srv/w/usr/bin /srv/w/etc
 printf 'Package: local-t\nVersion: 1.0\nArchitecture: all\nDepends: jq\nMaintainer: t <t@example.org>\nDescription: Local\n' >/srv/w/DEBIAN/control
 printf '/etc/local-t.conf\n' >/srv/w/DEBIAN/conffiles
 echo default >/srv/w/etc/local-t.conf
 printf '#!/bin/sh\necho local\n' >/srv/w/usr/bin/local-t; chmod 755 /srv/w/usr/bin/local-t
-dpkg-deb -Zgzip --root-owner-group -b /srv/w /var/tmp/local-t.deb >/dev/null; dpkg -i /var/tmp/local-t.deb >/dev/null; rm -rf /srv/w /var/tmp/local-t.deb
+dpkg-deb -Zgzip --root-owner-group -b /srv/w /var/tmp/local-t.deb >/dev/null
+`
+
+const useDebian = `export DEBIAN_FRONTEND=noninteractive
+apt-get -qq update
+apt-get -qq -y --no-install-recommends install ` + asked + ` python3-distutils >/dev/null
+apt-mark hold tree
+` + makeLocal + `dpkg -i /var/tmp/local-t.deb >/dev/null; rm -rf /srv/w /var/tmp/local-t.deb
 echo changed >>/etc/local-t.conf
 echo '# mine' >>/etc/bash.bashrc; echo 'UMASK 027' >>/etc/login.defs; echo 'alias x=y' >/etc/profile.d/mine.sh
 mkdir -p /opt/app; echo app >/opt/app/f; echo tool >/usr/local/bin/mytool
