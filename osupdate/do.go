@@ -115,7 +115,7 @@ func (h *Host) apply(ctx context.Context, p *Plan, before *State) (*Result, erro
 	}
 	e := Entry{
 		Op: fmt.Sprintf("%d-%d", time.Now().UnixNano(), os.Getpid()), Phase: "begin", Time: time.Now().UTC(),
-		Boot: bootID(h.cfg.Root), User: h.cfg.User, Backend: p.Backend, Request: p.Request, Sysroot: h.cfg.Sysroot, Follows: before.Tracked,
+		Boot: BootID(h.cfg.Root), User: h.cfg.User, Backend: p.Backend, Request: p.Request, Sysroot: h.cfg.Sysroot, Follows: before.Tracked,
 	}
 	if b := before.Booted(); b != nil {
 		e.Running = b.Content()

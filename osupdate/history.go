@@ -221,8 +221,8 @@ func of(entries []Entry, sysroot string) []Entry {
 	return slices.DeleteFunc(entries, func(e Entry) bool { return e.Sysroot != sysroot })
 }
 
-// bootID is this boot's id; empty where /proc is not there.
-func bootID(root string) string {
+// BootID is this boot's id; empty where /proc is not there.
+func BootID(root string) string {
 	p := probe{root: cmp.Or(root, "/")}
 	return string(bytes.TrimSpace([]byte(p.read("proc/sys/kernel/random/boot_id"))))
 }

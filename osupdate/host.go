@@ -142,11 +142,11 @@ func (h *Host) Status(ctx context.Context) (*Status, error) {
 	if err != nil {
 		s.Warnings = append(s.Warnings, err.Error())
 	}
-	if e := interrupted(entries); s.Busy == nil && !atWork(e, bootID(h.cfg.Root)) {
+	if e := interrupted(entries); s.Busy == nil && !atWork(e, BootID(h.cfg.Root)) {
 		st.Interrupted = e
 	}
 	if h.det.Booted {
-		if e := unbooted(entries, bootID(h.cfg.Root), s); e != nil && h.rightAfter(ctx, e.Boot) {
+		if e := unbooted(entries, BootID(h.cfg.Root), s); e != nil && h.rightAfter(ctx, e.Boot) {
 			st.Unbooted = e
 		}
 	}
@@ -192,7 +192,7 @@ func (h *Host) learn(s *State) {
 	if err != nil {
 		return // Status says so
 	}
-	runs := now{boot: bootID(h.cfg.Root)}
+	runs := now{boot: BootID(h.cfg.Root)}
 	if booted != nil {
 		runs.content = booted.Content()
 	}

@@ -135,15 +135,8 @@ func autoExplain(env *cli.Env, o *hostOptions) *cobra.Command {
 	return autoCommand(readerHelp{"explain", "Say what automatic updates do next, and why",
 		"Say in sentences what automatic updates do next, when, and what they wait for.", "  tbx host auto explain"},
 		func(cmd *cobra.Command) error {
-			cfg, err := autoConfig(env, o, false)
-			if err == nil {
-				_, err = osupdate.Open(cfg)
-			}
-			if err != nil {
-				return err
-			}
 			now := time.Now()
-			v, s, err := auto.Look(cmd.Context(), cfg.Root, cfg.StateDir, auto.SystemBus{}, now)
+			v, s, err := lookAuto(cmd.Context(), env, o, now)
 			if err != nil {
 				return err
 			}
@@ -154,16 +147,21 @@ func autoExplain(env *cli.Env, o *hostOptions) *cobra.Command {
 		})
 }
 
-// printAuto prints the two lines.
-func printAuto(ctx context.Context, env *cli.Env, o *hostOptions) error {
+// lookAuto reads what people are told; on a host that is not image-based it is an error.
+func lookAuto(ctx context.Context, env *cli.Env, o *hostOptions, now time.Time) (*auto.View, *auto.Settings, error) {
 	cfg, err := autoConfig(env, o, false)
 	if err == nil {
 		_, err = osupdate.Open(cfg)
 	}
 	if err != nil {
-		return err
+		return nil, nil, err
 	}
-	v, _, err := auto.Look(ctx, cfg.Root, cfg.StateDir, auto.SystemBus{}, time.Now())
+	return auto.Look(ctx, cfg.Root, cfg.StateDir, auto.SystemBus{}, now)
+}
+
+// printAuto prints the two lines.
+func printAuto(ctx context.Context, env *cli.Env, o *hostOptions) error {
+	v, _, err := lookAuto(ctx, env, o, time.Now())
 	if err != nil {
 		return err
 	}

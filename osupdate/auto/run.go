@@ -4,9 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
-	"strings"
 	"time"
 
 	"github.com/tbx-project/tbx/internal/fail"
@@ -103,7 +100,7 @@ func (r *Runner) facts(ctx context.Context) (machine.Facts, error) {
 		return machine.Facts{}, err
 	}
 	s, now := st.State, r.Now()
-	f := machine.Facts{Now: now, Boot: bootID(r.Root), Running: release(s.Booted()), Next: release(s.Next())}
+	f := machine.Facts{Now: now, Boot: osupdate.BootID(r.Root), Running: release(s.Booted()), Next: release(s.Next())}
 	for i := range s.Deployments {
 		f.Back = f.Back || s.Deployments[i].Rollback
 	}
@@ -209,13 +206,4 @@ func (r *Runner) goBack(ctx context.Context, from machine.Release) error {
 	}
 	return fail.New(osupdate.ErrNoRollback, "%s, which ran before the update, is not kept any more", from.Name()).
 		Hint("see what there is: tbx host status")
-}
-
-// bootID is the kernel's name of this boot.
-func bootID(root string) string {
-	data, err := os.ReadFile(filepath.Join(root, "proc/sys/kernel/random/boot_id"))
-	if err != nil {
-		return ""
-	}
-	return strings.TrimSpace(string(data))
 }
