@@ -18,31 +18,32 @@ const MarkVariable = "LC_TBX_EXEC"
 // execSession is what podman exec has started, as the host sees it. The monitor has its
 // terminal or its pipes, and leaves it running when podman ends first.
 type execSession struct {
-	mark  string // MarkVariable=VALUE
-	pid   int    // of its first process ...
-	pidfd int    // ... which this holds; -1: not seen yet
+	podman int          // process number of podman exec
+	mark   string       // MarkVariable=VALUE
+	older  map[int]bool // processes that began before podman; nil: not looked at yet
+	pid    int          // of its first process ...
+	pidfd  int          // ... which this holds; -1: not seen yet
 }
 
 // look finds its first process: the child of the monitor with the mark, which has none
 // itself, as the runtime does that starts it. Of what runs as the toolbox's root the
-// environment cannot be read.
-func (s *execSession) look() {
+// environment cannot be read. It returns whether more may come: something with the mark
+// is there, and the first process is not. Each look reads the names of all processes, but
+// only those that are younger than podman themselves.
+func (s *execSession) look() (more bool) {
 	if s.pidfd >= 0 {
-		return
+		return false
 	}
-	parents, monitors := map[int]int{}, map[int]bool{}
-	all, _ := os.ReadDir("/proc")
-	for _, d := range all {
-		pid, err := strconv.Atoi(d.Name())
-		if err != nil {
-			continue
+	marked, rest := map[int]bool{}, map[int]int{} // of the rest the parents
+	for _, pid := range s.younger() {
+		if s.marks(pid) {
+			marked[pid] = true
+		} else {
+			rest[pid] = describe(pid).parent
 		}
-		p := describe(pid)
-		parents[pid] = p.parent
-		monitors[pid] = p.name == "conmon" && s.marks(pid)
 	}
-	for pid, parent := range parents {
-		if !monitors[parent] || s.marks(pid) {
+	for pid, parent := range rest {
+		if !marked[parent] || describe(parent).name != "conmon" {
 			continue
 		}
 		fd, err := unix.PidfdOpen(pid, 0)
@@ -51,10 +52,35 @@ func (s *execSession) look() {
 		}
 		if describe(pid).parent == parent && s.marks(parent) { // again: it is held only now
 			s.pid, s.pidfd = pid, fd
-			return
+			return false
 		}
 		unix.Close(fd)
 	}
+	return len(marked) > 0
+}
+
+// younger are the processes that began after podman, or in the same tick.
+func (s *execSession) younger() (pids []int) {
+	var began int64
+	first := s.older == nil
+	if first {
+		s.older = map[int]bool{}
+		began = describe(s.podman).began
+	}
+	all, _ := os.ReadDir("/proc")
+	for _, d := range all {
+		pid, err := strconv.Atoi(d.Name())
+		if err != nil || pid == s.podman {
+			continue
+		}
+		if first && describe(pid).began < began {
+			s.older[pid] = true
+		}
+		if !s.older[pid] {
+			pids = append(pids, pid)
+		}
+	}
+	return pids
 }
 
 func (s *execSession) marks(pid int) bool {
@@ -67,12 +93,14 @@ func (s *execSession) marks(pid int) bool {
 // terminal is asked to end. What ignores that goes on, as nohup(1) wants it.
 func (s *execSession) end(terminal bool) {
 	// podman may have ended while the runtime was about to start it.
-	for wait := 100 * time.Millisecond; s.pidfd < 0; wait *= 2 {
-		if wait > time.Second {
+	for wait := 10 * time.Millisecond; s.look(); wait *= 2 {
+		if wait > 5*time.Second {
 			return
 		}
 		time.Sleep(wait)
-		s.look()
+	}
+	if s.pidfd < 0 {
+		return // it has ended, and its monitor too
 	}
 	p := describe(s.pid)
 	sig, group := unix.SIGTERM, p.group
@@ -93,19 +121,21 @@ func (s *execSession) end(terminal bool) {
 type process struct {
 	name          string
 	parent, group int
-	foreground    int // group in the foreground of its terminal, or -1
+	foreground    int   // group in the foreground of its terminal, or -1
+	began         int64 // ticks since the machine's start
 }
 
 func describe(pid int) process {
 	data, _ := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
 	open, end := bytes.IndexByte(data, '('), bytes.LastIndexByte(data, ')') // a name may have any characters
 	f := strings.Fields(string(data[end+1:]))
-	if open < 0 || len(f) < 6 {
+	if open < 0 || len(f) < 20 {
 		return process{foreground: -1}
 	}
 	p := process{name: string(data[open+1 : end])}
 	p.parent, _ = strconv.Atoi(f[1])
 	p.group, _ = strconv.Atoi(f[2])
 	p.foreground, _ = strconv.Atoi(f[5])
+	p.began, _ = strconv.ParseInt(f[19], 10, 64)
 	return p
 }

@@ -84,7 +84,7 @@ func Guard(args []string) int {
 	if err != nil {
 		return 125
 	}
-	session := &execSession{mark: args[2], pidfd: -1}
+	session := &execSession{podman: pid, mark: args[2], pidfd: -1}
 	if !Waits(pid, func(wait time.Duration) bool {
 		over := ended(int(wait / time.Millisecond))
 		session.look()
