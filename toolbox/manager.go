@@ -1,6 +1,7 @@
 package toolbox
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -115,7 +116,7 @@ func (m *Manager) box(c *Container) *Box {
 	defer m.distrust(b)
 	s, err := loadSpec(m.Host.Dirs.Config, b.Name)
 	if err == nil && s.ID == id {
-		b.Spec = s
+		b.specified(s)
 		return b
 	}
 	for _, old := range specNames(m.Host.Dirs.Config) {
@@ -123,12 +124,12 @@ func (m *Manager) box(c *Container) *Box {
 			if saveSpec(m.Host.Dirs.Config, b.Name, s) == nil {
 				m.forget(old)
 			}
-			b.Spec = s
+			b.specified(s)
 			return b
 		}
 	}
 	if s := b.carriedEphemeral(); s != nil {
-		b.Spec = s
+		b.specified(s)
 		return b
 	}
 	if b.SpecErr = err; errors.Is(err, fs.ErrNotExist) || err == nil {
@@ -137,6 +138,15 @@ func (m *Manager) box(c *Container) *Box {
 			Hint("bring the file back, as from a backup; what is in the toolbox is untouched")
 	}
 	return b
+}
+
+// specified gives the toolbox its specification, and the name of its image that is in it:
+// of an image that has several, podman says any.
+func (b *Box) specified(s *Spec) {
+	b.Spec = s
+	if s.ImageID == b.ImageID {
+		b.Image = cmp.Or(s.Image, b.Image)
+	}
 }
 
 // inspected is box for a container of which everything is known. One without a
