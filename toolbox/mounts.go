@@ -27,6 +27,10 @@ func parseMounts(text string) []mountPoint {
 	return out
 }
 
+// deleted ends the root of a mount whose directory was removed since: nobody can write
+// there any more, and it cannot be attached anywhere, move_mount(2).
+const deleted = "//deleted"
+
 // lacking returns what the host has mounted below what b shares and b has not: crun 1.8
 // leaves such mounts out with the user namespace that toolboxes have, and then programs
 // write below them. Of a mount and those below it only the first is named. But for own,
@@ -35,7 +39,7 @@ func lacking(b *Box, host, inside []mountPoint, own []boxinit.Place) []boxinit.A
 	var out []boxinit.Attach
 	for _, m := range host {
 		target, ok := sharedPoint(b, m.point)
-		if !ok || slices.ContainsFunc(own, func(p boxinit.Place) bool { return join.Below(target, p.Path) }) {
+		if !ok || strings.HasSuffix(m.root, deleted) || slices.ContainsFunc(own, func(p boxinit.Place) bool { return join.Below(target, p.Path) }) {
 			continue
 		}
 		if slices.ContainsFunc(out, func(a boxinit.Attach) bool { return join.Below(m.point, a.Host) }) {

@@ -23,6 +23,7 @@ func TestD10_LackingMounts(t *testing.T) {
 39 22 8:7 / /opt/plain/v rw - ext4 /dev/sdg1 rw
 40 22 8:8 / /home/devel rw - ext4 /dev/sdh1 rw
 41 22 8:9 / /tmp rw - tmpfs tmp rw
+42 22 8:1 /home/dev/gone//deleted /home/dev/mnt rw - ext4 /dev/sda1 rw
 `)
 	b := &Box{Spec: &Spec{Volumes: []string{"/srv/data:/data", "/opt/plain:/plain:bind"}}, Container: Container{Mounts: []Mapping{
 		{Source: "/home/dev", Target: "/home/dev"}, {Source: "/tmp", Target: "/tmp"}, {Source: "/run/user/1000", Target: "/run/user/1000"}, {Source: "/srv/data", Target: "/data"}, {Source: "/opt/plain", Target: "/plain"}, {Source: "/", Target: boxinit.HostView}, {Source: "/home/dev/.local/share/tbx/box", Target: boxinit.BoxDir},
