@@ -19,7 +19,7 @@ PREFIX ?= $(HOME)/.local
 YES ?=
 
 .DEFAULT_GOAL := build
-.PHONY: build test unit rebases race vuln fuzz cover roots system systemimages systempodman systemrest systemroot systembox updaters lint vm kills siege bench try install uninstall help clean
+.PHONY: build test unit rebases race vuln fuzz cover roots system systemimages systempodman systemrest systemroot systembox updaters lint vm kills siege bench try install uninstall packages packagecheck help clean
 
 build: ## build bin/tbx, bin/tbx-podman and bin/tbx-box (ARCHITECTURE.md, "Three programs")
 	$(GO) build -ldflags '$(LDFLAGS) $(ENTRY)' -o bin/tbx ./cmd/tbx
@@ -128,14 +128,13 @@ bench: ## measure against toolbox, distrobox and podman exec (docs/performance.m
 	tests/bench/run
 
 install: build ## install below PREFIX (default ~/.local)
-	install -D -m 755 bin/tbx $(DESTDIR)$(PREFIX)/bin/tbx
-	install -D -m 755 -t $(DESTDIR)$(PREFIX)/libexec/tbx bin/tbx-box bin/tbx-podman
-	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/man/man1 docs/man/*.1
-	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/selinux/packages packaging/selinux/tbx.cil
-	install -d $(DESTDIR)$(PREFIX)/share/{bash-completion/completions,zsh/site-functions,fish/vendor_completions.d}
-	install -m 644 completion/tbx.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/tbx
-	install -m 644 -t $(DESTDIR)$(PREFIX)/share/zsh/site-functions completion/_tbx
-	install -m 644 -t $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d completion/tbx.fish
+	packaging/tree bin '$(DESTDIR)' '$(PREFIX)'
+
+packages: ## packages for Debian, Fedora, Arch Linux and Alpine and a tarball, in dist/, for ARCHS="amd64 arm64"
+	packaging/build $(ARCHS)
+
+packagecheck: ## build the packages twice and compare; install, use, upgrade and remove them in Debian 12 and 13; root
+	packaging/check
 
 uninstall: ## remove what install put below PREFIX; toolboxes go on working
 	rm -f $(DESTDIR)$(PREFIX)/share/man/man1/tbx{,-*}.1 $(DESTDIR)$(PREFIX)/share/selinux/packages/tbx.cil $(DESTDIR)$(PREFIX)/bin/tbx $(DESTDIR)$(PREFIX)/libexec/tbx/tbx-{box,podman} \
