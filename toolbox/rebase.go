@@ -240,10 +240,12 @@ func (r *Rebasing) settle(ctx context.Context, done bool) error {
 	if r.k.Turn != nil && !done {
 		return nil // for the next call
 	}
-	if err := m.dropApart(ctx, r.e, r.k); err != nil {
-		return err // the next call does
+	if !done {
+		if err := m.dropApart(ctx, r.e, r.k); err != nil {
+			return err // the next call does
+		}
+		m.drop(r.k.Spec.ID, editNow)
 	}
-	m.drop(r.k.Spec.ID, editNow)
 	b, err := r.e.Inspect(ctx, string(r.k.Name))
 	if err != nil {
 		return err

@@ -119,8 +119,11 @@ func (m *Manager) turnOver(ctx context.Context, e Engine, k *kept) error {
 		}
 		m.forgetSnapshot(id) // if it kept one
 	}
+	if err := m.dropApart(ctx, e, k); err != nil {
+		return err
+	}
 	m.drop(k.Spec.ID, editWaiting)
-	m.drop(k.Spec.ID, editNow)
+	m.drop(k.Spec.ID, editNow) // last: by it the next call knows what is left to do
 	return nil
 }
 
@@ -211,7 +214,7 @@ func (m *Manager) repairTurn(ctx context.Context, e Engine, k *kept) error {
 		m.Progress.Warn("the change of toolbox "+string(k.Name)+" to another image was interrupted, and is brought to its end: it "+
 			"is made from "+k.Spec.Image,
 			"what it held before is a snapshot: tbx snapshot list "+string(k.Name))
-		return m.dropApart(ctx, e, k)
+		return nil
 	}
 	if err := m.dropApart(ctx, e, k); err != nil {
 		return fail.Wrap(nil, err, failed, k.Name).Hint("when the cause is gone: tbx list")
