@@ -13,6 +13,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/tbx-project/tbx/internal/envset"
 	"github.com/tbx-project/tbx/internal/executable"
 	"github.com/tbx-project/tbx/internal/variables"
 )
@@ -51,10 +52,11 @@ func Podman(ctx context.Context, args ...string) *exec.Cmd {
 // process that systemd started. podman takes USER for the account whose ids it may
 // use, so that is the account's, and a TMPDIR that is no directory makes it fail.
 func PodmanEnv(caller []string) []string {
-	account, tmpdir := Account(), BadTmpdir(caller)
+	account, tmpdir, bus := Account(), BadTmpdir(caller), userBus(caller)
 	env := slices.DeleteFunc(slices.Clone(caller), func(kv string) bool {
 		name, _, _ := strings.Cut(kv, "=")
-		if account != "" && (name == "USER" || name == "LOGNAME") || tmpdir != "" && name == "TMPDIR" {
+		if account != "" && (name == "USER" || name == "LOGNAME") || tmpdir != "" && name == "TMPDIR" ||
+			bus && name == "DBUS_SESSION_BUS_ADDRESS" {
 			return true
 		}
 		return variables.ActsOnPrograms(name) || slices.Contains([]string{
@@ -66,6 +68,16 @@ func PodmanEnv(caller []string) []string {
 		env = append(env, "USER="+account, "LOGNAME="+account)
 	}
 	return env
+}
+
+// userBus says whether the user's systemd has its bus where podman and its runtime look for
+// it by themselves. They ask it for cgroups, and one of the caller's own, as of
+// dbus-run-session(1), has no systemd.
+func userBus(caller []string) bool {
+	dir := envset.First(caller, "XDG_RUNTIME_DIR")
+	_, manager := os.Stat(filepath.Join(dir, "systemd/private"))
+	_, bus := os.Stat(filepath.Join(dir, "bus"))
+	return dir != "" && manager == nil && bus == nil
 }
 
 func mayWrite(dir string) bool { return unix.Access(dir, unix.W_OK|unix.X_OK) == nil }
