@@ -127,8 +127,9 @@ bench: ## measure against toolbox, distrobox and podman exec (docs/performance.m
 	$(MAKE) --no-print-directory build
 	tests/bench/run
 
-install: build ## install below PREFIX (default ~/.local)
+install: build ## install below PREFIX (default ~/.local); FACES=1: also by the names toolbox and distrobox
 	packaging/tree bin '$(DESTDIR)' '$(PREFIX)'
+	if [ -n '$(FACES)' ]; then packaging/tree --face toolbox '$(DESTDIR)' '$(PREFIX)'; packaging/tree --face distrobox '$(DESTDIR)' '$(PREFIX)'; fi
 
 packages: ## packages for Debian, Fedora, Arch Linux and Alpine and a tarball, in dist/, for ARCHS="amd64 arm64"
 	packaging/build $(ARCHS)

@@ -21,6 +21,7 @@ type listOptions struct {
 	names              bool
 	images, containers bool
 	format             cli.Format
+	columns            string // of another program, whose output is read: columnsOf
 }
 
 // NewList returns `tbx list`; listImages is what --images does.
@@ -44,6 +45,8 @@ instead, as tbx image list does; with --containers too, both.`,
 	f.BoolVarP(&o.images, "images", "i", false, "list the images instead, or with --containers too")
 	f.BoolVarP(&o.containers, "containers", "c", false, "list the toolboxes, which is what list does without this too")
 	cli.FormatFlag(cmd, &o.format)
+	f.StringVar(&o.columns, "columns", "", "")
+	f.MarkHidden("columns") // for cmd/face
 	return cmd
 }
 
@@ -111,7 +114,9 @@ func runList(ctx context.Context, env *fetch.Env, o *listOptions, listImages fun
 }
 
 func (o *listOptions) print(env *fetch.Env, rows []row) error {
-	switch {
+	switch print := columnsOf[o.columns]; {
+	case print != nil:
+		return print(env.Out, rows, time.Now())
 	case o.names:
 		for _, r := range rows {
 			fmt.Fprintln(env.Out, escape.Text(r.Name))

@@ -3,11 +3,13 @@ package root
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 
 	"github.com/spf13/cobra"
 
 	"github.com/tbx-project/tbx/cmd/cli"
+	"github.com/tbx-project/tbx/cmd/face"
 	"github.com/tbx-project/tbx/hostbridge/client"
 	"github.com/tbx-project/tbx/internal/fail"
 	"github.com/tbx-project/tbx/internal/inherited"
@@ -25,6 +27,16 @@ type Program struct {
 // its exit code.
 func Main(p Program, args []string, in, out, errs *os.File) int {
 	inherited.Honor()
+	call, err := face.Of(args, os.Getenv("HOME"))
+	if err != nil {
+		cli.Report(errs, err)
+		return call.Code(cli.CodeOf(err, false), false)
+	}
+	if call.Print != "" {
+		fmt.Fprintln(out, call.Print)
+		return cli.ExitDone
+	}
+	args = call.Args
 	callHost(args[1:])
 	cli.SettleEnvironment(errs)
 	ctx, cancel := context.WithCancel(context.Background())
@@ -34,20 +46,20 @@ func Main(p Program, args []string, in, out, errs *os.File) int {
 	root := New(env, p.Commands)
 	if done, err := p.Dispatch(ctx, env, root, args); done {
 		cli.Report(errs, err)
-		return cli.CodeOf(err, false)
+		return call.Code(cli.CodeOf(err, false), false)
 	}
 	root.SetArgs(args[1:])
 	root.SetIn(in)
 	root.SetOut(out)
 	root.SetErr(errs)
-	err := root.ExecuteContext(ctx)
+	err = root.ExecuteContext(ctx)
 	env.Progress().Close()
 	if err != nil && ctx.Err() != nil && !errors.Is(err, fail.Canceled) {
 		err = cli.Interrupted(err)
 	}
 	cli.Report(errs, err)
 	env.Details(err)
-	return cli.CodeOf(err, env.Session)
+	return call.Code(cli.CodeOf(err, env.Session), env.Session)
 }
 
 // callHost takes over, inside a toolbox, for what is done on the host: host-exec,

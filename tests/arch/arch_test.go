@@ -105,7 +105,8 @@ var mayImport = map[string][]string{
 
 	// Commands do not know each other; full, and main of tbx, put them together.
 	"cmd/cli":        {"completion", "declare/project", "toolbox", "toolbox/boxinit", "hostbridge", "osupdate", "profile.d", "internal/..."},
-	"cmd/root":       {"cmd/cli", "hostbridge/client", "internal/..."},
+	"cmd/face":       {"internal/..."},
+	"cmd/root":       {"cmd/cli", "cmd/face", "hostbridge/client", "internal/..."},
 	"cmd/session":    {"cmd/cli", "toolbox", "toolbox/boxinit", "toolbox/integration", "hostbridge", "hostbridge/session", "internal/..."},
 	"cmd/bridge":     {"cmd/cli", "toolbox", "toolbox/integration", "toolbox/join", "hostbridge", "internal/..."},
 	"cmd/host":       {"completion", "cmd/cli", "toolbox", "osupdate", "osupdate/auto", "osupdate/auto/machine", "osupdate/privileged", "osupdate/backends", "internal/..."},
