@@ -32,6 +32,8 @@ type Carry struct {
 	Settings     []string                              // files and directories that it needs before it can fetch: keys and pins
 	Own          []string                              // patterns of what it keeps itself: below /etc, and its database
 	Rewrite      func(text string, r *Renaming) string // the text of such a file, for the new release; nil: as it is
+
+	Exact *Exact // how it comes to exact versions
 }
 
 // Inventory is what a package manager has to say of what is installed.
@@ -45,6 +47,7 @@ type Inventory struct {
 	Alternatives  [][2]string
 	Defaults      map[string]string // path of a configuration file to ALGORITHM:HEX of it in its package
 	Owned         []string
+	World         []string // of apk: what was asked for, as it has it
 }
 
 // sections are those of what an Inventory script wrote.

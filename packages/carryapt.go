@@ -18,9 +18,13 @@ echo @@selections; update-alternatives --get-selections
 echo @@owned; cat /var/lib/dpkg/info/*.list
 true`
 
-// aptRepack makes a package of what is installed, as dpkg knows it, deb(5).
+// aptRepack makes a package of what is installed, as dpkg knows it, deb(5). The same package
+// makes the same bytes: nothing in it is newer than its installation, dpkg-deb(1).
 const aptRepack = `set -e
 p=$1 w=$(mktemp -d "$2/.made.XXXXXX")
+for l in "/var/lib/dpkg/info/$p.list" "/var/lib/dpkg/info/${p%%:*}":*.list "/var/lib/dpkg/info/${p%%:*}.list"; do
+	if [ -f "$l" ]; then SOURCE_DATE_EPOCH=$(date -r "$l" +%s); export SOURCE_DATE_EPOCH; break; fi
+done
 chmod 755 "$w"; mkdir "$w/DEBIAN"
 dpkg-query -s "$p" | sed -e '/^Status:/d' -e '/^Conffiles:/,/^[^ ]/{/^Conffiles:/d;/^ /d}' >"$w/DEBIAN/control"
 for part in conffiles config md5sums postinst postrm preinst prerm shlibs symbols templates triggers; do
@@ -33,6 +37,7 @@ dpkg-query -L "$p" | while IFS= read -r f; do
 	if [ -e "$f" ] || [ -L "$f" ]; then mkdir -p "$w$(dirname "$f")"; cp -a "$f" "$w$f"; fi
 done
 dpkg-deb -Zgzip --build "$w" "$2/${p%%:*}.deb" >/dev/null
+if [ -f "$l" ]; then touch -r "$l" "$2/${p%%:*}.deb"; fi
 rm -rf "$w"
 echo "$2/${p%%:*}.deb"`
 
@@ -72,6 +77,7 @@ func aptCarry() *Carry {
 			"/etc/alternatives/", "/etc/rc?.d/", "*.dpkg-*", "*.ucf-*",
 		},
 		Rewrite: func(text string, r *Renaming) string { return r.Text(text) },
+		Exact:   aptExact(),
 	}
 }
 

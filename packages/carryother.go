@@ -19,6 +19,7 @@ echo @@db; cat /lib/apk/db/installed 2>/dev/null || cat /usr/lib/apk/db/installe
 		Settings:     []string{"/etc/apk/keys", "/etc/apk/protected_paths.d", "/etc/apk/repositories.d"},
 		Own:          []string{"/etc/apk/world", "/etc/apk/repositories", "/etc/apk/arch", "/lib/apk/", "/usr/lib/apk/", "*.apk-new"},
 		Rewrite:      func(text string, r *Renaming) string { return r.Text(text) },
+		Exact:        apkExact(),
 	}
 }
 
@@ -28,13 +29,19 @@ func readApkInventory(sec map[string]string, i *Inventory) {
 	for _, w := range strings.Fields(sec["world"]) {
 		end := strings.IndexAny(w, "=<>~@")
 		switch {
-		case strings.HasPrefix(w, ".") || strings.HasPrefix(w, "!"):
+		case strings.HasPrefix(w, "!"):
+			i.World = append(i.World, w)
+			continue
+		case strings.HasPrefix(w, "."):
 			continue
 		case end < 0:
-			i.Asked = append(i.Asked, w)
+			i.Asked, i.World = append(i.Asked, w), append(i.World, w)
 			continue
 		}
 		name, how := w[:end], w[end:]
+		if !strings.HasPrefix(how, "><") { // the file that it came from is gone
+			i.World = append(i.World, w)
+		}
 		i.Asked = append(i.Asked, name)
 		switch {
 		case strings.HasPrefix(how, "><"):
@@ -83,11 +90,12 @@ true`,
 v=$(pacman -Q "$1" | cut -d' ' -f2)
 for f in /var/cache/pacman/pkg/"$1-$v"-*.pkg.tar*; do
 	case $f in *.sig) continue; esac
-	if [ -f "$f" ]; then mkdir -p "$2"; cp "$f" "$2"; echo "$2/${f##*/}"; exit; fi
+	if [ -f "$f" ]; then mkdir -p "$2"; cp -p "$f" "$2"; echo "$2/${f##*/}"; exit; fi
 done
 echo "error: its file is not in pacman's cache any more" >&2; exit 1`,
 		Settings: []string{"/etc/pacman.conf", "/etc/pacman.d/hooks", "/etc/pacman.d/mirrorlist", "/etc/makepkg.conf"},
 		Own:      []string{"/etc/pacman.d/gnupg/", "/var/lib/pacman/", "*.pacnew", "*.pacsave"},
+		Exact:    pacmanExact(),
 	}
 }
 
@@ -126,8 +134,12 @@ echo @@files; xbps-query -o '*'
 true`,
 		Read: func(sec map[string]string, i *Inventory) {
 			i.Asked, i.Held = names(sec["manual"], 0), names(sec["hold"], 0)
-			for _, n := range names(sec["list"], 1) {
-				i.Installed[n] = "?" // which nobody asks for
+			for _, l := range lines(sec["list"]) { // ii NAME-VERSION SUMMARY
+				if f := strings.Fields(l); len(f) > 1 {
+					if m := xbpsName().FindStringSubmatch(f[1]); m != nil {
+						i.Installed[m[1]] = m[2]
+					}
+				}
 			}
 			for _, l := range lines(sec["files"]) { // PACKAGE: PATH (KIND)
 				if _, p, ok := strings.Cut(l, ": "); ok {
@@ -140,5 +152,6 @@ true`,
 		Hold:      []string{"xbps-pkgdb", "-m", "hold"},
 		Settings:  []string{"/etc/xbps.d", "/var/db/xbps/keys"},
 		Own:       []string{"/var/db/xbps/", "*.new-*"},
+		Exact:     xbpsExact(),
 	}
 }

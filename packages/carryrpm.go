@@ -47,6 +47,7 @@ echo @@held; sed -n 's/^name = "\(.*\)"$/\1/p' /etc/dnf/versionlock.toml 2>/dev/
 		Settings:     []string{"/etc/pki/rpm-gpg", "/etc/dnf/dnf.conf", "/etc/dnf/vars", "/etc/dnf/plugins"},
 		Own:          append([]string{"/etc/yum.repos.d/", "/etc/dnf/versionlock.toml", "/var/lib/dnf/"}, rpmOwn...),
 		Rewrite:      func(text string, r *Renaming) string { return r.Text(text) },
+		Exact:        dnfExact(program),
 	}
 }
 
@@ -78,5 +79,6 @@ echo @@held; sed -n 's/^solvable_name: //p' /etc/zypp/locks 2>/dev/null
 		},
 		Own:     append([]string{"/etc/zypp/repos.d/", "/etc/zypp/locks", "/var/lib/zypp/"}, rpmOwn...),
 		Rewrite: func(text string, r *Renaming) string { return r.Text(text) },
+		Exact:   zypperExact(),
 	}
 }

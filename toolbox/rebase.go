@@ -25,6 +25,9 @@ type RebaseRequest struct {
 	Dry   bool // build may look and change nothing, and nothing is kept of what it did
 }
 
+// alone says that the toolbox is compared with its image only, see Compare.
+func (r *RebaseRequest) alone() bool { return r.Image.ID == "" }
+
 // Rebasing are the three containers of a rebase, which run: the toolbox, its image as that
 // came, and what is to be the toolbox.
 type Rebasing struct {
@@ -52,7 +55,10 @@ func (r Room) Run(ctx context.Context, args, env []string, out, errs io.Writer) 
 
 // Carry brings along what the toolbox holds; the order's containers are filled in.
 func (r *Rebasing) Carry(ctx context.Context, o *carry.Order) (*carry.Answer, error) {
-	o.Old, o.Base, o.New = r.old.PID, r.base.PID, r.next.PID
+	o.Old, o.Base, o.New = r.old.PID, r.base.PID, r.base.PID
+	if r.next != nil {
+		o.New = r.next.PID
+	}
 	return r.m.space().Carry(ctx, o)
 }
 
@@ -94,7 +100,11 @@ func (m *Manager) Rebase(ctx context.Context, r RebaseRequest, build func(contex
 	}
 	s, err := w.carryOut(ctx, build)
 	if err != nil {
-		return nil, fail.Wrap(nil, err, "toolbox %s was not rebased", r.Name)
+		what := "toolbox %s was not rebased"
+		if r.alone() {
+			what = "toolbox %s cannot be compared with its image"
+		}
+		return nil, fail.Wrap(nil, err, what, r.Name)
 	}
 	return s, nil
 }
@@ -117,7 +127,9 @@ func (m *Manager) rebasing(ctx context.Context, b *Box, r *RebaseRequest) (*Reba
 		return nil, err
 	}
 	s := *now
-	s.Image, s.ImageID = r.Image.Reference, r.Image.ID
+	if !r.alone() {
+		s.Image, s.ImageID = r.Image.Reference, r.Image.ID
+	}
 	was := *b
 	k := &kept{Name: b.Name, Spec: &s, Was: b.Spec, Old: b.ID, Hex: apartHex(), Rebase: true}
 	return &Rebasing{m: m, e: e, k: k, was: &was, request: r, old: b}, nil
@@ -152,25 +164,43 @@ func (r *Rebasing) prepare(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	m.stage("preparing to rebase toolbox %s", r.k.Name)
+	if r.request.alone() {
+		m.stage("starting the image of toolbox %s beside it", r.k.Name)
+	} else {
+		m.stage("preparing to rebase toolbox %s", r.k.Name)
+	}
 	mute := *m
 	mute.Progress = muted{m.Progress, true}
 	base := *r.was.Spec
 	if r.base, err = r.start(ctx, &mute, apartBase, &base, Image{base.Image, base.ImageID, env}); err != nil {
 		return err
 	}
+	if r.request.alone() {
+		return r.running(ctx, &mute)
+	}
 	mute.Progress = muted{m.Progress, false}
 	if r.next, err = r.start(ctx, &mute, apartNext, r.k.Spec, r.request.Image); err != nil {
 		return err
 	}
-	if _, err := mute.bringUp(ctx, r.e, r.old); err != nil {
+	if err := r.running(ctx, &mute); err != nil {
 		return err
 	}
-	m.forgetRecord(r.k.Name) // from here on who enters waits for the lock
+	r.New = Room{r.e, r.next.ID}
+	return nil
+}
+
+// running has the toolbox run.
+func (r *Rebasing) running(ctx context.Context, mute *Manager) (err error) {
+	if !r.request.alone() || !r.was.runs() || !r.m.alive(r.old) {
+		if _, err = mute.bringUp(ctx, r.e, r.old); err != nil {
+			return err
+		}
+		r.m.forgetRecord(r.k.Name) // from here on who enters waits for the lock
+	}
 	if r.old, err = boxWith(ctx, r.e, r.old.ID, r.k.Name, r.was.Spec); err != nil {
 		return err
 	}
-	r.Old, r.Base, r.New = Room{r.e, r.old.ID}, Room{r.e, r.base.ID}, Room{r.e, r.next.ID}
+	r.Old, r.Base = Room{r.e, r.old.ID}, Room{r.e, r.base.ID}
 	return nil
 }
 

@@ -47,7 +47,7 @@ func commands(env *cli.Env) []*cobra.Command {
 		cli.NoCompletion(c, "preserve-fds")
 	}
 	return []*cobra.Command{
-		box.NewCreate(e), box.NewEdit(e), box.NewRebase(e), box.NewAdopt(e), enter, run, box.NewList(e, image.List(e)),
+		box.NewCreate(e), box.NewEdit(e), box.NewRebase(e), box.NewFreeze(e), box.NewAdopt(e), enter, run, box.NewList(e, image.List(e)),
 		box.NewStart(env), box.NewStop(env), box.NewRemove(env), box.NewRename(env),
 		pkg.NewUpgrade(e), pkg.NewInstall(e), pkg.NewRemove(e), pkg.NewSearch(e), pkg.NewOutdated(e, image.Outdated(e)),
 		box.NewClone(e, func(name string) cobra.CompletionFunc { return snapshot.CompleteNames(e, name, nil) }), snapshot.New(e),

@@ -33,6 +33,8 @@ var allowed = map[string]string{
 	"  tbx rm build\n  tbx rm --force build test": "an example of a command's page",
 	"rm -rf /var/lib/apt/lists/*":                 "a line of a Containerfile: what the package manager downloaded",
 	"rm -rf /var/cache/pacman/pkg/*":              "the same",
+	"rm -rf -- \\\n        ":                      "a line of a Containerfile: files that the toolbox has not",
+	"rm -rf ":                                     "the same: packages that were installed",
 	"tbx rm ":                                     "image rm: which containers are in the way",
 	"podman rm --force ":                          "the same, of a build that ended",
 	"podman rm ":                                  "the same",

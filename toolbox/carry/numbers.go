@@ -43,6 +43,16 @@ func (n *numbers) outside(id int) int {
 	return -1
 }
 
+// insideOf is the number that toolboxes know for one that files show, or nobody's.
+func (n *numbers) insideOf(id int) int {
+	for _, s := range n.spans {
+		if id >= s.outside && id-s.outside < s.length {
+			return s.inside + id - s.outside
+		}
+	}
+	return 65534
+}
+
 // follow remembers that what had one number is to have another.
 func (n *numbers) follow(was, is int) {
 	if was < 0 || is < 0 || was == is {

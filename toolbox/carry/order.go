@@ -31,6 +31,9 @@ type Order struct {
 	Look     bool              `json:"look,omitempty"`     // name what stays behind
 	Texts    []Text            `json:"texts,omitempty"`    // files to write, in the place of what is there
 	Read     []string          `json:"read,omitempty"`     // patterns of files of the old toolbox and its image to return
+	Find     *Find             `json:"find,omitempty"`     // name what the user put into it, and take nothing
+	// Pack are paths of the old toolbox to write as an archive, in the place of an answer.
+	Pack []string `json:"pack,omitempty"`
 }
 
 // Text is a file.
@@ -64,9 +67,10 @@ const besideEnding = ".tbx-old"
 
 // Answer is what Serve writes.
 type Answer struct {
-	Items []Item `json:"items,omitempty"`
-	Texts []Text `json:"texts,omitempty"` // what was to be read
-	Error string `json:"error,omitempty"`
+	Items []Item  `json:"items,omitempty"`
+	Texts []Text  `json:"texts,omitempty"` // what was to be read
+	Found []Found `json:"found,omitempty"`
+	Error string  `json:"error,omitempty"`
 }
 
 // Serve carries out one order, which it reads as JSON, and answers as JSON.
@@ -77,9 +81,13 @@ func Serve(in io.Reader, out io.Writer) error {
 	}
 	var a Answer
 	w, err := open(&o)
+	if err == nil && len(o.Pack) > 0 {
+		defer w.close()
+		return w.pack(out)
+	}
 	if err == nil {
 		err = w.run()
-		a.Items, a.Texts = w.items, w.texts
+		a.Items, a.Texts, a.Found = w.items, w.texts, w.found
 		w.close()
 	}
 	if err != nil {

@@ -35,6 +35,7 @@ type work struct {
 	gids   *numbers
 	items  []Item
 	texts  []Text
+	found  []Found
 }
 
 // workDir is where copies are made, in the root of the new toolbox.
@@ -129,6 +130,9 @@ func (w *work) run() (err error) {
 	if w.Look {
 		w.look(homes)
 	}
+	if w.Find != nil {
+		w.found = w.findAll(w.Find)
+	}
 	return nil
 }
 
@@ -139,8 +143,11 @@ func (w *work) say(kind, name, what, note string) {
 func (w *work) lost(kind, name string, err error) { w.say(kind, name, Lost, err.Error()) }
 
 // skipped says whether a path is none of what comes along.
-func (w *work) skipped(p string) bool {
-	return slices.ContainsFunc(w.Skip, func(pattern string) bool {
+func (w *work) skipped(p string) bool { return fits(w.Skip, p) }
+
+// fits says whether a path is one of those that patterns mean; see Order.
+func fits(patterns []string, p string) bool {
+	return slices.ContainsFunc(patterns, func(pattern string) bool {
 		if !strings.Contains(pattern, "/") {
 			fits, _ := path.Match(pattern, path.Base(p))
 			return fits

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"io"
 	"strings"
 
 	"github.com/tbx-project/tbx/internal/escape"
@@ -39,4 +40,19 @@ func (s Space) Carry(ctx context.Context, order *carry.Order) (*carry.Answer, er
 		return nil, e
 	}
 	return answer, nil
+}
+
+// PackPaths writes the paths of a carry.Order to an archive.
+func (s Space) PackPaths(ctx context.Context, order *carry.Order, out io.Writer) error {
+	in, err := json.Marshal(order)
+	if err == nil {
+		err = s.pack(ctx, bytes.NewReader(in), out, "carry")
+	}
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	if err != nil {
+		return fail.Wrap(nil, err, "what was put into the toolbox cannot be copied").Hint("if it changed meanwhile, try again")
+	}
+	return nil
 }

@@ -23,7 +23,7 @@ func (l *Layer) PackOrder(dir, name string) treecopy.PackOrder {
 func (s Space) Measure(ctx context.Context, dir string) (treecopy.Size, error) {
 	var size treecopy.Size
 	var out strings.Builder
-	err := s.pack(ctx, &out, "measure", dir)
+	err := s.pack(ctx, nil, &out, "measure", dir)
 	if err == nil {
 		err = json.Unmarshal([]byte(out.String()), &size)
 	}
@@ -37,7 +37,7 @@ func (s Space) Measure(ctx context.Context, dir string) (treecopy.Size, error) {
 func (s Space) Pack(ctx context.Context, what string, o treecopy.PackOrder, out io.Writer) error {
 	arg, err := json.Marshal(o)
 	if err == nil {
-		err = s.pack(ctx, out, "pack", string(arg))
+		err = s.pack(ctx, nil, out, "pack", string(arg))
 	}
 	if ctx.Err() != nil {
 		return fail.New(fail.Canceled, "%s was not saved: canceled", what)
@@ -49,12 +49,12 @@ func (s Space) Pack(ctx context.Context, what string, o treecopy.PackOrder, out 
 }
 
 // pack runs tbx-box with an output that is not looked at.
-func (s Space) pack(ctx context.Context, out io.Writer, args ...string) error {
+func (s Space) pack(ctx context.Context, in io.Reader, out io.Writer, args ...string) error {
 	cmd := s.command(ctx, append([]string{s.Helper}, args...)...)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	var errs strings.Builder
 	to := &writer{Writer: out}
-	cmd.Stdout, cmd.Stderr = to, &errs
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = in, to, &errs
 	err := cmd.Run()
 	switch said := strings.TrimSpace(strings.TrimPrefix(errs.String(), "tbx-box:")); {
 	case to.err != nil:
