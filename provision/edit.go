@@ -21,6 +21,24 @@ func (p *Provisioner) Edit(ctx context.Context, r toolbox.EditRequest) (*toolbox
 	return p.Toolboxes.Edit(ctx, r)
 }
 
+// EditForced is Edit for a user who has what runs in the toolbox ended. If that is what it
+// takes, what is in the toolbox is kept as a snapshot before, which is returned.
+func (p *Provisioner) EditForced(ctx context.Context, r toolbox.EditRequest) (*toolbox.EditPlan, *toolbox.Snapshot, error) {
+	plan, err := p.PlanEdit(ctx, r)
+	if err != nil {
+		return nil, nil, err
+	}
+	var kept *toolbox.Snapshot
+	if plan.Way == toolbox.EditRestarts {
+		if kept, err = p.Snapshot(ctx, r.Name, "before tbx edit --force"); err != nil {
+			return nil, kept, fail.Wrap(nil, err, "toolbox %s was not changed", r.Name).
+				Hint("change it without a snapshot: tbx edit --force --no-snapshot …")
+		}
+	}
+	done, err := p.Edit(ctx, r)
+	return done, kept, err
+}
+
 // imageEnv looks up what the image of a toolbox sets.
 func (p *Provisioner) imageEnv(name toolbox.Name) func(context.Context, string) ([]string, error) {
 	return func(ctx context.Context, id string) ([]string, error) {

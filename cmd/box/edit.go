@@ -21,6 +21,7 @@ type editOptions struct {
 	editor, undo    bool
 	force, whenIdle bool
 	dryRun          bool
+	noSnapshot      bool
 	format          cli.Format
 }
 
@@ -41,8 +42,8 @@ the middle is put right by the next call.
 
 A toolbox that runs is stopped for it and started again, if nothing runs in it. Else
 what runs is listed and nothing is done: --when-idle has it done when the toolbox stops
-or starts the next time, and --force ends what runs. Limits alone are changed while it
-runs.
+or starts the next time, and --force ends what runs, after a snapshot was kept (tbx
+snapshot list), which --no-snapshot leaves out. Limits alone are changed while it runs.
 
 Without any setting, what was changed in the toolbox's file (tbx inspect names it) is
 brought into the container. --undo takes back the last edit, or the one that waits.`,
@@ -63,6 +64,7 @@ brought into the container. --undo takes back the last edit, or the one that wai
 	f.BoolVar(&o.undo, "undo", false, "take back the last edit, or the one that waits")
 	f.BoolVar(&o.whenIdle, "when-idle", false, "where something runs in it, change it when it stops or starts")
 	f.BoolVar(&o.force, "force", false, "end what runs in it")
+	f.BoolVar(&o.noSnapshot, "no-snapshot", false, "keep no snapshot of what is there before --force")
 	f.BoolVar(&o.dryRun, "dry-run", false, "print what would be different, and do nothing")
 	cli.FormatFlag(cmd, &o.format)
 	return cmd
@@ -79,6 +81,8 @@ func runEdit(cmd *cobra.Command, env *fetch.Env, o *editOptions, arg string) err
 		return err
 	}
 	switch {
+	case o.noSnapshot && !o.force:
+		return fail.New(fail.Usage, "--no-snapshot goes with --force: else none is kept")
 	case o.force && o.whenIdle:
 		return fail.New(fail.Usage, "--force and --when-idle exclude each other")
 	case o.undo && (o.editor || !change.Empty()), o.editor && !change.Empty():
@@ -101,21 +105,33 @@ func runEdit(cmd *cobra.Command, env *fetch.Env, o *editOptions, arg string) err
 
 // carryOutEdit does an edit, or says what it would do, and tells.
 func carryOutEdit(ctx context.Context, env *fetch.Env, p *provision.Provisioner, r toolbox.EditRequest, o *editOptions) error {
-	do := p.Edit
-	if o.dryRun {
+	var done *toolbox.EditPlan
+	var kept *toolbox.Snapshot
+	var err error
+	switch {
+	case o.dryRun:
 		r.WhenIdle = r.WhenIdle || !r.Force // what runs is told, and is no error
-		do = p.PlanEdit
+		done, err = p.PlanEdit(ctx, r)
+	case r.Force && !o.noSnapshot:
+		done, kept, err = p.EditForced(ctx, r)
+	default:
+		done, err = p.Edit(ctx, r)
 	}
-	done, err := do(ctx, r)
 	if err != nil {
 		return err
 	}
 	result := editionOf(done)
+	if kept != nil {
+		result.Snapshot = kept.Name
+	}
 	return env.Print(o.format, result, func() error {
 		if o.dryRun {
 			return printEdition(env.Out, &result)
 		}
 		tellEdit(env.Out, done)
+		if kept != nil {
+			fmt.Fprintf(env.Out, "What was in it is kept as snapshot %s\n", kept.Name)
+		}
 		return nil
 	})
 }
@@ -127,6 +143,7 @@ type edition struct {
 	Settings []toolbox.Difference `json:"settings"`
 	Podman   podmanDiff           `json:"podman"`
 	InUse    []inUse              `json:"in_use"`
+	Snapshot string               `json:"snapshot,omitempty"` // of what was there before
 }
 
 type podmanDiff struct {
