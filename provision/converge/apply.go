@@ -180,20 +180,40 @@ func (c *Converger) rebuild(ctx context.Context, f *declare.File, p *Plan, s *St
 	if err == nil {
 		err = c.Provisioner.Fetch(ctx, r)
 	}
+	if err != nil {
+		return false, err
+	}
+	unmark, err := c.keepFromPruning(s.Name, old)
 	if err == nil {
 		err = m.Rename(ctx, s.Name, kept)
 	}
 	if err != nil {
-		return false, err
+		return false, errors.Join(err, unmark())
 	}
 	if err := c.create(ctx, p, s, o); err != nil {
 		if s.box == old {
-			err = errors.Join(err, m.Rename(context.WithoutCancel(ctx), kept, s.Name))
+			err = errors.Join(err, m.Rename(context.WithoutCancel(ctx), kept, s.Name), unmark())
 		}
 		return false, err
 	}
 	c.Done("Kept what it was as toolbox: " + string(kept))
 	return true, c.release(ctx, kept, old)
+}
+
+// keepFromPruning records that a toolbox is not to be removed with --prune: an apply that is
+// killed once it has given it another name leaves it as one that was declared. unmark takes
+// that back.
+func (c *Converger) keepFromPruning(name toolbox.Name, b *toolbox.Box) (unmark func() error, err error) {
+	m := c.Provisioner.Toolboxes
+	r, known := recordOf(m, b.Spec.ID)
+	if !known || r.Adopted {
+		return func() error { return nil }, nil
+	}
+	r.Adopted = true
+	return func() error {
+		r.Adopted = false
+		return r.save(m, name, b.Spec.ID)
+	}, r.save(m, name, b.Spec.ID)
 }
 
 // release makes a toolbox the user's own again.
