@@ -1,6 +1,7 @@
 package packages
 
 import (
+	"context"
 	"maps"
 	"slices"
 	"strings"
@@ -12,7 +13,9 @@ type Exact struct {
 	Refresh string   // fetches the indexes; empty: Install does
 	Install []string // before the packages, each as Pin has it; no more than these are wanted
 	Pin     func(name, version string) string
-	Files   []string // before paths of packages that are files; empty: it cannot
+	Fetch   []string // before names: lists which versions repositories have, see apt-cache(8); empty: nobody can tell
+	Files   []string // before paths of packages that are files; empty: it cannot, or Install takes them too
+	Both    bool     // Install takes them too
 	Remove  []string // before names
 	Depends []string // before names: they came along with others
 	Asked   []string // before names: somebody asked for them
@@ -103,6 +106,32 @@ func Want(is, image *Inventory) *Wanted {
 	return w
 }
 
+// Unfetchable are the packages to install of which no repository has that version, by the
+// indexes that are there, and which can be made a file. Without indexes there are none.
+func (s *System) Unfetchable(ctx context.Context, has *Inventory, w *Wanted) ([]string, error) {
+	x := s.Carry.Exact
+	names := slices.DeleteFunc(slices.Sorted(maps.Keys(w.Install)), func(n string) bool { return strings.Contains(n, ":") })
+	if len(names) == 0 || has.Unknown {
+		return nil, nil
+	}
+	if len(x.Fetch) == 0 {
+		return slices.DeleteFunc(names, func(n string) bool { return !slices.Contains(has.Local, n) }), nil
+	}
+	quiet := *s
+	quiet.Said = nil
+	r, err := quiet.do(ctx, "list what repositories have", append(slices.Clone(x.Fetch), names...))
+	if err != nil {
+		return nil, err
+	}
+	have := map[string]bool{}
+	for _, l := range lines(r.out) { // NAME | VERSION | SOURCE
+		if f := strings.Split(l, "|"); len(f) >= 3 {
+			have[strings.TrimSpace(f[0])+"="+strings.TrimSpace(f[1])] = true
+		}
+	}
+	return slices.DeleteFunc(names, func(n string) bool { return have[n+"="+w.Install[n]] }), nil
+}
+
 func without(all, some []string) []string {
 	out := slices.DeleteFunc(slices.Clone(all), func(s string) bool { return slices.Contains(some, s) })
 	slices.Sort(out)
@@ -130,8 +159,12 @@ func (m *Manager) Commands(w *Wanted) []string {
 	for _, n := range names {
 		pins = append(pins, x.Pin(n, w.Install[n]))
 	}
+	if x.Both {
+		pins = append(pins, w.Files...)
+	} else {
+		call(x.Files, w.Files...)
+	}
 	call(x.Install, pins...)
-	call(x.Files, w.Files...)
 	call(x.Remove, w.Remove...)
 	if x.List != nil {
 		if list := x.List(w); list != "" {
@@ -195,7 +228,8 @@ func aptExact() *Exact {
 			"-o", "Dpkg::Options::=--force-confdef", "-o", "Dpkg::Options::=--force-confold", "--",
 		},
 		Pin:     equals,
-		Files:   []string{"apt-get", "install", "--yes", "--no-install-recommends", "--allow-downgrades", "--"},
+		Fetch:   []string{"apt-cache", "madison"},
+		Both:    true,
 		Remove:  []string{"apt-get", "remove", "--yes", "--allow-change-held-packages", "--"},
 		Depends: []string{"apt-mark", "auto", "--"},
 		Asked:   []string{"apt-mark", "manual", "--"},

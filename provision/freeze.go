@@ -321,22 +321,17 @@ func sorted(words []string) []string {
 	return slices.Compact(out)
 }
 
-// repack makes files of packages that are in no repository.
+// repack makes files of packages that are in no repository, or not in this version.
 func (f *freezing) repack(ctx context.Context) (err error) {
 	if f.old == nil {
 		return nil
 	}
 	defer func() { f.lock.system(f.old, f.has, f.wanted) }()
-	var names []string
-	for _, n := range f.has.Local {
-		if f.wanted.Install[n] != "" {
-			names = append(names, n)
-		}
+	names, err := f.old.Unfetchable(ctx, f.has, f.wanted)
+	if err != nil || len(names) == 0 {
+		return err
 	}
-	if len(names) == 0 {
-		return nil
-	}
-	if f.old.Carry.Repack == "" || len(f.old.Carry.Exact.Files) == 0 {
+	if f.old.Carry.Repack == "" || !f.old.Carry.Exact.Both && len(f.old.Carry.Exact.Files) == 0 {
 		for _, n := range names {
 			f.leave("package "+n, "it is of no repository, and "+f.old.Name+" makes no file of it")
 			delete(f.wanted.Install, n)
