@@ -260,7 +260,11 @@ func (m *Manager) trial(ctx context.Context, e Engine, b *Box) error {
 	if err == nil {
 		b = ran
 	}
-	return errors.Join(err, m.halt(context.WithoutCancel(ctx), e, b, 0))
+	if err := errors.Join(err, m.halt(context.WithoutCancel(ctx), e, b, 0)); err != nil {
+		return err
+	}
+	b.State, b.PID = Exited, 0 // or the next start would stop it once more
+	return nil
 }
 
 // boxWith is the container id as the toolbox name with the specification s.
