@@ -18,18 +18,25 @@ func (h *Host) plan(ctx context.Context, r Request) (*Plan, *State, error) {
 	if err != nil {
 		return nil, nil, err
 	}
+	p, err := h.planOn(ctx, s, r)
+	return p, s, err
+}
+
+// planOn is plan for a state that was read.
+func (h *Host) planOn(ctx context.Context, s *State, r Request) (*Plan, error) {
 	if h.det.Live {
-		return nil, nil, fail.New(ErrUnsupported, "this is a live medium: a change would be lost").Hint("install the system first")
+		return nil, fail.New(ErrUnsupported, "this is a live medium: a change would be lost").Hint("install the system first")
 	}
 	if err := keepsWayBack(r, s); err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	ends := r.Successor
-	if r, err = successor(r, s); err != nil {
-		return nil, nil, err
+	r, err := successor(r, s)
+	if err != nil {
+		return nil, err
 	}
 	if err := h.takesFile(r); err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	var p *Plan
 	if r.Verb == Reboot {
@@ -41,13 +48,13 @@ func (h *Host) plan(ctx context.Context, r Request) (*Plan, *State, error) {
 		err = h.keepFirst(ctx, p, s)
 	}
 	if err != nil {
-		return nil, nil, h.possible(h.wayToOld(s, h.explain(err)))
+		return nil, h.possible(h.wayToOld(s, h.explain(err)))
 	}
 	if p.NeedsBoot && p.Network && p.Unchanged == "" {
 		p.Warnings = append(p.Warnings, h.tightBoot()...)
 	}
 	p.Backend, p.Request, p.StateHash = h.be.Kind(), r, s.Hash()
-	return p, s, nil
+	return p, nil
 }
 
 // takesFile is ErrUnsupported where the updater cannot take a package or an update from

@@ -72,7 +72,15 @@ type Checked struct {
 	Staged     string   `json:"staged,omitempty"`      // the update is there already and waits for a reboot
 	Downloaded string   `json:"downloaded,omitempty"`  // a system that is downloaded and not applied
 	NotChecked []string `json:"not_checked,omitempty"` // what was not looked at, as parts of a sentence
+	Refused    *Refusal `json:"refused,omitempty"`     // why an upgrade would be refused now
 	Boot       Boot     `json:"boot"`                  // what boots next
+}
+
+// Refusal is why a verb would be refused.
+type Refusal struct {
+	Problem string   `json:"problem"` // a name of a Problem
+	Message string   `json:"message"`
+	Hints   []string `json:"hints"`
 }
 
 // Result is what a mutating verb came to.
@@ -296,7 +304,19 @@ func (h *Host) Check(ctx context.Context) (*Checked, error) {
 	if d := s.Downloaded(); d != nil {
 		c.Downloaded = s.Label(d)
 	}
+	c.Refused = h.refuses(ctx, s, Request{Verb: Upgrade})
 	return c, nil
+}
+
+// refuses is why r would be refused on s, before anything is done; nil where it would
+// not, and where only root can tell.
+func (h *Host) refuses(ctx context.Context, s *State, r Request) *Refusal {
+	_, err := h.planOn(ctx, s, r)
+	p := ProblemOf(err)
+	if p == nil || p == ErrPermission {
+		return nil
+	}
+	return &Refusal{Problem: p.Name, Message: err.Error(), Hints: fail.Hints(err)}
 }
 
 // History is what tbx did to this host, oldest first.

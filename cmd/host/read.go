@@ -205,6 +205,12 @@ func printCheck(env *cli.Env, c *osupdate.Checked) {
 	if len(c.NotChecked) > 0 {
 		fmt.Fprintf(env.Out, "Not looked at: %s\n", escape.Text(strings.Join(c.NotChecked, "; ")))
 	}
+	if r := c.Refused; r != nil {
+		fmt.Fprintf(env.Out, "An upgrade would be refused: %s\n", escape.Text(r.Message))
+		for _, hint := range r.Hints {
+			fmt.Fprintf(env.Out, "  %s\n", escape.Text(hint))
+		}
+	}
 	if c.Boot.State == osupdate.BootOther || c.Boot.State == osupdate.BootUnknown {
 		fmt.Fprintln(env.Out, escape.Text(c.Boot.Text))
 	}

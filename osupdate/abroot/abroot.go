@@ -238,6 +238,9 @@ func (b *Backend) Plan(ctx context.Context, s *osupdate.State, r osupdate.Reques
 			p.Unchanged = "the host follows " + r.Target + " already"
 			break
 		}
+		if err := osupdate.KeepsProven(s, other); err != nil {
+			return nil, err
+		}
 		step("follow "+r.Target+" from now on", "rebase", r.Target)
 		step("write it to "+other+" and boot it next", "upgrade")
 	case osupdate.Install, osupdate.Uninstall:

@@ -122,7 +122,13 @@ func (m *slots) look() {
 func (m *slots) try(r osupdate.Request) {
 	m.t.Helper()
 	running, offered := m.fake.Running().Version, m.fake.Newest
+	checked, checkErr := m.open().Check(m.t.Context())
 	res, err := m.do(r)
+	if checkErr != nil {
+		m.errorf("check: %v", checkErr)
+	} else if wrong := contradicts(checked, err); wrong != "" && r.Verb == osupdate.Upgrade {
+		m.errorf("%s", wrong)
+	}
 	if err != nil {
 		if !known(err) {
 			m.errorf("%v, hints %q", err, fail.Hints(err))

@@ -278,6 +278,11 @@ func (m *machine) tryVerb(r osupdate.Request) {
 	}
 	was := m.fake.Next().ID()
 	res, err := m.do(r)
+	if r.Verb == osupdate.Upgrade && !r.DownloadOnly {
+		if wrong := contradicts(offered, err); wrong != "" {
+			m.errorf("%s", wrong)
+		}
+	}
 	if err != nil {
 		if !known(err) {
 			m.errorf("%v, hints %q", err, fail.Hints(err))
@@ -326,6 +331,18 @@ func (m *machine) tryVerb(r osupdate.Request) {
 	case err == nil && again.Unchanged == "":
 		m.errorf("the second time it changed something: %+v", again.After)
 	}
+}
+
+// contradicts says where a check and the upgrade after it do not agree on whether it is
+// refused; empty where they do.
+func contradicts(c *osupdate.Checked, err error) string {
+	switch p := osupdate.ProblemOf(err); {
+	case err == nil && c.Refused != nil:
+		return fmt.Sprintf("check said that the upgrade would be refused, %+v, and it was carried out", c.Refused)
+	case err != nil && (c.Refused == nil || p == nil || c.Refused.Problem != p.Name || c.Refused.Message != err.Error()):
+		return fmt.Sprintf("the upgrade was refused, %v, and check said %+v", err, c.Refused)
+	}
+	return ""
 }
 
 // kept are the systems that ran, or will run, and that nobody may lose by a way back.

@@ -81,7 +81,7 @@ func (b *Backend) upgrade(ctx context.Context, s *osupdate.State, r osupdate.Req
 		return osupdate.Unsupported(osupdate.Bootc, r.Verb, b.Capabilities().Lacks[osupdate.CanVersion])
 	}
 	source := osupdate.ParseSource(s.Tracked)
-	if source.Class == osupdate.SourcePinned || source.Class == osupdate.SourceOther {
+	if source.Class == osupdate.SourcePinned || source.Class == osupdate.SourceOther || source.Class == osupdate.SourceNone {
 		return source.NoNews(s.Custom)
 	}
 	p.Network = true

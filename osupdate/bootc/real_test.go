@@ -99,7 +99,7 @@ func TestH35_RecordedErrors(t *testing.T) {
 func TestH34_CheckStagesNothing(t *testing.T) {
 	fresh := of(t, "real-composefs/01-status-fresh", "bootc status --json").Stdout
 	for digest, found := range map[string]bool{"sha256:481ab73035d8a430f2476ad336594f4b0a39b991d4d03cd9f85e3d4bc3d48d97": true, "": false} {
-		tool := osupdatetest.NewTool(t, "x", map[string][]osupdatetest.Call{"bootc": {{Args: statusArgs, Stdout: fresh}}})
+		tool := osupdatetest.NewTool(t, "x", map[string][]osupdatetest.Call{"bootc": {{Args: statusArgs, Stdout: fresh}, {Args: "--version", Stdout: "bootc 1.16.9\n"}}})
 		opt := bootc.Options{Root: true, Composefs: true, Registry: func(context.Context, string, string) (string, error) { return digest, nil }}
 		if c, err := open(t, config(t, tool, opt)).Check(t.Context()); err != nil || (c.Update != nil) != found {
 			t.Errorf("%q: %+v, %v", digest, c, err)
@@ -107,7 +107,9 @@ func TestH34_CheckStagesNothing(t *testing.T) {
 	}
 	for name, want := range map[string]string{"real/02-upgrade-check-none": "", "real/03-upgrade-check-available": "2"} {
 		status, check := of(t, "real/03-upgrade-check-available", "bootc status --json"), of(t, name, "bootc upgrade --check")
-		tool := osupdatetest.NewTool(t, "x", map[string][]osupdatetest.Call{"bootc": {{Args: statusArgs, Stdout: status.Stdout}, {Args: "upgrade --check", Stdout: check.Stdout}}})
+		tool := osupdatetest.NewTool(t, "x", map[string][]osupdatetest.Call{"bootc": {
+			{Args: statusArgs, Stdout: status.Stdout}, {Args: "upgrade --check", Stdout: check.Stdout}, {Args: "--version", Stdout: "bootc 1.16.9\n"},
+		}})
 		c, err := open(t, config(t, tool, bootc.Options{Root: true})).Check(t.Context())
 		if err != nil || (c.Update == nil) != (want == "") || c.Update != nil && (c.Update.Version != want || c.Update.Time == nil) {
 			t.Errorf("%s: %+v, %v", name, c, err)

@@ -305,47 +305,60 @@ func TestKillStaging(t *testing.T) {
 // TestH60_EtcConflictSeenWhenStaged: what the shutdown would refuse is refused when it
 // is staged, and nothing else is. Each case is held against what ostree then does.
 func TestH60_EtcConflictSeenWhenStaged(t *testing.T) {
-	for name, c := range map[string]struct {
-		tree  func(m *machine) // the new system's defaults
-		here  string           // what is done in /etc
-		names string           // what cannot be merged; empty: nothing
-	}{
+	for name, c := range etcCases() {
+		t.Run(name, func(t *testing.T) { newMachine(t).meets(c) })
+	}
+}
+
+// etcCase is a change in /etc, and an update that may not take it.
+type etcCase struct {
+	tree  func(m *machine) // the new system's defaults
+	here  string           // what is done in /etc
+	names string           // what cannot be merged; empty: nothing
+}
+
+func etcCases() map[string]etcCase {
+	return map[string]etcCase{
 		"a changed file becomes a directory": {func(m *machine) { m.becomesDirectory("app.conf") }, "echo mine >/etc/app.conf", "app.conf"},
 		"a link of one's own becomes one":    {func(m *machine) { m.becomesDirectory("app.conf") }, "ln -sf /dev/null /etc/app.conf", "app.conf"},
 		"an added file becomes one":          {func(m *machine) { m.becomesDirectory("new.d") }, "echo mine >/etc/new.d", "new.d"},
 		"a changed directory becomes a file": {func(m *machine) { m.becomesFile("app.d") }, "echo mine >/etc/app.d/more", "app.d"},
 		"a pipe, which ostree takes along":   {func(*machine) {}, "mkfifo /etc/pipe; echo mine >/etc/app.conf", ""},
+		"a pipe of one's own becomes one":    {func(m *machine) { m.becomesDirectory("app.conf") }, "rm /etc/app.conf; mkfifo /etc/app.conf", "app.conf"},
+		"a pipe below what becomes a file":   {func(m *machine) { m.becomesFile("app.d") }, "mkfifo /etc/app.d/pipe", "app.d"},
+		"a device":                           {func(*machine) {}, "mknod /etc/null c 1 3; echo mine >/etc/app.conf", ""},
 		"unchanged, added, removed and other": {func(m *machine) {
 			m.becomesDirectory("app.conf")
 			m.becomesFile("app.d")
 			m.becomesFile("own.d")
 			m.becomesDirectory("gone.conf")
 		}, "mkdir /etc/own.d; echo mine >/etc/own.d/x; rm /etc/gone.conf; echo mine >/etc/other.conf", ""},
-	} {
-		t.Run(name, func(t *testing.T) {
-			m := newMachine(t)
-			m.mkdir("tree/usr/etc/app.d")
-			for _, file := range []string{"app.d/part", "gone.conf", "other.conf"} {
-				m.write("tree/usr/etc/"+file, "default\n")
-			}
-			m.publish(stable, "42.3")
-			m.run("ostree", "admin", "--sysroot="+m.sysroot, "upgrade", "--os=testos")
-			c.tree(m)
-			m.publish(stable, "42.4")
-			m.boot()
-			if out, err := m.inside("sh", "-c", c.here).CombinedOutput(); err != nil {
-				t.Fatalf("%v: %s", err, out)
-			}
-			if c.names == "" {
-				m.tbx(0, "upgrade")
-			} else {
-				m.says(10, "upgrade", "in /etc, "+c.names+" was changed here", "hint: before the restart", "tbx host cancel")
-				m.says(0, "doctor", "in /etc, "+c.names)
-			}
-			if out, err := m.shutDown(); (err == nil) != (c.names == "") {
-				t.Errorf("the shutdown: %v\n%s", err, out)
-			}
-		})
+	}
+}
+
+// meets boots a system, makes the change in its /etc, stages the update, and shuts down.
+func (m *machine) meets(c etcCase) {
+	m.t.Helper()
+	m.mkdir("tree/usr/etc/app.d")
+	for _, file := range []string{"app.d/part", "gone.conf", "other.conf"} {
+		m.write("tree/usr/etc/"+file, "default\n")
+	}
+	m.publish(stable, "42.3")
+	m.run("ostree", "admin", "--sysroot="+m.sysroot, "upgrade", "--os=testos")
+	c.tree(m)
+	m.publish(stable, "42.4")
+	m.boot()
+	if out, err := m.inside("sh", "-c", c.here).CombinedOutput(); err != nil {
+		m.t.Fatalf("%v: %s", err, out)
+	}
+	if c.names == "" {
+		m.tbx(0, "upgrade")
+	} else {
+		m.says(10, "upgrade", "in /etc, "+c.names+" was changed here", "hint: before the restart", "tbx host cancel")
+		m.says(0, "doctor", "in /etc, "+c.names)
+	}
+	if out, err := m.shutDown(); (err == nil) != (c.names == "") {
+		m.t.Errorf("the shutdown: %v\n%s", err, out)
 	}
 }
 

@@ -45,5 +45,9 @@ func (b *Backend) leaves(ctx context.Context, s *osupdate.State, r osupdate.Requ
 	if cur.Checksum == commit {
 		return e.Hint("move there: tbx host switch --successor")
 	}
-	return e.Hint("move there: tbx host switch %s", next).Hint("or take the last one and stay: tbx host upgrade --to %s", name)
+	e.Hint("move there: tbx host switch %s", next)
+	if d := s.Next(); d != nil && d.Checksum == commit {
+		return e.Hint("or stay: the last one boots next already")
+	}
+	return e.Hint("or take the last one and stay: tbx host upgrade --to %s", name)
 }

@@ -80,9 +80,6 @@ func (b *Backend) upgrade(ctx context.Context, s *osupdate.State, r osupdate.Req
 		}
 		effect = "make that commit boot next"
 	}
-	if err := b.leaves(ctx, s, r); err != nil {
-		return err
-	}
 	if r.Target != "" {
 		commit, err := b.commitOf(ctx, s, r.Target)
 		if err != nil {
@@ -94,6 +91,9 @@ func (b *Backend) upgrade(ctx context.Context, s *osupdate.State, r osupdate.Req
 		}
 		args = append(args, "--override-commit="+commit)
 		effect = "fetch version " + r.Target + " of " + s.Tracked + " and make it boot next"
+	}
+	if err := b.leaves(ctx, s, r); err != nil {
+		return err
 	}
 	if r.AllowDowngrade {
 		args = append(args, "--allow-downgrade")

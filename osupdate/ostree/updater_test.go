@@ -125,3 +125,12 @@ func TestRealBoot(t *testing.T) {
 		})
 	}
 }
+
+// TestRealEtcConflicts: H60 with this release's ostree, on deployments of files and of composefs.
+func TestRealEtcConflicts(t *testing.T) {
+	for kind, files := range map[string]map[string]string{"files": nil, "composefs": composefs()} {
+		for name, c := range etcCases() {
+			t.Run(kind+"/"+name, func(t *testing.T) { newMachineWith(t, prepareScript, files).meets(c) })
+		}
+	}
+}

@@ -177,8 +177,8 @@ func (b *Backend) Plan(ctx context.Context, s *osupdate.State, r osupdate.Reques
 }
 
 func (b *Backend) upgrade(ctx context.Context, s *osupdate.State, r osupdate.Request, p *osupdate.Plan) error {
-	if err := osupdate.KeepsProven(s, "an older version"); err != nil && !r.DownloadOnly {
-		return err
+	if err := osupdate.KeepsProven(s, "an older version"); err != nil {
+		return err // a download makes room, too
 	}
 	p.Network = true
 	verb, effect := "update", "install the newest version beside the running one; it boots next"
