@@ -24,15 +24,15 @@ func Blessed(ctx context.Context, t *Tools) string {
 	return strings.TrimSpace(string(out))
 }
 
-// KeepsProven refuses an upgrade that would overwrite the last system that has
+// KeepsProven refuses a verb that would overwrite or delete the last system that has
 // proven itself, before the running one has: on hosts with two systems the other one
 // is the only way back.
-func KeepsProven(s *State, overwrites string) error {
+func KeepsProven(s *State, verb Verb, loses string) error {
 	if s.Boot.State != BootUnblessed {
 		return nil
 	}
 	return fail.New(ErrUnsafe,
-		"upgrade: the running system is not yet marked as good, and the upgrade would overwrite %s, the last one that is", overwrites).
+		"%s: the running system is not yet marked as good, and %s, the last one that is, would be lost", verb, loses).
 		Hint("it is marked when boot-complete.target is reached; see what keeps it: systemctl status boot-complete.target").
 		Hint("if you know that it is good: sudo systemd-bless-boot good")
 }

@@ -22,7 +22,12 @@ func Difference(before, after *Deployment) string {
 		say("replaced in the base:", added(was.Replaced, now.Replaced))
 		say("removed from the base:", added(was.Removed, now.Removed))
 		say("from the base again:", added(slices.Concat(now.Replaced, now.Removed), slices.Concat(was.Replaced, was.Removed)))
+		say("in the initramfs:", added(was.Files, now.Files))
+		say("no more in the initramfs:", added(now.Files, was.Files))
 		switch {
+		case now.Initramfs && was.Initramfs:
+			say("with the arguments of dracut", added(was.Dracut, now.Dracut))
+			say("without the arguments of dracut", added(now.Dracut, was.Dracut))
 		case now.Initramfs && !was.Initramfs:
 			out = append(out, "with an initramfs of this host")
 		case was.Initramfs && !now.Initramfs:

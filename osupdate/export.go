@@ -45,6 +45,9 @@ func Containerfile(s *State, m Manager) (string, error) {
 		for _, l := range slices.Sorted(slices.Values(c.Local)) {
 			fmt.Fprintf(&b, "# Installed from a local file, which must be copied in: %s\n", oneLine(l))
 		}
+		for _, f := range slices.Sorted(slices.Values(c.Files)) {
+			fmt.Fprintf(&b, "# A file of this machine in its initramfs, which an image has none of: %s\n", oneLine(f))
+		}
 		if c.Initramfs {
 			args := ""
 			for _, a := range c.Dracut {

@@ -3,6 +3,7 @@ package osupdate
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 
 	"github.com/tbx-project/tbx/internal/fail"
@@ -16,6 +17,9 @@ func (h *Host) rebootPlan(ctx context.Context, s *State, r Request) (*Plan, erro
 	}
 	systemctl, err := h.cfg.Tools.Path("systemctl")
 	if err != nil {
+		return nil, err
+	}
+	if err := h.mergeable("reboot: ", s); err != nil { // it was changed after it was staged
 		return nil, err
 	}
 	if r.Soft {
@@ -54,6 +58,9 @@ func (h *Host) softReboot(ctx context.Context, s *State, systemctl string) (*Pla
 	case next == nil || next.Booted:
 		return nil, fail.New(ErrUnsupported, "nothing waits for the next boot: there is no system to go to").
 			Hint("restart the machine: tbx host reboot")
+	case otherKargs(s.Booted(), next):
+		return nil, fail.New(ErrUnsupported, "%s has other kernel arguments than the running system, and a soft reboot keeps the kernel",
+			s.Label(next)).Hint("restart the machine: tbx host reboot")
 	case s.Boot.State == BootSoft: // prepared already
 	case !ok:
 		return nil, fail.New(ErrUnsupported, "%s cannot prepare a soft reboot", h.be.Kind()).Hint("restart the machine: tbx host reboot")
@@ -71,6 +78,15 @@ func (h *Host) softReboot(ctx context.Context, s *State, systemctl string) (*Pla
 	})
 	p.Effects = []string{"the user space ends, and that of " + s.Label(next) + " begins under the running kernel"}
 	return p, nil
+}
+
+// otherKargs says whether two systems are known to have other kernel arguments, in
+// whatever order.
+func otherKargs(a, b *Deployment) bool {
+	if a == nil || a.Kargs == nil || b.Kargs == nil {
+		return false
+	}
+	return !slices.Equal(slices.Sorted(slices.Values(a.Kargs)), slices.Sorted(slices.Values(b.Kargs)))
 }
 
 // explainSystemctl: what systemctl refuses is not the updater's fault. Its words are

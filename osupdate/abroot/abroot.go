@@ -238,13 +238,13 @@ func (b *Backend) Plan(ctx context.Context, s *osupdate.State, r osupdate.Reques
 			p.Unchanged = "the host follows " + r.Target + " already"
 			break
 		}
-		if err := osupdate.KeepsProven(s, other); err != nil {
+		if err := osupdate.KeepsProven(s, r.Verb, other); err != nil {
 			return nil, err
 		}
 		step("follow "+r.Target+" from now on", "rebase", r.Target)
 		step("write it to "+other+" and boot it next", "upgrade")
 	case osupdate.Install, osupdate.Uninstall:
-		if err := osupdate.KeepsProven(s, other); err != nil {
+		if err := osupdate.KeepsProven(s, r.Verb, other); err != nil {
 			return nil, err
 		}
 		b.packages(s, r, step)
@@ -267,7 +267,7 @@ func (b *Backend) upgrade(ctx context.Context, s *osupdate.State, r osupdate.Req
 		return osupdate.Unsupported(osupdate.ABRoot, r.Verb, b.Capabilities().Lacks[osupdate.CanVersion])
 	}
 	other := s.Deployments[1].ID
-	if err := osupdate.KeepsProven(s, other); err != nil {
+	if err := osupdate.KeepsProven(s, r.Verb, other); err != nil {
 		return err
 	}
 	if next := s.Next(); s.Booted() != nil && next != nil && !next.Booted {

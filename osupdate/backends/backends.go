@@ -34,7 +34,7 @@ func New(cache string, newer osupdate.Newer) func(osupdate.Detection, osupdate.C
 		case osupdate.OSTree:
 			return plain()
 		case osupdate.RPMOSTree:
-			var newest func(ctx context.Context, ref string) (string, error)
+			var newest func(ctx context.Context, ref string) (*osupdate.Update, error)
 			if b, err := ostree.New(cfg.Tools, sysroot, cfg.OS, cache, true); err == nil {
 				newest = b.Newest
 			}

@@ -90,15 +90,21 @@ func (b *Backend) newest(ctx context.Context, remote, ref string, depth int) (co
 	return strings.TrimSpace(out), repo, err
 }
 
-// Newest returns the commit that a refspec names at its remote now; rpm-ostree's
-// backend asks it too.
-func (b *Backend) Newest(ctx context.Context, refspec string) (string, error) {
+// Newest returns the commit that a refspec names at its remote now, with what its
+// metadata says; rpm-ostree's backend asks it too.
+func (b *Backend) Newest(ctx context.Context, refspec string) (*osupdate.Update, error) {
 	remote, ref, ok := strings.Cut(refspec, ":")
 	if !ok {
 		remote, ref = "", refspec
 	}
-	commit, _, err := b.newest(ctx, remote, ref, 0)
-	return commit, err
+	commit, repo, err := b.newest(ctx, remote, ref, 0)
+	if err != nil {
+		return nil, err
+	}
+	c := ostreefamily.ReadCommit(repo, commit)
+	return &osupdate.Update{
+		Checksum: commit, Version: c.Version, Time: c.Time, EndOfLife: c.EndOfLife, Successor: c.Successor, Source: "the OSTree remote",
+	}, nil
 }
 
 // commitOf finds the commit of a version (or of the start of a checksum) in the

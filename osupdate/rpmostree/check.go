@@ -18,6 +18,9 @@ func (b *Backend) Check(ctx context.Context, s *osupdate.State) (*osupdate.Updat
 	if head == nil {
 		return nil, noDeployment()
 	}
+	if d := s.Downloaded(); d != nil && d.Tracks != head.Tracks { // a switch that is locked: an upgrade follows it
+		head = d
+	}
 	source := osupdate.ParseSource(head.Tracks)
 	if err := source.NoNews(s.Custom); err != nil {
 		return nil, err
@@ -49,8 +52,9 @@ func (b *Backend) Check(ctx context.Context, s *osupdate.State) (*osupdate.Updat
 		}
 	}
 	switch {
-	case c == nil || u.Version != "":
-	case c.Checksum == u.Checksum, head.Image != nil && c.Origin == head.Tracks && c.Version != "" && c.Version != head.Version:
+	case c == nil:
+	case c.Checksum == u.Checksum,
+		u.Version == "" && head.Image != nil && c.Origin == head.Tracks && c.Version != "" && c.Version != head.Version:
 		c.fill(u)
 	}
 	return u, nil
@@ -65,8 +69,7 @@ func (b *Backend) base(ctx context.Context, head *osupdate.Deployment, source os
 		u.Source = "the registry"
 		u.Checksum, err = b.registry(ctx, head.Image.Reference, head.Image.Digest)
 	case head.Image == nil && b.newest != nil:
-		u.Source = "the OSTree remote"
-		u.Checksum, err = b.newest(ctx, head.Tracks)
+		return b.newest(ctx, head.Tracks)
 	default:
 		return b.ownCheck(ctx)
 	}
@@ -145,11 +148,11 @@ func (c *cached) when() string {
 }
 
 func (c *cached) fill(u *osupdate.Update) {
-	u.Version = c.Version
+	u.Version = firstOf(u.Version, c.Version)
 	if u.Checksum == "" {
 		u.Checksum = c.Checksum
 	}
-	if c.Timestamp > 0 {
+	if c.Timestamp > 0 && u.Time == nil {
 		t := time.Unix(c.Timestamp, 0).UTC()
 		u.Time = &t
 	}

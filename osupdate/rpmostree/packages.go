@@ -87,3 +87,17 @@ func (b *Backend) reset(_ context.Context, s *osupdate.State, r osupdate.Request
 	}
 	return nil
 }
+
+// comeAlong says what of a host a move to an image brings along, and how to take it off.
+func comeAlong(c *osupdate.Changes) string {
+	on := slices.Concat(c.Layered, c.Inactive, c.Local, c.Replaced, c.Removed)
+	for _, f := range c.Files {
+		on = append(on, f+" in the initramfs")
+	}
+	off := "tbx host uninstall, tbx host override reset"
+	if c.Initramfs {
+		on, off = append(on, "an initramfs made on this host"), off+", tbx host initramfs disable"
+	}
+	return "what is layered, overridden or made here comes along: " + strings.Join(on, ", ") +
+		"; where the image has it, take it off first: " + off
+}

@@ -201,6 +201,25 @@ func (b *Backend) makeNext(ctx context.Context, s *osupdate.State, d *osupdate.D
 			"host upgrade --to VERSION --allow-downgrade")
 }
 
+// nothingIn says whether none of the systems that parts name is there to be deleted: a
+// pinned one stays.
+func (b *Backend) nothingIn(s *osupdate.State, parts []string) bool {
+	cur, next := s.Current(), s.Next()
+	for _, part := range parts {
+		switch {
+		case part == "pending" && (s.Downloaded() != nil || next != cur):
+			return false
+		case part == "rollback" && slices.ContainsFunc(s.Deployments, func(d osupdate.Deployment) bool {
+			return d.Index > cur.Index && d.Stateroot == cur.Stateroot && !d.Pinned
+		}):
+			return false
+		case part == "base" || part == "cache":
+			return false
+		}
+	}
+	return true
+}
+
 // previous is the system that `rpm-ostree rollback` goes to: the first of the same
 // stateroot after the running one.
 func (b *Backend) previous(s *osupdate.State) *osupdate.Deployment {
@@ -241,9 +260,7 @@ func (b *Backend) switchTo(_ context.Context, s *osupdate.State, r osupdate.Requ
 		return fail.New(osupdate.ErrNotFound, "switch: there is no OSTree remote %s", to.Remote).Hint("see which there are: ostree remote list")
 	}
 	if c := head.Changes; c.Any() && to.Transport != "" {
-		on := strings.Join(slices.Concat(c.Layered, c.Local, c.Replaced, c.Removed), ", ")
-		p.Warnings = append(p.Warnings, "layered packages and overrides come along: "+on+
-			"; where the image has them, take them off first: tbx host uninstall, tbx host override reset")
+		p.Warnings = append(p.Warnings, comeAlong(c))
 	}
 	p.Network = true
 	b.step(p, "follow "+to.Text+" from now on, fetch it and boot it next", "rebase", to.Text)
@@ -337,6 +354,10 @@ func (b *Backend) cleanup(_ context.Context, s *osupdate.State, r osupdate.Reque
 	parts := r.Parts
 	if len(parts) == 0 {
 		parts = []string{"base", "cache"}
+	}
+	if b.nothingIn(s, parts) {
+		p.Unchanged = "there is no system to delete: none waits, or the way back is pinned"
+		return nil
 	}
 	args := []string{"cleanup"}
 	for _, part := range parts {

@@ -20,7 +20,7 @@ type Backend struct {
 	superuser bool
 	registry  osupdate.Newer
 	// newest asks the OSTree remote for the commit that ref names now.
-	newest func(ctx context.Context, ref string) (string, error)
+	newest func(ctx context.Context, ref string) (*osupdate.Update, error)
 }
 
 var (
@@ -33,7 +33,8 @@ var (
 
 // New returns the backend. newest may be nil: then checks of a host that follows
 // an OSTree ref believe `rpm-ostree upgrade --check`.
-func New(tools *osupdate.Tools, registry osupdate.Newer, newest func(ctx context.Context, ref string) (string, error)) (*Backend, error) {
+func New(tools *osupdate.Tools, registry osupdate.Newer,
+	newest func(ctx context.Context, ref string) (*osupdate.Update, error)) (*Backend, error) {
 	path, err := tools.Path("rpm-ostree")
 	if err != nil {
 		return nil, err

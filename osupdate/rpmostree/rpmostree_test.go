@@ -43,11 +43,11 @@ func config(t *testing.T, tool *osupdatetest.Tool, client *http.Client) osupdate
 		newer := func(ctx context.Context, reference, digest string) (string, error) {
 			return registry.Newer(ctx, client, reference, digest)
 		}
-		return rpmostree.New(c.Tools, newer, func(_ context.Context, asked string) (string, error) {
+		return rpmostree.New(c.Tools, newer, func(_ context.Context, asked string) (*osupdate.Update, error) {
 			if asked != ref {
 				t.Errorf("asked the remote for %q", asked)
 			}
-			return newest, nil
+			return &osupdate.Update{Checksum: newest, Source: "the OSTree remote"}, nil
 		})
 	}
 	return cfg

@@ -161,6 +161,9 @@ func (b *Backend) Plan(ctx context.Context, s *osupdate.State, r osupdate.Reques
 			return nil, err
 		}
 	case r.Verb == osupdate.Cleanup && len(r.Parts) == 0:
+		if err := osupdate.KeepsProven(s, r.Verb, "an older version"); err != nil {
+			return nil, err
+		}
 		p.NeedsBoot = false
 		p.Steps = []osupdate.Step{{Argv: []string{b.program, "vacuum"}, Effect: "delete old and partly installed versions",
 			Idle: says("Found nothing to remove")}}
@@ -177,7 +180,7 @@ func (b *Backend) Plan(ctx context.Context, s *osupdate.State, r osupdate.Reques
 }
 
 func (b *Backend) upgrade(ctx context.Context, s *osupdate.State, r osupdate.Request, p *osupdate.Plan) error {
-	if err := osupdate.KeepsProven(s, "an older version"); err != nil {
+	if err := osupdate.KeepsProven(s, r.Verb, "an older version"); err != nil {
 		return err // a download makes room, too
 	}
 	p.Network = true
