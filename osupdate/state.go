@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/tbx-project/tbx/internal/pattern"
 )
 
 // Kind names an updater.
@@ -122,14 +124,13 @@ func (c *Changes) LocalName(name string) string {
 // FileOf is the full name of the package that a package file of rpm's is called by.
 func FileOf(path string) string { return strings.TrimSuffix(filepath.Base(path), ".rpm") }
 
-// PackageName is the name in NAME-VERSION-RELEASE.ARCHITECTURE of rpm(8).
+var fullName = pattern.Lazy(`^(.+)-(?:[0-9]+:)?[0-9][^-]*-[0-9][^-]*\.[a-z0-9_]+$`)
+
+// PackageName is the name in NAME-VERSION-RELEASE.ARCHITECTURE of rpm(8); a name alone
+// stays as it is.
 func PackageName(full string) string {
-	for range 2 {
-		i := strings.LastIndexByte(full, '-')
-		if i <= 0 {
-			return full
-		}
-		full = full[:i]
+	if m := fullName().FindStringSubmatch(full); m != nil {
+		return m[1]
 	}
 	return full
 }

@@ -155,7 +155,8 @@ func verifyOverrides(c *comparison) error {
 		return nil
 	}
 	has := func(name string) bool {
-		return slices.Contains(next.Changes.Replaced, name) || slices.Contains(next.Changes.Removed, name)
+		return slices.ContainsFunc(slices.Concat(next.Changes.Replaced, next.Changes.Removed),
+			func(o string) bool { return o == name || PackageName(o) == name })
 	}
 	for _, p := range c.r.Packages {
 		switch {

@@ -253,3 +253,51 @@ func TestH94_TheDaemonCanBeStopped(t *testing.T) {
 		}
 	}
 }
+
+// TestH98_KargsOfTheNextBoot are told beside those that run, for whatever is staged and
+// by whoever.
+func TestH98_KargsOfTheNextBoot(t *testing.T) {
+	for _, kind := range []osupdate.Kind{osupdate.OSTree, osupdate.RPMOSTree, osupdate.Bootc} {
+		m := newMachine(t, kind)
+		m.must(osupdate.Request{Verb: osupdate.Upgrade})
+		m.other(func(h *fakehost.Host) { h.Deployments[0].Kargs = append(h.Deployments[0].Kargs, `b="c d"`) })
+		next, running, err := m.open().Kargs(t.Context())
+		if err != nil || !slices.Contains(next, `b="c d"`) || slices.Contains(running, `b="c d"`) || !slices.Contains(running, "rw") {
+			t.Errorf("%s: next %q, running %q, %v", kind, next, running, err)
+		}
+		m.boot(0)
+		next, running, err = m.open().Kargs(t.Context())
+		if err != nil || !slices.Contains(next, `b="c d"`) || !slices.Contains(running, `b="c d"`) {
+			t.Errorf("%s, booted: next %q, running %q, %v", kind, next, running, err)
+		}
+	}
+}
+
+// TestH99_NotThere: a ref, an image, a version or a package that is nowhere is not found,
+// with a next step, and what boots next stays.
+func TestH99_NotThere(t *testing.T) {
+	for _, c := range []struct {
+		kind osupdate.Kind
+		r    osupdate.Request
+	}{
+		{osupdate.OSTree, osupdate.Request{Verb: osupdate.Switch, Target: "lab:nosuch"}},
+		{osupdate.OSTree, osupdate.Request{Verb: osupdate.Switch, Target: "nosuch:a/b"}},
+		{osupdate.RPMOSTree, osupdate.Request{Verb: osupdate.Switch, Target: "nosuch:a/b"}},
+		{osupdate.RPMOSTree, osupdate.Request{Verb: osupdate.Switch, Target: "lab:nosuch"}},
+		{osupdate.RPMOSTree, osupdate.Request{Verb: osupdate.Install, Packages: []string{"nosuch"}}},
+		{osupdate.RPMOSTree, osupdate.Request{Verb: osupdate.Install, Packages: []string{"/nosuch/x.rpm"}}},
+		{osupdate.RPMOSTree, osupdate.Request{Verb: osupdate.Switch, Target: "ostree-image-signed:docker://quay.io/lab/nosuch:1"}},
+		{osupdate.Bootc, osupdate.Request{Verb: osupdate.Switch, Target: "quay.io/lab/nosuch:1"}},
+		{composefs, osupdate.Request{Verb: osupdate.Switch, Target: "quay.io/lab/nosuch:1"}},
+		{osupdate.OSTree, osupdate.Request{Verb: osupdate.Upgrade, From: "/nosuch"}},
+	} {
+		m := newMachine(t, c.kind)
+		before := m.fake.Next().ID()
+		if _, err := m.do(c.r); !errors.Is(err, osupdate.ErrNotFound) || len(fail.Hints(err)) == 0 {
+			t.Errorf("%s: %s %v: %v, hints %q", c.kind, c.r.Verb, c.r.Words(), err, fail.Hints(err))
+		}
+		if m.fake.Next().ID() != before {
+			t.Errorf("%s: %s %v: %s boots next", c.kind, c.r.Verb, c.r.Words(), m.fake.Next().ID())
+		}
+	}
+}
