@@ -115,5 +115,12 @@ func (a *Argument) check(verb Verb, value string) error {
 				"--hostonly and --no-hostonly").
 			Hint("others belong into a file of /etc/dracut.conf.d")
 	}
-	return fail.New(fail.Usage, "%s: %q is not a %s", verb, value, a.kind)
+	err := fail.New(fail.Usage, "%s: %q is not a %s", verb, value, a.kind)
+	switch {
+	case a.Hint != "":
+		err.Hint("%s", a.Hint)
+	case a.field == appendField || a.field == deleteField:
+		err.Hint("each has a flag of its own; white space stands between double quotes: --%s 'a=\"b c\"'", a.Flag)
+	}
+	return err
 }

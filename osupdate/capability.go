@@ -36,3 +36,15 @@ func (c Capabilities) Can(want Capability) bool {
 	}
 	return false
 }
+
+// Refuses is ErrUnsupported where r asks an upgrade for an exact version, or for a
+// download alone, that is not among them.
+func (c Capabilities) Refuses(kind Kind, r Request) error {
+	switch {
+	case r.Target != "" && !c.Can(CanVersion):
+		return Unsupported(kind, Verb(CanVersion), c.Lacks[CanVersion])
+	case r.DownloadOnly && !c.Can(CanDownload):
+		return Unsupported(kind, Verb(CanDownload), c.Lacks[CanDownload])
+	}
+	return nil
+}

@@ -53,6 +53,7 @@ func (h *Host) carryOut(ctx context.Context, p *Plan, before *State) (*Result, e
 		}
 	}
 	if p.Request.Verb == Reboot {
+		res.Warnings = p.Warnings
 		return res, nil
 	}
 	return res, h.effect(context.WithoutCancel(ctx), p, before, res, idle)

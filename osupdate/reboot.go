@@ -36,7 +36,7 @@ func (h *Host) rebootPlan(ctx context.Context, s *State, r Request) (*Plan, erro
 		p.Effects = append(p.Effects, "then "+s.Label(next)+" boots")
 	}
 	if d := s.Downloaded(); d != nil {
-		p.Effects = append(p.Effects, s.Label(d)+", which is downloaded and not applied, is lost")
+		p.Warnings = append(p.Warnings, s.Label(d)+", which is downloaded and not applied, is lost")
 	}
 	return p, nil
 }

@@ -135,6 +135,12 @@ func phrase(c Capability) string {
 		return "compare /etc with its defaults"
 	case CanLocalPackage:
 		return "install a package from a file"
+	case CanVersion:
+		return "take an exact version"
+	case CanDownload:
+		return "download without applying"
+	case CanDowngrade:
+		return "be told to take an older system"
 	case CanOneTime:
 		return "upgrade once from another place than it follows"
 	}

@@ -81,6 +81,9 @@ func printPlan(env *cli.Env, p *osupdate.Plan) {
 	for i, s := range p.Steps {
 		fmt.Fprintf(env.Out, "%d. %s\n   %s\n", i+1, escape.Text(s.Effect), escape.Text(cli.Quoted(s.Argv)))
 	}
+	if p.Request.Verb == osupdate.Reboot {
+		fmt.Fprintln(env.Out, escape.Text(strings.Join(p.Effects, "; ")))
+	}
 	for _, f := range []struct {
 		is  bool
 		yes string

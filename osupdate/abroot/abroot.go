@@ -238,6 +238,10 @@ func (b *Backend) Plan(ctx context.Context, s *osupdate.State, r osupdate.Reques
 			p.Unchanged = "the host follows " + r.Target + " already"
 			break
 		}
+		if to := osupdate.ParseSource(r.Target); to.Scheme != "" || to.Transport != "registry" || to.Text != r.Target {
+			return nil, fail.New(fail.Usage, "switch: %q is no image of a registry, and ABRoot follows those only", r.Target).
+				Hint("name one with its registry: tbx host switch REGISTRY/NAME:TAG")
+		}
 		if err := osupdate.KeepsProven(s, r.Verb, other); err != nil {
 			return nil, err
 		}
@@ -250,11 +254,14 @@ func (b *Backend) Plan(ctx context.Context, s *osupdate.State, r osupdate.Reques
 		b.packages(s, r, step)
 	case osupdate.Cancel:
 		p.Network, p.NeedsBoot = false, false
-		if s.Busy == nil {
-			return nil, fail.New(osupdate.ErrUnsupported, "nothing runs that could be cancelled").
-				Hint("go back to the other system with: tbx host rollback")
+		switch {
+		case s.Busy != nil:
+			step("stop "+s.Busy.What, "upgrade", "--cancel")
+		case s.Waits() != nil:
+			step("boot the running "+s.Booted().Name()+" next; "+s.Next().Name()+" stays until the next update", "rollback")
+		default:
+			p.Unchanged = "nothing runs, and nothing waits for the next boot"
 		}
-		step("stop "+s.Busy.What, "upgrade", "--cancel")
 	}
 	return p.Finish(osupdate.ABRoot, r), nil
 }
@@ -263,8 +270,11 @@ func (b *Backend) Plan(ctx context.Context, s *osupdate.State, r osupdate.Reques
 // ends with 1 both for "no update" and for a failure.
 func (b *Backend) upgrade(ctx context.Context, s *osupdate.State, r osupdate.Request, p *osupdate.Plan,
 	step func(effect string, args ...string)) error {
-	if r.Target != "" || r.DownloadOnly || r.AllowDowngrade {
-		return osupdate.Unsupported(osupdate.ABRoot, r.Verb, b.Capabilities().Lacks[osupdate.CanVersion])
+	if err := b.Capabilities().Refuses(osupdate.ABRoot, r); err != nil {
+		return err
+	}
+	if r.AllowDowngrade {
+		return osupdate.Unsupported(osupdate.ABRoot, osupdate.Verb(osupdate.CanDowngrade), b.Capabilities().Lacks[osupdate.CanVersion])
 	}
 	other := s.Deployments[1].ID
 	if err := osupdate.KeepsProven(s, r.Verb, other); err != nil {

@@ -167,7 +167,7 @@ func TestH91_LockedByAnother(t *testing.T) {
 			t.Errorf("%s: %+v, %v", kind, c, err)
 		}
 		res, err := m.open().Do(t.Context(), osupdate.Request{Verb: osupdate.Reboot}, true)
-		if err != nil || !strings.Contains(strings.Join(res.Plan.Effects, "; "), "is lost") {
+		if err != nil || !strings.Contains(strings.Join(res.Plan.Warnings, "; "), "is lost") {
 			t.Errorf("%s: reboot: %+v, %v", kind, res, err)
 		}
 		if kind == osupdate.OSTree || kind == osupdate.Bootc { // both would lose it without a word

@@ -166,7 +166,7 @@ func TestH74_WalkOfVersions(t *testing.T) {
 		verbs    []osupdate.Request
 	}{
 		"systemd-sysupdate":              {"systemd-sysupdate", false, []osupdate.Request{upgrade, {Verb: osupdate.Cleanup}}},
-		"abroot":                         {"abroot", false, []osupdate.Request{upgrade, back, {Verb: osupdate.Rollback, Target: "booted"}, install, {Verb: osupdate.Switch, Target: "ghcr.io/lab/other:1"}}},
+		"abroot":                         {"abroot", false, []osupdate.Request{upgrade, back, {Verb: osupdate.Rollback, Target: "booted"}, {Verb: osupdate.Cancel}, install, {Verb: osupdate.Switch, Target: "ghcr.io/lab/other:1"}}},
 		"transactional-update":           {"transactional-update", false, []osupdate.Request{upgrade, back, {Verb: osupdate.Rollback, Target: "booted"}, {Verb: osupdate.Cancel}, install}},
 		"transactional-update, writable": {"transactional-update", true, []osupdate.Request{upgrade, back, {Verb: osupdate.Rollback, Target: "booted"}, {Verb: osupdate.Cancel}, install}},
 	} {

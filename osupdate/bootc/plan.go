@@ -77,8 +77,8 @@ func idle(stdout, _ string, _ int) bool { return nothingNew().MatchString(stdout
 // upgrade takes the newest, as bootc does, also where an older one is downloaded
 // already; what is downloaded and still the newest is unlocked.
 func (b *Backend) upgrade(ctx context.Context, s *osupdate.State, r osupdate.Request, p *osupdate.Plan) error {
-	if r.Target != "" {
-		return osupdate.Unsupported(osupdate.Bootc, r.Verb, b.Capabilities().Lacks[osupdate.CanVersion])
+	if err := b.Capabilities().Refuses(osupdate.Bootc, r); err != nil {
+		return err
 	}
 	source := osupdate.ParseSource(s.Tracked)
 	if source.Class == osupdate.SourcePinned || source.Class == osupdate.SourceOther || source.Class == osupdate.SourceNone {
@@ -93,7 +93,7 @@ func (b *Backend) upgrade(ctx context.Context, s *osupdate.State, r osupdate.Req
 	locked := s.Downloaded()
 	if r.DownloadOnly {
 		if !downloads {
-			return osupdate.Unsupported(osupdate.Bootc, r.Verb, "this bootc cannot download without applying; 1.12 and newer can")
+			return osupdate.Unsupported(osupdate.Bootc, osupdate.Verb(osupdate.CanDownload), "bootc 1.12 and newer can")
 		}
 		if next := s.Next(); next != nil && next.Staged {
 			return fail.New(osupdate.ErrUnsafe, "upgrade: %s is staged to boot next, and bootc would drop it for the download", s.Label(next)).

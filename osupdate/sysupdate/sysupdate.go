@@ -171,7 +171,7 @@ func (b *Backend) Plan(ctx context.Context, s *osupdate.State, r osupdate.Reques
 		return nil, fail.New(osupdate.ErrUnsupported, "systemd-sysupdate decides itself which versions go").
 			Hint("clean up without naming parts: tbx host cleanup")
 	case r.Verb == osupdate.Upgrade:
-		return nil, osupdate.Unsupported(osupdate.Sysupdate, r.Verb,
+		return nil, osupdate.Unsupported(osupdate.Sysupdate, osupdate.Verb(osupdate.CanDowngrade),
 			"name the older version, which needs no permission: tbx host upgrade --to VERSION")
 	default:
 		return nil, osupdate.Unsupported(osupdate.Sysupdate, r.Verb, b.Capabilities().Lacks[osupdate.Capability(r.Verb)])
@@ -187,7 +187,7 @@ func (b *Backend) upgrade(ctx context.Context, s *osupdate.State, r osupdate.Req
 	verb, effect := "update", "install the newest version beside the running one; it boots next"
 	if r.DownloadOnly {
 		if !b.atLeast(ctx, 262) {
-			return osupdate.Unsupported(osupdate.Sysupdate, r.Verb, b.Capabilities().Lacks[osupdate.CanDownload])
+			return osupdate.Unsupported(osupdate.Sysupdate, osupdate.Verb(osupdate.CanDownload), b.Capabilities().Lacks[osupdate.CanDownload])
 		}
 		verb, effect, p.NeedsBoot = "acquire", "download the newest version; it is not installed", false
 	}

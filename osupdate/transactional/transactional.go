@@ -132,8 +132,11 @@ func (b *Backend) Plan(ctx context.Context, s *osupdate.State, r osupdate.Reques
 	}
 	switch r.Verb {
 	case osupdate.Upgrade:
-		if r.Target != "" || r.DownloadOnly || r.AllowDowngrade {
-			return nil, osupdate.Unsupported(osupdate.Transactional, r.Verb, lacks[osupdate.CanVersion])
+		if err := b.Capabilities().Refuses(osupdate.Transactional, r); err != nil {
+			return nil, err
+		}
+		if r.AllowDowngrade {
+			return nil, osupdate.Unsupported(osupdate.Transactional, osupdate.Verb(osupdate.CanDowngrade), lacks[osupdate.CanVersion])
 		}
 		change("update every package in a new snapshot that boots next", "dup")
 	case osupdate.Install:
