@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"testing"
 
+	"github.com/tbx-project/tbx/internal/fail"
 	"github.com/tbx-project/tbx/osupdate"
 	"github.com/tbx-project/tbx/osupdate/abroot"
 	"github.com/tbx-project/tbx/osupdate/osupdatetest"
@@ -117,4 +118,17 @@ func FuzzState(f *testing.F) {
 			osupdatetest.Use(t, s)
 		}
 	})
+}
+
+// TestH10_ABRootFollowsImages of registries, and nothing else.
+func TestH10_ABRootFollowsImages(t *testing.T) {
+	for target, is := range map[string]bool{
+		"ghcr.io/lab/other:1": true, "lab:debian/x": false, "a": false, "oci-archive:/x.tar": false, "ostree-image-signed:docker://ghcr.io/lab/other:1": false,
+	} {
+		tool := osupdatetest.NewTool(t, "x", map[string][]osupdatetest.Call{"abroot": {{Args: "status -j", Stdout: osupdatetest.Read(t, "testdata/clean.json")}}})
+		_, err := osupdatetest.Plan(t.Context(), open(t, config(t, t.TempDir(), tool)), osupdate.Request{Verb: osupdate.Switch, Target: target})
+		if (err == nil) != is || !is && (!errors.Is(err, fail.Usage) || len(fail.Hints(err)) == 0) {
+			t.Errorf("%s: %v", target, err)
+		}
+	}
 }

@@ -130,8 +130,8 @@ func (m *slots) try(r osupdate.Request) {
 		m.errorf("%s", wrong)
 	}
 	if err != nil {
-		if !known(err) {
-			m.errorf("%v, hints %q", err, fail.Hints(err))
+		if nowhere := followed(m.t, m.open(), err); !known(err) || nowhere != "" {
+			m.errorf("%v, hints %q; no hint leads on: %q", err, fail.Hints(err), nowhere)
 		}
 		return
 	}

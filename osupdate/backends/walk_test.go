@@ -214,8 +214,10 @@ func (m *machine) look(thorough bool) {
 		return
 	}
 	for _, r := range requests(m.kind) {
-		if _, err := m.open().Do(m.t.Context(), r, true); err != nil && !known(err) {
-			m.errorf("dry run of %s: %v", r.Verb, err)
+		if _, err := m.open().Do(m.t.Context(), r, true); err != nil {
+			if nowhere := followed(m.t, m.open(), err); !known(err) || nowhere != "" {
+				m.errorf("dry run of %s: %v; no hint leads on: %q", r.Verb, err, nowhere)
+			}
 		}
 	}
 	if _, err := h.Diff(m.t.Context(), "", ""); err != nil && !known(err) {
@@ -286,6 +288,9 @@ func (m *machine) tryVerb(r osupdate.Request) {
 	if err != nil {
 		if !known(err) {
 			m.errorf("%v, hints %q", err, fail.Hints(err))
+		}
+		if nowhere := followed(m.t, m.open(), err); nowhere != "" {
+			m.errorf("%v, and no hint leads on: %s", err, nowhere)
 		}
 		return
 	}

@@ -1,0 +1,81 @@
+package backends_test
+
+import (
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/tbx-project/tbx/internal/fail"
+	"github.com/tbx-project/tbx/osupdate"
+)
+
+var named = regexp.MustCompile(`tbx host ([a-z][^;,()]*)`)
+
+// proposed are the requests that a hint names completely; words that stand for others,
+// as in VERSION, make none.
+func proposed(hint string) []osupdate.Request {
+	var out []osupdate.Request
+	for _, m := range named.FindAllStringSubmatch(hint, -1) {
+		words := strings.Fields(m[1])
+		r := osupdate.Request{Verb: osupdate.Verb(words[0])}
+		for i := 1; i < len(words); i++ {
+			switch word := words[i]; {
+			case word == "--pending" || word == "--rollback":
+				r.Parts = append(r.Parts, strings.TrimPrefix(word, "--"))
+			case word == "--allow-downgrade":
+				r.AllowDowngrade = true
+			case word == "--download-only":
+				r.DownloadOnly = true
+			case word == "--successor":
+				r.Successor = true
+			case word == "--reboot":
+			case word == "--to" && i+1 < len(words):
+				i++
+				r.Target = words[i]
+			default:
+				r.Target = word
+			}
+		}
+		if r.Target == strings.ToUpper(r.Target) && strings.ContainsAny(r.Target, "ABCDEFGHIJKLMNOPQRSTUVWXYZ") {
+			continue
+		}
+		out = append(out, r)
+	}
+	return out
+}
+
+// followed says which refusal has hints that name verbs, none of which would be carried
+// out; empty where one is, or where no verb is named.
+func followed(t *testing.T, h *osupdate.Host, err error) string {
+	t.Helper()
+	refused := ""
+	for _, hint := range fail.Hints(err) {
+		for _, r := range proposed(hint) {
+			if r.Verb == "status" || r.Verb == "doctor" || r.Verb == "check" {
+				return ""
+			}
+			_, again := h.Do(t.Context(), r, true)
+			if again == nil {
+				return ""
+			}
+			refused += hint + ": " + again.Error() + "; "
+		}
+	}
+	return refused
+}
+
+// TestH42_HintsAreRead: what the walks hold to be followed is what a person would read.
+func TestH42_HintsAreRead(t *testing.T) {
+	for hint, want := range map[string]osupdate.Request{
+		"or drop it: tbx host cancel": {Verb: osupdate.Cancel}, "tbx host rollback booted, or an index": {Verb: osupdate.Rollback, Target: "booted"},
+		"tbx host upgrade --to 42.3": {Verb: osupdate.Upgrade, Target: "42.3"}, "reboot first: tbx host cleanup --pending --rollback": {Verb: osupdate.Cleanup, Parts: []string{"pending", "rollback"}},
+	} {
+		got := proposed(hint)
+		if len(got) != 1 || got[0].Verb != want.Verb || got[0].Target != want.Target || len(got[0].Parts) != len(want.Parts) {
+			t.Errorf("%s: %+v", hint, got)
+		}
+	}
+	if got := proposed("see REMOTE: tbx host switch REMOTE:REF"); len(got) != 0 {
+		t.Errorf("%+v", got)
+	}
+}
