@@ -15,11 +15,11 @@ func (h *Host) rebootPlan(ctx context.Context, s *State, r Request) (*Plan, erro
 		return nil, fail.New(ErrUnsupported, "%s is not the running system: there is nothing to reboot", h.cfg.Sysroot).
 			Hint("leave --sysroot out to restart this machine")
 	}
-	systemctl, err := h.cfg.Tools.Path("systemctl")
-	if err != nil {
+	if err := h.mergeable("reboot: ", s); err != nil { // it was changed after it was staged
 		return nil, err
 	}
-	if err := h.mergeable("reboot: ", s); err != nil { // it was changed after it was staged
+	systemctl, err := h.cfg.Tools.Path("systemctl")
+	if err != nil {
 		return nil, err
 	}
 	if r.Soft {

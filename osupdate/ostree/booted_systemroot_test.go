@@ -362,6 +362,25 @@ func (m *machine) meets(c etcCase) {
 	}
 }
 
+// TestH90_ChangedAfterTheStaging: the restart would boot the old system, and is refused
+// until the file is out of the way.
+func TestH90_ChangedAfterTheStaging(t *testing.T) {
+	m := newMachine(t)
+	m.becomesDirectory("app.conf")
+	m.publish(stable, "42.3")
+	m.boot()
+	m.says(0, "upgrade", "42.3 boots next")
+	m.etcFile("app.conf", "mine\n")
+	m.says(10, "reboot", "reboot: 42.3 is staged, and would fail at the shutdown: in /etc, app.conf", "tbx host cancel")
+	m.says(10, "reboot --soft", "app.conf")
+	if out, err := m.inside("mv", "/etc/app.conf", "/var/app.conf").CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	m.says(0, "reboot --dry-run", "then 42.3 boots")
+	m.restart()
+	m.runs("42.3", "42.3")
+}
+
 func (m *machine) becomesDirectory(name string) {
 	os.Remove(m.dir + "/tree/usr/etc/" + name) // it may not be there
 	m.mkdir("tree/usr/etc/" + name)
