@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/tbx-project/tbx/internal/fail"
@@ -50,11 +52,33 @@ func (h *Host) planOn(ctx context.Context, s *State, r Request) (*Plan, error) {
 	if err != nil {
 		return nil, h.possible(h.wayToOld(s, h.explain(err)))
 	}
+	if lost := rootLost(r); lost != "" && p.Unchanged == "" {
+		p.Warnings = append(p.Warnings, lost)
+	}
 	if p.NeedsBoot && p.Network && p.Unchanged == "" {
 		p.Warnings = append(p.Warnings, h.tightBoot()...)
 	}
 	p.Backend, p.Request, p.StateHash = h.be.Kind(), r, s.Hash()
 	return p, nil
+}
+
+// rootLost warns of a change after which the next system may not find its root file
+// system; empty where r is none.
+func rootLost(r Request) string {
+	named := func(list []string) (out []string) {
+		for _, k := range list {
+			if name, _, _ := strings.Cut(k, "="); r.Verb == Kargs && slices.Contains(findsRoot, name) {
+				out = append(out, k)
+			}
+		}
+		return out
+	}
+	changed := append(named(r.Delete), named(r.Append)...)
+	if len(changed) == 0 {
+		return ""
+	}
+	return "by " + strings.Join(changed, ", ") + " the root file system is found: if the next system does not start, choose the running one in " +
+		"the boot menu"
 }
 
 // takesFile is ErrUnsupported where the updater cannot take a package or an update from

@@ -56,6 +56,9 @@ func (h *Host) Doctor(ctx context.Context, openErr error) ([]Finding, error) {
 	if err := h.mergeable("", st.State); err != nil {
 		f.report("/etc", err)
 	}
+	if err := h.finalizes(ctx, st.State); err != nil {
+		f.report("shutdown", err)
+	}
 	for _, w := range st.State.Warnings {
 		f.add("updater", "warning", w, "")
 	}

@@ -216,11 +216,14 @@ func SplitKargs(line string) []string {
 	})
 }
 
+// findsRoot are the names of the kernel arguments by which the root file system is found.
+var findsRoot = []string{"root", "rootflags", "rootfstype", "rd.luks.uuid", "rd.luks.name", "rd.luks.options", "luks.uuid", "rd.lvm.lv",
+	"rd.lvm.vg", "rd.md.uuid"}
+
 // ownKargs leaves out what names this machine's disks.
 func ownKargs(kargs []string) []string {
-	disks := []string{"root", "rootflags", "rootfstype", "rw", "ro", "resume", "resume_offset", "boot", "BOOT_IMAGE", "ostree", "composefs",
-		"initrd",
-		"rd.luks.uuid", "rd.luks.name", "rd.luks.options", "luks.uuid", "rd.lvm.lv", "rd.lvm.vg", "rd.md.uuid", "systemd.machine_id"}
+	disks := append([]string{"rw", "ro", "resume", "resume_offset", "boot", "BOOT_IMAGE", "ostree", "composefs", "initrd", "systemd.machine_id"},
+		findsRoot...)
 	return slices.DeleteFunc(slices.Clone(kargs), func(k string) bool {
 		name, _, _ := strings.Cut(k, "=")
 		return slices.Contains(disks, name) || strings.ContainsFunc(k, func(r rune) bool { return r < ' ' })

@@ -64,6 +64,37 @@ func (d *Detection) finalizer() (writes, tells string) {
 	return "", ""
 }
 
+// finalizes is ErrFinalize where a staged system boots next and the unit that writes it at
+// the shutdown does not run: the machine would boot the old system. It is started just
+// after the staging, by a unit that waits for it.
+func (h *Host) finalizes(ctx context.Context, s *State) error {
+	const patience, poll = 2 * time.Second, 200 * time.Millisecond
+	unit, _ := h.det.finalizer()
+	systemctl, err := h.cfg.Tools.Path("systemctl")
+	if next := s.Next(); err != nil || unit == "" || next == nil || !next.Staged || h.cfg.Sysroot != "" {
+		return nil
+	}
+	for deadline := time.Now().Add(patience); ; {
+		out, _, err := h.cfg.Tools.Run(ctx, Call{Argv: []string{systemctl, "show", "--property=LoadState,ActiveState", unit}})
+		text := string(out)
+		stopped := strings.Contains(text, "ActiveState=inactive")
+		if err != nil || !strings.Contains(text, "LoadState=loaded") || !stopped && !strings.Contains(text, "ActiveState=failed") {
+			return nil // systemd does not know that unit, or it runs
+		}
+		if !stopped || !time.Now().Before(deadline) {
+			return fail.New(ErrFinalize, "%s is staged, and %s, which writes it at the shutdown, does not run: a restart would boot the old system",
+				s.Label(s.Next()), unit).
+				Hint("start it: sudo systemctl start %s; see why it does not run: systemctl status %s", unit, unit).
+				Hint("or withdraw what is staged: tbx host cancel")
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(poll):
+		}
+	}
+}
+
 // lastBoot is ErrFinalize when the last update was to boot and did not, with all
 // that is known of why; whoever had ordered it.
 func (h *Host) lastBoot(ctx context.Context, st *Status) error {

@@ -76,13 +76,6 @@ type Checked struct {
 	Boot       Boot     `json:"boot"`                  // what boots next
 }
 
-// Refusal is why a verb would be refused.
-type Refusal struct {
-	Problem string   `json:"problem"` // a name of a Problem
-	Message string   `json:"message"`
-	Hints   []string `json:"hints"`
-}
-
 // Result is what a mutating verb came to.
 type Result struct {
 	Plan      *Plan       `json:"plan"`
@@ -306,17 +299,6 @@ func (h *Host) Check(ctx context.Context) (*Checked, error) {
 	}
 	c.Refused = h.refuses(ctx, s, Request{Verb: Upgrade})
 	return c, nil
-}
-
-// refuses is why r would be refused on s, before anything is done; nil where it would
-// not, and where only root can tell.
-func (h *Host) refuses(ctx context.Context, s *State, r Request) *Refusal {
-	_, err := h.planOn(ctx, s, r)
-	p := ProblemOf(err)
-	if p == nil || p == ErrPermission {
-		return nil
-	}
-	return &Refusal{Problem: p.Name, Message: err.Error(), Hints: fail.Hints(err)}
 }
 
 // History is what tbx did to this host, oldest first.

@@ -18,6 +18,9 @@ func (h *Host) rebootPlan(ctx context.Context, s *State, r Request) (*Plan, erro
 	if err := h.mergeable("reboot: ", s); err != nil { // it was changed after it was staged
 		return nil, err
 	}
+	if err := h.finalizes(ctx, s); err != nil {
+		return nil, err
+	}
 	systemctl, err := h.cfg.Tools.Path("systemctl")
 	if err != nil {
 		return nil, err

@@ -1,6 +1,7 @@
 package osupdate
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/tbx-project/tbx/internal/fail"
@@ -291,6 +292,12 @@ before it has run.`, Example: "  tbx host cleanup\n  tbx host cleanup --pending"
 func someKarg(r Request) error {
 	if len(r.Append)+len(r.Delete) == 0 {
 		return fail.New(fail.Usage, "kargs: nothing to append or delete")
+	}
+	for _, k := range slices.Concat(r.Append, r.Delete) {
+		if name, _, _ := strings.Cut(k, "="); slices.Contains([]string{"ostree", "composefs", "BOOT_IMAGE", "initrd"}, name) {
+			return fail.New(fail.Usage, "kargs: %s names the system that boots, and is set for each by its updater", k).
+				Hint("to boot another system: tbx host rollback SYSTEM")
+		}
 	}
 	return nil
 }

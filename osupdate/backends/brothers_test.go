@@ -129,6 +129,52 @@ func TestH90_RestartThatWouldFail(t *testing.T) {
 	}
 }
 
+// TestH90_NobodyWritesIt: the unit that writes what is staged at the shutdown does not run.
+func TestH90_NobodyWritesIt(t *testing.T) {
+	for _, kind := range []osupdate.Kind{osupdate.OSTree, osupdate.RPMOSTree, osupdate.Bootc, composefs} {
+		for _, state := range []string{"failed", "inactive"} {
+			m := newMachine(t, kind)
+			m.other(func(h *fakehost.Host) { h.Finalizer = state })
+			m.must(osupdate.Request{Verb: osupdate.Reboot}) // nothing is staged
+			m.must(osupdate.Request{Verb: osupdate.Upgrade})
+			_, err := m.do(osupdate.Request{Verb: osupdate.Reboot})
+			if !errors.Is(err, osupdate.ErrFinalize) || !strings.Contains(strings.Join(fail.Hints(err), " "), "finalize-staged.service") || len(m.fake.Asked) != 1 {
+				t.Errorf("%s, %s: %v, systemctl %q", kind, state, err, m.fake.Asked)
+			}
+			findings, err := m.open().Doctor(t.Context(), nil)
+			if err != nil || !slices.ContainsFunc(findings, func(f osupdate.Finding) bool { return f.Name == "shutdown" && f.Status == "error" && f.Hint != "" }) {
+				t.Errorf("%s, %s: %+v, %v", kind, state, findings, err)
+			}
+			m.must(osupdate.Request{Verb: osupdate.Cancel})
+			m.must(osupdate.Request{Verb: osupdate.Reboot})
+		}
+	}
+}
+
+// TestH90_RootIsNotFound: kernel arguments by which the root is found, and those that name
+// the system that boots.
+func TestH90_RootIsNotFound(t *testing.T) {
+	for _, kind := range []osupdate.Kind{osupdate.OSTree, osupdate.RPMOSTree} {
+		m := newMachine(t, kind)
+		for _, r := range []osupdate.Request{{Verb: osupdate.Kargs, Delete: []string{"root=UUID=1"}}, {Verb: osupdate.Kargs, Append: []string{"rd.luks.name=x=y"}}} {
+			res, err := m.open().Do(t.Context(), r, true)
+			if err != nil || !strings.Contains(strings.Join(res.Plan.Warnings, " "), "boot menu") {
+				t.Errorf("%s: %v: %+v, %v", kind, r.Words(), res, err)
+			}
+		}
+		if res := m.must(osupdate.Request{Verb: osupdate.Kargs, Append: []string{"quiet"}}); len(res.Warnings) > 0 {
+			t.Errorf("%s: %q", kind, res.Warnings)
+		}
+		for _, k := range []string{"ostree=/ostree/boot.1/os/x/0", "composefs=abc", "BOOT_IMAGE=x", "initrd=/x"} {
+			for _, r := range []osupdate.Request{{Verb: osupdate.Kargs, Append: []string{k}}, {Verb: osupdate.Kargs, Delete: []string{k}}} {
+				if _, err := m.do(r); !errors.Is(err, fail.Usage) || len(fail.Hints(err)) == 0 {
+					t.Errorf("%s: %v: %v", kind, r.Words(), err)
+				}
+			}
+		}
+	}
+}
+
 // conflict makes a file of /etc that was changed here a directory in what is staged, and
 // returns it.
 func (m *machine) conflict() string {

@@ -25,6 +25,7 @@ type Host struct {
 	Soft        bool              // a soft reboot is prepared
 	Agent       string            // rpm-ostree: the unit of an agent that has registered, and runs
 	Asked       []string          // what systemctl was asked to do
+	Finalizer   string            // state of the unit that writes what is staged; empty: active
 	Writes      int               // how often the deployments were written
 	Linked      int               // ... when the links were written last
 	Boots       int
