@@ -188,10 +188,12 @@ func (s Source) NoNews(custom []string) error {
 		return e.Hint("to follow a tag: tbx host switch IMAGE:TAG")
 	case SourceLocal:
 		return fail.New(ErrUnsupported, "the host follows %s of this machine's own storage%s: nothing newer comes from elsewhere", s.Name, whose).
-			Hint("build it again: sudo tbx host build DIRECTORY").Hint("or choose what to follow: tbx host switch IMAGE")
+			Hint("build it again: sudo tbx host build DIRECTORY").Hint("what is in that storage now is taken by: tbx host upgrade").
+			Hint("or choose what to follow: tbx host switch IMAGE")
 	case SourceArchive:
 		return fail.New(ErrUnsupported, "the host follows the image in %s:%s%s: nothing newer comes from elsewhere", s.Transport, s.Name, whose).
-			Hint("put a newer image there and name it again: sudo tbx host switch %s:%s", s.Transport, s.Name).
+			Hint("put a newer image there and name it again: sudo tbx host switch %s:%s; what is there now is taken by: tbx host upgrade",
+				s.Transport, s.Name).
 			Hint("or follow a registry again: tbx host switch IMAGE")
 	case SourceOther:
 		return fail.New(ErrUnsupported, "the host follows %q%s, which tbx does not know", s.Text, whose).Hint("%s", next)
