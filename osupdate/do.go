@@ -52,6 +52,13 @@ func (h *Host) planOn(ctx context.Context, s *State, r Request) (*Plan, error) {
 	if err != nil {
 		return nil, h.possible(h.wayToOld(s, h.explain(err)))
 	}
+	if r.Verb == Rollback || r.Verb == Cancel {
+		for _, m := range h.det.Managers {
+			if p.Unchanged == "" {
+				p.Warnings = append(p.Warnings, m+" is enabled, and may bring back what you leave; stop it first: systemctl disable --now "+m)
+			}
+		}
+	}
 	if lost := rootLost(r); lost != "" && p.Unchanged == "" {
 		p.Warnings = append(p.Warnings, lost)
 	}

@@ -1,6 +1,8 @@
 package backends_test
 
 import (
+	"os"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
@@ -77,5 +79,30 @@ func TestH42_HintsAreRead(t *testing.T) {
 	}
 	if got := proposed("see REMOTE: tbx host switch REMOTE:REF"); len(got) != 0 {
 		t.Errorf("%+v", got)
+	}
+}
+
+// TestH64_ATimerBringsItBack: whoever leaves a system is told of the timer that would
+// bring it back before the restart.
+func TestH64_ATimerBringsItBack(t *testing.T) {
+	for kind, timer := range map[osupdate.Kind]string{osupdate.RPMOSTree: "rpm-ostreed-automatic.timer", osupdate.Bootc: "bootc-fetch-apply-updates.timer"} {
+		for enabled, told := range map[bool]bool{true: true, false: false} {
+			m := newMachine(t, kind)
+			wants := filepath.Join(m.fake.Root(), "etc/systemd/system/timers.target.wants")
+			if err := os.MkdirAll(wants, 0o755); err != nil {
+				t.Fatal(err)
+			}
+			if enabled {
+				if err := os.Symlink("/usr/lib/systemd/system/"+timer, filepath.Join(wants, timer)); err != nil {
+					t.Fatal(err)
+				}
+			}
+			m.must(osupdate.Request{Verb: osupdate.Upgrade})
+			for _, r := range []osupdate.Request{{Verb: osupdate.Cancel}, {Verb: osupdate.Rollback}} {
+				if res := m.must(r); strings.Contains(strings.Join(res.Warnings, " "), timer) != told {
+					t.Errorf("%s, enabled %t: %s: %q", kind, enabled, r.Verb, res.Warnings)
+				}
+			}
+		}
 	}
 }
