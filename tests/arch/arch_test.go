@@ -90,6 +90,9 @@ var mayImport = map[string][]string{
 	"osupdate/auto":         {"osupdate", "osupdate/auto/machine", "osupdate/auto/window", "internal/..."},
 	"osupdate/auto/machine": {},
 	"osupdate/auto/window":  {},
+	// Protocols: the standard library alone.
+	"osupdate/auto/cincinnati": {},
+	"osupdate/auto/fleetlock":  {},
 
 	"osupdate/backends": {"internal/...", "osupdate", "osupdate/abroot", "osupdate/bootc", "osupdate/observe", "osupdate/ostree", "osupdate/rpmostree", "osupdate/sysupdate", "osupdate/transactional"},
 

@@ -8,18 +8,26 @@ import (
 
 // After is the record after an action, to be written down before the next Decide.
 func After(r Record, a Action, o Outcome) Record {
-	if o.Err != nil && a != Prove {
+	switch {
+	case a == Lock:
+		locked(&r, o)
+		return r
+	case a == Unlock:
+		unlocked(&r, o)
+		return r
+	case o.Err != nil && a != Prove:
 		return failed(r, a, o)
 	}
 	switch a {
 	case Check:
 		r.Trouble = nil
-		r.Checked = o.Now
+		r.Checked, r.Notes = o.Now, slices.Clone(o.Notes)
 		checked(&r, o)
 	case Stage:
 		r.Trouble = nil
 		staged(&r, o)
 	case Withdraw:
+		r.Next = Release{} // it is not a person who withdrew it
 		r.settle(o.Now)
 	case Prove:
 		proved(&r, o)
@@ -27,26 +35,37 @@ func After(r Record, a Action, o Outcome) Record {
 	return r
 }
 
-// checked takes what is newer for the target.
+// checked takes what is newer for the target. What a person has staged stays, also where
+// the fleet has chosen another one; its own choice it may take back.
 func checked(r *Record, o Outcome) {
+	byHand := r.State == Staged && o.Exact && !r.Exact
 	switch {
-	case o.Found.Known() && r.denied(o.Found) == nil && !o.Found.Is(r.Target):
-		r.Target, r.Security, r.FirstSeen, r.Newest = o.Found, o.Security, o.Now, o.Now
+	case o.Found.Is(r.Target) || byHand:
+	case o.Found.Known() && r.denied(o.Found) == nil:
+		r.Target, r.Exact, r.Security, r.FirstSeen, r.Newest = o.Found, o.Exact, o.Security, o.Now, o.Now
 		r.Blocked = nil
 		r.enter(Waiting, o.Now)
-	case r.State == Waiting && !o.Found.Is(r.Target): // the source took it back
+	case r.State == Waiting: // the source took it back
 		r.settle(o.Now)
+	case r.State == Staged && o.Exact:
+		r.enter(Withdrawing, o.Now)
 	}
 }
 
 // staged: the updater has fetched its newest, which may be newer than what was found, or
-// denied.
+// denied, or not what the fleet chose.
 func staged(r *Record, o Outcome) {
 	switch {
 	case !o.Found.Known() || o.Found.Is(r.From):
 		r.settle(o.Now)
 		return
 	case r.denied(o.Found) != nil:
+		r.Target = o.Found
+		r.enter(Withdrawing, o.Now)
+		return
+	case r.Exact && !o.Found.Is(r.Target):
+		r.Trouble = &Trouble{Kind: "result not as planned", Text: fmt.Sprintf("the updater fetched %s, and the fleet takes %s", o.Found.Name(), r.Target.Name()),
+			Count: 1, First: o.Now, Next: o.Now.Add(longest)}
 		r.Target = o.Found
 		r.enter(Withdrawing, o.Now)
 		return
@@ -65,6 +84,7 @@ func proved(r *Record, o Outcome) {
 	switch {
 	case h == Healthy:
 		r.Good, r.Reasons = r.Running, nil
+		r.keep("")
 		r.settle(o.Now)
 	case h == Pending || o.Judge != "":
 		r.NextLook = o.Now.Add(lookAgain)
@@ -75,6 +95,7 @@ func proved(r *Record, o Outcome) {
 	default:
 		r.Unhealthy++
 		r.deny(r.Target, fmt.Sprintf("it was not healthy: %s", join(reasons)), o.Now)
+		r.keep(r.Target.Name() + " was not healthy here")
 		r.enter(RollingBack, o.Now)
 	}
 }
@@ -93,6 +114,11 @@ func failed(r Record, a Action, o Outcome) Record {
 		r.enter(Waiting, o.Now)
 	case Restarting:
 		r.Restarts = r.Restarts[:max(0, len(r.Restarts)-1)] // it was refused: there was none
+		if r.Slot != nil {
+			s := *r.Slot
+			s.Unused = true
+			r.Slot = &s
+		}
 		if r.State == Rebooting {
 			r.enter(Staged, o.Now)
 		}

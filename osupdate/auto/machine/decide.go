@@ -19,6 +19,9 @@ const (
 func Decide(r Record, f Facts, p Policy) (Record, Action) {
 	r.Format = Format
 	r.Denied, r.Restarts, r.Reasons = slices.Clone(r.Denied), recent(r.Restarts, f.Now), slices.Clone(r.Reasons)
+	if !r.Running.Known() && p.Lock && r.Slot == nil { // what was held before is not known
+		r.Slot = &Slot{Since: f.Now, Asked: f.Now}
+	}
 	observe(&r, f)
 	r.Boot, r.Running, r.Next = f.Boot, f.Running, Release{}
 	if !f.Chosen && !f.Next.Is(f.Running) {
@@ -38,21 +41,40 @@ func Decide(r Record, f Facts, p Policy) (Record, Action) {
 		if troubled {
 			return r, Nothing
 		}
-		return goBack(r, f)
+		return goBack(r, f, p)
 	case Withdrawing:
+		if f.Chosen || !f.Next.Is(r.Target) || f.Next.Is(f.Running) { // it was done already, or a person chose
+			r.settle(f.Now)
+			return r, Nothing
+		}
 		return r, Withdraw
+	}
+	if !p.Fleet {
+		r.Slot = nil
+	}
+	if r.spare(f) {
+		switch {
+		case due(r.Slot.Next, f.Now):
+			return r, Unlock
+		case r.State != Staged: // others wait for it, and nothing new is begun before
+			return r, Nothing
+		}
 	}
 	if troubled || r.paused(f.Now) || f.Chosen && !f.Next.Is(f.Running) {
 		return r, Nothing
 	}
-	if passed(r.Checked, p.CheckEvery, f.Now) {
+	every := p.CheckEvery
+	if p.Lock && r.State == Staged && r.mayRestart(f, r.Target) {
+		every = min(every, lookNew) // the fleet may have thought better of it while this host waited
+	}
+	if passed(r.Checked, every, f.Now) {
 		return r, Check
 	}
 	switch r.State {
 	case Waiting:
 		return stage(r, f, p)
 	case Staged:
-		return restart(r, f, r.Target, Rebooting)
+		return restart(r, f, p, r.Target, Rebooting)
 	}
 	return r, Nothing
 }
@@ -85,9 +107,8 @@ func stage(r Record, f Facts, p Policy) (Record, Action) {
 // restart restarts the machine into rel, where policy and memory allow it. The restart
 // is written down before it is asked for: a crash in between costs a restart by hand, and
 // never makes a second one.
-func restart(r Record, f Facts, rel Release, then State) (Record, Action) {
-	// What was to run already and does not, and what is denied, only a person restarts into.
-	if !f.Permit.Allowed || !f.Next.Is(rel) || r.pending(rel) || r.denied(rel) != nil {
+func restart(r Record, f Facts, p Policy, rel Release, then State) (Record, Action) {
+	if !r.mayRestart(f, rel) {
 		return r, Nothing
 	}
 	hour := 0
@@ -100,16 +121,25 @@ func restart(r Record, f Facts, rel Release, then State) (Record, Action) {
 		r.stop(f.Now, fmt.Sprintf("the machine was restarted %d times in an hour", hour))
 		return r, Nothing
 	}
+	if p.Lock && !r.Slot.sure(f.Now) {
+		return lock(r, f)
+	}
 	r.Restarts = append(r.Restarts, Restart{Release: rel, At: f.Now})
 	r.enter(then, f.Now)
 	return r, Restarting
 }
 
+// mayRestart says whether policy and memory allow a restart into rel. What was to run
+// already and does not, and what is denied, only a person restarts into.
+func (r *Record) mayRestart(f Facts, rel Release) bool {
+	return f.Permit.Allowed && f.Next.Is(rel) && !r.pending(rel) && r.denied(rel) == nil
+}
+
 // goBack has the previous system boot next, then restarts where that is allowed.
-func goBack(r Record, f Facts) (Record, Action) {
+func goBack(r Record, f Facts, p Policy) (Record, Action) {
 	switch {
 	case f.Next.Is(r.From):
-		return restart(r, f, r.From, RollingBack)
+		return restart(r, f, p, r.From, RollingBack)
 	case f.Chosen && !f.Next.Is(f.Running): // a person chose another one
 		r.settle(f.Now)
 		return r, Nothing

@@ -29,6 +29,8 @@ type Policy struct {
 	CheckEvery       time.Duration
 	Deadline         time.Duration // after which conditions give way; 0: never
 	SecurityDeadline time.Duration
+	Fleet            bool // there is a server with the fleet's slots
+	Lock             bool // a restart needs one of them
 }
 
 // Action is one thing to do.
@@ -43,13 +45,18 @@ const (
 	Restarting Action = "restart"  // restart the machine
 	Prove      Action = "prove"    // look whether the running system is healthy
 	GoBack     Action = "go back"  // have the previous system boot next
+	Lock       Action = "lock"     // ask the fleet for a slot
+	Unlock     Action = "unlock"   // give it back
 )
 
 // Outcome is what an action came to.
 type Outcome struct {
 	Now      time.Time
 	Err      *Trouble // Kind and Text of the failure; nil: it was done
+	Refused  bool     // of Lock: the server answered, and its answer is no
 	Found    Release  // of Check: what is newer; unknown: nothing is. Of Stage: what boots next now
+	Exact    bool     // of Check: the fleet chose it, and nothing else is taken
+	Notes    []string // of Check: why there is nothing newer
 	Security bool     // of Check: it mends something dangerous
 	Healthy  Health   // of Prove
 	Reasons  []string // of Prove: what is wrong, or what is waited for

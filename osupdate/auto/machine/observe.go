@@ -39,9 +39,11 @@ func booted(r *Record, f Facts) {
 		r.stop(f.Now, "the machine was to go back to "+r.From.Name()+" and runs "+f.Running.Name())
 	case r.State == Proving && !isTarget: // a person, greenboot or boot counting
 		r.deny(r.Target, "the machine went back from it", f.Now)
+		r.keep("this machine went back from " + r.Target.Name())
 		r.settle(f.Now)
 	case r.State == Rebooting: // it could not be written at shutdown
 		r.Trouble = &Trouble{Kind: "finalisation failed", Text: r.Target.Name() + " was to boot and did not", Count: 1, First: f.Now, Next: f.Now}
+		r.keep(r.Target.Name() + " did not boot here")
 		waits(r, f, true)
 	case !r.Running.Is(f.Running):
 		if r.From.Is(f.Running) || older(f.Running, r.Running) {
@@ -95,11 +97,13 @@ func waits(r *Record, f Facts, afterBoot bool) {
 // is denied stays what a person wants, if it was theirs; tbx's own is withdrawn.
 func adopt(r *Record, f Facts) {
 	own := r.State == Staging
-	if !r.Target.Is(f.Next) {
+	same := r.Target.Is(f.Next)
+	if !same {
 		r.FirstSeen = f.Now
 	}
-	r.Target, r.From, r.Blocked = f.Next, f.Running, nil
-	if own && r.denied(f.Next) != nil {
+	wrong := own && r.Exact && !same
+	r.Target, r.From, r.Blocked, r.Exact = f.Next, f.Running, nil, r.Exact && same
+	if own && r.denied(f.Next) != nil || wrong {
 		r.enter(Withdrawing, f.Now)
 		return
 	}

@@ -35,8 +35,12 @@ type Release struct {
 	Time    time.Time `json:"time,omitzero"` // when it was made; zero where that is not known
 }
 
-// Is says whether both are the same release.
+// Is says whether both are the same release. Where one is known by its version alone, that
+// decides.
 func (r Release) Is(o Release) bool {
+	if r.Content != "" && r.Content == r.Version || o.Content != "" && o.Content == o.Version {
+		return r.Version == o.Version && r.Version != ""
+	}
 	return r.Content != "" && (r.Content == o.Content || r.Content == o.Digest) ||
 		r.Digest != "" && (r.Digest == o.Digest || r.Digest == o.Content)
 }
@@ -102,6 +106,7 @@ type Record struct {
 	Target    Release   `json:"target,omitzero"` // of every state but idle
 	From      Release   `json:"from,omitzero"`   // what ran when the target was staged
 	Good      Release   `json:"good,omitzero"`   // the last one that has proven itself
+	Exact     bool      `json:"exact,omitempty"` // the target is the fleet's choice: no other one will do
 	Security  bool      `json:"security,omitempty"`
 	FirstSeen time.Time `json:"first_seen,omitzero"` // when the target was found
 	Checked   time.Time `json:"checked,omitzero"`    // the last answer of the source
@@ -114,6 +119,8 @@ type Record struct {
 	Trouble   *Trouble  `json:"trouble,omitempty"`
 	Blocked   *Blocked  `json:"blocked,omitempty"`
 	Paused    time.Time `json:"paused,omitzero"` // until then nothing new is begun
+	Slot      *Slot     `json:"slot,omitempty"`  // of the fleet's lock
+	Notes     []string  `json:"notes,omitempty"` // why the source offers nothing newer, in its words
 }
 
 // denied is why r is not taken, or nil.
@@ -146,7 +153,7 @@ func Ways() map[State][]State {
 		Idle:        {Waiting, Staged, Proving},
 		Waiting:     {Idle, Staging, Staged, Proving},
 		Staging:     {Idle, Waiting, Staged, Withdrawing, Proving},
-		Staged:      {Idle, Waiting, Rebooting, Proving, Stopped},
+		Staged:      {Idle, Waiting, Withdrawing, Rebooting, Proving, Stopped},
 		Withdrawing: {Idle, Proving, Stopped},
 		Rebooting:   {Idle, Staged, Proving},
 		Proving:     {Idle, RollingBack, Stopped},
@@ -171,8 +178,11 @@ func (r *Record) enter(s State, now time.Time) {
 // settle is the state without an update on its way.
 func (r *Record) settle(now time.Time) {
 	r.enter(Idle, now)
-	r.Target, r.From, r.FirstSeen, r.Security = Release{}, Release{}, time.Time{}, false
+	r.Target, r.From, r.FirstSeen, r.Security, r.Exact = Release{}, Release{}, time.Time{}, false, false
 	r.Unhealthy, r.NextLook, r.Blocked = 0, time.Time{}, nil
+	if !r.Slot.owed() {
+		r.Slot = nil
+	}
 }
 
 func (r *Record) stop(now time.Time, why string) {
@@ -180,9 +190,15 @@ func (r *Record) stop(now time.Time, why string) {
 	r.Reasons = append(slices.Clone(r.Reasons), why)
 }
 
-// Resume is a person's word that the machine may go on, and begin new things again.
+// Resume is a person's word that the machine may go on, and begin new things again; and
+// that the fleet may.
 func (r *Record) Resume(now time.Time) {
 	r.Paused, r.Reasons, r.Trouble = time.Time{}, nil, nil
+	if r.Slot != nil {
+		s := *r.Slot
+		s.Kept, s.Next = "", time.Time{}
+		r.Slot = &s
+	}
 	if r.State == Stopped {
 		r.settle(now)
 	}

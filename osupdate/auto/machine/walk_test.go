@@ -25,6 +25,12 @@ type world struct {
 	asked                      [4]int
 	wentBackTo                 [4]int
 	shutdownFails, refusesBoot bool
+	fleet                      bool      // a lock, and a graph that chooses
+	others, down, held         bool      // others hold every slot; the server does not answer; it has this host as a holder
+	pulled                     int       // what the graph has no more
+	pulledAt                   time.Time //
+	offered                    [4]bool   // by the graph
+	failed                     bool      // the bad release ran, and nobody has looked since
 }
 
 func rel(n int) machine.Release {
@@ -68,9 +74,13 @@ func (w *world) do(t *testing.T, a machine.Action) machine.Outcome {
 		t.Errorf("%s: a person chose what boots next", a)
 	}
 	switch a {
+	case machine.Lock, machine.Unlock:
+		w.slot(t, a, &o)
 	case machine.Check:
-		if w.published > w.running {
+		o.Exact = w.fleet
+		if w.published > w.running && !(w.fleet && w.published == w.pulled) {
 			o.Found = rel(w.published)
+			w.offered[w.published] = true
 		}
 	case machine.Stage:
 		w.next, w.chosen, w.byPerson = w.published, false, false
@@ -84,12 +94,24 @@ func (w *world) do(t *testing.T, a machine.Action) machine.Outcome {
 		o.Healthy = machine.Healthy
 		if w.running == 2 {
 			o.Healthy = machine.Unhealthy
+			w.failed = w.failed || w.held
+		} else {
+			w.failed = false
 		}
 	case machine.GoBack:
 		w.next, w.chosen, w.byPerson = w.back, true, false
 	case machine.Restarting:
 		if !w.permit {
 			t.Error("restarted outside of the policy")
+		}
+		if w.fleet && !w.held {
+			t.Error("restarted without a slot")
+		}
+		if w.fleet && w.next > w.running && !w.byPerson && !w.offered[w.next] {
+			t.Errorf("restarted into release %d, which the graph never offered", w.next)
+		}
+		if w.fleet && w.next == w.pulled && !w.byPerson && w.next > w.running && w.now.Sub(w.pulledAt) >= 5*time.Minute {
+			t.Errorf("restarted into release %d, which the graph has no more", w.next)
 		}
 		if w.next < w.running {
 			w.wentBackTo[w.next]++
@@ -106,6 +128,24 @@ func (w *world) do(t *testing.T, a machine.Action) machine.Outcome {
 	return o
 }
 
+// slot is what the fleet's server does.
+func (w *world) slot(t *testing.T, a machine.Action, o *machine.Outcome) {
+	t.Helper()
+	switch {
+	case w.down:
+		o.Err = &machine.Trouble{Kind: "network", Text: "no answer"}
+	case a == machine.Unlock:
+		if w.failed {
+			t.Error("the slot is given back after the bad release, and others take it")
+		}
+		w.held = false
+	case w.others && !w.held:
+		o.Err, o.Refused = &machine.Trouble{Kind: "refused", Text: "all slots are held"}, true
+	default:
+		w.held = true
+	}
+}
+
 // person is what somebody does by hand. Each is a new word to the machine, after which
 // one more restart is none too many.
 func (w *world) person(what string) {
@@ -117,6 +157,7 @@ func (w *world) person(what string) {
 		w.asked = [4]int{}
 		if w.published > w.running {
 			w.next, w.chosen, w.byPerson = w.published, false, true
+			w.offered[w.next] = true
 			if w.undone == w.next {
 				w.undone = 0
 			}
@@ -137,12 +178,14 @@ func (w *world) person(what string) {
 var policy = machine.Policy{Enabled: true, CheckEvery: 6 * time.Hour, Deadline: 14 * 24 * time.Hour, SecurityDeadline: 7 * 24 * time.Hour}
 
 // run is one start of the timer's service. It is ended after the write number crash, and
-// the action number fault fails; -1 is never.
+// the action number fault fails; -1 is never. A fault beyond 10 is an answer that is lost.
 func run(t *testing.T, r machine.Record, w *world, crash, fault int) machine.Record {
 	t.Helper()
+	policy := policy
+	policy.Fleet, policy.Lock = w.fleet, w.fleet
 	writes, boot := 0, w.boot
 	for n := 0; ; n++ {
-		if n > 8 {
+		if n > 10 {
 			t.Fatalf("no end: %s", text(r))
 		}
 		next, a := machine.Decide(r, w.facts(), policy)
@@ -158,8 +201,14 @@ func run(t *testing.T, r machine.Record, w *world, crash, fault int) machine.Rec
 			t.Errorf("restarted into release %d, which is denied: %s", w.next, text(r))
 		}
 		o := machine.Outcome{Now: w.now, Err: &machine.Trouble{Kind: "network", Text: "no network"}}
-		if n != fault {
+		switch slot := a == machine.Lock || a == machine.Unlock; {
+		case slot && n == fault-10:
+			w.do(t, a)
+		case n != fault:
 			o = w.do(t, a)
+		}
+		if slot := r.Slot; a == machine.Unlock && !slices.Contains([]machine.State{machine.Idle, machine.Waiting, machine.Staged}, r.State) {
+			t.Errorf("the slot is given back in %s: %+v", r.State, slot)
 		}
 		if w.boot != boot { // the machine restarted: this program ended with it
 			return r
@@ -228,9 +277,13 @@ func key(r machine.Record, w *world) string {
 		fmt.Fprintf(&b, "t%s%d", r.Trouble.Kind, min(r.Trouble.Count, 2))
 		when(r.Trouble.Next)
 	}
-	fmt.Fprintf(&b, "|%v %v %v", r.Blocked != nil, r.Boot == fmt.Sprint(w.boot), r.Security)
+	if x := r.Slot; x != nil {
+		fmt.Fprintf(&b, "s%v%v%v%v%v%d", x.Held, x.No, x.Kept != "", x.Unused, w.now.Sub(x.Asked) < 2*time.Minute, min(x.Tries, 2))
+		when(x.Next)
+	}
+	fmt.Fprintf(&b, "|%v %v %v %v", r.Exact, r.Blocked != nil, r.Boot == fmt.Sprint(w.boot), r.Security)
 	c := *w
-	c.now, c.boot = time.Time{}, 0
+	c.now, c.boot, c.pulledAt = time.Time{}, 0, time.Time{}
 	fmt.Fprintf(&b, "|%+v", c)
 	return b.String()
 }
@@ -247,7 +300,7 @@ func moves() []move {
 	}
 	out := []move{{"run", runs(-1, -1)}}
 	for n := range 4 {
-		out = append(out, move{fmt.Sprintf("action %d fails", n), runs(-1, n)})
+		out = append(out, move{fmt.Sprintf("action %d fails", n), runs(-1, n)}, move{fmt.Sprintf("the answer to %d is lost", n), runs(-1, n+10)})
 	}
 	for n := 1; n < 8; n++ {
 		out = append(out, move{fmt.Sprintf("killed after write %d", n), runs(n, -1)})
@@ -276,8 +329,12 @@ func moves() []move {
 	change("battery", func(w *world) { w.block = !w.block })
 	change("/boot is full", func(w *world) { w.shutdownFails = !w.shutdownFails })
 	change("an inhibitor", func(w *world) { w.refusesBoot = !w.refusesBoot })
+	change("others take every slot", func(w *world) { w.others = !w.others })
+	change("the lock does not answer", func(w *world) { w.down = !w.down })
+	change("the graph loses the newest", func(w *world) { w.pulled, w.pulledAt = w.published, w.now })
+	change("the graph is whole", func(w *world) { w.pulled = 0 })
 	return append(out, move{"a person resumes", func(_ *testing.T, r machine.Record, w *world) machine.Record {
-		w.asked = [4]int{}
+		w.asked, w.failed = [4]int{}, false
 		r.Resume(w.now)
 		return r
 	}})
@@ -307,8 +364,17 @@ func (p place) after(t *testing.T, m move) place {
 // TestWalk goes through every situation that a few moves lead to, then far along random
 // ways, and holds the machine to what doc.go promises. It meets every state.
 func TestWalk(t *testing.T) {
+	t.Run("one machine", func(t *testing.T) { walk(t, start()) })
+	t.Run("one of a fleet", func(t *testing.T) {
+		p := start()
+		p.w.fleet = true
+		walk(t, p)
+	})
+}
+
+func walk(t *testing.T, first place) {
 	const near, ways, long = 15000, 300, 150
-	seen, queue, states := map[string]bool{}, []place{start()}, map[machine.State]bool{}
+	seen, queue, states := map[string]bool{}, []place{first}, map[machine.State]bool{}
 	for len(queue) > 0 && len(seen) < near {
 		p := queue[0]
 		queue = queue[1:]
@@ -324,7 +390,7 @@ func TestWalk(t *testing.T) {
 	random := rand.New(rand.NewPCG(17, 3))
 	all := moves()
 	for range ways {
-		p := start()
+		p := first
 		for range long {
 			p = p.after(t, all[random.IntN(len(all))])
 			states[p.r.State] = true
