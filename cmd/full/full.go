@@ -20,6 +20,7 @@ import (
 	"github.com/tbx-project/tbx/cmd/root"
 	"github.com/tbx-project/tbx/cmd/session"
 	"github.com/tbx-project/tbx/cmd/snapshot"
+	"github.com/tbx-project/tbx/osupdate/auto/fleet"
 )
 
 // Program returns the program of every command.
@@ -52,7 +53,7 @@ func commands(env *cli.Env) []*cobra.Command {
 		pkg.NewUpgrade(e), pkg.NewInstall(e), pkg.NewRemove(e), pkg.NewSearch(e), pkg.NewOutdated(e, image.Outdated(e)),
 		box.NewClone(e, func(name string) cobra.CompletionFunc { return snapshot.CompleteNames(e, name, nil) }), snapshot.New(e),
 		box.NewSave(e, func(name string) cobra.CompletionFunc { return snapshot.CompleteNames(e, name, nil) }), box.NewLoad(e),
-		box.NewInspect(e), box.NewLogs(env), host.New(env, host.All), image.New(e), image.NewRemove(e, "rmi"),
+		box.NewInspect(e), box.NewLogs(env), host.New(env, host.All(fleet.Open)), image.New(e), image.NewRemove(e, "rmi"),
 		declared.NewPlan(e), declared.NewApply(e), declared.NewAllow(e), declared.NewDeny(e), declared.NewImport(e),
 		bridge.NewHostExec(env), bridge.NewPolicy(env), bridge.NewShim(env), bridge.NewAudit(env), bridge.NewAgent(env), newCompletion(env),
 	}

@@ -24,7 +24,7 @@ const (
 )
 
 // hostAuto is `tbx host auto` and what is below it.
-func hostAuto(env *cli.Env, o *hostOptions) *cobra.Command {
+func hostAuto(env *cli.Env, o *hostOptions, open auto.OpenFleet) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "auto", Short: "Keep the host current by itself",
 		Long: `Have a timer look for updates of what the host follows, fetch them when little speaks
@@ -36,8 +36,8 @@ updates this host already is left alone. Settings: /etc/tbx/host.toml, see docs/
 		RunE:    func(cmd *cobra.Command, args []string) error { return cmd.Help() },
 	}
 	for _, c := range []*cobra.Command{
-		autoOn(env, o), autoOff(env, o), autoStatus(env, o), autoExplain(env, o), autoNow(env, o), autoPause(env, o), autoResume(env, o),
-		autoRun(env, o),
+		autoOn(env, o), autoOff(env, o, open), autoStatus(env, o), autoExplain(env, o), autoNow(env, o, open), autoPause(env, o),
+		autoResume(env, o), autoRun(env, o, open),
 	} {
 		c.Flags().SortFlags = false
 		c.DisableFlagsInUseLine = true
@@ -87,9 +87,9 @@ left alone, unless --take-over masks its unit; tbx host auto off gives it back.`
 			}
 			return printAuto(cmd.Context(), env, o)
 		})
-	cmd.Flags().StringVar(&reboot, "reboot", "", "restart by `POLICY`: never, idle, window or immediate (default: as the settings say)")
+	cmd.Flags().StringVar(&reboot, "reboot", "", "restart by `POLICY`: never, idle, window, fleet-lock or immediate (default: as the settings say)")
 	cmd.Flags().BoolVar(&takeOver, "take-over", false, "mask the unit of another program that updates this host")
-	words := make([]string, 0, 4)
+	words := make([]string, 0, len(auto.Reboots()))
 	for _, r := range auto.Reboots() {
 		words = append(words, string(r))
 	}
@@ -97,20 +97,36 @@ left alone, unless --take-over masks its unit; tbx host auto off gives it back.`
 	return cmd
 }
 
-func autoOff(env *cli.Env, o *hostOptions) *cobra.Command {
+func autoOff(env *cli.Env, o *hostOptions, open auto.OpenFleet) *cobra.Command {
 	return autoCommand(readerHelp{"off", "Switch automatic updates off",
 		"Switch automatic updates off, and give the host back to the program that it was taken over from.", "  sudo tbx host auto off"},
 		func(cmd *cobra.Command) error {
-			w, _, err := autoSwitch(env, o)
+			w, cfg, err := autoSwitch(env, o)
 			if err != nil {
 				return err
 			}
 			if err := w.Off(cmd.Context()); err != nil {
 				return err
 			}
+			if err := leaveFleet(cmd.Context(), cfg, open); err != nil {
+				env.Progress().Warn("this host may still hold a slot of its fleet's lock: "+err.Error(), "free it at the server")
+			}
 			fmt.Fprintln(env.Out, "Automatic updates are switched off")
 			return nil
 		})
+}
+
+// leaveFleet gives back what this host may hold of its fleet's lock.
+func leaveFleet(ctx context.Context, cfg osupdate.Config, open auto.OpenFleet) error {
+	s, _, err := auto.Load(auto.SettingsFiles(cfg.Root))
+	if err != nil || s.Fleet.Lock == "" {
+		return err
+	}
+	f, err := open(s.Fleet, cfg.Root)
+	if err != nil {
+		return err
+	}
+	return auto.GiveBack(ctx, cfg.StateDir, f)
 }
 
 func autoSwitch(env *cli.Env, o *hostOptions) (*auto.Switch, osupdate.Config, error) {
@@ -173,23 +189,30 @@ func printAuto(ctx context.Context, env *cli.Env, o *hostOptions) error {
 	})
 }
 
-func autoNow(env *cli.Env, o *hostOptions) *cobra.Command {
+func autoNow(env *cli.Env, o *hostOptions, open auto.OpenFleet) *cobra.Command {
 	return autoCommand(readerHelp{"now", "Look for an update and fetch it now",
 		`Do at once what the timer does: look for an update, fetch it, look whether a new system
 is healthy. Conditions and a pause do not count, and the policy for restarts does.`, "  sudo tbx host auto now"},
-		func(cmd *cobra.Command) error { return runAuto(cmd.Context(), env, o, true) })
+		func(cmd *cobra.Command) error { return runAuto(cmd.Context(), env, o, runOptions{open, true}) })
 }
 
 // autoRun is what the unit starts.
-func autoRun(env *cli.Env, o *hostOptions) *cobra.Command {
+func autoRun(env *cli.Env, o *hostOptions, open auto.OpenFleet) *cobra.Command {
 	cmd := autoCommand(readerHelp{"run", "Take the steps that are due", "Take the steps that are due; for the unit tbx-host-auto.service.",
 		"  sudo systemctl start tbx-host-auto.service"},
-		func(cmd *cobra.Command) error { return runAuto(cmd.Context(), env, o, false) })
+		func(cmd *cobra.Command) error { return runAuto(cmd.Context(), env, o, runOptions{open, false}) })
 	cmd.Hidden = true
 	return cmd
 }
 
-func runAuto(ctx context.Context, env *cli.Env, o *hostOptions, force bool) error {
+// runOptions are those of a run: the clients of a fleet, and whether a person asked.
+type runOptions struct {
+	open  auto.OpenFleet
+	force bool
+}
+
+func runAuto(ctx context.Context, env *cli.Env, o *hostOptions, run runOptions) error {
+	force := run.force
 	cfg, err := autoConfig(env, o, true)
 	if err != nil {
 		return err
@@ -206,6 +229,11 @@ func runAuto(ctx context.Context, env *cli.Env, o *hostOptions, force bool) erro
 	r := &auto.Runner{
 		Host: h, Settings: s, Dir: cfg.StateDir, LockPath: autoLock, Root: cfg.Root, Tools: cfg.Tools, Bus: auto.SystemBus{}, Now: time.Now,
 		Say: func(text string) { fmt.Fprintln(env.Err, escape.Text(text)) }, Force: force, Notice: time.Minute,
+	}
+	if s.Fleet.Graph != "" || s.Fleet.Lock != "" {
+		if r.Fleet, err = run.open(s.Fleet, cfg.Root); err != nil {
+			return err
+		}
 	}
 	m, err := r.Run(ctx)
 	env.Progress().Close()

@@ -15,6 +15,7 @@ import (
 	"github.com/tbx-project/tbx/internal/fail"
 	"github.com/tbx-project/tbx/internal/programs"
 	"github.com/tbx-project/tbx/osupdate"
+	"github.com/tbx-project/tbx/osupdate/auto"
 	"github.com/tbx-project/tbx/osupdate/backends"
 	"github.com/tbx-project/tbx/osupdate/privileged"
 	"github.com/tbx-project/tbx/toolbox"
@@ -31,9 +32,11 @@ type hostOptions struct {
 // Commands makes the commands below `tbx host`: All or StatusOnly.
 type Commands func(env *cli.Env, o *hostOptions) []*cobra.Command
 
-// All returns every command of the host.
-func All(env *cli.Env, o *hostOptions) []*cobra.Command {
-	return append(append(hostReaders(env, o), hostChangers(env, o)...), hostAuto(env, o))
+// All returns every command of the host. open makes the clients of a fleet's servers.
+func All(open auto.OpenFleet) Commands {
+	return func(env *cli.Env, o *hostOptions) []*cobra.Command {
+		return append(append(hostReaders(env, o), hostChangers(env, o)...), hostAuto(env, o, open))
+	}
 }
 
 // StatusOnly returns the one that asks nobody and changes nothing.

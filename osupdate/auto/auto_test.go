@@ -241,6 +241,9 @@ func TestLooksOnly(t *testing.T) {
 	if err := w.On(t.Context(), "", false); !errors.Is(err, osupdate.ErrManaged) || len(fail.Hints(err)) == 0 {
 		t.Fatalf("%v", err)
 	}
+	if _, err := os.Stat(filepath.Join(p.root, "etc/tbx/host.toml.d/50-auto.toml")); err == nil {
+		t.Error("settings of a switch that was refused")
+	}
 	if err := w.On(t.Context(), auto.Idle, true); err != nil {
 		t.Fatal(err)
 	}

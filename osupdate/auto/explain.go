@@ -39,7 +39,7 @@ func (v *View) Explain(s *Settings, now time.Time) []string {
 		return []string{"Automatic updates are allowed, and nothing starts them: tbx-host-auto.timer is " + v.Timer + ".",
 			"To have them started: tbx host auto on"}
 	}
-	out := v.state(s, now)
+	out := append(v.state(s, now), v.fleet(now)...)
 	if now.Before(r.Paused) {
 		out = append(out, "Nothing new is begun until "+clock(r.Paused)+", because a person paused it.")
 	}
@@ -101,11 +101,40 @@ func (v *View) state(s *Settings, now time.Time) []string {
 		return []string{"Automatic updates have stopped: " + strings.Join(r.Reasons, "; ") + ".",
 			"Look at the host: tbx host status; then let them go on: tbx host auto resume"}
 	}
+	if r.Slot != nil && !r.Slot.No {
+		return nil // fleet says so
+	}
 	if r.Checked.IsZero() {
 		return []string{"Nothing was looked for yet; the next run does."}
 	}
 	return []string{fmt.Sprintf("The host is current as of %s. The next look is at %s.", clock(r.Checked),
 		clock(r.Checked.Add(s.Policy().CheckEvery)))}
+}
+
+// fleet says what of the fleet keeps this host from going on, and what it keeps from the
+// fleet.
+func (v *View) fleet(now time.Time) []string {
+	r := &v.Record
+	var out []string
+	switch s := r.Slot; {
+	case s == nil:
+	case s.Kept != "":
+		out = append(out, fmt.Sprintf("This host keeps its slot of the fleet's lock since %s, so that others do not take what failed here: %s.", clock(s.Since), s.Kept),
+			"It gives the slot back when a newer release is good; or, when you have looked: tbx host auto resume")
+	case s.No:
+		out = append(out, fmt.Sprintf("It waits for a slot of the fleet's lock since %s: %s.", clock(s.Since), strings.TrimSuffix(s.Why, ".")))
+	case (r.State == machine.Idle || r.State == machine.Waiting) && s.Tries > 0:
+		out = append(out, fmt.Sprintf("The slot of the fleet's lock is not given back yet, and nothing new is begun before: %s. The next try is at %s.",
+			strings.TrimSuffix(s.Why, "."), clock(s.Next)))
+	case r.State == machine.Idle || r.State == machine.Waiting:
+		out = append(out, "The slot of the fleet's lock is given back at the next run.")
+	case s.Why != "":
+		out = append(out, fmt.Sprintf("The fleet's lock did not answer: %s. The next try is at %s.", strings.TrimSuffix(s.Why, "."), clock(s.Next)))
+	}
+	for _, note := range r.Notes {
+		out = append(out, "The fleet's graph: "+note+".")
+	}
+	return out
 }
 
 // Two are the two lines of `tbx host status`.

@@ -17,6 +17,11 @@ func permit(ctx context.Context, s *Settings, bus Bus, now time.Time) machine.Pe
 		return machine.Permit{Allowed: true, Why: "at once"}
 	case Idle:
 		return unused(ctx, s, bus, now)
+	case FleetLock:
+		if len(s.Windows) == 0 {
+			return unused(ctx, s, bus, now)
+		}
+		fallthrough
 	case Window:
 		loc, err := s.Location()
 		if err != nil {

@@ -28,6 +28,7 @@ type Runner struct {
 	Root     string
 	Tools    *osupdate.Tools
 	Bus      Bus
+	Fleet    Fleet // nil: none
 	Now      func() time.Time
 	Say      func(text string) // what happens, for the journal
 	Notice   time.Duration     // between the warning and a restart
@@ -136,7 +137,7 @@ func release(d *osupdate.Deployment) machine.Release {
 	if d == nil {
 		return machine.Release{}
 	}
-	rel := machine.Release{Content: d.Content(), Version: d.Version}
+	rel := machine.Release{Content: d.Content(), Base: d.Base, Version: d.Version}
 	if d.Image != nil {
 		rel.Digest = d.Image.Digest
 	}
@@ -154,19 +155,22 @@ func (r *Runner) act(ctx context.Context, a machine.Action, m Memory) (machine.O
 	var err error
 	switch a {
 	case machine.Check:
-		var c *osupdate.Checked
-		if c, err = r.Host.Check(ctx); err == nil && c.Update != nil {
-			o.Found = machine.Release{Content: c.Update.Checksum, Digest: c.Update.Checksum, Version: c.Update.Version}
-			if o.Found.Content == "" {
-				o.Found.Content = c.Update.Version
-			}
-			o.Security = c.Update.Severity == "important" || c.Update.Severity == "critical" || len(c.Update.Advisories) > 0
-		}
+		o, err = r.look(ctx, m)
 	case machine.Stage:
 		var res *osupdate.Result
-		if res, err = r.Host.Do(ctx, osupdate.Request{Verb: osupdate.Upgrade}, false); err == nil && res.After != nil {
+		if m.Exact {
+			res, err = r.stageExact(ctx, m.Target)
+		} else {
+			res, err = r.Host.Do(ctx, osupdate.Request{Verb: osupdate.Upgrade}, false)
+		}
+		if err == nil && res.After != nil {
 			o.Found = release(res.After)
 		}
+	case machine.Lock:
+		err = r.Fleet.Lock(ctx)
+		o.Refused = errors.Is(err, ErrNoSlot)
+	case machine.Unlock:
+		err = r.Fleet.Unlock(ctx)
 	case machine.Withdraw:
 		_, err = r.Host.Do(ctx, osupdate.Request{Verb: osupdate.Cancel}, false)
 	case machine.GoBack:
@@ -188,7 +192,41 @@ func (r *Runner) act(ctx context.Context, a machine.Action, m Memory) (machine.O
 			o.Err.Kind = p.Name
 		}
 	}
+	if o.Refused { // nothing is wrong
+		err = nil
+	}
 	return o, err
+}
+
+// look asks the fleet, or the source of updates where there is none.
+func (r *Runner) look(ctx context.Context, m Memory) (machine.Outcome, error) {
+	if r.Settings.Fleet.Graph != "" {
+		return r.choose(ctx, m)
+	}
+	var o machine.Outcome
+	c, err := r.Host.Check(ctx)
+	if err == nil && c.Update != nil {
+		o.Found = found(c.Update)
+		o.Security = c.Update.Severity == "important" || c.Update.Severity == "critical" || len(c.Update.Advisories) > 0
+	}
+	return o, err
+}
+
+// newest is what the updater itself would take; unknown: nothing.
+func (r *Runner) newest(ctx context.Context) (machine.Release, error) {
+	c, err := r.Host.Check(ctx)
+	if err != nil || c.Update == nil {
+		return machine.Release{}, err
+	}
+	return found(c.Update), nil
+}
+
+func found(u *osupdate.Update) machine.Release {
+	rel := machine.Release{Content: u.Checksum, Digest: u.Checksum, Version: u.Version}
+	if rel.Content == "" {
+		rel.Content = u.Version
+	}
+	return rel
 }
 
 // goBack has the release boot next that ran before, by its index: another system may

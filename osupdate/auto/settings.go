@@ -22,16 +22,26 @@ type Reboot string
 
 // The policies.
 const (
-	Never     Reboot = "never"     // a person restarts
-	Idle      Reboot = "idle"      // when nobody has used the machine for a while
-	Window    Reboot = "window"    // in weekly windows
-	Immediate Reboot = "immediate" // as soon as the update is there
+	Never     Reboot = "never"      // a person restarts
+	Idle      Reboot = "idle"       // when nobody has used the machine for a while
+	Window    Reboot = "window"     // in weekly windows
+	FleetLock Reboot = "fleet-lock" // when the fleet gives it a slot
+	Immediate Reboot = "immediate"  // as soon as the update is there
 )
 
 // Reboots is every policy.
-func Reboots() []Reboot { return []Reboot{Never, Idle, Window, Immediate} }
+func Reboots() []Reboot { return []Reboot{Never, Idle, Window, FleetLock, Immediate} }
 
-// Settings is [auto] of /etc/tbx/host.toml and its drop-ins.
+// none says that a word is none of the policies.
+func (r Reboot) none() string {
+	words := make([]string, 0, len(Reboots()))
+	for _, one := range Reboots() {
+		words = append(words, string(one))
+	}
+	return fmt.Sprintf("%q is none of %s", string(r), strings.Join(words, ", "))
+}
+
+// Settings is [auto] and [fleet] of /etc/tbx/host.toml and its drop-ins.
 type Settings struct {
 	Enabled     bool   `toml:"enabled" json:"enabled"`
 	Reboot      Reboot `toml:"reboot" json:"reboot"`
@@ -49,6 +59,7 @@ type Settings struct {
 	CheckSeconds  int             `toml:"check_seconds" json:"check_seconds"` // for each program of check.d
 	TimeZone      string          `toml:"time_zone" json:"time_zone"`         // IANA name, of the windows; empty: the machine's
 	Windows       []window.Window `toml:"window" json:"window"`
+	Fleet         FleetSettings   `toml:"-" json:"-"` // [fleet]
 }
 
 // Value is one setting and where it comes from.
@@ -63,6 +74,7 @@ func Default() Settings {
 	return Settings{
 		Enabled: true, Reboot: Never, CheckHours: 6, IdleMinutes: 60, DeadlineDays: 14, SecurityDays: 7, BatteryPercent: 30,
 		PressurePercent: 40, FreeMegabytes: 1024, CheckSeconds: 120,
+		Fleet: FleetSettings{Dialect: "coreos", Stream: "stable", Group: "default", Wariness: -1},
 	}
 }
 
@@ -108,8 +120,9 @@ func Load(files []string) (Settings, []Value, error) {
 			return s, nil, err
 		}
 		into := struct {
-			Auto *Settings `toml:"auto"`
-		}{&s}
+			Auto  *Settings      `toml:"auto"`
+			Fleet *FleetSettings `toml:"fleet"`
+		}{&s, &s.Fleet}
 		windows := s.Windows
 		s.Windows = nil // the library would mix the windows of two files
 		parsed, err := tomlfile.Parse(file, data, &into)
@@ -123,13 +136,19 @@ func Load(files []string) (Settings, []Value, error) {
 			s.Windows = windows
 		}
 		for _, key := range parsed.Keys() {
-			if len(key) > 1 && key[0] == "auto" {
-				origin[key[1]] = file
+			if len(key) > 1 {
+				origin[key[0]+"."+key[1]] = file
 			}
 		}
 		if err := s.check(); err != nil {
 			return s, nil, fail.New(fail.Usage, "%s: [auto] %v", file, err).Hint("docs/auto.md lists the settings")
 		}
+		if err := s.Fleet.check(); err != nil {
+			return s, nil, fail.New(fail.Usage, "%s: [fleet] %v", file, err).Hint("docs/auto.md lists the settings")
+		}
+	}
+	if err := s.whole(); err != nil {
+		return s, nil, fail.New(fail.Usage, "%s: [auto] %v", origin["auto.reboot"], err).Hint("docs/auto.md lists the settings")
 	}
 	return s, values(s, origin), nil
 }
@@ -146,7 +165,7 @@ func mistake(err error) error {
 // check says which value cannot be.
 func (s *Settings) check() error {
 	if !slices.Contains(Reboots(), s.Reboot) {
-		return fmt.Errorf("reboot: %q is none of never, idle, window, immediate", s.Reboot)
+		return errors.New("reboot: " + s.Reboot.none())
 	}
 	for _, n := range []struct {
 		key         string
@@ -170,8 +189,16 @@ func (s *Settings) check() error {
 			return fmt.Errorf("window: %w", err)
 		}
 	}
-	if s.Reboot == Window && len(s.Windows) == 0 {
+	return nil
+}
+
+// whole says what the policy lacks, when all files are read.
+func (s *Settings) whole() error {
+	switch {
+	case s.Reboot == Window && len(s.Windows) == 0:
 		return errors.New("reboot: \"window\" needs at least one [[auto.window]]")
+	case s.Reboot == FleetLock && s.Fleet.Lock == "":
+		return errors.New("reboot: \"fleet-lock\" needs the address of the lock, [fleet] lock")
 	}
 	return nil
 }
@@ -194,20 +221,29 @@ func (s *Settings) Policy() machine.Policy {
 	return machine.Policy{
 		Enabled: s.Enabled, CheckEvery: time.Duration(s.CheckHours) * time.Hour,
 		Deadline: time.Duration(s.DeadlineDays) * day, SecurityDeadline: time.Duration(s.SecurityDays) * day,
+		Fleet: s.Fleet.Lock != "", Lock: s.Reboot == FleetLock,
 	}
 }
 
-// values lists every setting in the order of the struct.
+// values lists every setting in the order of the structs.
 func values(s Settings, origin map[string]string) []Value {
-	v := reflect.ValueOf(s)
-	out := make([]Value, 0, v.NumField())
-	for i := range v.NumField() {
-		key, _, _ := strings.Cut(v.Type().Field(i).Tag.Get("toml"), ",")
-		from := origin[key]
-		if from == "" {
-			from = "default"
+	var out []Value
+	for _, table := range []struct {
+		name, prefix string
+		of           any
+	}{{"auto", "", s}, {"fleet", "fleet.", s.Fleet}} {
+		v := reflect.ValueOf(table.of)
+		for i := range v.NumField() {
+			key, _, _ := strings.Cut(v.Type().Field(i).Tag.Get("toml"), ",")
+			if key == "-" {
+				continue
+			}
+			from := origin[table.name+"."+key]
+			if from == "" {
+				from = "default"
+			}
+			out = append(out, Value{table.prefix + key, v.Field(i).Interface(), from})
 		}
-		out = append(out, Value{key, v.Field(i).Interface(), from})
 	}
 	return out
 }

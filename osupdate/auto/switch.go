@@ -3,6 +3,7 @@ package auto
 import (
 	"context"
 	"embed"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -39,17 +40,18 @@ func (w *Switch) On(ctx context.Context, reboot Reboot, takeOver bool) error {
 	text := "# Written by tbx host auto. See docs/auto.md.\n[auto]\nenabled = true\n"
 	if reboot != "" {
 		if !slices.Contains(Reboots(), reboot) {
-			return fail.New(fail.Usage, "--reboot %q is none of never, idle, window, immediate", string(reboot))
+			return fail.New(fail.Usage, "--reboot %s", reboot.none())
 		}
 		text += fmt.Sprintf("reboot = %q\n", string(reboot))
 	}
-	if err := w.yield(ctx, takeOver); err != nil {
+	undo, err := w.try(text)
+	if err != nil {
 		return err
+	}
+	if err := w.yield(ctx, takeOver); err != nil {
+		return errors.Join(err, undo())
 	}
 	if err := w.install(ctx); err != nil {
-		return err
-	}
-	if err := w.write(text); err != nil {
 		return err
 	}
 	return w.systemctl(ctx, "enable", "--now", Timer)
@@ -143,6 +145,27 @@ func (w *Switch) install(ctx context.Context) error {
 		}
 	}
 	return w.systemctl(ctx, "daemon-reload")
+}
+
+// try writes the settings, unless they lack something with those that are there: a
+// policy without its windows, or without its lock. undo puts back what was there.
+func (w *Switch) try(text string) (undo func() error, err error) {
+	path := filepath.Join(w.Root, dropIn)
+	was, err := os.ReadFile(path)
+	undo = func() error { return w.write(string(was)) }
+	switch {
+	case errors.Is(err, os.ErrNotExist):
+		undo = func() error { return os.Remove(path) }
+	case err != nil:
+		return nil, fail.Wrap(osupdate.ErrPermission, err, "the settings were not read").Hint("run it with sudo")
+	}
+	if err := w.write(text); err != nil {
+		return nil, err
+	}
+	if _, _, err := Load(SettingsFiles(w.Root)); err != nil {
+		return nil, errors.Join(err, undo())
+	}
+	return undo, nil
 }
 
 func (w *Switch) write(text string) error {

@@ -90,6 +90,7 @@ var mayImport = map[string][]string{
 	"osupdate/auto":         {"osupdate", "osupdate/auto/machine", "osupdate/auto/window", "internal/..."},
 	"osupdate/auto/machine": {},
 	"osupdate/auto/window":  {},
+	"osupdate/auto/fleet":   {"osupdate", "osupdate/auto", "osupdate/auto/cincinnati", "osupdate/auto/fleetlock", "osupdate/auto/machine", "internal/..."},
 	// Protocols: the standard library alone.
 	"osupdate/auto/cincinnati": {},
 	"osupdate/auto/fleetlock":  {},
@@ -119,7 +120,7 @@ var mayImport = map[string][]string{
 	"cmd/image":      {"cmd/cli", "cmd/fetch", "provision", "toolbox", "images", "images/podman", "internal/..."},
 	"cmd/declared":   {"cmd/cli", "cmd/fetch", "declare", "declare/convert", "declare/project", "images", "provision/converge", "toolbox", "internal/..."},
 	"cmd/pkg":        {"completion", "cmd/cli", "cmd/fetch", "packages", "toolbox", "internal/..."},
-	"cmd/full":       {"completion", "cmd/cli", "cmd/root", "cmd/session", "cmd/bridge", "cmd/host", "cmd/fetch", "cmd/box", "cmd/declared", "cmd/image", "cmd/pkg", "cmd/snapshot", "images", "images/registry", "osupdate", "osupdate/registry", "internal/..."},
+	"cmd/full":       {"completion", "cmd/cli", "cmd/root", "cmd/session", "cmd/bridge", "cmd/host", "cmd/fetch", "cmd/box", "cmd/declared", "cmd/image", "cmd/pkg", "cmd/snapshot", "images", "images/registry", "osupdate", "osupdate/auto/fleet", "osupdate/registry", "internal/..."},
 	"cmd/gen":        {"completion", "cmd/cli", "cmd/full", "declare", "osupdate", "osupdate/privileged", "toolbox/integration"},
 	"cmd/tbx":        {"cmd/cli", "cmd/root", "cmd/session", "cmd/bridge", "cmd/host", "toolbox", "internal/programs"},
 	"cmd/tbx-podman": {"cmd/full", "cmd/root", "internal/programs"},

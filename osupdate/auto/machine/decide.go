@@ -52,7 +52,7 @@ func Decide(r Record, f Facts, p Policy) (Record, Action) {
 	if !p.Fleet {
 		r.Slot = nil
 	}
-	if r.spare(f) {
+	if r.spare(f, troubled) {
 		switch {
 		case due(r.Slot.Next, f.Now):
 			return r, Unlock
@@ -63,11 +63,7 @@ func Decide(r Record, f Facts, p Policy) (Record, Action) {
 	if troubled || r.paused(f.Now) || f.Chosen && !f.Next.Is(f.Running) {
 		return r, Nothing
 	}
-	every := p.CheckEvery
-	if p.Lock && r.State == Staged && r.mayRestart(f, r.Target) {
-		every = min(every, lookNew) // the fleet may have thought better of it while this host waited
-	}
-	if passed(r.Checked, every, f.Now) {
+	if passed(r.Checked, p.CheckEvery, f.Now) {
 		return r, Check
 	}
 	switch r.State {
@@ -123,6 +119,9 @@ func restart(r Record, f Facts, p Policy, rel Release, then State) (Record, Acti
 	}
 	if p.Lock && !r.Slot.sure(f.Now) {
 		return lock(r, f)
+	}
+	if p.Lock && then == Rebooting && passed(r.Checked, lookNew, f.Now) {
+		return r, Check // the fleet may have thought better of it while this host waited
 	}
 	r.Restarts = append(r.Restarts, Restart{Release: rel, At: f.Now})
 	r.enter(then, f.Now)

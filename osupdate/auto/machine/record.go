@@ -31,6 +31,7 @@ func States() []State {
 type Release struct {
 	Content string    `json:"content,omitempty"` // the updater's identity of it: a commit, a slot
 	Digest  string    `json:"digest,omitempty"`  // of the image's manifest, where it is made of one
+	Base    string    `json:"base,omitempty"`    // the commit below what this host has put on top; all that a fleet knows
 	Version string    `json:"version,omitempty"`
 	Time    time.Time `json:"time,omitzero"` // when it was made; zero where that is not known
 }
@@ -41,12 +42,26 @@ func (r Release) Is(o Release) bool {
 	if r.Content != "" && r.Content == r.Version || o.Content != "" && o.Content == o.Version {
 		return r.Version == o.Version && r.Version != ""
 	}
+	if r.baseOnly() || o.baseOnly() {
+		return r.below() == o.below()
+	}
 	return r.Content != "" && (r.Content == o.Content || r.Content == o.Digest) ||
 		r.Digest != "" && (r.Digest == o.Digest || r.Digest == o.Content)
 }
 
+// baseOnly says whether r is told by somebody who does not know what a host puts on top.
+func (r Release) baseOnly() bool { return r.Base != "" && r.Content == "" && r.Digest == "" }
+
+// below is the commit that the makers of r have made.
+func (r Release) below() string {
+	if r.Base != "" {
+		return r.Base
+	}
+	return r.Content
+}
+
 // Known says whether there is a release at all.
-func (r Release) Known() bool { return r.Content != "" || r.Digest != "" }
+func (r Release) Known() bool { return r.Content != "" || r.Digest != "" || r.Base != "" }
 
 // Name is how a person would call it.
 func (r Release) Name() string {
@@ -59,8 +74,10 @@ func (r Release) Name() string {
 		return r.Content
 	case len(r.Digest) > 19:
 		return r.Digest[:19]
+	case len(r.Base) > 12:
+		return r.Base[:12]
 	}
-	return r.Digest
+	return r.Digest + r.Base
 }
 
 // Denied is a release that tbx does not take by itself any more.

@@ -46,7 +46,7 @@ func lock(r Record, f Facts) (Record, Action) {
 
 // spare says whether the slot serves nothing now, and is to be given back. One that is
 // kept stops the fleet: what this host has tried and failed with, others shall not try.
-func (r *Record) spare(f Facts) bool {
+func (r *Record) spare(f Facts, troubled bool) bool {
 	if !r.Slot.owed() || r.Slot.Kept != "" {
 		return false
 	}
@@ -54,7 +54,7 @@ func (r *Record) spare(f Facts) bool {
 	case Idle, Waiting, Withdrawing:
 		return true
 	case Staged:
-		return r.Slot.Unused || !r.mayRestart(f, r.Target)
+		return r.Slot.Unused || troubled || !r.mayRestart(f, r.Target)
 	}
 	return false
 }
