@@ -89,7 +89,7 @@ func ExitCodes() []ExitCode {
 			{osupdate.ErrTimeout, "the updater gave no sign of life"},
 		}},
 		{75, []ExitGroup{ExitHost}, "another program works on the host; try again", []ExitKind{{Err: osupdate.ErrBusy}}},
-		{ExitUnchanged, []ExitGroup{ExitHost}, "with --check only: there is nothing to do", nil},
+		{ExitUnchanged, []ExitGroup{ExitHost}, "with --check or --exit-unchanged only: there is nothing to do", nil},
 		{toolbox.ExitFailed, []ExitGroup{ExitSession}, "tbx itself failed, or the bridge", nil},
 		{toolbox.ExitDenied, []ExitGroup{ExitSession}, "the command is there and cannot be run, or the policy denies it", nil},
 		{toolbox.ExitNotFound, []ExitGroup{ExitSession}, "there is no such command", nil},

@@ -14,7 +14,6 @@ import (
 	"github.com/tbx-project/tbx/internal/programs"
 	"github.com/tbx-project/tbx/osupdate"
 	"github.com/tbx-project/tbx/osupdate/auto"
-	"github.com/tbx-project/tbx/osupdate/auto/machine"
 	"github.com/tbx-project/tbx/osupdate/backends"
 )
 
@@ -187,63 +186,6 @@ func printAuto(ctx context.Context, env *cli.Env, o *hostOptions) error {
 		}
 		return nil
 	})
-}
-
-func autoNow(env *cli.Env, o *hostOptions, open auto.OpenFleet) *cobra.Command {
-	return autoCommand(readerHelp{"now", "Look for an update and fetch it now",
-		`Do at once what the timer does: look for an update, fetch it, look whether a new system
-is healthy. Conditions and a pause do not count, and the policy for restarts does.`, "  sudo tbx host auto now"},
-		func(cmd *cobra.Command) error { return runAuto(cmd.Context(), env, o, runOptions{open, true}) })
-}
-
-// autoRun is what the unit starts.
-func autoRun(env *cli.Env, o *hostOptions, open auto.OpenFleet) *cobra.Command {
-	cmd := autoCommand(readerHelp{"run", "Take the steps that are due", "Take the steps that are due; for the unit tbx-host-auto.service.",
-		"  sudo systemctl start tbx-host-auto.service"},
-		func(cmd *cobra.Command) error { return runAuto(cmd.Context(), env, o, runOptions{open, false}) })
-	cmd.Hidden = true
-	return cmd
-}
-
-// runOptions are those of a run: the clients of a fleet, and whether a person asked.
-type runOptions struct {
-	open  auto.OpenFleet
-	force bool
-}
-
-func runAuto(ctx context.Context, env *cli.Env, o *hostOptions, run runOptions) error {
-	force := run.force
-	cfg, err := autoConfig(env, o, true)
-	if err != nil {
-		return err
-	}
-	env.CatchSignals()
-	s, _, err := auto.Load(auto.SettingsFiles(cfg.Root))
-	if err != nil {
-		return err
-	}
-	h, err := osupdate.Open(cfg)
-	if err != nil {
-		return err
-	}
-	r := &auto.Runner{
-		Host: h, Settings: s, Dir: cfg.StateDir, LockPath: autoLock, Root: cfg.Root, Tools: cfg.Tools, Bus: auto.SystemBus{}, Now: time.Now,
-		Say: func(text string) { fmt.Fprintln(env.Err, escape.Text(text)) }, Force: force, Notice: time.Minute,
-	}
-	if s.Fleet.Graph != "" || s.Fleet.Lock != "" {
-		if r.Fleet, err = run.open(s.Fleet, cfg.Root); err != nil {
-			return err
-		}
-	}
-	m, err := r.Run(ctx)
-	env.Progress().Close()
-	if err == nil && m.State == machine.Stopped && force {
-		return fail.New(fail.Unable, "automatic updates have stopped").Hint("see why: tbx host auto explain")
-	}
-	if err != nil || !force {
-		return err
-	}
-	return printAuto(ctx, env, o)
 }
 
 func autoPause(env *cli.Env, o *hostOptions) *cobra.Command {

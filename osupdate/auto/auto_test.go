@@ -22,13 +22,14 @@ type host struct {
 	running, next, back, newest int
 	fails                       error // of the next change
 	did                         []string
+	layered                     []string
 	after                       func(osupdate.Request) // what happens when a change was carried out
 }
 
 func (h *host) deployment(n int) osupdate.Deployment {
 	at := time.Unix(int64(n)*1000, 0)
 	return osupdate.Deployment{ID: fmt.Sprint("os-", n), Checksum: fmt.Sprint("sum-", n), Version: fmt.Sprint(n), Time: &at, Booted: n == h.running,
-		Staged: n == h.next && n > h.running, Tracks: "os:stable"}
+		Staged: n == h.next && n > h.running, Tracks: "os:stable", Changes: &osupdate.Changes{Layered: h.layered}}
 }
 
 func (h *host) Status(context.Context) (*osupdate.Status, error) {
@@ -118,7 +119,7 @@ esac
 	s := auto.Default()
 	s.FreeMegabytes = 0
 	p.r = &auto.Runner{Host: p.h, Settings: s, Dir: filepath.Join(p.root, "state"), LockPath: filepath.Join(p.root, "lock"), Root: p.root,
-		Tools: &osupdate.Tools{Dirs: []string{filepath.Join(p.root, "bin")}}, Bus: quiet{}, Now: func() time.Time { return p.now }, Say: func(string) {}}
+		Tools: &osupdate.Tools{Dirs: []string{filepath.Join(p.root, "bin")}}, Bus: quiet{}, Now: func() time.Time { return p.now }, Say: func(auto.Event) {}}
 	return p
 }
 

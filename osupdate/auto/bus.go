@@ -18,6 +18,7 @@ type Bus interface {
 // Session is one of logind's, org.freedesktop.login1(5).
 type Session struct {
 	User      string
+	UID       int
 	Class     string // user, greeter, lock-screen, manager, background
 	Type      string // x11, wayland, tty, unspecified
 	State     string // online, active, closing
@@ -85,7 +86,7 @@ func (b SystemBus) Sessions(ctx context.Context) ([]Session, error) {
 		if err := conn.Object(name, l.Path).Call("org.freedesktop.DBus.Properties.GetAll", 0, name+".Session").Store(&props); err != nil {
 			continue // it has ended meanwhile
 		}
-		s := Session{User: l.User}
+		s := Session{User: l.User, UID: int(l.UID)}
 		for key, into := range map[string]any{"Class": &s.Class, "Type": &s.Type, "State": &s.State, "Remote": &s.Remote, "IdleHint": &s.Idle} {
 			if v, ok := props[key]; ok && v.Store(into) != nil {
 				return nil, fmt.Errorf("logind: the property %s of session %s is %s", key, l.ID, v)

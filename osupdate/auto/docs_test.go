@@ -46,7 +46,7 @@ func TestPage(t *testing.T) {
 			key, is = "`[[auto.window]]`", "none"
 		case value.Kind() == reflect.String && value.Len() > 0:
 			is = fmt.Sprintf("`%q`", value.String())
-		case value.Kind() == reflect.String && ofFleet:
+		case value.Kind() == reflect.String && (ofFleet || v.Key == "metrics"):
 			is = "none"
 		case value.Kind() == reflect.String:
 			is = "the machine's"

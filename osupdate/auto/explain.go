@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/tbx-project/tbx/osupdate/auto/machine"
+	"github.com/tbx-project/tbx/osupdate/auto/tell"
 )
 
 // View is what people are told of automatic updates.
@@ -16,14 +17,9 @@ type View struct {
 	Record   machine.Record `json:"record"`
 	Permit   machine.Permit `json:"permit"`
 	Settings []Value        `json:"settings"`
-	Lines    []string       `json:"lines"` // two lines for status
+	Notices  []tell.Notice  `json:"notices,omitempty"` // what a person should know, and do
+	Lines    []string       `json:"lines"`             // two lines for status
 }
-
-// told is how long something may last until it is called out.
-const (
-	staleAfter  = 30 * 24 * time.Hour // without anything new
-	stagedAfter = 3 * 24 * time.Hour  // without the restart
-)
 
 // Explain says in sentences what the automatic updates do next, when, and what they wait
 // for.
@@ -46,11 +42,14 @@ func (v *View) Explain(s *Settings, now time.Time) []string {
 	if t := r.Trouble; t != nil {
 		out = append(out, fmt.Sprintf("The last try failed, %s since %s: %s. The next one is at %s.", times(t.Count), clock(t.First),
 			strings.TrimSuffix(t.Text, "."), clock(t.Next)))
+		if do := v.advice(); do != "" {
+			out = append(out, do+".")
+		}
 	}
 	for _, d := range r.Denied {
 		out = append(out, fmt.Sprintf("%s is not taken: %s (%s).", d.Release.Name(), d.Why, clock(d.At)))
 	}
-	if !r.Newest.IsZero() && now.Sub(r.Newest) > staleAfter {
+	if !r.Newest.IsZero() && now.Sub(r.Newest) > tell.StaleAfter {
 		out = append(out, "Nothing new has come since "+clock(r.Newest)+": see whether what this host follows is still made.")
 	}
 	return out
@@ -77,7 +76,7 @@ func (v *View) state(s *Settings, now time.Time) []string {
 		return out
 	case machine.Staged, machine.Rebooting:
 		out := []string{fmt.Sprintf("%s is fetched and boots next; the machine is restarted %s.", r.Target.Name(), v.Permit.Why)}
-		if now.Sub(r.Since) > stagedAfter {
+		if now.Sub(r.Since) > tell.StagedAfter {
 			out = append(out, fmt.Sprintf("It waits since %d days: a machine that is only suspended does not take it. Restart when it "+
 				"suits you: tbx host reboot",
 				int(now.Sub(r.Since).Hours()/24)))

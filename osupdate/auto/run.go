@@ -4,12 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/tbx-project/tbx/internal/fail"
 	"github.com/tbx-project/tbx/internal/flock"
 	"github.com/tbx-project/tbx/osupdate"
 	"github.com/tbx-project/tbx/osupdate/auto/machine"
+	"github.com/tbx-project/tbx/osupdate/auto/tell"
 )
 
 // Host is what is asked of an osupdate.Host.
@@ -30,9 +32,17 @@ type Runner struct {
 	Bus      Bus
 	Fleet    Fleet // nil: none
 	Now      func() time.Time
-	Say      func(text string) // what happens, for the journal
-	Notice   time.Duration     // between the warning and a restart
-	Force    bool              // a person asked: check at once, and mind no conditions and no pause
+	Say      func(Event)   // what happens, for the journal
+	Outlets  *tell.Outlets // where people read what they have to know; nil: nowhere
+	Notice   time.Duration // between the warning and a restart
+	Force    bool          // a person asked: check at once, and mind no conditions and no pause
+	Changed  bool          // whether anything was changed: set by Run
+}
+
+// Event is one thing that happens.
+type Event struct {
+	Text   string
+	Fields map[string]string // of the journal
 }
 
 // maxSteps is more than any run takes; the machine has no circle that needs none of time,
@@ -57,6 +67,14 @@ func (r *Runner) Run(ctx context.Context) (Memory, error) {
 	if r.Force {
 		m.Paused, m.Checked, m.Trouble = time.Time{}, time.Time{}, nil
 	}
+	if m, err = r.steps(ctx, m); r.Outlets != nil {
+		err = errors.Join(err, r.tell(ctx, &m))
+	}
+	return m, err
+}
+
+// steps is the loop of Run.
+func (r *Runner) steps(ctx context.Context, m Memory) (Memory, error) {
 	var last error
 	for range maxSteps {
 		f, err := r.facts(ctx)
@@ -73,10 +91,13 @@ func (r *Runner) Run(ctx context.Context) (Memory, error) {
 		if action == machine.Nothing {
 			return m, last
 		}
-		r.Say(fmt.Sprintf("%s: %s", rec.State, action))
+		r.Say(Event{fmt.Sprintf("%s: %s", rec.State, action), map[string]string{"TBX_STATE": string(rec.State), "TBX_ACTION": string(action),
+			"TBX_RELEASE": rec.Target.Name()}})
 		var o machine.Outcome
 		o, last = r.act(ctx, action, m)
 		m.Record = machine.After(m.Record, action, o)
+		m.Blockers = r.blockers(ctx, m, last)
+		r.Changed = r.Changed || last == nil && !slices.Contains([]machine.Action{machine.Check, machine.Prove, machine.Lock, machine.Unlock}, action)
 		if err := Keep(r.Dir, m); err != nil {
 			return m, err
 		}
@@ -178,7 +199,7 @@ func (r *Runner) act(ctx context.Context, a machine.Action, m Memory) (machine.O
 	case machine.Prove:
 		v := r.prover(m).Prove(ctx)
 		for _, text := range append(v.Remarks, v.Reasons...) {
-			r.Say("health: " + text)
+			r.Say(Event{Text: "health: " + text})
 		}
 		o.Healthy, o.Reasons, o.Judge = v.Health, v.Reasons, v.Judge
 	case machine.Restarting:

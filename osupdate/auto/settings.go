@@ -59,7 +59,8 @@ type Settings struct {
 	CheckSeconds  int             `toml:"check_seconds" json:"check_seconds"` // for each program of check.d
 	TimeZone      string          `toml:"time_zone" json:"time_zone"`         // IANA name, of the windows; empty: the machine's
 	Windows       []window.Window `toml:"window" json:"window"`
-	Fleet         FleetSettings   `toml:"-" json:"-"` // [fleet]
+	Metrics       string          `toml:"metrics" json:"metrics"` // directory of node_exporter's textfile collector
+	Fleet         FleetSettings   `toml:"-" json:"-"`             // [fleet]
 }
 
 // Value is one setting and where it comes from.
@@ -183,6 +184,9 @@ func (s *Settings) check() error {
 	}
 	if _, err := s.Location(); err != nil {
 		return err
+	}
+	if s.Metrics != "" && !filepath.IsAbs(s.Metrics) {
+		return fmt.Errorf("metrics: %q is no absolute path", s.Metrics)
 	}
 	for _, w := range s.Windows {
 		if err := w.Check(); err != nil {

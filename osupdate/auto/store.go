@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"time"
 
 	"github.com/tbx-project/tbx/internal/atomicfile"
 	"github.com/tbx-project/tbx/internal/fail"
@@ -17,6 +18,9 @@ type Memory struct {
 	machine.Record
 	Failing   []string `json:"failing,omitempty"`    // what failed when the update was fetched, and is not its fault
 	TakenOver []string `json:"taken_over,omitempty"` // units of others that tbx has masked
+	Blockers  []string `json:"blockers,omitempty"`   // layered packages that do not fit the update
+	// what was told, and when: the id of a notice, with " @" and the user's number where it was shown to one
+	Told map[string]time.Time `json:"told,omitempty"`
 }
 
 const memoryFile = "auto.json"

@@ -6,7 +6,7 @@ import (
 	"slices"
 	"time"
 
-	"github.com/tbx-project/tbx/osupdate/auto/machine"
+	"github.com/tbx-project/tbx/osupdate/auto/tell"
 )
 
 // Look reads what people are told. It asks no updater, and a service only where a restart
@@ -30,9 +30,10 @@ func Look(ctx context.Context, root, dir string, bus Bus, now time.Time) (*View,
 	if found := Others(root); len(found) > 0 {
 		v.Manager = found[0].Name
 	}
-	if slices.Contains([]machine.State{machine.Staged, machine.Rebooting, machine.RollingBack}, m.State) {
+	if slices.Contains(waitsForRestart(), m.State) {
 		v.Permit = permit(ctx, &s, bus, now)
 	}
+	v.Notices = tell.Of(&m.Record, m.Blockers, now)
 	v.Lines = v.Two(&s, now)
 	return v, &s, nil
 }

@@ -19,7 +19,7 @@ func (r *Runner) warn(ctx context.Context, text string) {
 		return
 	}
 	if _, _, err := r.Tools.Run(ctx, osupdate.Call{Argv: []string{wall, text}}); err != nil {
-		r.Say("nobody was warned: " + err.Error())
+		r.Say(Event{Text: "nobody was warned: " + err.Error()})
 		return
 	}
 	select {

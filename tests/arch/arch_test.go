@@ -87,9 +87,10 @@ var mayImport = map[string][]string{
 	// Backends do not know each other; backends knows them all.
 	"osupdate":              {"internal/..."},
 	"osupdate/...":          {"osupdate", "osupdate/ostreefamily", "internal/..."},
-	"osupdate/auto":         {"osupdate", "osupdate/auto/machine", "osupdate/auto/window", "internal/..."},
+	"osupdate/auto":         {"osupdate", "osupdate/auto/machine", "osupdate/auto/tell", "osupdate/auto/window", "internal/..."},
 	"osupdate/auto/machine": {},
 	"osupdate/auto/window":  {},
+	"osupdate/auto/tell":    {"osupdate/auto/machine", "internal/..."},
 	"osupdate/auto/fleet":   {"osupdate", "osupdate/auto", "osupdate/auto/cincinnati", "osupdate/auto/fleetlock", "osupdate/auto/machine", "internal/..."},
 	// Protocols: the standard library alone.
 	"osupdate/auto/cincinnati": {},
@@ -113,7 +114,7 @@ var mayImport = map[string][]string{
 	"cmd/root":       {"cmd/cli", "cmd/face", "hostbridge/client", "internal/..."},
 	"cmd/session":    {"cmd/cli", "toolbox", "toolbox/boxinit", "toolbox/integration", "hostbridge", "hostbridge/session", "internal/..."},
 	"cmd/bridge":     {"cmd/cli", "toolbox", "toolbox/integration", "toolbox/join", "hostbridge", "internal/..."},
-	"cmd/host":       {"completion", "cmd/cli", "toolbox", "osupdate", "osupdate/auto", "osupdate/auto/machine", "osupdate/privileged", "osupdate/backends", "internal/..."},
+	"cmd/host":       {"completion", "cmd/cli", "toolbox", "osupdate", "osupdate/auto", "osupdate/auto/machine", "osupdate/auto/tell", "osupdate/privileged", "osupdate/backends", "internal/..."},
 	"cmd/fetch":      {"completion", "cmd/cli", "packages", "provision", "toolbox", "toolbox/podman", "images/...", "internal/..."},
 	"cmd/box":        {"cmd/cli", "cmd/fetch", "provision", "toolbox", "toolbox/integration", "toolbox/savefile", "images", "hostbridge", "internal/..."},
 	"cmd/snapshot":   {"completion", "cmd/cli", "cmd/fetch", "toolbox", "internal/..."},

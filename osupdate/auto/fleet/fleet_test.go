@@ -139,7 +139,7 @@ func newPlace(t *testing.T, group string) *place {
 		t.Fatal(err)
 	}
 	p.r = &auto.Runner{Host: p.h, Settings: s, Dir: root + "/state", LockPath: root + "/lock", Root: root, Fleet: f, Bus: nobody{},
-		Tools: &osupdate.Tools{Dirs: []string{root + "/bin"}}, Now: func() time.Time { return p.now }, Say: func(string) {}}
+		Tools: &osupdate.Tools{Dirs: []string{root + "/bin"}}, Now: func() time.Time { return p.now }, Say: func(auto.Event) {}}
 	return p
 }
 

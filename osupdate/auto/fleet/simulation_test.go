@@ -292,9 +292,9 @@ func (s *simulation) settled() {
 	}
 }
 
-// TestF68_Month: a month of 200 hosts; TBX_FLEET=1000 of more (make fleet).
+// TestF68_Month: a month of 100 hosts; TBX_FLEET=1000 of more (make fleet).
 func TestF68_Month(t *testing.T) {
-	hosts := 200
+	hosts := 100
 	if text := os.Getenv("TBX_FLEET"); text != "" {
 		n, err := strconv.Atoi(text)
 		if err != nil {
