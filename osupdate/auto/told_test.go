@@ -22,7 +22,10 @@ func TestTold(t *testing.T) {
 	var said, shown []string
 	p.r.Outlets = &tell.Outlets{
 		Root: p.root, Users: func(context.Context) []int { return []int{1000} },
-		Show:    func(_ context.Context, _ int, n tell.Notice) bool { shown = append(shown, n.Text+" "+n.Do); return true },
+		Show: func(_ context.Context, _ int, n tell.Notice) bool {
+			shown = append(shown, n.Text+" "+n.Do)
+			return true
+		},
 		Journal: func(text string, _ map[string]string) { said = append(said, text) },
 	}
 	p.h.layered, p.h.newest = []string{"htop", "vim", "strace"}, 2

@@ -20,7 +20,9 @@ func After(r Record, a Action, o Outcome) Record {
 	}
 	switch a {
 	case Check:
-		r.Trouble = nil
+		if t := r.Trouble; t == nil || t.Action != Stage || !o.Found.Is(r.Target) {
+			r.Trouble = nil // what cannot be fetched is not mended by an answer
+		}
 		r.Checked, r.Notes = o.Now, slices.Clone(o.Notes)
 		checked(&r, o)
 	case Stage:
@@ -103,7 +105,7 @@ func proved(r *Record, o Outcome) {
 // failed remembers an error and when to try again.
 func failed(r Record, a Action, o Outcome) Record {
 	t := *o.Err
-	t.Count, t.First = 1, o.Now
+	t.Action, t.Count, t.First = a, 1, o.Now
 	if old := r.Trouble; old != nil && old.Kind == t.Kind {
 		t.Count, t.First = old.Count+1, old.First
 	}

@@ -96,11 +96,12 @@ type Restart struct {
 
 // Trouble is the last error, and when to try again.
 type Trouble struct {
-	Kind  string    `json:"kind"` // a name of osupdate's problems
-	Text  string    `json:"text"`
-	Count int       `json:"count"` // how often in a row
-	First time.Time `json:"first"`
-	Next  time.Time `json:"next"`
+	Kind   string    `json:"kind"` // a name of osupdate's problems
+	Text   string    `json:"text"`
+	Action Action    `json:"action,omitempty"` // what failed
+	Count  int       `json:"count"`            // how often in a row
+	First  time.Time `json:"first"`
+	Next   time.Time `json:"next"`
 }
 
 // Blocked is what keeps the next step from being done, and since when.
