@@ -52,9 +52,12 @@ func (h *Host) carryOut(ctx context.Context, p *Plan, before *State) (*Result, e
 			break
 		}
 	}
-	if p.Request.Verb == Reboot {
+	switch p.Request.Verb {
+	case Reboot:
 		res.Warnings = p.Warnings
 		return res, nil
+	case Counting:
+		return res, h.counted(context.WithoutCancel(ctx), p.Request)
 	}
 	return res, h.effect(context.WithoutCancel(ctx), p, before, res, idle)
 }

@@ -41,9 +41,12 @@ func (h *Host) planOn(ctx context.Context, s *State, r Request) (*Plan, error) {
 		return nil, err
 	}
 	var p *Plan
-	if r.Verb == Reboot {
+	switch r.Verb {
+	case Reboot:
 		p, err = h.rebootPlan(ctx, s, r)
-	} else {
+	case Counting:
+		p, err = h.countingPlan(ctx, r)
+	default:
 		p, err = h.be.Plan(ctx, s, r)
 	}
 	if err == nil && ends {

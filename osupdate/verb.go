@@ -25,6 +25,7 @@ const (
 	Cancel          Verb = "cancel"
 	Cleanup         Verb = "cleanup"
 	Reboot          Verb = "reboot"
+	Counting        Verb = "counting"
 	BuildVerb       Verb = "build"  // in plans and in the history only: no order of an ordinary user
 	StatusVerb      Verb = "status" // reads; root carries it out where an updater shows others nothing
 	CheckVerb       Verb = "check"  // reads, as StatusVerb
@@ -37,6 +38,7 @@ type VerbInfo struct {
 	Verb    Verb
 	Phrase  string // completes "UPDATER cannot …"
 	Reads   bool   // changes nothing
+	Own     bool   // the same with every updater: Host plans it, and no backend knows it
 	Args    []Argument
 	Actions []Action // polkit's, the last one whose Needs holds counts
 	Help    Help
@@ -95,6 +97,12 @@ func Verbs() []Verb {
 		}
 	}
 	return out
+}
+
+// Own says whether Host plans a verb itself, for every updater.
+func Own(v Verb) bool {
+	row := v.info()
+	return row != nil && row.Own
 }
 
 // info is v's row, or nil.

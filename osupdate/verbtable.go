@@ -279,12 +279,22 @@ next boot.`, Example: "  tbx host cancel"},
 				Long: `Delete what the host does not need. The system that boots next is never left alone
 before it has run.`, Example: "  tbx host cleanup\n  tbx host cleanup --pending"},
 		}, {
-			Verb: Reboot, Phrase: "restart the machine",
+			Verb: Reboot, Phrase: "restart the machine", Own: true,
 			Args: []Argument{{Flag: "soft", Usage: "keep the firmware and the kernel running, where the next system allows it",
 				field: softField}},
 			Actions: admin(Reboot, "Restart the machine"),
 			Help: Help{Command: "reboot", Short: "Restart the machine", Long: "Restart the machine, unless a program inhibits it.",
 				Example: "  tbx host reboot\n  tbx host reboot --soft"},
+		}, {
+			Verb: Counting, Phrase: "switch the counting of hosts", Own: true,
+			Args: []Argument{{Place: "status|off|on", Wants: "status, off or on", field: targetField, Choices: []string{"status", "off", "on"},
+				kind: "choice of status, off and on"}},
+			Actions: admin(Counting, "Switch what the distribution counts hosts by"),
+			Help: Help{Command: "counting", Short: "Show or switch what the distribution counts hosts by",
+				Long: `Show what of this host's distribution tells its makers that one more host is there
+(rpm-ostree's and dnf's Count Me, fedora-coreos-pinger), and switch it off or on. tbx
+counts nobody, and nothing else depends on it.`,
+				Example: "  tbx host counting status\n  tbx host counting off"},
 		},
 	}
 }

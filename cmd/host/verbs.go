@@ -83,6 +83,8 @@ func verbCommand(env *cli.Env, o *hostOptions, row *osupdate.VerbInfo) *cobra.Co
 		run = withToolbox(env, o, cmd)
 	case osupdate.Kargs:
 		run = withKargs(env, o)
+	case osupdate.Counting:
+		run = withCounting(env, o)
 	}
 	set := verbFlags(env, o, cmd, row)
 	changeFlags(cmd, o, c)

@@ -68,7 +68,7 @@ func (b *Backend) Capabilities() osupdate.Capabilities {
 		if !ok {
 			why = use[""]
 		}
-		if v != osupdate.Reboot {
+		if !osupdate.Own(v) {
 			c.Lacks[osupdate.Capability(v)] = why
 		}
 	}
