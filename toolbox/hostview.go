@@ -111,7 +111,7 @@ func openTrees(boxFile string, dirs ...string) ([]*os.File, error) {
 	ours, theirs := os.NewFile(uintptr(pair[0]), "tree"), os.NewFile(uintptr(pair[1]), "tree")
 	defer ours.Close()
 	cmd := exec.Command(boxFile, append([]string{"tree"}, dirs...)...)
-	cmd.ExtraFiles = []*os.File{theirs} // becomes descriptor 3, stage.TreeSocket
+	cmd.ExtraFiles = []*os.File{theirs} // becomes descriptor 3, helper.TreeSocket
 	cmd.SysProcAttr = &syscall.SysProcAttr{
 		Cloneflags:  syscall.CLONE_NEWUSER | syscall.CLONE_NEWNS,
 		UidMappings: []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getuid(), Size: 1}},

@@ -9,8 +9,8 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/tbx-project/tbx/toolbox/boxinit"
+	"github.com/tbx-project/tbx/toolbox/helper"
 	"github.com/tbx-project/tbx/toolbox/join"
-	"github.com/tbx-project/tbx/toolbox/stage"
 )
 
 // wantedMount is a mount that an isolated toolbox was made with.
@@ -34,7 +34,7 @@ type mountTree struct {
 // wanted must be at its very place, be what it was on the host, and be what is seen
 // there; nothing else is mounted but what own takes for the container engine's.
 // It returns the options that mounts lack.
-func judgeMounts(lines []boxinit.MountLine, want []*wantedMount, own func(boxinit.MountLine) bool) ([]stage.MountOptions, error) {
+func judgeMounts(lines []boxinit.MountLine, want []*wantedMount, own func(boxinit.MountLine) bool) ([]helper.MountOptions, error) {
 	t := &mountTree{lines: lines, owner: map[int]*wantedMount{}, own: own}
 	for i := range lines {
 		if lines[i].Point == "/" {
@@ -136,8 +136,8 @@ func (t *mountTree) seen(w *wantedMount) error {
 }
 
 // missing are the options that mounts lack which can be seen.
-func (t *mountTree) missing() []stage.MountOptions {
-	var out []stage.MountOptions
+func (t *mountTree) missing() []helper.MountOptions {
+	var out []helper.MountOptions
 	for _, l := range t.lines {
 		w := t.owner[l.ID]
 		if w == nil {
@@ -147,7 +147,7 @@ func (t *mountTree) missing() []stage.MountOptions {
 			continue
 		}
 		if lacks := w.set &^ attributes(l.Options); lacks != 0 {
-			out = append(out, stage.MountOptions{Point: l.Point, Set: lacks})
+			out = append(out, helper.MountOptions{Point: l.Point, Set: lacks})
 		}
 	}
 	return out

@@ -49,7 +49,7 @@ func hostLocales(root string) []string {
 // seeToLocales has a locale of the session's generated that the toolbox is not known
 // to have: whoever started it may have had another one. A session that begins without
 // it says what it lacks by itself.
-func (p *Prepared) seeToLocales(env []string) {
+func (p *Session) seeToLocales(env []string) {
 	r := p.Record
 	if r.Isolated || r.Start == "" || slices.Contains(r.Without, integration.Locale) {
 		return

@@ -7,7 +7,7 @@ import (
 
 // once makes a remark about a toolbox, if there is somebody to read it, and only for
 // the first time since the boot. topic tells remarks apart.
-func (p *Prepared) once(topic, text, hint string) {
+func (p *Session) once(topic, text, hint string) {
 	if p.opts.Remark == nil {
 		return
 	}
@@ -24,7 +24,7 @@ func (p *Prepared) once(topic, text, hint string) {
 }
 
 // remark is once, each time.
-func (p *Prepared) remark(text string) {
+func (p *Session) remark(text string) {
 	if p.opts.Remark != nil {
 		p.opts.Remark(text, "")
 	}

@@ -16,7 +16,7 @@ import (
 // byPodman becomes podman exec: for an isolated toolbox, for one that tbx did
 // not make, for a runtime that it does not know, and when the cgroup cannot be
 // joined. s is nil where the toolbox cannot be looked into from outside.
-func (p *Prepared) byPodman(s *join.Session) error {
+func (p *Session) byPodman(s *join.Session) error {
 	if err := hostprog.CheckCaller(); err != nil {
 		return err
 	}
@@ -50,7 +50,7 @@ func (p *Prepared) byPodman(s *join.Session) error {
 
 // checkTables refuses a toolbox in which podman would not get an answer from
 // /etc/passwd or /etc/group.
-func (p *Prepared) checkTables() error {
+func (p *Session) checkTables() error {
 	if p.target == nil {
 		return nil
 	}
@@ -66,7 +66,7 @@ func (p *Prepared) checkTables() error {
 }
 
 // execArgs are the arguments of podman exec for s, from argv[0] on.
-func (p *Prepared) execArgs(s *join.Session) []string {
+func (p *Session) execArgs(s *join.Session) []string {
 	r, o := p.Record, p.opts
 	args := []string{"podman", "exec", "--interactive", "--detach-keys", ""}
 	if o.Terminal {
@@ -83,7 +83,7 @@ func (p *Prepared) execArgs(s *join.Session) []string {
 		}
 	}
 	args = append(args, r.ID)
-	// One that has a size itself: stage.Terminal waits for it.
+	// One that has a size itself: helper.Terminal waits for it.
 	if size, err := unix.IoctlGetWinsize(0, unix.TIOCGWINSZ); o.Terminal && r.Box != "" && err == nil && size.Row > 0 {
 		args = append(args, r.Box, "terminal")
 	}
@@ -91,7 +91,7 @@ func (p *Prepared) execArgs(s *join.Session) []string {
 }
 
 // execUser returns the user that podman shall run the command as, and the command.
-func (p *Prepared) execUser(s *join.Session) (user string, command []string) {
+func (p *Session) execUser(s *join.Session) (user string, command []string) {
 	r := p.Record
 	switch {
 	case p.opts.Root:

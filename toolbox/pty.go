@@ -18,7 +18,7 @@ import (
 // it to the caller's. Programs that ask for their terminal's name (tty, GNU
 // screen, mesg) need it: the caller's terminal has no name inside. cmd is the
 // call of tbx that becomes the session.
-func (p *Prepared) BehindPTY(cmd *exec.Cmd) error {
+func (p *Session) BehindPTY(cmd *exec.Cmd) error {
 	// Not blocking, or closing the master would wait for what reads from it.
 	fd, peer, err := pty.Open(fmt.Sprintf("/proc/%d/root/dev/pts/ptmx", p.Record.PID), unix.O_NONBLOCK)
 	if err != nil {

@@ -19,8 +19,8 @@ import (
 	"github.com/tbx-project/tbx/internal/escape"
 	"github.com/tbx-project/tbx/internal/fail"
 	"github.com/tbx-project/tbx/toolbox/boxinit"
+	"github.com/tbx-project/tbx/toolbox/helper"
 	"github.com/tbx-project/tbx/toolbox/join"
-	"github.com/tbx-project/tbx/toolbox/stage"
 )
 
 // secure proves from outside, before tbx runs anything in it, that an isolated
@@ -153,7 +153,7 @@ func wantedMounts(b *Box) ([]*wantedMount, error) {
 // setOptions has options of mounts set that the runtime left out: crun 1.8 forgets
 // nosuid and nodev where the user namespace is not its own, and what the host has
 // mounted below a directory that is shared to read is not to read with any.
-func (m *Manager) setOptions(ctx context.Context, pid int, lacks []stage.MountOptions) error {
+func (m *Manager) setOptions(ctx context.Context, pid int, lacks []helper.MountOptions) error {
 	nsenter, err := join.Nsenter()
 	if err != nil {
 		return err

@@ -55,8 +55,8 @@ type SessionOptions struct {
 	Remark      func(text, hint string) // what is good to know once; nil: there is nobody to read it
 }
 
-// Prepared is a session that is about to begin.
-type Prepared struct {
+// Session is a session that is about to begin.
+type Session struct {
 	Record   *join.Record
 	Bridge   []string     // variables of the bridge to the host; with them come the shims, last in PATH
 	target   *join.Target // nil: by podman
@@ -68,12 +68,12 @@ type Prepared struct {
 
 // Open finds the toolbox, starts it where it must, and returns a session. A
 // toolbox that runs and is set up is entered without asking podman anything.
-func (m *Manager) Open(ctx context.Context, name Name, o SessionOptions) (*Prepared, error) {
+func (m *Manager) Open(ctx context.Context, name Name, o SessionOptions) (*Session, error) {
 	dir := m.Host.TbxRuntime()
 	if r, err := join.Load(dir, string(name)); err == nil {
 		t, err := r.Open(dir)
 		if err == nil {
-			p := &Prepared{Record: r, target: t, manager: m, host: m.Host, opts: o}
+			p := &Session{Record: r, target: t, manager: m, host: m.Host, opts: o}
 			p.dropBlind()
 			return p, nil
 		}
@@ -84,13 +84,13 @@ func (m *Manager) Open(ctx context.Context, name Name, o SessionOptions) (*Prepa
 			return m.Open(ctx, name, o)
 		}
 	}
-	p := &Prepared{manager: m, host: m.Host, opts: o}
+	p := &Session{manager: m, host: m.Host, opts: o}
 	return p, p.start(ctx, name)
 }
 
 // start has the toolbox started, which knows what is different and puts it
 // right, and opens it anew.
-func (p *Prepared) start(ctx context.Context, name Name) error {
+func (p *Session) start(ctx context.Context, name Name) error {
 	var err error
 	if p.Record, err = p.manager.start(ctx, name, cmp.Or(p.opts.Make, "tbx create "+string(name))); err != nil {
 		return err
@@ -107,7 +107,7 @@ func (p *Prepared) start(ctx context.Context, name Name) error {
 }
 
 // dropBlind leaves to podman a toolbox that cannot be looked into.
-func (p *Prepared) dropBlind() {
+func (p *Session) dropBlind() {
 	if p.target != nil && p.target.Blind() {
 		p.manager.debug("toolbox %s is entered by podman exec: its files are seen from inside only", p.Record.Name)
 		p.target.Close()
@@ -117,15 +117,15 @@ func (p *Prepared) dropBlind() {
 
 // OwnTerminal says whether the session gets a terminal of the toolbox's own anyway, from
 // podman.
-func (p *Prepared) OwnTerminal() bool { return p.Record.Isolated || p.target == nil }
+func (p *Session) OwnTerminal() bool { return p.Record.Isolated || p.target == nil }
 
 // Exec becomes the session: on success it does not return.
-func (p *Prepared) Exec(ctx context.Context) error {
+func (p *Session) Exec(ctx context.Context) error {
 	for again := true; p.target != nil; again = false {
 		if !p.Record.Isolated { // which has terminals of its own
 			p.terminal = p.target.NameTerminal()
 		}
-		s, err := p.session()
+		s, err := p.compose()
 		switch {
 		case !p.target.Alive():
 			err = join.ErrStale
@@ -152,9 +152,9 @@ func (p *Prepared) Exec(ctx context.Context) error {
 	return p.byPodman(nil)
 }
 
-// session composes what join runs, and refuses what cannot work while there is
+// compose returns the session that join runs, and refuses what cannot work while there is
 // still somebody who can say so.
-func (p *Prepared) session() (*join.Session, error) {
+func (p *Session) compose() (*join.Session, error) {
 	dir, err := p.workDir()
 	if err != nil {
 		return nil, err
@@ -189,7 +189,7 @@ func (p *Prepared) session() (*join.Session, error) {
 
 // namesToolbox says whether a word is a toolbox's name, Toolbx's too, which have no
 // specification.
-func (p *Prepared) namesToolbox(word string) bool {
+func (p *Session) namesToolbox(word string) bool {
 	name, err := ParseName(word)
 	if err != nil || p.manager.hasSpec(name) {
 		return err == nil
@@ -205,7 +205,7 @@ func (p *Prepared) namesToolbox(word string) bool {
 
 // groups are the supplementary groups that the session must be given, because the
 // toolbox has some of its own for the user.
-func (p *Prepared) groups(drop bool) []int {
+func (p *Session) groups(drop bool) []int {
 	g := p.target.SessionGroups(p.host.User, drop || p.Record.Isolated)
 	if len(g.Lost) > 0 {
 		p.once("groups", fmt.Sprintf("in toolbox %s you are in %s; of your groups on the host, %s have no number there and are not "+
@@ -217,7 +217,7 @@ func (p *Prepared) groups(drop bool) []int {
 }
 
 // command returns the command, or the login shell.
-func (p *Prepared) command() ([]string, error) {
+func (p *Session) command() ([]string, error) {
 	if len(p.opts.Args) > 0 {
 		return p.helped(p.opts.Args), nil
 	}
@@ -236,7 +236,7 @@ func (p *Prepared) command() ([]string, error) {
 }
 
 // chosenShell is the login shell that was set inside (chsh, usermod), or "".
-func (p *Prepared) chosenShell() string {
+func (p *Session) chosenShell() string {
 	if p.target == nil || p.Record.Wrote == "" {
 		return ""
 	}
@@ -249,7 +249,7 @@ func (p *Prepared) chosenShell() string {
 
 // shell returns the login shell: the one that was set inside, else the caller's if the
 // toolbox has it, also since a moment ago, else what the initialiser found.
-func (p *Prepared) shell() string {
+func (p *Session) shell() string {
 	if own := p.chosenShell(); own != "" {
 		return own
 	}
@@ -278,7 +278,7 @@ func checkDescriptors(n int) error {
 }
 
 // env is the environment of the session that begins in dir.
-func (p *Prepared) env(dir string) []string {
+func (p *Session) env(dir string) []string {
 	o := EnvOptions{
 		Set: p.opts.Set, Block: p.opts.Block, Root: p.opts.Root, Dir: dir, Shell: p.shell(),
 		Prompt: p.manager.Prompt, Bridge: p.Bridge, Terminal: p.terminal,

@@ -80,7 +80,7 @@ func (m *Manager) ownFiles(boxes, version string) ([]ShellFile, error) {
 
 // helped is the call of a command that the toolbox helps, see boxinit.First, also of one
 // that was installed since the toolbox was started.
-func (p *Prepared) helped(args []string) []string {
+func (p *Session) helped(args []string) []string {
 	own := boxinit.FirstDir + "/" + args[0]
 	if p.opts.Root || p.Record.Isolated || !slices.Contains(boxinit.FirstNames(), args[0]) ||
 		p.target == nil || p.target.LookPath("/usr/bin/"+args[0], nil, "/") != nil || p.target.LookPath(own, nil, "/") != nil {

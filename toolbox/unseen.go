@@ -6,14 +6,14 @@ import (
 
 	"github.com/tbx-project/tbx/internal/escape"
 	"github.com/tbx-project/tbx/internal/fail"
+	"github.com/tbx-project/tbx/toolbox/helper"
 	"github.com/tbx-project/tbx/toolbox/join"
-	"github.com/tbx-project/tbx/toolbox/stage"
 )
 
 // unseen composes a session without a look at what is inside. Its directory is found by
 // tbx-box, there; podman would take another one of its name, or fail with a sentence of
 // its own.
-func (p *Prepared) unseen() (*join.Session, error) {
+func (p *Session) unseen() (*join.Session, error) {
 	begin, err := p.beginning()
 	if err != nil {
 		return nil, err
@@ -36,18 +36,18 @@ func (p *Prepared) unseen() (*join.Session, error) {
 
 // beginning is the order to find the directory of a session inside, as workDir finds it
 // from outside.
-func (p *Prepared) beginning() (*stage.Beginning, error) {
+func (p *Session) beginning() (*helper.Beginning, error) {
 	want, r := p.opts.WorkDir, p.Record
 	if filepath.IsAbs(want) {
 		return saying(fail.New(fail.NotFound, "no session can begin in directory %s of toolbox %s", escape.Text(want), r.Name),
-			stage.Beginning{Places: []stage.BeginAt{{Dir: want}}}), nil
+			helper.Beginning{Places: []helper.BeginAt{{Dir: want}}}), nil
 	}
 	at, why := whereabouts(p.host.Env)
 	shell := len(p.opts.Args) == 0 && want == ""
 	if why != nil && !shell {
 		return nil, &ExitError{ExitFailed, why}
 	}
-	b := stage.Beginning{Below: want}
+	b := helper.Beginning{Below: want}
 	if why == nil {
 		why = p.whyNot(at.way)
 		b.Dev, b.Ino = at.stat.Dev, at.stat.Ino
@@ -57,36 +57,36 @@ func (p *Prepared) beginning() (*stage.Beginning, error) {
 		b.Instead = []string{r.Home, "/"}
 	}
 	if len(b.Places) == 0 {
-		b.Places = []stage.BeginAt{{Dir: r.Home}}
+		b.Places = []helper.BeginAt{{Dir: r.Home}}
 		p.opts.Warn(why.Error() + "; using " + r.Home)
 	}
 	return saying(why, b), nil
 }
 
 // places are where the caller's directory may be inside, in the order of join's WorkDir.
-func (p *Prepared) places(at *spot) []stage.BeginAt {
+func (p *Session) places(at *spot) []helper.BeginAt {
 	if p.Record.Box == "" { // Toolbx's own, where nothing of tbx's can look
-		return []stage.BeginAt{{Dir: p.Record.BoxPath(at.way)}}
+		return []helper.BeginAt{{Dir: p.Record.BoxPath(at.way)}}
 	}
-	var places []stage.BeginAt
+	var places []helper.BeginAt
 	_, shared := p.Record.Shared(at.cwd)
 	for _, path := range []string{at.way, at.cwd} {
 		inside, is := p.Record.Shared(path)
 		if !is {
 			inside = path
 		}
-		places = append(places, stage.BeginAt{Dir: inside, Same: true})
+		places = append(places, helper.BeginAt{Dir: inside, Same: true})
 	}
 	if !shared {
-		places = append(places, stage.BeginAt{Dir: at.cwd})
+		places = append(places, helper.BeginAt{Dir: at.cwd})
 	}
 	if p.Record.HostFiles {
-		places = append(places, stage.BeginAt{Dir: join.HostView + at.cwd, Same: true})
+		places = append(places, helper.BeginAt{Dir: join.HostView + at.cwd, Same: true})
 	}
 	return places
 }
 
-func saying(why error, b stage.Beginning) *stage.Beginning {
+func saying(why error, b helper.Beginning) *helper.Beginning {
 	b.Why, b.Hints = why.Error(), fail.Hints(why)
 	return &b
 }

@@ -15,8 +15,8 @@ import (
 	"github.com/tbx-project/tbx/internal/escape"
 	"github.com/tbx-project/tbx/internal/fail"
 	"github.com/tbx-project/tbx/internal/hostprog"
+	"github.com/tbx-project/tbx/toolbox/helper"
 	"github.com/tbx-project/tbx/toolbox/join"
-	"github.com/tbx-project/tbx/toolbox/stage"
 )
 
 // A runtime follows links of the toolbox when it mounts, and makes the directories
@@ -55,7 +55,7 @@ func (m *Manager) checkWay(ctx context.Context, b *Box, c *Container) error {
 
 // obstacle turns the first line of what was found in the home v into an error.
 func (b *Box) obstacle(v Mapping, found io.Reader) error {
-	var o stage.Obstacle
+	var o helper.Obstacle
 	if err := json.NewDecoder(found).Decode(&o); errors.Is(err, io.EOF) {
 		return nil
 	} else if err != nil {

@@ -17,7 +17,7 @@ import (
 // workDir finds the directory in which the session begins: the one that was asked for,
 // else the caller's. A command is never run in a directory that the caller did not name:
 // it may be one that removes files. A shell begins at home instead, and says so.
-func (p *Prepared) workDir() (string, error) {
+func (p *Session) workDir() (string, error) {
 	if want := p.opts.WorkDir; filepath.IsAbs(want) {
 		return want, p.checkWorkDir(want)
 	}
@@ -45,7 +45,7 @@ func (p *Prepared) workDir() (string, error) {
 	return dir, nil
 }
 
-func (p *Prepared) checkWorkDir(dir string) error {
+func (p *Session) checkWorkDir(dir string) error {
 	switch err := p.target.CheckDir(dir); {
 	case errors.Is(err, fs.ErrNotExist):
 		return &ExitError{ExitFailed, fail.New(fail.NotFound, "directory %s is not in toolbox %s", escape.Text(dir), p.Record.Name)}
@@ -93,7 +93,7 @@ func whereabouts(env []string) (*spot, error) {
 }
 
 // whyNot says why no session can begin in the caller's directory.
-func (p *Prepared) whyNot(cwd string) *fail.Error {
+func (p *Session) whyNot(cwd string) *fail.Error {
 	dir := escape.Text(cwd)
 	switch {
 	case p.Record.Isolated:
@@ -110,7 +110,7 @@ func (p *Prepared) whyNot(cwd string) *fail.Error {
 
 // elsewhere is what happens where the caller's directory is not to be had: an error for
 // a command, and the home for a shell.
-func (p *Prepared) elsewhere(why error) (string, error) {
+func (p *Session) elsewhere(why error) (string, error) {
 	if len(p.opts.Args) > 0 || p.opts.WorkDir != "" {
 		return "", &ExitError{ExitFailed, why}
 	}
@@ -125,7 +125,7 @@ func (p *Prepared) elsewhere(why error) (string, error) {
 
 // sayOnce tells, on a terminal and once in a boot, that a directory of this path is the
 // toolbox's own, where host and toolbox both have one, such as /srv.
-func (p *Prepared) sayOnce(dir string) {
+func (p *Session) sayOnce(dir string) {
 	text := fmt.Sprintf("directory %s is the toolbox's own", escape.Text(dir))
 	if p.Record.HostFiles {
 		text += "; the host's is " + escape.Text(join.HostView+dir)

@@ -22,7 +22,7 @@ import (
 // without it is better than none. Who enters is told why there is none; who runs a
 // command, perhaps one of thousands, gets that command's output and no more, and
 // tbx host-exec in it says where to look.
-func bridge(ctx context.Context, e *cli.Env, m *toolbox.Manager, s *toolbox.Prepared, enters bool) {
+func bridge(ctx context.Context, e *cli.Env, m *toolbox.Manager, s *toolbox.Session, enters bool) {
 	if slices.Contains(s.Record.Without, integration.Bridge) {
 		return
 	}

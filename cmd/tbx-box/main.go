@@ -26,12 +26,12 @@ import (
 	"github.com/tbx-project/tbx/internal/inherited"
 	"github.com/tbx-project/tbx/toolbox/boxinit"
 	"github.com/tbx-project/tbx/toolbox/carry"
-	"github.com/tbx-project/tbx/toolbox/stage"
+	"github.com/tbx-project/tbx/toolbox/helper"
 	"github.com/tbx-project/tbx/toolbox/treecopy"
 )
 
 func main() {
-	stage.BeforeExec = inherited.Restore
+	helper.BeforeExec = inherited.Restore
 	os.Exit(run(os.Args))
 }
 
@@ -53,11 +53,11 @@ func run(args []string) int {
 			return 1 // reported as an event
 		}
 	case "tree":
-		err = stage.SendTrees(args[2:])
+		err = helper.SendTrees(args[2:])
 	case "settle":
-		err = stage.Settle(os.Stdin)
+		err = helper.Settle(os.Stdin)
 	case "way":
-		err = stage.Way(args[2:], os.Stdout)
+		err = helper.Way(args[2:], os.Stdout)
 	case "copy":
 		err = treecopy.Serve(args[2:], os.Stdin, os.Stdout)
 	case "carry":
@@ -65,34 +65,34 @@ func run(args []string) int {
 	case "measure", "pack", "unpack":
 		err = pack(role, args[2:])
 	case "strays":
-		err = stage.Strays(args[2:])
+		err = helper.Strays(args[2:])
 	case "layers":
-		err = stage.Layers(os.Stdin, os.Stdout)
+		err = helper.Layers(os.Stdin, os.Stdout)
 	case "leftovers":
 		err = boxinit.ListLeftovers(args[2:], os.Stdout)
 	case "name-terminal":
-		err = stage.NameTerminal(args[2:])
+		err = helper.NameTerminal(args[2:])
 	case "begin":
-		return stage.Begin(args[2:])
+		return helper.Begin(args[2:])
 	case "exec":
-		return stage.Exec(args[2:])
+		return helper.Exec(args[2:])
 	case "terminal":
-		return stage.Terminal(args[2:])
+		return helper.Terminal(args[2:])
 	case "host-exec":
 		client.HostExec(args[2:])
 	case "runner":
 		return runner.Main()
 	case "session":
 		inherited.Honor() // what it starts inherits them
-		return stage.Session(args[2:])
+		return helper.Session(args[2:])
 	case "guard":
-		return stage.Guard(args[2:])
+		return helper.Guard(args[2:])
 	case "first":
 		return boxinit.First(args[2:])
 	case "booted":
 		return boxinit.Booted(args[2:])
 	case "farewell":
-		return stage.Farewell(args[2:])
+		return helper.Farewell(args[2:])
 	default:
 		fmt.Fprintln(os.Stderr, "tbx-box: this program belongs to tbx and is not called by hand; see: tbx --help")
 		return 2

@@ -55,13 +55,13 @@ func list(t *testing.T, args ...string) []pkg {
 var mayImport = map[string][]string{
 	"internal/...": {"internal/..."},
 
-	"toolbox":         {"internal/...", "toolbox/boxinit", "toolbox/carry", "toolbox/integration", "toolbox/join", "toolbox/layers", "toolbox/savefile", "toolbox/stage", "toolbox/treecopy"},
-	"toolbox/podman":  {"toolbox", "toolbox/join", "toolbox/layers", "toolbox/stage", "internal/..."},
-	"toolbox/layers":  {"toolbox/carry", "toolbox/stage", "toolbox/treecopy", "internal/..."},
+	"toolbox":         {"internal/...", "toolbox/boxinit", "toolbox/carry", "toolbox/helper", "toolbox/integration", "toolbox/join", "toolbox/layers", "toolbox/savefile", "toolbox/treecopy"},
+	"toolbox/podman":  {"toolbox", "toolbox/helper", "toolbox/join", "toolbox/layers", "internal/..."},
+	"toolbox/layers":  {"toolbox/carry", "toolbox/helper", "toolbox/treecopy", "internal/..."},
 	"toolbox/carry":   {"toolbox/treecopy"},
 	"toolbox/join":    {"internal/..."},
 	"toolbox/boxinit": {"internal/executable"},
-	"toolbox/stage":   {},
+	"toolbox/helper":  {},
 
 	"toolbox/integration": {"toolbox/boxinit", "internal/..."},
 
@@ -125,7 +125,7 @@ var mayImport = map[string][]string{
 	"cmd/gen":        {"completion", "cmd/cli", "cmd/full", "declare", "osupdate", "osupdate/privileged", "toolbox/integration"},
 	"cmd/tbx":        {"cmd/cli", "cmd/root", "cmd/session", "cmd/bridge", "cmd/host", "toolbox", "internal/programs"},
 	"cmd/tbx-podman": {"cmd/full", "cmd/root", "internal/programs"},
-	"cmd/tbx-box":    {"hostbridge/client", "hostbridge/runner", "internal/inherited", "toolbox/boxinit", "toolbox/carry", "toolbox/stage", "toolbox/treecopy"},
+	"cmd/tbx-box":    {"hostbridge/client", "hostbridge/runner", "internal/inherited", "toolbox/boxinit", "toolbox/carry", "toolbox/helper", "toolbox/treecopy"},
 
 	"tests/...": {"..."},
 }
@@ -214,7 +214,7 @@ func TestWhoMayImportWhat(t *testing.T) {
 // tbx-box is in every toolbox and in every session: the standard library and
 // x/sys, and nothing of tbx but its own roles and what makes their messages safe.
 func TestWhatTbxBoxIsMadeOf(t *testing.T) {
-	roles := []string{"toolbox/boxinit", "toolbox/carry", "toolbox/stage", "toolbox/treecopy", "hostbridge/wire", "hostbridge/client", "hostbridge/runner", "internal/escape", "internal/eintr", "internal/executable", "internal/inherited", "internal/pty", "internal/rights"}
+	roles := []string{"toolbox/boxinit", "toolbox/carry", "toolbox/helper", "toolbox/treecopy", "hostbridge/wire", "hostbridge/client", "hostbridge/runner", "internal/escape", "internal/eintr", "internal/executable", "internal/inherited", "internal/pty", "internal/rights"}
 	p := list(t, "../../cmd/tbx-box")[0]
 	for _, dep := range p.Deps {
 		first, _, _ := strings.Cut(dep, "/")
@@ -235,7 +235,7 @@ func TestB24_InterruptedCallsAreRepeated(t *testing.T) {
 	looked := 0
 	err := filepath.WalkDir("../..", func(path string, d fs.DirEntry, err error) error {
 		rel, _ := filepath.Rel("../..", path)
-		if err != nil || d.IsDir() && (rel == "tests" || rel == ".git" || rel == "internal/eintr" || rel == "hostbridge/bridgetest" || rel == "toolbox/stage" || rel == "toolbox/boxinit") {
+		if err != nil || d.IsDir() && (rel == "tests" || rel == ".git" || rel == "internal/eintr" || rel == "hostbridge/bridgetest" || rel == "toolbox/helper" || rel == "toolbox/boxinit") {
 			return cmp.Or(err, fs.SkipDir)
 		}
 		if filepath.Ext(path) != ".go" || strings.HasSuffix(path, "_test.go") {

@@ -106,7 +106,7 @@ func (t *Target) Exec(s *Session, runtimeDir string) error {
 	}
 	var keep *os.File
 	if needsStage(s.Env) || len(s.Groups) > 0 {
-		if keep, err = stageEnv(s); err != nil {
+		if keep, err = passEnv(s); err != nil {
 			return err
 		}
 	}
@@ -156,9 +156,9 @@ func needsStage(env []string) bool {
 	return false
 }
 
-// stageEnv puts the environment of s into a descriptor and makes tbx-box, inside,
+// passEnv puts the environment of s into a descriptor and makes tbx-box, inside,
 // the program that takes it from there, and that becomes the user with the groups of s.
-func stageEnv(s *Session) (*os.File, error) {
+func passEnv(s *Session) (*os.File, error) {
 	fd, err := unix.MemfdCreate("tbx-env", 0) // inherited on purpose; tbx-box closes it
 	if err != nil {
 		return nil, err

@@ -24,6 +24,6 @@
 //
 // The package must not know toolboxes, names or specifications, and must not call
 // podman's service: what it has to know of a container its caller gives it. The work
-// in the layers is done by package stage in tbx-box, as the root of podman's user
+// in the layers is done by package helper in tbx-box, as the root of podman's user
 // namespace, who alone may.
 package layers

@@ -16,7 +16,7 @@ import (
 	"github.com/tbx-project/tbx/internal/escape"
 	"github.com/tbx-project/tbx/internal/fail"
 	"github.com/tbx-project/tbx/internal/hostprog"
-	"github.com/tbx-project/tbx/toolbox/stage"
+	"github.com/tbx-project/tbx/toolbox/helper"
 )
 
 // ErrMounted says that a layer is mounted.
@@ -39,7 +39,7 @@ type Seen struct {
 
 // Look looks at layers, in their order.
 func (s Space) Look(ctx context.Context, of ...*Layer) ([]Seen, error) {
-	answer, err := s.Do(ctx, stage.LayerOrder{Verb: stage.LayerLook, Dirs: uppers(of)})
+	answer, err := s.Do(ctx, helper.LayerOrder{Verb: helper.LayerLook, Dirs: uppers(of)})
 	if err != nil {
 		return nil, err
 	}
@@ -67,7 +67,7 @@ func (s Space) Exchange(ctx context.Context, a, b *Layer, mark bool, along ...[2
 	}
 	const poll = 10 * time.Millisecond
 	for end := time.Now().Add(unmounted); ; time.Sleep(poll) {
-		_, err := s.Do(context.WithoutCancel(ctx), stage.LayerOrder{Verb: stage.LayerExchange, Dirs: uppers([]*Layer{a, b}), Mark: mark,
+		_, err := s.Do(context.WithoutCancel(ctx), helper.LayerOrder{Verb: helper.LayerExchange, Dirs: uppers([]*Layer{a, b}), Mark: mark,
 			Along: along})
 		if !errors.Is(err, ErrMounted) || ctx.Err() != nil || time.Now().After(end) {
 			return err
@@ -78,12 +78,12 @@ func (s Space) Exchange(ctx context.Context, a, b *Layer, mark bool, along ...[2
 // Move moves directories that go with an exchanged layer and were not moved with it. One
 // that was is no error.
 func (s Space) Move(ctx context.Context, along ...[2]string) error {
-	_, err := s.Do(context.WithoutCancel(ctx), stage.LayerOrder{Verb: stage.LayerMove, Along: along})
+	_, err := s.Do(context.WithoutCancel(ctx), helper.LayerOrder{Verb: helper.LayerMove, Along: along})
 	return err
 }
 
 // Do has tbx-box carry out one order, and turns what is in the way into an error.
-func (s Space) Do(ctx context.Context, order stage.LayerOrder) (*stage.LayerAnswer, error) {
+func (s Space) Do(ctx context.Context, order helper.LayerOrder) (*helper.LayerAnswer, error) {
 	in, err := json.Marshal(order)
 	if err != nil {
 		return nil, err
@@ -94,7 +94,7 @@ func (s Space) Do(ctx context.Context, order stage.LayerOrder) (*stage.LayerAnsw
 	if err := cmd.Run(); err != nil {
 		return nil, spaceError(err, errs.String())
 	}
-	answer := &stage.LayerAnswer{}
+	answer := &helper.LayerAnswer{}
 	if err := json.Unmarshal(out.Bytes(), answer); err != nil {
 		return nil, fmt.Errorf("tbx-box answered %s: %w", escape.Quote(out.String()), err)
 	}
@@ -119,17 +119,17 @@ func spaceError(err error, said string) error {
 }
 
 // obstacle is why an order was not carried out.
-func obstacle(a *stage.LayerAnswer) error {
+func obstacle(a *helper.LayerAnswer) error {
 	switch a.Obstacle {
 	case "":
 		return nil
-	case stage.LayerMounted:
+	case helper.LayerMounted:
 		return fail.Wrap(nil, ErrMounted, "the layer %s cannot be exchanged", a.Dir).
 			Hint("see what has it mounted with: podman mount").Hint("unmount it with: podman umount CONTAINER")
-	case stage.LayerElsewhere:
+	case helper.LayerElsewhere:
 		return fail.New(fail.Unable, "the layer %s is in a file system or project of its own, so it cannot be exchanged with another", a.Dir).
 			Hint("podman's storage must be one file system, without a subvolume or a quota for each container")
-	case stage.LayerNoMark:
+	case helper.LayerNoMark:
 		return fail.New(fail.Unable, "the file system of %s keeps no extended attributes (%s), without which an exchange that is "+
 			"interrupted cannot be put right", a.Dir, a.Text).
 			Hint("podman's storage must be on a file system such as ext4, xfs or btrfs")

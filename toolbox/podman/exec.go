@@ -14,7 +14,7 @@ import (
 
 	"github.com/tbx-project/tbx/internal/bounded"
 	"github.com/tbx-project/tbx/internal/hostprog"
-	"github.com/tbx-project/tbx/toolbox/stage"
+	"github.com/tbx-project/tbx/toolbox/helper"
 )
 
 // Run implements toolbox.Engine by the podman command: an exec through the
@@ -62,7 +62,7 @@ func wait(cmd *exec.Cmd) error {
 	}
 	ended, waits := make(chan struct{}), make(chan bool, 1)
 	go func() {
-		stuck := stage.Waits(cmd.Process.Pid, func(wait time.Duration) bool {
+		stuck := helper.Waits(cmd.Process.Pid, func(wait time.Duration) bool {
 			select {
 			case <-ended:
 				return true
@@ -78,7 +78,7 @@ func wait(cmd *exec.Cmd) error {
 	err := cmd.Wait()
 	close(ended)
 	if <-waits {
-		return fmt.Errorf("it waited for %s", stage.Awaited)
+		return fmt.Errorf("it waited for %s", helper.Awaited)
 	}
 	return err
 }
