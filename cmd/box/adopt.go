@@ -29,20 +29,19 @@ func NewAdopt(env *fetch.Env) *cobra.Command {
 		Use:         "adopt [flags] NAME...",
 		Annotations: cli.Quietly(),
 		Short:       "Take over toolboxes of Toolbx, distrobox and apx",
-		Long: `Take over toolboxes that Toolbx, distrobox or apx made, with all that was installed in
-them. Home, volumes, variables, host name and limits come along; what these programs
-left inside for their own ways is cleared: hooks of package managers, profiles, rules
-for sudo, empty passwords. What cannot come along is said. --dry-run says all of this
-before, and changes nothing.
+		Long: `Take over toolboxes that Toolbx, distrobox or apx made, with everything installed in
+them. Home, volumes, variables, host name and limits come along. The leftovers of those
+programs inside are cleared: hooks of package managers, profiles, rules for sudo, empty
+passwords. tbx reports everything that cannot come along. --dry-run shows all of this
+and changes nothing.
 
-By default it is a copy, called NAME-tbx or as --name says, and the original stays as it
-is; it may be running. --move needs no copy, no disk and less than a second: the toolbox
-becomes tbx's under its name, and the original is set aside, empty. One that runs is
-stopped for it if nobody works in it; --force ends what runs.
+By default tbx makes a copy, called NAME-tbx or by the name of --name. The original stays
+as it is, and may be running. --move makes no copy: it takes no disk space and less than
+a second. The toolbox becomes tbx's under its own name, and the original is set aside,
+empty. A running toolbox is stopped for it if nobody works in it; --force ends what runs.
 
---undo gives an adopted toolbox back: one that was moved to its maker, as it is now, and
-of a copy that copy is removed. A tbx that was killed in the middle is put right by the
-next call.`,
+--undo gives an adopted toolbox back. One that was moved returns to its maker, as it is
+now; a copy is removed. If tbx is killed in the middle, the next call repairs that.`,
 		Example: `  tbx adopt --dry-run fedora-toolbox-43
   tbx adopt ubuntu
   tbx adopt --name work ubuntu
@@ -53,12 +52,12 @@ next call.`,
 		ValidArgsFunction: env.CompleteToolboxes,
 	}
 	f := cmd.Flags()
-	f.BoolVarP(&o.all, "all", "a", false, "all that were not adopted yet")
+	f.BoolVarP(&o.all, "all", "a", false, "all toolboxes that are not adopted yet")
 	f.BoolVar(&o.move, "move", false, "no copy: the toolbox itself becomes tbx's")
 	f.StringVar(&o.name, "name", "", "`NAME` of the copy")
 	f.BoolVar(&o.undo, "undo", false, "give adopted toolboxes back")
 	f.BoolVar(&o.force, "force", false, "end what runs in it")
-	f.BoolVar(&o.dryRun, "dry-run", false, "print what would come along and what not, and do nothing")
+	f.BoolVar(&o.dryRun, "dry-run", false, "print what would come along and what would not, and do nothing")
 	cli.FormatFlag(cmd, &o.format)
 	cli.NoCompletion(cmd, "name")
 	return cmd
@@ -69,7 +68,8 @@ func runAdopt(ctx context.Context, env *fetch.Env, o *adoptOptions, args []strin
 	case o.undo && (o.all || o.move || o.name != "" || o.dryRun):
 		return fail.New(fail.Usage, "--undo goes with names, --force and --yes only")
 	case o.name != "" && (o.move || o.all || len(args) > 1):
-		return fail.New(fail.Usage, "--name is for one copy").Hint("a toolbox that is moved keeps its name; rename it afterwards: tbx rename")
+		return fail.New(fail.Usage, "--name works for one copy only").
+			Hint("a moved toolbox keeps its name; rename it afterwards: tbx rename")
 	}
 	p, err := env.Provisioner()
 	if err != nil {
@@ -94,7 +94,7 @@ func runAdopt(ctx context.Context, env *fetch.Env, o *adoptOptions, args []strin
 	return adoptEach(ctx, env, p, o, names)
 }
 
-// adoptable are the toolboxes of others that were not adopted yet.
+// adoptable returns other programs' toolboxes that are not adopted yet.
 func adoptable(ctx context.Context, env *fetch.Env, m *toolbox.Manager, o *adoptOptions) ([]toolbox.Name, error) {
 	boxes, err := m.List(ctx)
 	if err != nil {
@@ -115,7 +115,7 @@ func adoptable(ctx context.Context, env *fetch.Env, m *toolbox.Manager, o *adopt
 		return names, nil
 	}
 	return nil, env.Print(o.format, []adoption{}, func() error {
-		fmt.Fprintln(env.Err, "There is no toolbox of Toolbx's, distrobox's or apx's to adopt.")
+		fmt.Fprintln(env.Err, "There is no toolbox of Toolbx, distrobox or apx to adopt.")
 		return nil
 	})
 }
@@ -175,7 +175,7 @@ func giveBack(ctx context.Context, env *fetch.Env, p *provision.Provisioner, o *
 		env.Progress().Close()
 		env.ForgetRules(string(name))
 		if r.Move {
-			fmt.Fprintf(env.Out, "Gave toolbox %s back to %s, with all that is in it.\n", r.Original, r.Maker)
+			fmt.Fprintf(env.Out, "Gave toolbox %s back to %s, with everything in it.\n", r.Original, r.Maker)
 			return nil
 		}
 		fmt.Fprintf(env.Out, "Removed toolbox %s; %s of %s is as it was.\n", name, r.Original, r.Maker)
@@ -183,7 +183,8 @@ func giveBack(ctx context.Context, env *fetch.Env, p *provision.Provisioner, o *
 	})
 }
 
-// returnQuestion is what is asked before something is lost by giving a toolbox back.
+// returnQuestion returns the question to ask before giving a toolbox back loses
+// something.
 func returnQuestion(r *toolbox.Return) string {
 	snapshots := ""
 	if r.Snapshots > 0 {
@@ -231,7 +232,7 @@ func adoptionOf(a *toolbox.Adoption) adoption {
 func printAdoption(w io.Writer, a *toolbox.Adoption, dry bool) error {
 	switch {
 	case dry && a.Move:
-		fmt.Fprintf(w, "Toolbox %s of %s would become tbx's, by its name.\n", a.Name, a.Maker)
+		fmt.Fprintf(w, "Toolbox %s of %s would become tbx's, under its own name.\n", a.Name, a.Maker)
 	case dry:
 		fmt.Fprintf(w, "Toolbox %s of %s would be copied to %s, and stay as it is.\n", a.Name, a.Maker, a.As)
 	default:
@@ -262,7 +263,7 @@ func printAdoption(w io.Writer, a *toolbox.Adoption, dry bool) error {
 	section("Does not come along", len(a.Lost), func(i int) (string, string) { return a.Lost[i].What, a.Lost[i].Why })
 	head := "Calls the original, as before"
 	if a.Move {
-		head = "Calls distrobox, and finds no toolbox until it is given back"
+		head = "Calls distrobox, which finds no toolbox until it is given back"
 	}
 	section(head, len(a.Exported), func(i int) (string, string) { return a.Exported[i], "" })
 	if dry {

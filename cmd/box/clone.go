@@ -10,38 +10,38 @@ import (
 	"github.com/tbx-project/tbx/toolbox"
 )
 
-// NewClone returns `tbx clone`; snapshots completes the names of a toolbox's.
+// NewClone returns `tbx clone`; snapshots completes the names of a toolbox's snapshots.
 func NewClone(env *fetch.Env, snapshots func(name string) cobra.CompletionFunc) *cobra.Command {
 	o := toolbox.CloneOptions{}
 	var format cli.Format
 	cmd := &cobra.Command{
 		Use:         "clone [flags] NAME NEW",
 		Annotations: cli.Quietly(),
-		Short:       "Make a toolbox that begins as another one is",
-		Long: `Make a toolbox that begins as another one is: with its settings and with all that was
-installed and changed in it. The other one may be running; it stands still for a
-moment. With --snapshot the new one begins as the other was then.
+		Short:       "Make a copy of a toolbox",
+		Long: `Make a copy of a toolbox: with its settings and with everything installed and changed
+in it. The original may be running; it stands still for a moment. With --snapshot the
+copy starts from that snapshot.
 
-A home that both share stays shared: yours, or the directory that the other one was
-made with by --home, unless --home names another one here. An isolated toolbox gets an
-empty private home. --with-home copies what is in the other one's own home.
+A shared home stays shared: yours, or the directory that the original got by --home,
+unless --home names another one here. An isolated toolbox gets an empty private home.
+--with-home copies the files of the original's own home.
 
-The new toolbox is another one to the policy of host commands: rules for the other
-one's name do not count for it.`,
+The policy of host commands treats the copy as a new toolbox: rules for the original's
+name do not apply to it.`,
 		Example: `  tbx clone build try-llvm
   tbx clone --snapshot before-llvm build old-build
   tbx clone --home ~/boxes/second --with-home work second`,
-		Args: cli.Exactly(2, "the name of a toolbox and one for the new"),
+		Args: cli.Exactly(2, "the name of a toolbox and a name for the copy"),
 		RunE: func(cmd *cobra.Command, args []string) error { return runClone(cmd.Context(), env, args, o, format) },
 		ValidArgsFunction: func(cmd *cobra.Command, args []string, word string) ([]string, cobra.ShellCompDirective) {
 			return cli.OnlyFirst(env.CompleteToolboxes)(cmd, args, word)
 		},
 	}
 	f := cmd.Flags()
-	f.StringVar(&o.Snapshot, "snapshot", "", "begin as the toolbox was at this `SNAPSHOT`")
-	f.StringVar(&o.Hostname, "hostname", "", "a host `NAME` of its own, instead of the other one's setting")
-	f.StringVar(&o.Home, "home", "", "use this `DIRECTORY` of the host as the home, instead of the other one's setting")
-	f.BoolVar(&o.WithHome, "with-home", false, "begin with a copy of the home of its own that the other one has")
+	f.StringVar(&o.Snapshot, "snapshot", "", "start from this `SNAPSHOT` of the toolbox")
+	f.StringVar(&o.Hostname, "hostname", "", "a host `NAME` of its own, instead of the original's")
+	f.StringVar(&o.Home, "home", "", "use this `DIRECTORY` of the host as the home, instead of the original's")
+	f.BoolVar(&o.WithHome, "with-home", false, "copy the files of the original's own home")
 	cli.FormatFlag(cmd, &format)
 	cmd.RegisterFlagCompletionFunc("home", cli.Directories)
 	cmd.RegisterFlagCompletionFunc("snapshot", func(cmd *cobra.Command, args []string, word string) ([]string, cobra.ShellCompDirective) {

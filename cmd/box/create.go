@@ -39,29 +39,29 @@ func NewCreate(env *fetch.Env) *cobra.Command {
 	return cmd
 }
 
-// newCreate returns it with what its flags set.
+// newCreate returns the command and the options that its flags set.
 func newCreate(env *fetch.Env) (*cobra.Command, *createOptions) {
 	o := &createOptions{without: map[string]*bool{}}
 	cmd := &cobra.Command{
 		Use:   "create [flags] [NAME]",
 		Short: "Make a toolbox",
-		Long: `Make a toolbox from an image, which is fetched if it is not there.
+		Long: `Make a toolbox from an image. The image is fetched if it is not there.
 
-Without an image or a distribution it is the host's own distribution. Without a
-name the toolbox is called after its image, such as debian-toolbox-12.
+Without an image or a distribution, tbx takes the host's own distribution. Without a
+name, the toolbox is named after its image, such as debian-toolbox-12.
 
-With --containerfile the image is built from that file, and again when the file or
-what it copies has changed.
+With --containerfile, tbx builds the image from that file, and builds it again when the
+file or a file that it copies has changed.
 
-What runs in a toolbox runs as you: it can change your home, talk to your session
-and start programs on the host. It is no boundary, with any of the --no-… options.
-With --isolated it is one: the toolbox has a home of its own, which is removed with
-it, a network of its own, and of the host only the directories that --share names
-and what your policy lets it ask for (tbx policy show). There is no sudo in it:
-its root is tbx run --root. What you share is changed for the host too, so look at
-what came out of it before you run it there; what you share as DIRECTORY:ro is only
-read. --share ~:ro is the directories of your home, but the hidden ones and bin.
-tbx inspect shows what it can reach.`,
+Programs in a toolbox run as you: they can change your home, talk to your session
+and start programs on the host. A toolbox is no security boundary, with any of the
+--no-… options. One made with --isolated is: it has a private home, which is removed
+with it, and a network of its own. Of the host it has only the directories that --share
+names and the requests that your policy allows (tbx policy show). It has no sudo: become
+its root with tbx run --root. Changes to a shared directory are changes on the host too,
+so look at the results before you run them there. DIRECTORY:ro shares a directory for
+reading only. --share ~:ro shares the directories of your home, except hidden ones and
+bin. tbx inspect shows what a toolbox can reach.`,
 		Example: `  tbx create
   tbx create --distro fedora --release 42 build
   tbx create --image docker.io/library/alpine:3.20 --no-x11 tiny
@@ -74,7 +74,7 @@ tbx inspect shows what it can reach.`,
 			if len(args) == 1 {
 				o.name = args[0]
 				if o.name == "" {
-					return fail.New(fail.Usage, "the toolbox's name is empty").Hint("leave it out to have one made up")
+					return fail.New(fail.Usage, "the toolbox's name is empty").Hint("leave it out, and tbx makes one up")
 				}
 			}
 			if err := o.integrationsAsked(cmd); err != nil {
@@ -93,27 +93,27 @@ func (o *createOptions) flags(cmd *cobra.Command, env *fetch.Env) {
 	f.StringVarP(&o.image, "image", "i", "", "make it from this `IMAGE`")
 	f.StringVarP(&o.distro, "distro", "d", "", "make it from this `DISTRIBUTION`'s image")
 	f.StringVarP(&o.release, "release", "r", "", "`RELEASE` of the distribution")
-	f.StringVar(&o.containerfile, "containerfile", "", "make it from the image that this `FILE`, or the one in this directory, builds")
-	f.StringVarP(&o.container, "toolbox", "c", "", "the toolbox's `NAME` (also --container); the same as the argument")
+	f.StringVar(&o.containerfile, "containerfile", "", "build the image from this `FILE`, or from the one in this directory")
+	f.StringVarP(&o.container, "toolbox", "c", "", "the toolbox's `NAME` (also --container); same as the argument")
 	f.StringVar(&o.home, "home", "", "use this `DIRECTORY` of the host as the home, instead of yours")
 	f.StringVar(&o.hostname, "hostname", "", "a host `NAME` of its own, instead of the host's")
 	f.StringArrayVar(&o.volumes, "volume", nil, "also mount `SOURCE:TARGET[:OPTIONS]`; may be repeated")
 	f.StringArrayVar(&o.env, "env", nil, "set `NAME=VALUE` in every session; may be repeated")
-	f.BoolVar(&o.isolated, "isolated", false, "make it a boundary: nothing of the host but what --share names")
+	f.BoolVar(&o.isolated, "isolated", false, "make it a security boundary, with only the directories of --share from the host")
 	f.StringArrayVar(&o.share, "share", nil,
-		"let an isolated toolbox read and change this `DIRECTORY[:ro]` of the host, or with :ro only read it; may be repeated")
+		"share this `DIRECTORY[:ro]` of the host with an isolated toolbox, with :ro for reading only; may be repeated")
 	f.BoolVar(&o.noNetwork, "no-network", false, "give an isolated toolbox no network at all")
 	f.BoolVar(&o.gpu, "gpu", false, "give an isolated toolbox the host's GPUs")
 	f.StringVar(&o.memory, "memory", "",
-		"let it take up to `SIZE` of memory, such as 4g; 0: all; an isolated one three quarters if you do not say")
-	f.StringVar(&o.cpus, "cpus", "", "let it take the time of `NUMBER` processors, such as 1.5; 0: of all")
-	f.Int64Var(&o.pids, "pids-limit", 0, "let it have up to `NUMBER` processes and threads; an isolated one 4096 if you do not say")
-	f.StringVar(&o.shm, "shm-size", "", "`SIZE` of an isolated toolbox's /dev/shm; 64m if you do not say")
+		"limit its memory to `SIZE`, such as 4g; 0: no limit; default for an isolated one: three quarters")
+	f.StringVar(&o.cpus, "cpus", "", "limit it to the time of `NUMBER` processors, such as 1.5; 0: no limit")
+	f.Int64Var(&o.pids, "pids-limit", 0, "limit it to `NUMBER` processes and threads; default for an isolated one: 4096")
+	f.StringVar(&o.shm, "shm-size", "", "`SIZE` of an isolated toolbox's /dev/shm; default: 64m")
 	o.Flags.Add(cmd, images.PullMissing)
 	for _, i := range integration.All() {
 		o.without[i.Key] = f.Bool("no-"+i.Key, false, "do not share "+i.What)
 	}
-	f.BoolVar(&o.dryRun, "dry-run", false, "print what podman would be asked, and why, and do nothing")
+	f.BoolVar(&o.dryRun, "dry-run", false, "print the request to podman with the reasons, and do nothing")
 	cli.FormatFlag(cmd, &o.format)
 	cmd.RegisterFlagCompletionFunc("image", env.CompleteImages)
 	cmd.RegisterFlagCompletionFunc("distro", env.CompleteDistros)
@@ -125,8 +125,8 @@ func (o *createOptions) flags(cmd *cobra.Command, env *fetch.Env) {
 	cli.NoCompletion(cmd, "toolbox", "hostname", "env", "memory", "cpus", "pids-limit", "shm-size")
 }
 
-// integrationsAsked refuses --no-KEY=false beside --isolated: that toolbox has
-// none of what is shared by integrations.
+// integrationsAsked refuses --no-KEY=false beside --isolated: an isolated toolbox has no
+// integrations.
 func (o *createOptions) integrationsAsked(cmd *cobra.Command) error {
 	for _, i := range integration.All() {
 		if o.isolated && cmd.Flags().Changed("no-"+i.Key) && !*o.without[i.Key] {
@@ -163,10 +163,10 @@ func runCreate(ctx context.Context, env *fetch.Env, o *createOptions) error {
 	return nil
 }
 
-// printMade prints a toolbox that was made, and tells the rules that its name has.
+// printMade prints the new toolbox, and the policy rules that its name already has.
 func printMade(ctx context.Context, env *fetch.Env, m *toolbox.Manager, name toolbox.Name, format cli.Format) error {
 	env.Progress().Close()
-	env.TellRules(string(name), "counts for this one")
+	env.TellRules(string(name), "applies to this one")
 	if format == cli.Text {
 		_, err := fmt.Fprintf(env.Out, "Created toolbox: %s\nEnter it with: tbx enter %s\n", name, name)
 		return err
@@ -178,7 +178,7 @@ func printMade(ctx context.Context, env *fetch.Env, m *toolbox.Manager, name too
 	return cli.PrintJSON(env.Out, rowOf(env, b))
 }
 
-// request turns o into what provision takes.
+// request turns o into provision's request.
 func (o *createOptions) request() (provision.Request, error) {
 	r := provision.Request{
 		Image: images.Request{Distro: o.distro, Release: o.release, Image: o.image}, Containerfile: o.containerfile, Fetch: o.Fetch,
@@ -208,23 +208,24 @@ func (o *createOptions) request() (provision.Request, error) {
 	return r, nil
 }
 
-// create makes a toolbox, and says what the user may not expect of it.
+// create makes a toolbox, and prints what may surprise the user.
 func create(ctx context.Context, e *fetch.Env, p *provision.Provisioner, r provision.Request) (toolbox.Name, error) {
 	name, err := p.Create(ctx, r)
 	if err != nil {
 		return "", err
 	}
 	if !p.Toolboxes.Host.Systemd {
-		e.Progress().Warn("there is no systemd user session here, so podman cannot end what runs in a toolbox",
+		e.Progress().Warn("there is no systemd user session here, so podman cannot end the processes in a toolbox",
 			"stop toolboxes with tbx stop or tbx rm, not with podman")
 	}
 	if !r.Isolated {
-		e.Progress().Line("tbx: a toolbox is no security boundary: what runs in it can do what you can; one made with --isolated is")
+		e.Progress().Line("tbx: a toolbox is no security boundary: programs in it can do whatever you can; " +
+			"one made with --isolated is a boundary")
 	}
 	return name, nil
 }
 
-// planCreate is create --dry-run.
+// planCreate does create --dry-run.
 func planCreate(ctx context.Context, e *fetch.Env, prov *provision.Provisioner, r provision.Request, format cli.Format) error {
 	p, err := prov.Plan(ctx, r)
 	if err != nil {

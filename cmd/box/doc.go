@@ -1,3 +1,3 @@
-// Package box holds the commands about toolboxes, but for enter and run: from create
-// to rm.
+// Package box holds the commands about toolboxes, from create to rm. enter and run are
+// elsewhere: package session.
 package box

@@ -31,22 +31,22 @@ func NewEdit(env *fetch.Env) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "edit [flags] NAME",
 		Short: "Change the settings of a toolbox",
-		Long: `Change the settings of a toolbox, and keep all that is in it. It takes the options of
-create, and the opposite of each. Nothing is copied, so that it takes no disk and less
-than a second, whatever is in the toolbox.
+		Long: `Change the settings of a toolbox, and keep everything in it. edit takes the options of
+create, and the opposite of each. Nothing is copied, so it takes no disk space and less
+than a second, however large the toolbox is.
 
-podman cannot change a container that there is. So another one is made of the same
-image, tried, and given all that is in this one, in one step; then this one is removed.
-When anything fails before the end, the toolbox is as it was. A tbx that was killed in
-the middle is put right by the next call.
+podman cannot change an existing container. So tbx makes another one of the same image,
+tries it, and moves all files of the toolbox into it in one step; then it removes the
+old one. If anything fails before the end, the toolbox is as it was. If tbx is killed in
+the middle, the next call repairs that.
 
 A toolbox that runs is stopped for it and started again, if nothing runs in it. Else
 what runs is listed and nothing is done: --when-idle has it done when the toolbox stops
 or starts the next time, and --force ends what runs, after a snapshot was kept (tbx
 snapshot list), which --no-snapshot leaves out. Limits alone are changed while it runs.
 
-Without any setting, what was changed in the toolbox's file (tbx inspect names it) is
-brought into the container. --undo takes back the last edit, or the one that waits.`,
+Without any setting, edit applies the changes that you made in the toolbox's file (tbx
+inspect names it). --undo takes back the last edit, or the waiting one.`,
 		Example: `  tbx edit --volume /srv/data:/srv/data build
   tbx edit --no-volume /srv/data --env EDITOR=vi build
   tbx edit --no-x11 --hostname builder build
@@ -60,9 +60,9 @@ brought into the container. --undo takes back the last edit, or the one that wai
 	}
 	o.settings.add(cmd)
 	f := cmd.Flags()
-	f.BoolVar(&o.editor, "editor", false, "edit all settings as a text, with the program in VISUAL or EDITOR")
-	f.BoolVar(&o.undo, "undo", false, "take back the last edit, or the one that waits")
-	f.BoolVar(&o.whenIdle, "when-idle", false, "where something runs in it, change it when it stops or starts")
+	f.BoolVar(&o.editor, "editor", false, "edit all settings as text, with the program in VISUAL or EDITOR")
+	f.BoolVar(&o.undo, "undo", false, "take back the last edit, or the waiting one")
+	f.BoolVar(&o.whenIdle, "when-idle", false, "if something runs in it, change it when it stops or starts")
 	f.BoolVar(&o.force, "force", false, "end what runs in it")
 	f.BoolVar(&o.noSnapshot, "no-snapshot", false, "keep no snapshot of what is there before --force")
 	f.BoolVar(&o.dryRun, "dry-run", false, "print what would be different, and do nothing")
@@ -103,7 +103,7 @@ func runEdit(cmd *cobra.Command, env *fetch.Env, o *editOptions, arg string) err
 	return carryOutEdit(ctx, env, p, r, o)
 }
 
-// carryOutEdit does an edit, or says what it would do, and tells.
+// carryOutEdit makes an edit, or with --dry-run plans it, and prints the result.
 func carryOutEdit(ctx context.Context, env *fetch.Env, p *provision.Provisioner, r toolbox.EditRequest, o *editOptions) error {
 	var done *toolbox.EditPlan
 	var kept *toolbox.Snapshot
@@ -166,7 +166,7 @@ func editionOf(p *toolbox.EditPlan) edition {
 	return e
 }
 
-// askedOf are the options of a plan but its labels, which follow from them.
+// askedOf returns the options of a plan without its labels, which follow from them.
 func askedOf(p *toolbox.Plan) []string {
 	var out []string
 	for _, o := range p.Arguments() {
@@ -177,7 +177,7 @@ func askedOf(p *toolbox.Plan) []string {
 	return append(out, cli.Quoted(append([]string{p.Image}, p.Command...)))
 }
 
-// lacking are those of a that b has not.
+// lacking returns the strings of a that are not in b.
 func lacking(a, b []string) []string {
 	out := []string{}
 	for _, l := range a {
@@ -220,21 +220,21 @@ func wayText(way toolbox.Way) string {
 	case toolbox.EditRestarts:
 		return "The toolbox would be restarted."
 	case toolbox.EditLive:
-		return "The toolbox would run on."
+		return "The toolbox would keep running."
 	case toolbox.EditWaits:
-		return "Something runs in the toolbox: it would be changed with --when-idle when it stops or starts, or at once with --force."
+		return "Something runs in the toolbox. With --when-idle it would be changed when it stops or starts, with --force at once."
 	}
-	return "The toolbox does not run, and would be changed."
+	return "The toolbox does not run, and would be changed at once."
 }
 
 func tellEdit(w io.Writer, p *toolbox.EditPlan) {
 	switch p.Way {
 	case toolbox.EditNothing:
-		fmt.Fprintf(w, "Toolbox %s is so already.\n", p.Name)
+		fmt.Fprintf(w, "Toolbox %s has these settings already.\n", p.Name)
 	case toolbox.EditWaits:
 		fmt.Fprintf(w, "Toolbox %s will be changed when it stops or starts.\n", p.Name)
 	case toolbox.EditLive:
-		fmt.Fprintf(w, "Changed the limits of toolbox %s, which runs on.\n", p.Name)
+		fmt.Fprintf(w, "Changed the limits of toolbox %s, which keeps running.\n", p.Name)
 	default:
 		fmt.Fprintf(w, "Changed toolbox: %s\nTake it back with: tbx edit --undo %s\n", p.Name, p.Name)
 	}

@@ -26,18 +26,18 @@ func (o *editFlags) add(cmd *cobra.Command) {
 	f.StringVar(&o.home, "home", "", "use this `DIRECTORY` of the host as the home; ~ is your own")
 	f.StringVar(&o.hostname, "hostname", "", "a host `NAME` of its own")
 	f.BoolVar(&o.noHostname, "no-hostname", false, "the host's name, instead of one of its own")
-	f.StringArrayVar(&o.volumes, "volume", nil, "also mount `SOURCE:TARGET[:OPTIONS]`, in place of what is mounted at TARGET; may be repeated")
-	f.StringArrayVar(&o.noVolumes, "no-volume", nil, "do not mount the volume any more whose source or target is `PATH`; may be repeated")
+	f.StringArrayVar(&o.volumes, "volume", nil, "also mount `SOURCE:TARGET[:OPTIONS]`, instead of any volume at TARGET; may be repeated")
+	f.StringArrayVar(&o.noVolumes, "no-volume", nil, "remove the volume with the source or target `PATH`; may be repeated")
 	f.StringArrayVar(&o.env, "env", nil, "set `NAME=VALUE` in every session; may be repeated")
-	f.StringArrayVar(&o.noEnv, "no-env", nil, "do not set the variable `NAME` any more; may be repeated")
+	f.StringArrayVar(&o.noEnv, "no-env", nil, "remove the variable `NAME`; may be repeated")
 	f.StringArrayVar(&o.share, "share", nil,
-		"let an isolated toolbox read and change this `DIRECTORY[:ro]` of the host, or with :ro only read it; may be repeated")
-	f.StringArrayVar(&o.noShare, "no-share", nil, "do not share this `DIRECTORY` with an isolated toolbox any more; may be repeated")
+		"share this `DIRECTORY[:ro]` of the host with an isolated toolbox, with :ro for reading only; may be repeated")
+	f.StringArrayVar(&o.noShare, "no-share", nil, "stop sharing this `DIRECTORY` with an isolated toolbox; may be repeated")
 	f.BoolVar(&o.network, "network", false, "give an isolated toolbox a network")
 	f.BoolVar(&o.noNetwork, "no-network", false, "give an isolated toolbox no network at all")
-	f.StringVar(&o.memory, "memory", "", "let it take up to `SIZE` of memory, such as 4g; 0: all")
-	f.StringVar(&o.cpus, "cpus", "", "let it take the time of `NUMBER` processors, such as 1.5; 0: of all")
-	f.Int64Var(&o.pids, "pids-limit", 0, "let it have up to `NUMBER` processes and threads; 0: the default")
+	f.StringVar(&o.memory, "memory", "", "limit its memory to `SIZE`, such as 4g; 0: no limit")
+	f.StringVar(&o.cpus, "cpus", "", "limit it to the time of `NUMBER` processors, such as 1.5; 0: no limit")
+	f.Int64Var(&o.pids, "pids-limit", 0, "limit it to `NUMBER` processes and threads; 0: the default")
 	f.StringVar(&o.shm, "shm-size", "", "`SIZE` of an isolated toolbox's /dev/shm")
 	for _, i := range integration.All() {
 		o.off[i.Key] = f.Bool("no-"+i.Key, false, "do not share "+i.What)
@@ -52,7 +52,7 @@ func (o *editFlags) add(cmd *cobra.Command) {
 	cli.NoCompletion(cmd, "hostname", "env", "no-env", "memory", "cpus", "pids-limit", "shm-size")
 }
 
-// change is what the flags ask for.
+// change returns the change that the flags ask for.
 func (o *editFlags) change(cmd *cobra.Command) (toolbox.Change, error) {
 	c := toolbox.Change{
 		Volumes: o.volumes, NoVolumes: o.noVolumes, Env: o.env, NoEnv: o.noEnv, Share: o.share, NoShare: o.noShare,

@@ -18,8 +18,8 @@ import (
 	"github.com/tbx-project/tbx/toolbox"
 )
 
-// editByHand lets the user edit a copy of the specification, and offers it again as long
-// as it cannot be meant. What he wrote is kept when it is not carried out.
+// editByHand lets the user edit a copy of the specification, and offers the text again
+// while it is not valid. If the edit is not carried out, the text is kept.
 func editByHand(ctx context.Context, env *fetch.Env, p *provision.Provisioner, r toolbox.EditRequest, o *editOptions) error {
 	m := p.Toolboxes
 	b, err := m.Find(ctx, r.Name)
@@ -32,7 +32,7 @@ func editByHand(ctx context.Context, env *fetch.Env, p *provision.Provisioner, r
 	}
 	dir, err := os.MkdirTemp("", "tbx-edit-")
 	if err != nil {
-		return fail.Wrap(nil, err, "there is no place for the text to edit").Hint("set TMPDIR to a directory of yours")
+		return fail.Wrap(nil, err, "there is no place for a temporary file").Hint("set TMPDIR to a directory of yours")
 	}
 	file := filepath.Join(dir, string(r.Name)+".toml")
 	text := toolbox.SpecText(r.Name, base)
@@ -62,17 +62,17 @@ func editByHand(ctx context.Context, env *fetch.Env, p *provision.Provisioner, r
 			return nil
 		}
 		if !cli.IsTerminal(env.In) || !cli.IsTerminal(env.Err) || ctx.Err() != nil {
-			return fail.Wrap(nil, err, "toolbox %s is as it was", r.Name).Hint("what you wrote is in %s", file)
+			return fail.Wrap(nil, err, "toolbox %s is as it was", r.Name).Hint("your text is in %s", file)
 		}
 		cli.Report(env.Err, err)
 		if err := env.Ask("Edit the text again?"); err != nil {
-			return fail.Wrap(fail.Canceled, err, "toolbox %s is as it was", r.Name).Hint("what you wrote is in %s", file)
+			return fail.Wrap(fail.Canceled, err, "toolbox %s is as it was", r.Name).Hint("your text is in %s", file)
 		}
 	}
 }
 
-// callEditor runs the user's editor, as other programs find it: VISUAL, EDITOR, vi. The
-// variables may hold arguments.
+// callEditor runs the user's editor. Like other programs it tries VISUAL, EDITOR, then
+// vi. The variables may hold arguments.
 func callEditor(ctx context.Context, env *fetch.Env, file string) error {
 	editor := cmp.Or(strings.TrimSpace(env.Getenv("VISUAL")), strings.TrimSpace(env.Getenv("EDITOR")), "vi")
 	words := strings.Fields(editor)
@@ -80,14 +80,14 @@ func callEditor(ctx context.Context, env *fetch.Env, file string) error {
 	if !filepath.IsAbs(program) {
 		var err error
 		if program, err = hostprog.Look(program); err != nil {
-			return fail.Wrap(fail.Unable, err, "the editor %s cannot be found", escape.Quote(editor)).Hint("set EDITOR to the editor that you use")
+			return fail.Wrap(fail.Unable, err, "the editor %s cannot be found", escape.Quote(editor)).Hint("set EDITOR to your editor")
 		}
 	}
 	env.Progress().Close()
 	cmd := exec.CommandContext(ctx, program, append(words[1:], file)...)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = env.In, env.Err, env.Err
 	if err := cmd.Run(); err != nil {
-		return fail.Wrap(nil, err, "the editor %s failed, so nothing is changed", escape.Quote(editor)).Hint("what was written is in %s", file)
+		return fail.Wrap(nil, err, "the editor %s failed, so nothing is changed", escape.Quote(editor)).Hint("your text is in %s", file)
 	}
 	return nil
 }

@@ -14,15 +14,16 @@ import (
 // EphemeralMaker is a session.Maker: it makes toolboxes for one session.
 type EphemeralMaker struct {
 	env     *fetch.Env
-	options map[*cobra.Command]*createOptions // by the command whose flags set them
+	options map[*cobra.Command]*createOptions // by the command that has the flags
 }
 
-// NewEphemeralMaker returns one.
+// NewEphemeralMaker returns an EphemeralMaker.
 func NewEphemeralMaker(env *fetch.Env) *EphemeralMaker {
 	return &EphemeralMaker{env, map[*cobra.Command]*createOptions{}}
 }
 
-// notForOneSession are flags of create that say nothing of the toolbox, or give it a name.
+// notForOneSession lists the flags of create that do not describe the toolbox, or that
+// name it.
 var notForOneSession = map[string]bool{"toolbox": true, "dry-run": true, "format": true, "help": true}
 
 // Flags implements session.Maker.

@@ -26,7 +26,7 @@ func NewInspect(env *fetch.Env) *cobra.Command {
 		Annotations: cli.Quietly(),
 		Aliases:     []string{"show"},
 		Short:       "Show what a toolbox is and what it can reach",
-		Long:        "Show what a toolbox is, what of the host it can reach, and why.",
+		Long:        "Show what a toolbox is, what it can reach on the host, and why.",
 		Example:     "  tbx inspect build\n  tbx inspect --format json build | jq '.mounts[].target'",
 		Args:        cli.Exactly(1, "the name of a toolbox"),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -52,7 +52,7 @@ type inspection struct {
 	Limits       []toolbox.Access     `json:"limits,omitempty"`
 	Options      []toolbox.Access     `json:"options,omitempty"`
 	SpecFile     string               `json:"spec_file,omitempty"`
-	Waiting      []toolbox.Difference `json:"waiting,omitempty"` // what changes when it stops or starts
+	Waiting      []toolbox.Difference `json:"waiting,omitempty"` // changes at the next stop or start
 	Created      time.Time            `json:"created"`
 }
 
@@ -95,14 +95,14 @@ func runInspect(ctx context.Context, env *fetch.Env, arg string, format cli.Form
 	return env.Print(format, i, func() error { return printInspection(env, &i) })
 }
 
-// requests are what an isolated toolbox may ask of the host, by the policy as it
-// is now.
+// requests lists the requests that an isolated toolbox may make to the host under the
+// present policy.
 func requests(h *toolbox.Host, name toolbox.Name) ([]toolbox.Access, error) {
 	may := map[hostbridge.Action][]string{}
 	for _, verb := range hostbridge.Verbs() {
 		argv := []string{verb}
 		if verb == "clipboard" {
-			argv = append(argv, "copy") // to read it is another question, and denied
+			argv = append(argv, "copy") // reading it is another request, and denied
 		}
 		d, err := cli.PolicyDirs(h).Test(string(name), true, true, argv)
 		if err != nil {
@@ -116,7 +116,7 @@ func requests(h *toolbox.Host, name toolbox.Name) ([]toolbox.Access, error) {
 		why    string
 	}{
 		{hostbridge.Allow, "requests that your policy allows: tbx policy show"},
-		{hostbridge.Ask, "requests that you are asked about, each time"},
+		{hostbridge.Ask, "requests that tbx asks you about, each time"},
 	} {
 		if len(may[c.action]) > 0 {
 			out = append(out, toolbox.Access{What: strings.Join(may[c.action], ", "), Why: c.why})
@@ -125,12 +125,12 @@ func requests(h *toolbox.Host, name toolbox.Name) ([]toolbox.Access, error) {
 	return out, nil
 }
 
-// boundary says what a toolbox protects from, in one sentence.
+// boundary describes a toolbox's protection in one sentence.
 func boundary(isolated bool) string {
 	if isolated {
-		return "isolated: of the host it has what is listed below, and no more"
+		return "isolated: it has only the parts of the host that are listed below"
 	}
-	return "none: what runs in it runs as you, and can start programs on the host"
+	return "none: programs in it run as you, and can start programs on the host"
 }
 
 func printInspection(env *fetch.Env, i *inspection) error {
@@ -154,7 +154,7 @@ func printInspection(env *fetch.Env, i *inspection) error {
 	for _, part := range []struct {
 		title string
 		lines []toolbox.Access
-	}{{"It can reach", i.Access}, {"It is held by", i.Limits}, {"It is made with", i.Options}} {
+	}{{"It can reach", i.Access}, {"Its limits are", i.Limits}, {"It is made with", i.Options}} {
 		if len(part.lines) > 0 {
 			fmt.Fprintln(t, "\n"+part.title)
 		}
@@ -172,7 +172,7 @@ func printInspection(env *fetch.Env, i *inspection) error {
 	return t.Flush()
 }
 
-// printHead calls line for each value that is a single one.
+// printHead calls line for each single value.
 func (i *inspection) printHead(line func(key, value string)) {
 	state := i.State
 	if i.PID > 0 {

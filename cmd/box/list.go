@@ -24,7 +24,7 @@ type listOptions struct {
 	columns            string // of another program, whose output is read: columnsOf
 }
 
-// NewList returns `tbx list`; listImages is what --images does.
+// NewList returns `tbx list`; listImages does --images.
 func NewList(env *fetch.Env, listImages func(ctx context.Context, names bool, format cli.Format) error) *cobra.Command {
 	o := &listOptions{}
 	cmd := &cobra.Command{
@@ -32,9 +32,9 @@ func NewList(env *fetch.Env, listImages func(ctx context.Context, names bool, fo
 		Annotations: cli.Quietly(),
 		Aliases:     []string{"ls"},
 		Short:       "List the toolboxes",
-		Long: `List the toolboxes, also those that Toolbx, distrobox and apx made, which are marked and
-which tbx adopt takes over. --images lists the images
-instead, as tbx image list does; with --containers too, both.`,
+		Long: `List the toolboxes. Those of Toolbx, distrobox and apx are listed and marked too;
+tbx adopt takes them over. --images lists the images instead, as tbx image list does;
+together with --containers it lists both.`,
 		Example:           "  tbx list\n  tbx list --images\n  tbx list --format json | jq '.[].name'",
 		Args:              cli.Exactly(0, "no arguments"),
 		RunE:              func(cmd *cobra.Command, args []string) error { return runList(cmd.Context(), env, o, listImages) },
@@ -43,7 +43,7 @@ instead, as tbx image list does; with --containers too, both.`,
 	f := cmd.Flags()
 	f.BoolVarP(&o.names, "names", "n", false, "print the names only")
 	f.BoolVarP(&o.images, "images", "i", false, "list the images instead, or with --containers too")
-	f.BoolVarP(&o.containers, "containers", "c", false, "list the toolboxes, which is what list does without this too")
+	f.BoolVarP(&o.containers, "containers", "c", false, "list the toolboxes; the default")
 	cli.FormatFlag(cmd, &o.format)
 	f.StringVar(&o.columns, "columns", "", "")
 	f.MarkHidden("columns") // for cmd/face
@@ -59,12 +59,12 @@ type row struct {
 	ImageID string     `json:"image_id"`
 	Created time.Time  `json:"created"`
 	Started *time.Time `json:"started,omitempty"`
-	Manager string     `json:"manager"` // tbx, or toolbx, distrobox or apx, which made it
+	Manager string     `json:"manager"` // tbx, or the maker: toolbx, distrobox or apx
 
 	Isolated  bool `json:"isolated,omitempty"`  // made with --isolated
 	Ephemeral bool `json:"ephemeral,omitempty"` // gone when its session ends
 
-	ImageDigest string `json:"image_digest,omitempty"` // what tbx recorded when the image came
+	ImageDigest string `json:"image_digest,omitempty"` // as tbx recorded it when the image came
 	ImageSigner string `json:"image_signer,omitempty"`
 }
 
@@ -122,7 +122,7 @@ func (o *listOptions) print(env *fetch.Env, rows []row) error {
 			fmt.Fprintln(env.Out, escape.Text(r.Name))
 		}
 		return nil
-	case len(rows) == 0 && env.Quiet: // a script sees that there is none
+	case len(rows) == 0 && env.Quiet: // a script sees from the empty output that there is none
 		return nil
 	case len(rows) == 0:
 		fmt.Fprintln(env.Err, "There is no toolbox yet. Make one with: tbx create")
@@ -134,7 +134,7 @@ func (o *listOptions) print(env *fetch.Env, rows []row) error {
 	return tellOutlived(env, rows)
 }
 
-// tellOutlived says which toolboxes are of a release that gets no updates any more.
+// tellOutlived names the toolboxes whose release gets no updates any more.
 func tellOutlived(env *fetch.Env, rows []row) error {
 	p, err := env.Provisioner()
 	if err != nil {
@@ -152,7 +152,7 @@ func tellOutlived(env *fetch.Env, rows []row) error {
 
 func printRows(w io.Writer, rows []row, now time.Time) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	// Who has no isolated toolbox need not read that the others are not.
+	// A user without isolated toolboxes need not read that the others are not isolated.
 	modes := slices.ContainsFunc(rows, func(r row) bool { return r.Isolated })
 	column := func(isolated bool) string {
 		switch {
@@ -163,7 +163,7 @@ func printRows(w io.Writer, rows []row, now time.Time) error {
 		}
 		return "shared\t"
 	}
-	// And who has toolboxes of tbx's only need not read who made them.
+	// And a user who has toolboxes of tbx only need not read who made them.
 	makers := slices.ContainsFunc(rows, func(r row) bool { return r.Manager != "tbx" })
 	head := ""
 	if modes {
@@ -181,7 +181,7 @@ func printRows(w io.Writer, rows []row, now time.Time) error {
 	return t.Flush()
 }
 
-// made is the column of makers, if there is one.
+// made returns the cell of the column of makers, if the column is shown.
 func made(by string, shown bool) string {
 	if !shown {
 		return ""

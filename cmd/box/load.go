@@ -25,18 +25,18 @@ func NewLoad(env *fetch.Env) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:         "load [flags] FILE",
 		Annotations: cli.Quietly(),
-		Short:       "Make a toolbox of a file that tbx save wrote",
-		Long: `Make a toolbox of a file that tbx save wrote: with its settings and with all that it
-held. With the FILE - it is read from standard input.
+		Short:       "Make a toolbox from a file of tbx save",
+		Long: `Make a toolbox from a file that tbx save wrote: with its settings and everything it
+held. The FILE - means standard input.
 
-A file from somebody else is a toolbox from somebody else: what is in it runs as you.
-What the toolbox will have of this machine is shown, and you are asked before anything is
-made. The file is checked to its end before there is a toolbox; its digest says that the
-file is what was written, and not who wrote it.
+A file from somebody else is a toolbox from somebody else: programs in it run as you.
+tbx shows what the toolbox will have of this machine, and asks before it makes anything.
+The file is checked to its end before there is a toolbox. Its digest proves that the file
+is complete and unchanged, not who wrote it.
 
-The image is the one that the toolbox was made from: the one that is here, in the file,
-or fetched from its registry by its digest. The toolbox is another one to the policy of
-host commands than the one that was saved.`,
+The image is the one that the toolbox was made from: it is here already, or in the file,
+or tbx fetches it from its registry by its digest. The policy of host commands treats the
+toolbox as a new one, not as the one that was saved.`,
 		Example: `  tbx load build.tbx
   tbx load --name try --no-shares build.tbx
   tbx load --dry-run build.tbx`,
@@ -52,12 +52,12 @@ host commands than the one that was saved.`,
 		ValidArgsFunction: cli.OnlyFirst(cli.Files),
 	}
 	f := cmd.Flags()
-	f.StringVar(&name, "name", "", "call the toolbox `NAME`, instead of what it was called")
-	f.StringVar(&o.Home, "home", "", "use this `DIRECTORY` of the host as the home, and put a home in the file there")
-	f.BoolVar(&o.NoShares, "no-shares", false, "leave away the volumes, directories and home of this machine that the file wants")
+	f.StringVar(&name, "name", "", "the toolbox's `NAME`, instead of its old one")
+	f.StringVar(&o.Home, "home", "", "use this `DIRECTORY` of the host as the home, and put the home from the file there")
+	f.BoolVar(&o.NoShares, "no-shares", false, "leave out the volumes, directories and home of this machine that the file names")
 	f.BoolVar(&o.CheckOnly, "dry-run", false, "check the file, show what would be made, and make nothing")
 	f.StringVar(&o.AuthFile, "authfile", "", "`FILE` with the registry's credentials, instead of those of podman login")
-	f.BoolVar(&o.UnsignedOK, "unsigned-ok", false, "take the image even if signatures are required and nobody vouches for it")
+	f.BoolVar(&o.UnsignedOK, "unsigned-ok", false, "take the image even if a signature is required and it has none")
 	cli.FormatFlag(cmd, &format)
 	cmd.RegisterFlagCompletionFunc("home", cli.Directories)
 	cmd.RegisterFlagCompletionFunc("authfile", cli.Files)
@@ -79,7 +79,8 @@ func runLoad(ctx context.Context, env *fetch.Env, path string, o provision.LoadO
 		defer f.Close()
 		in = f
 	} else if cli.IsTerminal(env.In) {
-		return fail.New(fail.Usage, "a saved toolbox cannot be typed").Hint("name a file, or: ssh HOST tbx save NAME - | tbx load --yes -")
+		return fail.New(fail.Usage, "a saved toolbox cannot be read from a terminal").
+			Hint("name a file, or: ssh HOST tbx save NAME - | tbx load --yes -")
 	}
 	o.Agree = func(s *toolbox.Saved) error { return agree(env, s, o.CheckOnly) }
 	name, err := p.Load(ctx, in, o)
@@ -90,7 +91,7 @@ func runLoad(ctx context.Context, env *fetch.Env, path string, o provision.LoadO
 		return nil
 	}
 	env.Progress().Close()
-	env.TellRules(string(name), "counts for this one")
+	env.TellRules(string(name), "applies to this one")
 	if format == cli.JSON {
 		b, err := p.Toolboxes.Find(ctx, name)
 		if err != nil {
@@ -102,14 +103,14 @@ func runLoad(ctx context.Context, env *fetch.Env, path string, o provision.LoadO
 	return nil
 }
 
-// agree shows what a file is, and asks whether a toolbox is to be made of it.
+// agree shows the contents of a file, and asks whether to make a toolbox from it.
 func agree(env *fetch.Env, s *toolbox.Saved, showOnly bool) error {
 	out := env.Err
 	switch {
 	case showOnly:
 		out = env.Out
 	case env.Yes && !cli.IsTerminal(env.Err):
-		return nil // a script has agreed beforehand
+		return nil // with --yes a script has agreed already
 	}
 	env.Progress().Close()
 	fmt.Fprintf(out, "Toolbox %s, saved %s: %s in %s\nImage:    %s (%.12s)\n",
@@ -125,5 +126,5 @@ func agree(env *fetch.Env, s *toolbox.Saved, showOnly bool) error {
 	if showOnly || s.Harmless() {
 		return nil
 	}
-	return env.Ask(fmt.Sprintf("Make toolbox %s of it?", s.Draft.Name))
+	return env.Ask(fmt.Sprintf("Make toolbox %s from it?", s.Draft.Name))
 }

@@ -13,8 +13,8 @@ func NewLogs(env *cli.Env) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:         "logs [flags] NAME",
 		Annotations: cli.Quietly(),
-		Short:       "Show how a toolbox's last start went",
-		Long:        "Show the steps and warnings of a toolbox's last start, and what its first process wrote.",
+		Short:       "Show the log of a toolbox's last start",
+		Long:        "Show the steps and warnings of a toolbox's last start, and the output of its first process.",
 		Example:     "  tbx logs build",
 		Args:        cli.Exactly(1, "the name of a toolbox"),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -30,7 +30,7 @@ func NewLogs(env *cli.Env) *cobra.Command {
 		},
 		ValidArgsFunction: env.CompleteToolboxes,
 	}
-	cmd.Flags().IntVarP(&tail, "tail", "n", tail, "only the last `N` lines of what the first process wrote; -1: all")
+	cmd.Flags().IntVarP(&tail, "tail", "n", tail, "only the last `N` lines of the first process's output; -1: all")
 	cli.NoCompletion(cmd, "tail")
 	return cmd
 }

@@ -32,23 +32,24 @@ func NewRebase(env *fetch.Env) *cobra.Command {
 		Use:         "rebase [flags] NAME",
 		Annotations: cli.Quietly(),
 		Short:       "Move a toolbox to another release of its distribution",
-		Long: `Move a toolbox to another release of its distribution, or to another image. A toolbox
-is made from the new image, and what you put into the old one comes along: the packages
-that you asked for, those of no repository, held ones, repositories for the new release,
-users and groups, settings in /etc, crontabs and enabled units, and what is in /opt, /srv
-and /usr/local. It has the same settings, and takes the old one's name and place.
+		Long: `Move a toolbox to another release of its distribution, or to another image. tbx makes a
+toolbox from the new image, and brings along what you added to the old one: packages that
+you installed, packages from no repository, held packages, repositories for the new
+release, users and groups, settings in /etc, crontabs and enabled units, and the contents
+of /opt, /srv and /usr/local. The new toolbox keeps the settings, and takes the old one's
+name and place.
 
-A file of /etc that you did not change is the new release's. One that you changed and the
-new release did not is yours. Where both changed it, the new release's is used and yours
-is beside it, with the ending .tbx-old.
+A file of /etc that you did not change comes from the new release. One that only you
+changed is yours. If both changed it, the new release's is used, and yours is beside it,
+with the ending .tbx-old.
 
-What would be done is shown, and asked for. What could not come along is told in the end,
-and in a file that is named. What was in the toolbox before stays as a snapshot:
+tbx shows the plan and asks before it begins. At the end it lists what could not come
+along, also in a file that it names. The old contents stay as a snapshot:
 
-    tbx snapshot rollback NAME before-rebase
+  tbx snapshot rollback NAME before-rebase
 
-Meanwhile the toolbox cannot be entered. One in which something runs is left alone, unless
-with --force. A rebase that fails, or is interrupted, leaves the toolbox as it was.`,
+The toolbox cannot be entered meanwhile. If something runs in it, tbx does nothing unless
+you give --force. A rebase that fails, or is interrupted, leaves the toolbox as it was.`,
 		Example: `  tbx rebase --dry-run --release 13 build
   tbx rebase --release 13 build
   tbx rebase --image registry.example.org/dev:2 build`,
@@ -59,8 +60,8 @@ with --force. A rebase that fails, or is interrupted, leaves the toolbox as it w
 	f := cmd.Flags()
 	f.StringVarP(&o.release, "release", "r", "", "`RELEASE` of the distribution")
 	f.StringVarP(&o.image, "image", "i", "", "make it from this `IMAGE`")
-	f.StringVarP(&o.distro, "distro", "d", "", "`DISTRIBUTION`, where its image does not say that")
-	f.StringArrayVar(&o.also, "also", nil, "bring along what is in this `DIRECTORY` inside, too; may be repeated")
+	f.StringVarP(&o.distro, "distro", "d", "", "`DISTRIBUTION`, if its image does not say so")
+	f.StringArrayVar(&o.also, "also", nil, "bring along this `DIRECTORY` of the toolbox too; may be repeated")
 	f.BoolVar(&o.force, "force", false, "end what runs in it")
 	f.BoolVar(&o.dryRun, "dry-run", false, "print what would come along, and do nothing")
 	cli.TimeoutFlag(cmd, &o.quiet)
@@ -83,13 +84,13 @@ func runRebase(ctx context.Context, env *fetch.Env, o *rebaseOptions, arg string
 	}
 	for _, dir := range o.also {
 		if !path.IsAbs(dir) || path.Clean(dir) == "/" {
-			return fail.New(fail.Usage, "--also %q: it must be a directory in the toolbox, from its root on", dir).
+			return fail.New(fail.Usage, "--also %q must be the absolute path of a directory in the toolbox", dir).
 				Hint("such as: --also /var/lib/postgresql")
 		}
 	}
 	question := fmt.Sprintf("Rebase toolbox %s?", name)
 	if !o.dryRun && !env.Yes && !cli.IsTerminal(env.In) {
-		return env.Ask(question) // which says so now, and not when all is ready
+		return env.Ask(question) // it fails at once where nobody can answer, and not after the preparation
 	}
 	p, err := env.Provisioner()
 	if err != nil {
@@ -116,7 +117,7 @@ func runRebase(ctx context.Context, env *fetch.Env, o *rebaseOptions, arg string
 	return env.Print(o.format, report, func() error { return printRebase(env, o, report) })
 }
 
-// said shows what goes on: what is done, and below it what the package manager says.
+// said shows the present step, and below it the output of the package manager.
 func said(env *fetch.Env) func(what, line string) {
 	now := ""
 	return func(what, line string) {
@@ -135,7 +136,7 @@ func printRebase(env *fetch.Env, o *rebaseOptions, r *provision.RebaseReport) er
 	}
 	fmt.Fprintf(env.Out, "Rebased toolbox: %s\nGo back with: tbx snapshot rollback %s %s\n", r.Name, r.Name, r.Snapshot)
 	if r.File != "" {
-		fmt.Fprintf(env.Out, "All of this is kept in %s\n", r.File)
+		fmt.Fprintf(env.Out, "This report is kept in %s\n", r.File)
 	}
 	return nil
 }

@@ -22,24 +22,23 @@ import (
 	"github.com/tbx-project/tbx/toolbox/savefile"
 )
 
-// NewSave returns `tbx save`; snapshots completes the names of a toolbox's.
+// NewSave returns `tbx save`; snapshots completes the names of a toolbox's snapshots.
 func NewSave(env *fetch.Env, snapshots func(name string) cobra.CompletionFunc) *cobra.Command {
 	o := provision.SaveOptions{}
 	cmd := &cobra.Command{
 		Use:         "save [flags] NAME FILE",
 		Annotations: cli.Quietly(),
-		Short:       "Write a toolbox with all that it holds to one file",
-		Long: `Write a toolbox to one file: its settings and all that was installed and changed in
-it. tbx load makes a toolbox of it, on this machine or another. With the FILE - it is
-written to standard output.
+		Short:       "Write a toolbox with everything in it to one file",
+		Long: `Write a toolbox to one file: its settings and everything installed and changed in it.
+tbx load makes a toolbox from the file, on this machine or another. The FILE - means
+standard output.
 
-The file names the image by its digest, and where it is loaded the image must be there
-or in its registry; --with-image puts it into the file. A home of its own that the
-toolbox has is left out unless --with-home is given. The home that it shares with you is
-never part of it.
+The file names the image by its digest, so tbx load needs the image there already or in
+its registry; --with-image puts it into the file. A toolbox's own home is left out unless
+you give --with-home. The home that it shares with you is never in the file.
 
-A toolbox that runs stands still for a moment, while what has changed is copied. The file
-can be read by whoever has it: it holds what the toolbox holds, secrets too.`,
+A running toolbox stands still for a moment, while tbx copies the last changes. Whoever
+has the file can read everything in the toolbox, secrets too.`,
 		Example: `  tbx save build build.tbx
   tbx save --with-image --snapshot good build /media/stick/build.tbx
   tbx save build - | ssh laptop tbx load --yes -`,
@@ -55,7 +54,7 @@ can be read by whoever has it: it holds what the toolbox holds, secrets too.`,
 	f := cmd.Flags()
 	f.StringVar(&o.Snapshot, "snapshot", "", "save the toolbox as it was at this `SNAPSHOT`")
 	f.BoolVar(&o.WithImage, "with-image", false, "put the image into the file too")
-	f.BoolVar(&o.WithHome, "with-home", false, "put the home of its own into the file too; the toolbox must be stopped")
+	f.BoolVar(&o.WithHome, "with-home", false, "put the toolbox's own home into the file too; the toolbox must be stopped")
 	cmd.RegisterFlagCompletionFunc("snapshot", func(cmd *cobra.Command, args []string, word string) ([]string, cobra.ShellCompDirective) {
 		if len(args) == 0 {
 			return nil, cobra.ShellCompDirectiveNoFileComp
@@ -82,7 +81,7 @@ func runSave(ctx context.Context, env *fetch.Env, args []string, o provision.Sav
 	path := args[1]
 	if path == "-" {
 		if cli.IsTerminal(env.Out) {
-			return fail.New(fail.Usage, "a saved toolbox is nothing to show on a terminal").
+			return fail.New(fail.Usage, "a saved toolbox cannot be written to a terminal").
 				Hint("name a file, or pass it on: tbx save %s - | ssh HOST tbx load -", name)
 		}
 		_, err := p.Save(ctx, name, o, env.Out)
@@ -103,7 +102,7 @@ func runSave(ctx context.Context, env *fetch.Env, args []string, o provision.Sav
 	var at *fs.PathError
 	if errors.As(err, &at) {
 		return fail.Wrap(nil, at.Err, "%s cannot be written", escape.Text(path)).
-			Hint("see whether you may write in %s, and how much room there is: df -h", escape.Text(filepath.Dir(path)))
+			Hint("check that you may write in %s, and its free space: df -h", escape.Text(filepath.Dir(path)))
 	}
 	if err != nil {
 		return err

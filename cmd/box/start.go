@@ -18,7 +18,7 @@ func NewStart(env *cli.Env) *cobra.Command {
 		Use:         "start NAME...",
 		Annotations: cli.Quietly(),
 		Short:       "Start toolboxes",
-		Long:        "Start toolboxes and set them up. enter and run do this by themselves.",
+		Long:        "Start toolboxes and set them up. enter and run do this themselves.",
 		Example:     "  tbx start build",
 		Args:        names,
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -39,7 +39,7 @@ func NewStop(env *cli.Env) *cobra.Command {
 		Use:         "stop [flags] NAME...",
 		Annotations: cli.Quietly(),
 		Short:       "Stop toolboxes",
-		Long:        "Stop toolboxes and everything that runs in them. Nothing in them is lost but what runs.",
+		Long:        "Stop toolboxes and everything that runs in them. All files in them stay.",
 		Example:     "  tbx stop build\n  tbx stop --all",
 		Args:        namesOr(&all),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -58,7 +58,7 @@ func NewStop(env *cli.Env) *cobra.Command {
 		ValidArgsFunction: env.CompleteToolboxes,
 	}
 	cmd.Flags().BoolVarP(&all, "all", "a", false, "all toolboxes")
-	cmd.Flags().IntVarP(&grace, "time", "t", grace, "`SECONDS` to wait before what still runs is killed")
+	cmd.Flags().IntVarP(&grace, "time", "t", grace, "`SECONDS` to wait before processes are killed")
 	cli.NoCompletion(cmd, "time")
 	return cmd
 }
@@ -70,12 +70,12 @@ func NewRemove(env *cli.Env) *cobra.Command {
 		Use:         "rm [flags] NAME...",
 		Annotations: cli.Quietly(),
 		Short:       "Remove toolboxes",
-		Long: `Remove toolboxes with all that was installed in them. Your home and other
-directories of the host are untouched, also one given with create --home. The
-private home of an isolated toolbox and the snapshots of a toolbox go with it, and so do the rules that tbx policy
-allow and your answers have written for a toolbox of that name; each is shown.
+		Long: `Remove toolboxes with everything installed in them. Your home and other directories of
+the host are untouched, also one given with create --home. An isolated toolbox's private
+home and a toolbox's snapshots are removed with it. So are the policy rules for its name
+that tbx policy allow and your answers have written; each is shown.
 
-It asks first. --force does not ask, and removes a toolbox that is running.`,
+tbx asks first. --force does not ask, and also removes a running toolbox.`,
 		Example: "  tbx rm build\n  tbx rm --force build test",
 		Args:    namesOr(&all),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -102,12 +102,12 @@ It asks first. --force does not ask, and removes a toolbox that is running.`,
 		ValidArgsFunction: env.CompleteToolboxes,
 	}
 	cmd.Flags().BoolVarP(&all, "all", "a", false, "all toolboxes")
-	cmd.Flags().BoolVarP(&force, "force", "f", false, "do not ask, and remove even what is running")
+	cmd.Flags().BoolVarP(&force, "force", "f", false, "do not ask, and remove running toolboxes too")
 	return cmd
 }
 
 func removeQuestion(ctx context.Context, m *toolbox.Manager, name toolbox.Name) string {
-	q := fmt.Sprintf("Remove toolbox %s with everything that was installed in it", name)
+	q := fmt.Sprintf("Remove toolbox %s with everything installed in it", name)
 	b, err := m.Find(ctx, name)
 	if err == nil && b.Isolated() {
 		q += ", and its private home with all files in it"
@@ -126,9 +126,9 @@ func NewRename(env *cli.Env) *cobra.Command {
 		Use:         "rename OLD NEW",
 		Annotations: cli.Quietly(),
 		Short:       "Give a toolbox another name",
-		Long: `Give a toolbox another name. It may be running; sessions that are open keep the old
-name in their prompt. Rules that tbx policy allow and your answers have written for it
-go along.`,
+		Long: `Give a toolbox another name. It may be running; open sessions keep the old name in their
+prompt. The policy rules that tbx policy allow and your answers have written for it keep
+working.`,
 		Example: "  tbx rename debian-toolbox-12 work",
 		Args:    cli.Exactly(2, "the old name and the new one"),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -159,20 +159,20 @@ func names(cmd *cobra.Command, args []string) error {
 	return namesOr(&none)(cmd, args)
 }
 
-// namesOr wants names, or --all without any.
+// namesOr accepts names, or --all without names.
 func namesOr(all *bool) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
 		switch {
 		case *all && len(args) > 0:
 			return fail.New(fail.Usage, "--all goes without names")
 		case !*all && len(args) == 0:
-			return fail.New(fail.Usage, "%s wants the name of a toolbox", cmd.CommandPath()).Hint("tbx list shows them")
+			return fail.New(fail.Usage, "%s needs the name of a toolbox", cmd.CommandPath()).Hint("tbx list shows them")
 		}
 		return nil
 	}
 }
 
-// allIf are the names of all toolboxes that are such, if all are meant.
+// allIf returns the names of all toolboxes that such accepts, with --all; else args.
 func allIf(e *cli.Env, cmd *cobra.Command, all bool, args []string, such func(*toolbox.Box) bool) ([]string, error) {
 	if !all {
 		return args, nil
@@ -190,7 +190,7 @@ func allIf(e *cli.Env, cmd *cobra.Command, all bool, args []string, such func(*t
 	return args, err
 }
 
-// each does something to every toolbox named.
+// each calls do for every toolbox of args.
 func each(e *cli.Env, args []string, do func(*toolbox.Manager, toolbox.Name) error) error {
 	m, err := e.Manager()
 	if err != nil {

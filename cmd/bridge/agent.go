@@ -20,13 +20,13 @@ func NewAgent(env *cli.Env) *cobra.Command {
 	var format cli.Format
 	cmd := &cobra.Command{
 		Use:   "agent [flags]",
-		Short: "See the bridge's agent, or answer its questions",
-		Long: `See the agent that runs host commands for toolboxes. It starts by itself with
+		Short: "Show the bridge's agent, or answer its questions",
+		Long: `Show the agent that runs host commands for toolboxes. It starts by itself with
 tbx enter and tbx run, and ends a minute after the last toolbox.
 
-With --prompt, the questions of toolboxes whose rules say "ask" are put here, in
-this terminal on the host, until Ctrl-C. Without one, they are put as desktop
-notifications, and where there is no desktop the answer is no.`,
+With --prompt, the agent asks its questions, for rules that say "ask", in this terminal on
+the host, until Ctrl-C. Without it, it asks by desktop notifications; without a desktop
+the answer is no.`,
 		Example:           "  tbx agent\n  tbx agent --prompt",
 		Args:              cli.Exactly(0, "no arguments"),
 		ValidArgsFunction: cobra.NoFileCompletions,
@@ -40,12 +40,12 @@ notifications, and where there is no desktop the answer is no.`,
 			}
 			if prompt {
 				if format == cli.JSON {
-					return fail.New(fail.Usage, "--prompt asks people, and --format json is for programs")
+					return fail.New(fail.Usage, "--prompt and --format json exclude each other")
 				}
 				if !cli.IsTerminal(env.In) || !cli.IsTerminal(env.Err) {
 					return fail.New(fail.NeedAnswer, "there is no terminal to ask on")
 				}
-				fmt.Fprintln(env.Err, "tbx: questions of toolboxes are put here; end with Ctrl-C")
+				fmt.Fprintln(env.Err, "tbx: questions of toolboxes appear here; end with Ctrl-C")
 				return hostbridge.Prompt(cmd.Context(), cli.BridgeDir(h), func(q hostbridge.Question) bool { return answer(env, q) })
 			}
 			st, err := hostbridge.AskStatus(cmd.Context(), cli.BridgeDir(h))
@@ -64,15 +64,15 @@ notifications, and where there is no desktop the answer is no.`,
 			})
 		},
 	}
-	cmd.Flags().BoolVar(&prompt, "prompt", false, "put the questions of toolboxes in this terminal")
+	cmd.Flags().BoolVar(&prompt, "prompt", false, "ask the questions of toolboxes in this terminal")
 	cli.FormatFlag(cmd, &format)
 	cmd.Flags().BoolVar(&serve, "serve", false, "")
 	cmd.Flags().MarkHidden("serve")
 	return cmd
 }
 
-// answer puts a question of the bridge; its texts are safe to print. What was typed
-// before it was shown is no answer to it.
+// answer asks a question of the bridge, whose texts are safe to print. Input that was
+// typed before the question appeared does not count as an answer.
 func answer(e *cli.Env, q hostbridge.Question) bool {
 	unix.IoctlSetInt(int(e.In.Fd()), unix.TCFLSH, unix.TCIFLUSH)
 	fmt.Fprintf(e.Err, "\nToolbox %s asks to run this on the host (%s):\n\n    %s\n\nAllow it %s? [y/N] ",
@@ -80,7 +80,7 @@ func answer(e *cli.Env, q hostbridge.Question) bool {
 	put := time.Now()
 	yes := e.SaysYes()
 	if q.TooLate(put) {
-		fmt.Fprintln(e.Err, "That was too late: the answer has been no.")
+		fmt.Fprintln(e.Err, "That was too late: the answer was no.")
 	}
 	return yes
 }

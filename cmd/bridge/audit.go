@@ -18,16 +18,16 @@ func NewAudit(env *cli.Env) *cobra.Command {
 	var format cli.Format
 	cmd := &cobra.Command{
 		Use:   "audit [flags]",
-		Short: "Show what toolboxes have asked of the host",
-		Long: `Show what toolboxes have asked of the host, and what became of it. The log is
-~/.local/state/tbx/host-audit.jsonl; where there is systemd's journal, it gets the same
-lines, which a toolbox cannot change, though your programs can add some that look alike:
+		Short: "Show the requests of toolboxes to the host",
+		Long: `Show the requests of toolboxes to the host, and their results. The log is
+~/.local/state/tbx/host-audit.jsonl. systemd's journal, if there is one, gets the same
+lines. A toolbox cannot change them there, though your programs can add similar ones:
 journalctl SYSLOG_IDENTIFIER=tbx-agent
 
-When the log is full, its oldest lines go, but for a share of each toolbox: the newest
-512 KiB of what it was denied and of the rest, less where there are many toolboxes.
-After 200 refusals of one toolbox one in a minute is written, and the others are
-counted.`,
+When the log is full, its oldest lines are removed, except a share for each toolbox: the
+newest 512 KiB of its denied requests and as much of the others, or less if there are many
+toolboxes. After 200 denied requests of one toolbox, one in a minute is written, and the
+others are counted.`,
 		Example:           "  tbx audit --denied\n  tbx audit --follow --toolbox build --format json",
 		Args:              cli.Exactly(0, "no arguments"),
 		ValidArgsFunction: cobra.NoFileCompletions,
@@ -46,22 +46,22 @@ counted.`,
 				return err
 			})
 			if err == nil && lines == 0 && !follow && format == cli.Text {
-				fmt.Fprintln(env.Err, "There is nothing of the kind in the log.")
+				fmt.Fprintln(env.Err, "The log has no such request.")
 			}
 			return err
 		},
 	}
 	f := cmd.Flags()
-	f.BoolVarP(&follow, "follow", "f", false, "go on with what comes")
-	f.StringVarP(&filter.Box, "toolbox", "t", "", "only what toolbox `NAME` asked")
-	f.BoolVar(&filter.Denied, "denied", false, "only what was denied")
+	f.BoolVarP(&follow, "follow", "f", false, "keep printing new requests")
+	f.StringVarP(&filter.Box, "toolbox", "t", "", "only requests of toolbox `NAME`")
+	f.BoolVar(&filter.Denied, "denied", false, "only denied requests")
 	cli.FormatFlag(cmd, &format)
 	cmd.RegisterFlagCompletionFunc("toolbox", env.CompleteToolboxes)
 	return cmd
 }
 
-// auditLine is a record for people. Its texts were made safe when it was written,
-// but a toolbox that shares the home can write into the log too.
+// auditLine returns a record for people. Its texts were escaped when it was written, but
+// a toolbox that shares the home can write into the log too.
 func auditLine(r hostbridge.AuditEntry) string { return escape.Text(auditText(r)) }
 
 func auditText(r hostbridge.AuditEntry) string {

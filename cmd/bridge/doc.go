@@ -1,3 +1,3 @@
-// Package bridge holds the commands about what toolboxes may ask of the host, and the
+// Package bridge holds the commands about the requests of toolboxes to the host, and the
 // agent, which is linked into tbx.
 package bridge

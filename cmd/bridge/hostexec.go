@@ -7,7 +7,7 @@ import (
 	"github.com/tbx-project/tbx/internal/fail"
 )
 
-// NewHostExec is for the help; inside a toolbox callHost has taken over before.
+// NewHostExec exists for the help; inside a toolbox callHost has taken over before.
 func NewHostExec(env *cli.Env) *cobra.Command {
 	var cwd string
 	var vars []string
@@ -15,24 +15,23 @@ func NewHostExec(env *cli.Env) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "host-exec [flags] [--] COMMAND [ARG...]",
 		Short: "Inside a toolbox: run a command on the host",
-		Long: `Inside a toolbox, run a command on the host as if it were called there: with
-your terminal, your signals and its exit code. The directory is the one where
-you are, if the host has the same; else name one with --cwd.
+		Long: `Run a command on the host from inside a toolbox, as if it were called there: with your
+terminal, your signals and its exit code. Its directory is the one where you are, if the
+host has the same one; otherwise name a directory with --cwd.
 
-Whether the command may run is up to the policy on the host, see tbx policy; calls
-are written down, see tbx audit. The environment is that of the host's
-session from which the toolbox was entered, and of the toolbox's only TERM,
-COLORTERM, LANG, LC_*, NO_COLOR and TZ.
+The policy on the host decides whether the command may run, see tbx policy. Calls are
+logged, see tbx audit. The command gets the environment of the host's session from which
+the toolbox was entered, and from the toolbox only TERM, COLORTERM, LANG, LC_*, NO_COLOR
+and TZ.
 
-With --verb it is no command but something that the host does for a toolbox:
-open-url, open-file, notify, clipboard (copy or paste), host-status, host-upgrade,
-toolbox-list, terminal.
+With --verb, COMMAND is an operation that the host does for a toolbox: open-url, open-file,
+notify, clipboard (copy or paste), host-status, host-upgrade, toolbox-list, terminal.
 
 Host commands can also be called by their name alone, see tbx shim.
 
-The exit code is the command's own, and it dies of the signal that the command
-died of. 127 is a command that is not there, 126 one that is denied or cannot
-be run, 125 a failure of the bridge.`,
+The exit code is the command's own; if a signal ended the command, the same signal ends
+tbx. 127: there is no such command. 126: it is denied, or cannot be run. 125: the bridge
+failed.`,
 		Example: `  tbx host-exec podman ps
   tbx host-exec --cwd / ls
   tbx host-exec --verb open-url https://example.org`,
@@ -46,7 +45,7 @@ be run, 125 a failure of the bridge.`,
 	f.SetInterspersed(false)
 	f.StringVar(&cwd, "cwd", "", "run in this `DIRECTORY` of the host")
 	f.StringArrayVar(&vars, "env", nil, "pass the variable `NAME`, which the policy must allow; may be repeated")
-	f.BoolVar(&detach, "detach", false, "let the command go on when the caller ends, which the policy must allow")
+	f.BoolVar(&detach, "detach", false, "keep the command running when the caller ends, which the policy must allow")
 	f.BoolVar(&verb, "verb", false, "COMMAND is a verb")
 	cmd.RegisterFlagCompletionFunc("cwd", cli.Directories)
 	cmd.RegisterFlagCompletionFunc("env", env.CompleteVariables)

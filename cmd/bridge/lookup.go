@@ -16,9 +16,9 @@ import (
 	"github.com/tbx-project/tbx/toolbox/join"
 )
 
-// lookup finds running toolboxes among the records that tbx keeps. It is asked with
-// every request, and reads them when a record has come, gone or been replaced: each of
-// these changes the directory.
+// lookup finds running toolboxes in tbx's records. Every request asks it. It reads the
+// records again when one was added, removed or replaced, because each of these changes
+// the directory's time.
 type lookup struct {
 	runtime string // tbx's runtime directory
 
@@ -27,14 +27,14 @@ type lookup struct {
 	boxes map[string]found
 }
 
-// found is a toolbox and the record that tells of it.
+// found is a toolbox and its record.
 type found struct {
 	box    hostbridge.Box
 	record *join.Record
 }
 
-// settled is how long a directory must not have changed for its time to tell the next
-// change: times of files have the grain of the kernel's clock.
+// settled is the time for which a directory must have been unchanged before its time can
+// reveal the next change: file times have the grain of the kernel's clock.
 const settled = time.Second
 
 func (l *lookup) find(_ context.Context, id string) (hostbridge.Box, error) {

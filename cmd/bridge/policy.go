@@ -16,21 +16,20 @@ import (
 	"github.com/tbx-project/tbx/toolbox"
 )
 
-// NewPolicy returns `tbx policy` with what is below it.
+// NewPolicy returns `tbx policy` with its subcommands.
 func NewPolicy(env *cli.Env) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "policy",
-		Short: "See and change what toolboxes may do on the host",
-		Long: `See and change what toolboxes may do on the host by tbx host-exec and its kin.
+		Short: "Show and change what toolboxes may do on the host",
+		Long: `Show and change what toolboxes may do on the host with tbx host-exec, shims and verbs.
 
-Rules are read from /etc/tbx/host-policy.d, which is the administrator's, then
-from ~/.config/tbx/host-policy.d, then come the built-in ones. The first rule
-that matches decides; where none does, the answer is no. docs/host-policy.md
-describes the files.
+Rules are read from /etc/tbx/host-policy.d, the administrator's, then from
+~/.config/tbx/host-policy.d, then come the built-in ones. The first rule that matches
+decides; if none matches, the answer is no. docs/host-policy.md describes the files.
 
-Unless it is isolated, a toolbox shares your home and your session: whatever the policy says, a program
-in it that means harm can run code as you on the host. The policy keeps accidents
-from happening and makes visible what is done.`,
+A toolbox that is not isolated shares your home and your session. Whatever the policy
+says, a malicious program in it can run code as you on the host. The policy prevents
+accidents, and makes host commands visible.`,
 		Example: "  tbx policy show\n  tbx policy test build -- podman ps\n  tbx policy allow build -- rpm-ostree upgrade",
 		Args:    cli.UnknownCommand,
 		RunE:    func(cmd *cobra.Command, args []string) error { return cmd.Help() },
@@ -102,7 +101,7 @@ func ruleRows(rules []hostbridge.Rule) []ruleRow {
 	return out
 }
 
-// policy reads the rules that count now.
+// policy reads the rules that apply now.
 func policy(e *cli.Env) (*hostbridge.Policy, error) {
 	h, err := e.Host()
 	if err != nil {
@@ -116,8 +115,8 @@ func newPolicyCheck(env *cli.Env) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "check [flags]",
 		Short: "Check the policy files",
-		Long: `Check the policy files: whether they can be read, and which rules of yours or the
-administrator's mean more than they say. A command that runs other commands or
+		Long: `Check the policy files: whether they can be read, and which of your or the
+administrator's rules allow more than they say. A command that runs other commands or
 writes any file lets a toolbox do everything that you can do.`,
 		Example:           "  tbx policy check",
 		Args:              cli.Exactly(0, "no arguments"),
@@ -196,7 +195,7 @@ func completeTarget(env *cli.Env) cobra.CompletionFunc {
 	}
 }
 
-// decide says what the policy says now, to an isolated toolbox if it is one.
+// decide returns the policy's present decision, for an isolated toolbox if it is one.
 func (o *policyTarget) decide(env *cli.Env) (hostbridge.Decision, error) {
 	m, err := env.Manager()
 	if err != nil {
@@ -211,10 +210,10 @@ func (o *policyTarget) decide(env *cli.Env) (hostbridge.Decision, error) {
 	return cli.PolicyDirs(m.Host).Test(o.box, isolated, o.verb, o.argv)
 }
 
-// exists refuses the name of a toolbox that there is not.
+// exists refuses the name of a missing toolbox.
 func (o *policyTarget) exists(ctx context.Context, env *cli.Env) error {
 	name, err := toolbox.ParseName(o.box)
-	if err != nil { // it stands for several
+	if err != nil { // it stands for several toolboxes
 		return nil
 	}
 	m, err := env.Manager()
@@ -227,7 +226,7 @@ func (o *policyTarget) exists(ctx context.Context, env *cli.Env) error {
 	b, err := m.Find(ctx, name)
 	var missing *fail.Error
 	if errors.Is(err, fail.NotFound) && errors.As(err, &missing) {
-		return missing.Hint("for one that there is not yet, say which: --isolated or --isolated=false")
+		return missing.Hint("for a toolbox that does not exist yet, add --isolated or --isolated=false")
 	}
 	if err == nil {
 		o.isolated = b.Isolated()
@@ -247,11 +246,11 @@ func newPolicyTest(env *cli.Env) *cobra.Command {
 	var format cli.Format
 	cmd := &cobra.Command{
 		Use:   "test [flags] TOOLBOX -- COMMAND [ARG...]",
-		Short: "Say what the policy says of a command",
-		Long: `Say whether a toolbox may run a command on the host, and which rule decides,
-without running it, from the current directory: to an isolated one, if it was created so. Of a toolbox that there
-is not yet, say which it would be: --isolated or --isolated=false. The exit code is 0 for allow, 20 for deny and 21
-for ask.`,
+		Short: "Show the policy's decision about a command",
+		Long: `Show whether a toolbox may run a command on the host, and which rule decides, without
+running it. The command's directory is the current one. The rules for isolated toolboxes
+apply if this one was made so; for a toolbox that does not exist yet, add --isolated or
+--isolated=false. The exit code is 0 for allow, 20 for deny and 21 for ask.`,
 		Example: "  tbx policy test build -- podman ps\n  tbx policy test --verb build -- open-url https://example.org",
 		Args:    o.parse,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -292,24 +291,24 @@ for ask.`,
 	cmd.Flags().BoolVar(&o.verb, "verb", false, "COMMAND is a verb of the bridge")
 	cli.SetExitGroup(cmd, cli.ExitPolicyTest)
 	cmd.Flags().BoolVar(&o.isolated, "isolated", false,
-		"as for an isolated toolbox, or =false for another, whether there is one of that name or not")
+		"decide as for an isolated toolbox, or with =false as for another one, even if it exists")
 	cli.FormatFlag(cmd, &format)
 	return cmd
 }
 
-// notInForce warns where a rule that was just written does not decide: the
-// administrator's come first, and so do files of the user's whose names do.
+// notInForce warns if a new rule does not decide: the administrator's rules come first,
+// and so do the user's files with earlier names.
 func notInForce(e *cli.Env, r hostbridge.Rule, o *policyTarget) error {
-	if o.argv[0] == "*" || o.argv[0] == "@privileged" { // which stand for many
+	if o.argv[0] == "*" || o.argv[0] == "@privileged" { // these stand for many
 		return nil
 	}
 	d, err := o.decide(e)
 	switch {
 	case errors.Is(err, fail.NotFound):
-		e.Progress().Warn(fmt.Sprintf("the rule is for what is not there now: %v", err), "")
+		e.Progress().Warn(fmt.Sprintf("the rule has no effect now: %v", err), "")
 	case err != nil:
 		return err
-	case d.Action != r.Action && o.box != "@any": // which no toolbox is called
+	case d.Action != r.Action && o.box != "@any": // no toolbox has that name
 		e.Progress().Warn(fmt.Sprintf("it does not decide now: %s says %s", escape.Text(d.Where()), d.Action),
 			"see the order with: tbx policy show")
 	}
@@ -322,13 +321,12 @@ func newPolicyChange(env *cli.Env, action hostbridge.Action) *cobra.Command {
 	title := strings.ToUpper(name[:1]) + name[1:]
 	cmd := &cobra.Command{
 		Use:   name + " [flags] TOOLBOX -- COMMAND [ARG...]",
-		Short: title + " a command of the host to a toolbox",
-		Long: title + ` a command of the host to a toolbox, by a rule in front of your others. Without
-arguments the rule is for the command with any arguments; with some, for exactly
-these, where * is any one and a last ** any rest. TOOLBOX may be @any, @integrated
-or @isolated.
+		Short: title + " a host command to a toolbox",
+		Long: title + ` a host command to a toolbox, by a rule in front of your others. Without arguments the
+rule is for the command with any arguments; with arguments, for exactly these, where * is
+any one and a last ** any rest. TOOLBOX may be @any, @integrated or @isolated.
 
-The administrator's rules come first all the same. A rule for a name ends with the
+The administrator's rules still come first. A rule for a toolbox's name is removed with the
 toolbox, see tbx rm.`,
 		Example: "  tbx policy " + name + " build -- rpm-ostree upgrade\n  tbx policy " + name + " --verb build -- clipboard paste",
 		Args:    o.parse,
@@ -345,7 +343,7 @@ toolbox, see tbx rm.`,
 				r.Args = o.argv[1:]
 			}
 			if r.MeansEverything() {
-				if err := env.Ask(fmt.Sprintf("To allow %s means to allow everything to toolbox %s. Allow it?", r.Exec, o.box)); err != nil {
+				if err := env.Ask(fmt.Sprintf("Allowing %s means allowing everything to toolbox %s. Allow it?", r.Exec, o.box)); err != nil {
 					return err
 				}
 			}

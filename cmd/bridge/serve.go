@@ -14,7 +14,7 @@ import (
 	"github.com/tbx-project/tbx/toolbox/join"
 )
 
-// Serve is the agent. That there is one already is no error.
+// Serve runs the agent. It is no error if one runs already.
 func Serve(ctx context.Context, env *cli.Env) error {
 	env.CatchSignals()
 	m, err := env.Manager()
@@ -50,7 +50,7 @@ func Serve(ctx context.Context, env *cli.Env) error {
 	err = hostbridge.Serve(ctx, hostbridge.Options{
 		Dir:    cli.BridgeDir(h),
 		Lookup: (&lookup{runtime: h.TbxRuntime()}).find,
-		Runner: []string{m.BoxFile, "runner"}, Settled: settled, // as installed: toolboxes see, and some may change, their own copy
+		Runner: []string{m.BoxFile, "runner"}, Settled: settled, // the installed one: toolboxes see, and some may change, their own copy
 		Policy: cli.PolicyDirs(h),
 		Audit: &hostbridge.AuditLog{
 			Path: cli.AuditFile(h), Journal: "/run/systemd/journal/socket", NoArgs: !c.Bridge.LogArguments, Now: time.Now,

@@ -11,28 +11,28 @@ import (
 	"github.com/tbx-project/tbx/toolbox"
 )
 
-// NewShim returns `tbx shim` with what is below it.
+// NewShim returns `tbx shim` with its subcommands.
 func NewShim(env *cli.Env) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "shim",
 		Short: "Choose host commands that toolboxes can call by name",
-		Long: `Choose commands of the host that toolboxes can call by their name. They are
-last in a toolbox's PATH: what a toolbox has itself comes first. Whether they may
-run is up to the policy, see tbx policy. A change counts at once, in every toolbox.`,
+		Long: `Choose host commands that toolboxes can call by their name. They come last in a
+toolbox's PATH: its own commands come first. The policy decides whether they may run, see
+tbx policy. A change takes effect at once, in every toolbox.`,
 		Example: "  tbx shim list\n  tbx shim add docker",
 		Args:    cli.UnknownCommand,
 		RunE:    func(cmd *cobra.Command, args []string) error { return cmd.Help() },
 	}
 	atLeastOne := func(cmd *cobra.Command, args []string) error {
 		if len(args) == 0 {
-			return fail.New(fail.Usage, "%s wants the name of a command", cmd.CommandPath()).Hint("usage: %s", cmd.UseLine())
+			return fail.New(fail.Usage, "%s needs the name of a command", cmd.CommandPath()).Hint("usage: %s", cmd.UseLine())
 		}
 		return nil
 	}
 	cmd.AddCommand(
 		newShimList(env),
 		&cobra.Command{
-			Use: "add NAME...", Short: "Add shims", Long: "Let toolboxes call commands of the host by name.", Example: "  tbx shim add docker virsh",
+			Use: "add NAME...", Short: "Add shims", Long: "Let toolboxes call host commands by name.", Example: "  tbx shim add docker virsh",
 			Args: atLeastOne, ValidArgsFunction: cobra.NoFileCompletions,
 			RunE: func(_ *cobra.Command, args []string) error {
 				return withShims(env, func(s hostbridge.Shims) error { return s.Add(args...) })
@@ -40,7 +40,7 @@ run is up to the policy, see tbx policy. A change counts at once, in every toolb
 		},
 		&cobra.Command{
 			Use: "remove NAME...", Short: "Remove shims",
-			Long:    "Let toolboxes no longer call commands of the host by name.",
+			Long:    "Stop toolboxes from calling host commands by name.",
 			Example: "  tbx shim remove systemctl",
 			Args:    atLeastOne,
 			RunE: func(_ *cobra.Command, args []string) error {
@@ -62,14 +62,14 @@ run is up to the policy, see tbx policy. A change counts at once, in every toolb
 // shimRow is one shim in the output of shim list; docs/schema/shim-list.json.
 type shimRow struct {
 	Name string `json:"name"`
-	Path string `json:"path,omitempty"` // of the command on the host; missing: it has none of this name
+	Path string `json:"path,omitempty"` // of the command on the host; missing: the host does not have it
 }
 
 func newShimList(env *cli.Env) *cobra.Command {
 	var format cli.Format
 	cmd := &cobra.Command{
 		Use: "list [flags]", Short: "List the shims",
-		Long:    "List the commands of the host that toolboxes can call by name.",
+		Long:    "List the host commands that toolboxes can call by name.",
 		Example: "  tbx shim list",
 		Args:    cli.Exactly(0, "no arguments"), ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(*cobra.Command, []string) error {
@@ -99,8 +99,8 @@ func newShimList(env *cli.Env) *cobra.Command {
 	return cmd
 }
 
-// withShims calls do with the shims, the default ones included where the user
-// has not chosen.
+// withShims calls do with the shims; without the user's choice, these are the default
+// ones.
 func withShims(e *cli.Env, do func(hostbridge.Shims) error) error {
 	m, err := e.Manager()
 	if err != nil {

@@ -19,14 +19,14 @@ func NewAllow(env *fetch.Env) *cobra.Command {
 		Use:         "allow [FILE]",
 		Annotations: cli.Quietly(),
 		Short:       "Trust the tbx.toml of a project as it is now",
-		Long: `Trust the tbx.toml of a project as it is now: tbx enter then enters its toolbox, and
-tbx apply takes it without being told its name. When the file changes it is not trusted
-any more, until you have allowed it again. Look at it before: tbx plan.
+		Long: `Trust the tbx.toml of a project as it is now. Then tbx enter enters its toolbox, and
+tbx apply uses it without its name. When the file changes, the trust ends until you allow
+it again. Look at it before: tbx plan.
 
-Without FILE it is the one of the project that you are in. A link, a file of somebody
-else and one that everybody may write to are refused.
+Without FILE, tbx takes the one of the project that you are in. It refuses a link, a file
+of somebody else, and a file that everybody may write to.
 
-What the file copies from beside it is not part of this: tbx apply shows it and asks.`,
+Files that tbx.toml copies are not covered: tbx apply shows them and asks.`,
 		Example: "  tbx plan\n  tbx allow\n  tbx enter",
 		Args:    atMostOne,
 		RunE: func(_ *cobra.Command, args []string) error {
@@ -51,7 +51,7 @@ What the file copies from beside it is not part of this: tbx apply shows it and 
 			fmt.Fprintf(env.Out, "Allowed: %s\n", escape.Text(s.path))
 			fmt.Fprintf(env.Out, "It declares: %s. Make or change them with: tbx apply\n", strings.Join(names, ", "))
 			if f.Enter != "" {
-				fmt.Fprintf(env.Out, "tbx enter means %s there.\n", f.Enter)
+				fmt.Fprintf(env.Out, "tbx enter enters %s there.\n", f.Enter)
 			}
 			return nil
 		},
@@ -64,11 +64,11 @@ func NewDeny(env *fetch.Env) *cobra.Command {
 	return &cobra.Command{
 		Use:         "deny [FILE]",
 		Annotations: cli.Quietly(),
-		Short:       "Trust the tbx.toml of a project no more",
-		Long: `Trust the tbx.toml of a project no more: tbx enter does not heed it, and tbx apply
-wants to be told its name. Toolboxes that were made from it stay.
+		Short:       "Stop trusting the tbx.toml of a project",
+		Long: `Stop trusting the tbx.toml of a project: tbx enter ignores it, and tbx apply needs its
+name. Toolboxes that were made from it stay.
 
-Without FILE it is the one of the project that you are in. It need not be there any more.`,
+Without FILE, tbx takes the one of the project that you are in. The file may be gone.`,
 		Example: "  tbx deny\n  tbx deny ~/src/old/tbx.toml",
 		Args:    atMostOne,
 		RunE: func(_ *cobra.Command, args []string) error {

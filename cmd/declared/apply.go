@@ -24,20 +24,21 @@ func NewApply(env *fetch.Env) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "apply [flags] [FILE]",
 		Short: "Bring toolboxes to what a file declares",
-		Long: `Bring toolboxes to what a file declares, and keep all that is in them. What would be
-done is shown first, as by tbx plan, and asked about.
+		Long: `Bring toolboxes to what a file declares, and keep everything in them. apply first shows
+its steps, as tbx plan does, and asks.
 
-A toolbox that is not there is made. Of one that is there, settings are changed as by tbx
-edit, packages are installed, or removed if tbx apply has installed them, files are
-written, and commands run that have not run before. A snapshot is kept before. Another
-image is a question of its own: the toolbox is made anew, and what it was is kept as a
-toolbox of another name. What fails half-way is gone on with by the next call.
+A missing toolbox is made. For an existing one, apply changes settings as tbx edit does,
+installs packages, removes packages that it installed before, writes files, and runs
+commands that have not run yet. It keeps a snapshot first. A change of the image is asked
+about separately: the toolbox is made anew, and the old one is kept under another name.
+If apply fails half-way, the next call continues.
 
-A toolbox that was not made from the file is not touched, unless --adopt takes it over.
-One that was and is in it no more stays, unless --prune removes it.
+A toolbox that was not made from the file is not touched, unless --adopt takes it over. A
+toolbox that was made from the file and is no longer in it stays, unless --prune removes
+it.
 
-Without FILE it is the tbx.toml of the project that you are in, which you have allowed by
-tbx allow. The format of the file is in docs/apply.md.`,
+Without FILE, tbx takes the tbx.toml of the project that you are in, which you must have
+allowed with tbx allow. The format of the file is in docs/apply.md.`,
 		Example: `  tbx apply
   tbx apply ~/boxes.toml
   tbx apply --yes --prune ~/boxes.toml`,
@@ -49,7 +50,7 @@ tbx allow. The format of the file is in docs/apply.md.`,
 	f := cmd.Flags()
 	f.BoolVar(&o.NoSnapshot, "no-snapshot", false, "keep no snapshot of toolboxes that are changed")
 	f.BoolVar(&o.Force, "force", false, "end what runs in toolboxes that must be stopped for a change")
-	f.BoolVar(&o.WhenIdle, "when-idle", false, "change the settings of toolboxes in which something runs when they stop or start")
+	f.BoolVar(&o.WhenIdle, "when-idle", false, "change the settings of busy toolboxes when they stop or start")
 	o.Flags.Add(cmd, images.PullMissing)
 	return cmd
 }
@@ -92,7 +93,7 @@ func runApply(ctx context.Context, env *fetch.Env, o *applyOptions, args []strin
 	return err
 }
 
-// ask shows lines and puts a question about them.
+// ask prints lines, and asks a question about them.
 func ask(env *fetch.Env, question string, about []string) error {
 	env.Progress().Close()
 	for _, line := range about {
@@ -101,7 +102,7 @@ func ask(env *fetch.Env, question string, about []string) error {
 	return env.Ask(question)
 }
 
-// say tells what was done.
+// say prints a step that was done.
 func say(env *fetch.Env, text string) {
 	env.Progress().Close()
 	fmt.Fprintln(env.Out, escape.Text(text))

@@ -1,3 +1,3 @@
-// Package declared has the commands of declared toolboxes: plan, apply, allow, deny and
+// Package declared holds the commands of declared toolboxes: plan, apply, allow, deny and
 // import.
 package declared

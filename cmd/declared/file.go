@@ -15,15 +15,15 @@ import (
 	"github.com/tbx-project/tbx/internal/fail"
 )
 
-// source is the declaration that a call is about.
+// source is the declaration that a command uses.
 type source struct {
 	path  string
 	data  []byte
-	named bool // by the user; else it was found
+	named bool // by the user; else tbx found it
 }
 
-// open reads the declaration that args names, or that of the project the user is in. Of
-// one that is named links are followed, if follow: it is the user's word where they lead.
+// open reads the declaration that args names, or that of the project the user is in.
+// Links in a named path are followed, if follow is set: the user chose where they lead.
 func open(env *fetch.Env, args []string, follow bool) (*source, error) {
 	s := &source{named: len(args) == 1}
 	if s.named {
@@ -38,7 +38,7 @@ func open(env *fetch.Env, args []string, follow bool) (*source, error) {
 			return nil, err
 		}
 	} else if s.path = env.ProjectFile(); s.path == "" {
-		return nil, fail.New(fail.NotFound, "there is no %s here, nor above up to your home", project.FileName).
+		return nil, fail.New(fail.NotFound, "there is no %s here, nor in a directory above, up to your home", project.FileName).
 			Hint("name a file: tbx plan FILE").Hint("docs/apply.md has an example to begin with")
 	}
 	var err error
@@ -55,7 +55,8 @@ func (s *source) parse(env *fetch.Env) (*declare.File, error) {
 	return declare.Parse(s.path, s.data, declare.Caller{Home: h.Home, User: h.User})
 }
 
-// permit says whether the user lets the declaration be used: by naming it, or by tbx allow.
+// permit returns an error unless the user allowed the declaration: by naming it, or with
+// tbx allow.
 func (s *source) permit(env *fetch.Env) error {
 	if s.named {
 		return nil
@@ -64,20 +65,20 @@ func (s *source) permit(env *fetch.Env) error {
 	return err
 }
 
-// denied is the path of a declaration that need not be there.
+// denied returns the path of a declaration, which may be missing.
 func denied(env *fetch.Env, args []string) (string, error) {
 	if len(args) == 0 {
 		if path := env.ProjectFile(); path != "" {
 			return path, nil
 		}
-		return "", fail.New(fail.NotFound, "there is no %s here, nor above up to your home", project.FileName).
+		return "", fail.New(fail.NotFound, "there is no %s here, nor in a directory above, up to your home", project.FileName).
 			Hint("name the file: tbx deny FILE")
 	}
 	return located(args[0])
 }
 
-// located is the absolute path of a declaration, in a directory without links, or of the
-// one in a directory. It need not be there.
+// located returns the absolute path of a declaration, or of the one in a directory, with
+// links in its directory resolved. It may be missing.
 func located(arg string) (string, error) {
 	path, err := filepath.Abs(arg)
 	if err != nil {

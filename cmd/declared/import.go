@@ -28,12 +28,12 @@ func NewImport(env *fetch.Env) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:         "import [flags] FILE",
 		Annotations: cli.Quietly(),
-		Short:       "Make a declaration of distrobox's manifest or of a Containerfile",
-		Long: `Read the manifest of distrobox assemble, or a Containerfile, and write what it says as a
-declaration for tbx apply. Nothing is made of it yet.
+		Short:       "Make a declaration from a manifest of distrobox or a Containerfile",
+		Long: `Read a manifest of distrobox assemble, or a Containerfile, and write a declaration with
+the same contents for tbx apply. No toolbox is made yet.
 
-What has no counterpart is said on standard error and in comments at the head. The names of
-files in it are relative to the directory of FILE: write the declaration there.`,
+Settings without a counterpart are reported on standard error and in comments at the head.
+File names in it are relative to the directory of FILE: write the declaration there.`,
 		Example: `  tbx import distrobox.ini >boxes.toml
   tbx import --name dev --output tbx.toml Containerfile
   tbx plan tbx.toml`,
@@ -42,8 +42,8 @@ files in it are relative to the directory of FILE: write the declaration there.`
 		ValidArgsFunction: cli.OnlyFirst(cli.Files),
 	}
 	f := cmd.Flags()
-	f.StringVarP(&o.output, "output", "o", "", "write to `FILE`, which must not be there, instead of standard output")
-	f.StringVar(&o.name, "name", "", "the toolbox's `NAME`, for a Containerfile; that of its directory if you do not say")
+	f.StringVarP(&o.output, "output", "o", "", "write to the new `FILE` instead of standard output")
+	f.StringVar(&o.name, "name", "", "the toolbox's `NAME`, for a Containerfile; default: the name of its directory")
 	cmd.RegisterFlagCompletionFunc("output", cli.Files)
 	cli.NoCompletion(cmd, "name")
 	return cmd
@@ -58,7 +58,7 @@ func runImport(env *fetch.Env, o *importOptions, file string) error {
 		return err
 	}
 	if strings.ContainsRune(string(data), 0) {
-		return fail.New(fail.Usage, "%s: it is no text", escape.Text(file))
+		return fail.New(fail.Usage, "%s: it is not a text file", escape.Text(file))
 	}
 	r, err := converted(o, file, string(data))
 	if err != nil {
@@ -85,7 +85,7 @@ func runImport(env *fetch.Env, o *importOptions, file string) error {
 	return err
 }
 
-// looksLikeINI and looksLikeBuild tell the two kinds of file apart.
+// looksLikeINI and looksLikeBuild recognise the two kinds of file.
 var (
 	looksLikeINI   = regexp.MustCompile(`(?m)^\s*\[[^\]\n]+\]`)
 	looksLikeBuild = regexp.MustCompile(`(?mi)^\s*FROM\s+\S`)

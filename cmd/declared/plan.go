@@ -9,14 +9,14 @@ import (
 	"github.com/tbx-project/tbx/provision/converge"
 )
 
-// howFlags are what plan and apply have in common.
+// howFlags are the flags that plan and apply share.
 type howFlags struct{ converge.Options }
 
 func (o *howFlags) add(cmd *cobra.Command) {
 	f := cmd.Flags()
-	f.BoolVar(&o.Adopt, "adopt", false, "take over toolboxes of these names that were not made from the file")
-	f.BoolVar(&o.Prune, "prune", false, "remove toolboxes that were made from the file and are in it no more")
-	f.BoolVar(&o.Update, "update", false, "make new toolboxes from what registries have now, not from what the lock file says")
+	f.BoolVar(&o.Adopt, "adopt", false, "take over toolboxes with these names that were not made from the file")
+	f.BoolVar(&o.Prune, "prune", false, "remove toolboxes that were made from the file and are no longer in it")
+	f.BoolVar(&o.Update, "update", false, "make new toolboxes from the registries' present images, not from those of the lock file")
 }
 
 // NewPlan returns `tbx plan`.
@@ -29,11 +29,11 @@ func NewPlan(env *fetch.Env) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "plan [flags] [FILE]",
 		Short: "Show what tbx apply would do",
-		Long: `Show what tbx apply would do to bring toolboxes to what a file declares. Nothing is
+		Long: `Show the steps of tbx apply, to bring toolboxes to what a file declares. Nothing is
 changed or started.
 
-Without FILE it is the tbx.toml of the project that you are in: in this directory, or the
-nearest one above. What is in a toolbox is taken from what tbx apply has recorded of it.
+Without FILE, tbx takes the tbx.toml of the project that you are in: in this directory, or
+the nearest one above. plan knows the contents of a toolbox from the records of tbx apply.
 
 The format of the file is in docs/apply.md.`,
 		Example: `  tbx plan
@@ -70,8 +70,8 @@ The format of the file is in docs/apply.md.`,
 	return cmd
 }
 
-// prepared reads the declaration that args names and returns what brings it about. trusted
-// says that one that was found must have been allowed.
+// prepared reads the declaration that args names, and returns the converger for it. With
+// trusted, a declaration that tbx found must have been allowed.
 func prepared(env *fetch.Env, args []string, trusted bool) (*declare.File, *converge.Converger, error) {
 	p, err := env.Provisioner()
 	if err != nil {

@@ -11,8 +11,7 @@ import (
 	"github.com/tbx-project/tbx/provision/converge"
 )
 
-// printPlan writes a plan as a diff: + what comes, - what goes, ~ what changes, ! what is
-// refused.
+// printPlan writes a plan as a diff: + added, - removed, ~ changed, ! refused.
 func printPlan(w io.Writer, p *converge.Plan) {
 	same := 0
 	for _, s := range p.Steps {
@@ -45,14 +44,14 @@ func printHead(w io.Writer, s *converge.Step) {
 		}
 		fmt.Fprintf(w, "~ toolbox %s%s\n", s.Name, taken)
 	case converge.Rebuild:
-		fmt.Fprintf(w, "~ toolbox %s, made anew: you are asked before, and what it is now is kept\n", s.Name)
+		fmt.Fprintf(w, "~ toolbox %s, made anew: tbx asks first, and keeps the old one\n", s.Name)
 		fmt.Fprintf(w, "    - image = %s\n    + image = %s\n", escape.Text(s.Before), escape.Text(s.Image))
 	case converge.Remove:
-		fmt.Fprintf(w, "- toolbox %s, with everything that is in it and its snapshots\n", s.Name)
+		fmt.Fprintf(w, "- toolbox %s, with everything in it and its snapshots\n", s.Name)
 	case converge.Release:
-		fmt.Fprintf(w, "  toolbox %s is declared no more: it was taken over, and becomes your own again\n", s.Name)
+		fmt.Fprintf(w, "  toolbox %s is no longer declared: it was taken over, and becomes your own again\n", s.Name)
 	case converge.Leave:
-		fmt.Fprintf(w, "  toolbox %s is declared no more, and stays: --prune would clear it away\n", s.Name)
+		fmt.Fprintf(w, "  toolbox %s is no longer declared, and stays: --prune would remove it\n", s.Name)
 	case converge.Refuse:
 		fmt.Fprintf(w, "! toolbox %s: %s\n", s.Name, escape.Text(s.Reason))
 	}
@@ -60,7 +59,7 @@ func printHead(w io.Writer, s *converge.Step) {
 
 func printContent(w io.Writer, s *converge.Step) {
 	if s.Behind {
-		fmt.Fprintln(w, "    ~ its settings were changed in its file, and come into its container")
+		fmt.Fprintln(w, "    ~ settings that were changed in its file are applied")
 	}
 	for _, d := range s.Settings {
 		if d.Before != "" {
@@ -100,7 +99,7 @@ func printContent(w io.Writer, s *converge.Step) {
 	}
 }
 
-// toolboxes counts those that are as declared.
+// toolboxes counts the toolboxes that are as declared.
 func toolboxes(n int) string {
 	if n == 1 {
 		return "1 toolbox is as declared"

@@ -25,10 +25,10 @@ func newImageBootstrap(env *fetch.Env) *cobra.Command {
 		Long: `Make a distribution's image from its package mirror with the host's own tool, as an
 ordinary user: mmdebstrap or debootstrap for Debian and Ubuntu, dnf for Fedora, zypper
 for openSUSE, pacman for Arch Linux, apk for Alpine Linux. The mirror's signatures
-are checked with the keys of the distribution's keyring package. What was done,
-and the version of every package, is recorded: tbx image inspect shows it.
+are checked with the keys of the distribution's keyring package. tbx records the steps
+and the version of every package: tbx image inspect shows them.
 
-tbx image catalog shows which distributions can be made.`,
+tbx image catalog shows which distributions can be bootstrapped.`,
 		Example: "  tbx image bootstrap debian\n  tbx image bootstrap debian:trixie --include vim,less",
 		Args:    cli.Exactly(1, "the name of a distribution"),
 		RunE: func(cmd *cobra.Command, args []string) error {

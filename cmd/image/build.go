@@ -26,11 +26,11 @@ func newImageBuild(env *fetch.Env) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "build [flags] [DIRECTORY|CONTAINERFILE]",
 		Short: "Build an image from a Containerfile",
-		Long: `Build an image from a Containerfile, or from the one in a directory, which is the
-current one when none is given. Its output is shown as it comes.
+		Long: `Build an image from a Containerfile, or from the one in a directory, by default in the
+current one. The output of the build is shown as it comes.
 
-The image is built only if there is none of that name that was built from the same
-content. Without a name it is named by that content.`,
+The image is built only if no image of that name was built from the same content. Without
+a name it is named after that content.`,
 		Example: `  tbx image build
   tbx image build images/containerfiles/debian -t localhost/debian-toolbox:13
   tbx image build --build-arg BASE=docker.io/library/debian:12 -t mine .`,
@@ -56,7 +56,7 @@ content. Without a name it is named by that content.`,
 	f.StringVarP(&o.tag, "tag", "t", "", "the image's `NAME`")
 	f.StringArrayVar(&o.args, "build-arg", nil, "value of an ARG in the Containerfile, `NAME=VALUE`; may be repeated")
 	f.StringVar(&o.authfile, "authfile", "", "`FILE` with the registry's credentials, instead of those of podman login")
-	f.BoolVar(&o.unsignedOK, "unsigned-ok", false, "build it even if signatures are required: nobody signs what is built here")
+	f.BoolVar(&o.unsignedOK, "unsigned-ok", false, "build it even if signatures are required: images built here are not signed")
 	cli.FormatFlag(cmd, &o.format)
 	cmd.RegisterFlagCompletionFunc("tag", env.CompleteImages)
 	cmd.RegisterFlagCompletionFunc("authfile", cli.Files)

@@ -17,10 +17,10 @@ func newImageCatalog(env *fetch.Env) *cobra.Command {
 		Use:     "catalog [flags]",
 		Aliases: []string{"catalogue"},
 		Short:   "List the distributions that tbx knows",
-		Long: `List the distributions that --distro takes, with the release that is taken where
-none is given. Contract is what an image has: a toolbox image comes with sudo,
-shells and manual pages, a plain one is the distribution's base image. tbx needs
-nothing of either. A bootstrap makes the image without a registry.
+		Long: `List the distributions that --distro takes, with their default releases. The contract
+says what an image has: a toolbox image comes with sudo, shells and manual pages, a plain
+one is the distribution's base image. tbx works with both. A bootstrap makes the image
+without a registry.
 
 The host's own distribution is marked with a star; its release is the host's.`,
 		Example:           "  tbx image catalog\n  tbx image catalog --format json | jq -r '.[].name'",

@@ -17,7 +17,7 @@ import (
 	"github.com/tbx-project/tbx/internal/fail"
 )
 
-// New returns `tbx image` with what is below it.
+// New returns `tbx image` with its subcommands.
 func New(env *fetch.Env) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "image",
@@ -57,7 +57,7 @@ func rowOfImage(e *fetch.Env, img images.Image, users []string) imageRow {
 	}
 }
 
-// name is how to speak of the image.
+// name returns the image's name for messages.
 func (r *imageRow) name() string {
 	if len(r.Names) > 0 {
 		return r.Names[0]
@@ -65,7 +65,7 @@ func (r *imageRow) name() string {
 	return r.ID[:min(12, len(r.ID))]
 }
 
-// printImage is the end of the commands that bring an image here.
+// printImage prints the image that a command fetched or made.
 func printImage(e *fetch.Env, img images.Image, ref string, format cli.Format) error {
 	return e.Print(format, rowOfImage(e, img, nil), func() error {
 		_, err := fmt.Fprintf(e.Out, "%s %.12s\n", escape.Text(ref), img.ID)
@@ -73,21 +73,21 @@ func printImage(e *fetch.Env, img images.Image, ref string, format cli.Format) e
 	})
 }
 
-// checkImage refuses what can be no name and no id of an image. A short id is
-// also a well-formed name.
+// checkImage refuses a word that can be neither a name nor an id of an image. A short id
+// is also a well-formed name.
 func checkImage(arg string) error {
 	_, err := images.ParseRef(arg)
 	return err
 }
 
-// imagesOr wants images, or --all without any.
+// imagesOr accepts images, or --all without images.
 func imagesOr(all *bool) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
 		switch {
 		case all != nil && *all && len(args) > 0:
 			return fail.New(fail.Usage, "--all goes without names")
 		case (all == nil || !*all) && len(args) == 0:
-			return fail.New(fail.Usage, "%s wants the name of an image", cmd.CommandPath()).Hint("tbx image list shows them")
+			return fail.New(fail.Usage, "%s needs the name of an image", cmd.CommandPath()).Hint("tbx image list shows them")
 		}
 		for _, a := range args {
 			if err := checkImage(a); err != nil {
@@ -124,7 +124,7 @@ func printImageRows(w io.Writer, rows []imageRow, shares bool, now time.Time) er
 	return t.Flush()
 }
 
-// shortKey is the end of a fingerprint, as gpg's long key ID, or the beginning of
+// shortKey returns the end of a fingerprint, like gpg's long key ID, or the beginning of
 // a hash.
 func shortKey(id string) string {
 	if hash, ok := strings.CutPrefix(id, "SHA256:"); ok {

@@ -25,9 +25,9 @@ func newImageInspect(env *fetch.Env) *cobra.Command {
 		Use:     "inspect [flags] IMAGE",
 		Aliases: []string{"show"},
 		Short:   "Show what an image is and where it came from",
-		Long: `Show what an image is, how it came here, who vouches for it and what uses it. Its
-labels and environment are whatever its maker wrote; what of them could act on a
-toolbox is listed apart.`,
+		Long: `Show what an image is, how it came here, who signed it and what uses it. Its labels and
+environment are whatever its maker wrote; those that could act on a toolbox are listed
+separately.`,
 		Example: "  tbx image inspect fedora-toolbox:44",
 		Args:    cli.Exactly(1, "the name of an image"),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -110,8 +110,8 @@ func printImageInspection(env *fetch.Env, i *imageInspection) error {
 	line("Platform", i.OS+"/"+i.Arch)
 	line("Size", bytesize.Text(i.Size))
 	if i.Own != nil {
-		line("Size of its own", bytesize.Text(*i.Own))
-		line("Size shared", bytesize.Text(*i.Common))
+		line("Own size", bytesize.Text(*i.Own))
+		line("Shared size", bytesize.Text(*i.Common))
 	}
 	line("Used by", strings.Join(i.UsedBy, ", "))
 	line("Origin", string(i.Origin))
@@ -120,7 +120,7 @@ func printImageInspection(env *fetch.Env, i *imageInspection) error {
 		line("Came here", i.Date.Format(time.RFC3339))
 	}
 	line("Signed by", i.Signer)
-	line("Vouched for by", i.VouchedBy)
+	line("Verified with", i.VouchedBy)
 	if i.Bootstrap != nil {
 		line("Made with", i.Bootstrap.Tool+" ("+i.Bootstrap.Mode+")")
 		line("Mirror", strings.Join(i.Bootstrap.Sources, "; "))

@@ -24,23 +24,23 @@ func newImageList(env *fetch.Env) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "list [flags]",
 		Aliases: []string{"ls"},
-		Short:   "List the images that are here",
-		Long: `List podman's images, with what tbx recorded of them: how an image came here, who
-signed it, and which toolboxes and other containers are made from it. The size
-counts what images have in common in full; --sizes tells it apart, which takes
-podman longer.`,
+		Short:   "List the images",
+		Long: `List podman's images, with tbx's records: how an image came here, who signed it, and
+which toolboxes and other containers are made from it. The size includes the parts that
+images share; --sizes separates them, which takes podman longer.`,
 		Example:           "  tbx image list\n  tbx image list --sizes\n  tbx image list --format json | jq '.[] | select(.used_by == [])'",
 		Args:              cli.Exactly(0, "no arguments"),
 		RunE:              func(cmd *cobra.Command, args []string) error { return runImageList(cmd.Context(), env, o) },
 		ValidArgsFunction: cobra.NoFileCompletions,
 	}
 	cmd.Flags().BoolVarP(&o.names, "names", "n", false, "print the names only")
-	cmd.Flags().BoolVarP(&o.sizes, "sizes", "s", false, "also say what of the size is an image's own and what it shares with others")
+	cmd.Flags().BoolVarP(&o.sizes, "sizes", "s", false, "also show how much of the size is an image's own, and how much it shares")
 	cli.FormatFlag(cmd, &o.format)
 	return cmd
 }
 
-// List prints the images that are here, or their names only. It is also tbx list --images.
+// List returns the function that prints the images, or only their names. tbx list
+// --images uses it too.
 func List(env *fetch.Env) func(ctx context.Context, names bool, format cli.Format) error {
 	return func(ctx context.Context, names bool, format cli.Format) error {
 		return runImageList(ctx, env, &imageListOptions{names: names, format: format})
@@ -69,7 +69,7 @@ func runImageList(ctx context.Context, env *fetch.Env, o *imageListOptions) erro
 	})
 }
 
-// imageRows are all images, by name.
+// imageRows returns all images, sorted by name.
 func imageRows(ctx context.Context, e *fetch.Env, sizes bool) ([]imageRow, error) {
 	store, err := e.Images(ctx)
 	if err != nil {
@@ -98,8 +98,8 @@ func imageRows(ctx context.Context, e *fetch.Env, sizes bool) ([]imageRow, error
 	return rows, measure(ctx, e, store, all)
 }
 
-// measure adds what of the images' size is their own. podman cannot say it while
-// there is a container whose image has no layer (4.3); then it is left out.
+// measure adds the images' own sizes. podman cannot tell them while there is a container
+// whose image has no layer (4.3); then they are left out.
 func measure(ctx context.Context, e *fetch.Env, store *imagestore.Store, rows []*imageRow) error {
 	e.Progress().Stage("measuring the images")
 	defer e.Progress().Stage("")

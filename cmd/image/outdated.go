@@ -20,8 +20,8 @@ import (
 	"github.com/tbx-project/tbx/internal/fail"
 )
 
-// answersLast is how long a registry's answer counts: long enough for a prompt or
-// a script that asks often, short enough for somebody who waits for a release.
+// answersLast is how long a registry's answer is used: long enough for a prompt or a
+// script that asks often, short enough for a user who waits for a release.
 const answersLast = 10 * time.Minute
 
 type imageOutdatedOptions struct {
@@ -33,17 +33,17 @@ func newImageOutdated(env *fetch.Env) *cobra.Command {
 	o := &imageOutdatedOptions{}
 	cmd := &cobra.Command{
 		Use:   "outdated [flags]",
-		Short: "List images of which there is something newer",
-		Long: `List the images whose registry has something newer under their name, and those
-that tbx built from a Containerfile that has changed since. It costs one small
-request for each name; answers count for ten minutes, or longer where a registry
-does not answer. Nothing is fetched.`,
+		Short: "List images that have a newer version",
+		Long: `List the images with a newer version in their registry, and those that tbx built from a
+Containerfile that has changed since. This takes one small request for each name. tbx
+uses an answer for ten minutes, or longer if the registry does not answer. Nothing is
+fetched.`,
 		Example:           "  tbx image outdated\n  tbx image outdated --all --refresh",
 		Args:              cli.Exactly(0, "no arguments"),
 		RunE:              func(cmd *cobra.Command, args []string) error { return runImageOutdated(cmd.Context(), env, o) },
 		ValidArgsFunction: cobra.NoFileCompletions,
 	}
-	cmd.Flags().BoolVarP(&o.all, "all", "a", false, "also list those that are up to date")
+	cmd.Flags().BoolVarP(&o.all, "all", "a", false, "also list images that are up to date")
 	cmd.Flags().BoolVar(&o.refresh, "refresh", false, "ask every registry again")
 	cli.FormatFlag(cmd, &o.format)
 	return cmd
@@ -70,7 +70,7 @@ func runImageOutdated(ctx context.Context, env *fetch.Env, o *imageOutdatedOptio
 	return printStaleness(env, rows, o)
 }
 
-// Outdated returns what tbx outdated does about images.
+// Outdated returns the part of tbx outdated about images.
 func Outdated(env *fetch.Env) func(context.Context) (rows any, print func() error, err error) {
 	return func(ctx context.Context) (any, func() error, error) {
 		o := &imageOutdatedOptions{format: cli.Text}
@@ -86,7 +86,7 @@ func Outdated(env *fetch.Env) func(context.Context) (rows any, print func() erro
 	}
 }
 
-// stale looks at every image.
+// stale checks every image.
 func stale(ctx context.Context, env *fetch.Env, o *imageOutdatedOptions) ([]staleness, error) {
 	store, err := env.Images(ctx)
 	if err != nil {
@@ -128,8 +128,7 @@ func stale(ctx context.Context, env *fetch.Env, o *imageOutdatedOptions) ([]stal
 	return append(rows, built...), ctx.Err()
 }
 
-// changedBuilds tells of the images that tbx built whether their Containerfile is
-// still the same.
+// changedBuilds compares the images that tbx built with their Containerfiles.
 func changedBuilds(e *fetch.Env, list []images.Image) ([]staleness, error) {
 	names := map[string]bool{}
 	for _, img := range list {
@@ -161,7 +160,7 @@ func changedBuilds(e *fetch.Env, list []images.Image) ([]staleness, error) {
 	return rows, nil
 }
 
-// rebuild is how to build an image of tbx's once more.
+// rebuild returns the call that builds an image of tbx again.
 func rebuild(rec images.Provenance) string {
 	words := []string{"tbx image build"}
 	if !rec.NamedByContent() {
@@ -186,13 +185,13 @@ func printStaleness(env *fetch.Env, rows []staleness, o *imageOutdatedOptions) e
 	}
 	var err error
 	if unknown > 0 && unknown == len(rows) {
-		err = fail.Wrap(fail.Unable, errors.New("no registry answered"), "nothing is known of any image").
-			Hint("try again with a network; what is here works without")
+		err = fail.Wrap(fail.Unable, errors.New("no registry answered"), "no image could be checked").
+			Hint("try again with a network; the images here work without one")
 	}
 	return errors.Join(env.Print(o.format, shown, func() error {
 		if len(shown) == 0 {
 			if err == nil {
-				fmt.Fprintln(env.Err, "Nothing newer is known.")
+				fmt.Fprintln(env.Err, "There is no newer image.")
 			}
 			return nil
 		}

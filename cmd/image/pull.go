@@ -22,13 +22,12 @@ func newImagePull(env *fetch.Env) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "pull [flags] [IMAGE]",
 		Short: "Fetch an image from its registry",
-		Long: `Fetch an image from its registry, or the newer one under its name, and prepare it
-so that a toolbox of it is made at once. Without an image it is the one that
+		Long: `Fetch an image from its registry, or the newer one under its name, and prepare it so
+that the first toolbox from it is made at once. Without an image, tbx fetches the one that
 tbx create would take.
 
-What is complete of a download that was interrupted is not downloaded again. Where
-no registry can be reached, making the image from the distribution's package
-mirror is offered.`,
+The finished parts of an interrupted download are not downloaded again. If no registry can
+be reached, tbx offers to make the image from the distribution's package mirror.`,
 		Example: `  tbx image pull
   tbx image pull --distro ubuntu --release 24.04
   tbx image pull quay.io/toolbx/arch-toolbox:latest
@@ -52,7 +51,7 @@ mirror is offered.`,
 	cmd.Flags().StringVarP(&o.distro, "distro", "d", "", "fetch this `DISTRIBUTION`'s image")
 	cmd.Flags().StringVarP(&o.release, "release", "r", "", "`RELEASE` of the distribution")
 	o.Flags.Add(cmd, images.PullAlways)
-	cmd.Flags().BoolVar(&o.Unprepared, "no-prepare", false, "leave the preparation, and its disk use, to the first toolbox of the image")
+	cmd.Flags().BoolVar(&o.Unprepared, "no-prepare", false, "leave the preparation, and its disk use, to the first toolbox from the image")
 	cli.FormatFlag(cmd, &o.format)
 	cmd.RegisterFlagCompletionFunc("distro", env.CompleteDistros)
 	cmd.RegisterFlagCompletionFunc("release", env.CompleteReleases)

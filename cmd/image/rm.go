@@ -16,19 +16,19 @@ import (
 	"github.com/tbx-project/tbx/provision"
 )
 
-// NewRemove is image rm, and rmi, as Toolbx calls it.
+// NewRemove returns image rm, or rmi, its name in Toolbx.
 func NewRemove(env *fetch.Env, name string) *cobra.Command {
 	var all, force bool
 	path := map[string]string{"rm": "tbx image rm", "rmi": "tbx rmi"}[name]
 	cmd := &cobra.Command{
 		Use:   name + " [flags] IMAGE...",
 		Short: "Remove images",
-		Long: `Remove images, or only a name of one that has others. It asks first, and refuses
-an image that a toolbox or another container is made from.
+		Long: `Remove images, or one name of an image that has others. tbx asks first, and refuses an
+image that a toolbox or another container is made from.
 
---force does not ask, and removes an image's toolboxes with it, running or not; it
-still refuses an image that other containers are made from. --all stands for the
-images that tbx fetched or made and those that are marked for Toolbx.`,
+--force does not ask, and also removes the toolboxes of an image, running or not; it still
+refuses an image that other containers are made from. --all means the images that tbx
+fetched or made and those that are marked for Toolbx.`,
 		Example: "  " + path + " localhost/debian-toolbox:13\n  " + path + " --all",
 		Args:    imagesOr(&all),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -73,7 +73,7 @@ func removeImage(ctx context.Context, e *fetch.Env, p *provision.Provisioner, re
 		row := rowOfImage(e, r.Image, r.UsedBy)
 		question := fmt.Sprintf("Remove image %s (%s)?", row.name(), bytesize.Text(r.Image.Size))
 		if !r.Whole {
-			question = fmt.Sprintf("Remove the name %s? The image stays, as it has others.", ref)
+			question = fmt.Sprintf("Remove the name %s? The image stays, because it has other names.", ref)
 		}
 		if err := e.Ask(question); err != nil {
 			return err
@@ -96,16 +96,16 @@ func newImagePrune(env *fetch.Env) *cobra.Command {
 	var format cli.Format
 	cmd := &cobra.Command{
 		Use:   "prune [flags]",
-		Short: "Remove images that nothing uses",
-		Long: `Remove the images that have no name any more, as after a newer one was pulled, and
-that no container is made from. --all removes those with a name too, also such
-that neither tbx nor a toolbox had to do with. It shows them and asks first.`,
+		Short: "Remove unused images",
+		Long: `Remove the images that have lost their name, as after a pull of a newer one, and that no
+container is made from. --all also removes unused images with a name, even those that
+neither tbx nor a toolbox ever used. tbx shows them and asks first.`,
 		Example:           "  tbx image prune\n  tbx image prune --all --yes",
 		Args:              cli.Exactly(0, "no arguments"),
 		RunE:              func(cmd *cobra.Command, args []string) error { return runImagePrune(cmd.Context(), env, all, format) },
 		ValidArgsFunction: cobra.NoFileCompletions,
 	}
-	cmd.Flags().BoolVarP(&all, "all", "a", false, "also those that have a name")
+	cmd.Flags().BoolVarP(&all, "all", "a", false, "also images that have a name")
 	cli.FormatFlag(cmd, &format)
 	return cmd
 }
@@ -134,7 +134,7 @@ func runImagePrune(ctx context.Context, env *fetch.Env, all bool, format cli.For
 	if len(unused) > 0 {
 		env.Progress().Close()
 		if !env.Yes {
-			// Standard output is for what was removed.
+			// Standard output is for the removed images.
 			if err := printImageRows(env.Err, rows(unused), false, time.Now()); err != nil {
 				return err
 			}
@@ -161,7 +161,7 @@ func runImagePrune(ctx context.Context, env *fetch.Env, all bool, format cli.For
 			fmt.Fprintf(env.Out, "Removed image: %s\n", escape.Text(r.name()))
 		}
 		if len(unused) == 0 {
-			fmt.Fprintln(env.Err, "There is no image that nothing uses.")
+			fmt.Fprintln(env.Err, "There is no unused image.")
 		}
 		return nil
 	}), err)

@@ -15,8 +15,8 @@ func newImageTag(env *fetch.Env) *cobra.Command {
 	return &cobra.Command{
 		Use:   "tag IMAGE NAME",
 		Short: "Give an image another name",
-		Long: `Give an image another name. A name without a registry is one of this machine's, and
-without a tag it is tagged latest. tbx image rm takes a name away again.`,
+		Long: `Give an image another name. A name without a registry is local to this machine; one
+without a tag gets the tag latest. tbx image rm removes a name.`,
 		Example: "  tbx image tag docker.io/library/debian:13 localhost/base",
 		Args:    cli.Exactly(2, "an image and its new name"),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -28,7 +28,7 @@ without a tag it is tagged latest. tbx image rm takes a name away again.`,
 				return err
 			}
 			if name.ID != "" || name.Digest != "" {
-				return fail.New(fail.Usage, "image name %s: it must be a name with or without a tag", escape.Quote(args[1]))
+				return fail.New(fail.Usage, "image name %s must be a name with or without a tag", escape.Quote(args[1]))
 			}
 			if name.Domain == "" {
 				name.Domain = "localhost"

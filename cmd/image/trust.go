@@ -20,10 +20,10 @@ func newImageTrust(env *fetch.Env) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "trust",
 		Short: "Manage the keys that images must be signed with",
-		Long: `Manage the keys that images must be signed with. A scope is a registry, or a
-namespace or repository of it; the narrowest that holds an image decides, and its
-one key must have signed it. The keys count once the configuration has
-require_signature = true below [images], and for tbx image verify.`,
+		Long: `Manage the keys that images must be signed with. A scope is a registry, or a namespace
+or repository in it. The narrowest scope of an image decides: its one key must have signed
+the image. The keys are used when the configuration has require_signature = true below
+[images], and by tbx image verify.`,
 		Example: `  tbx image trust add quay.io/toolbx key.pub
   tbx image trust list`,
 		Args: cli.UnknownCommand,
@@ -33,7 +33,7 @@ require_signature = true below [images], and for tbx image verify.`,
 	return cmd
 }
 
-// maxKey is far more than any public key takes.
+// maxKey is far more than the size of any public key.
 const maxKey = 1 << 20
 
 func newTrustAdd(env *fetch.Env) *cobra.Command {
@@ -41,15 +41,15 @@ func newTrustAdd(env *fetch.Env) *cobra.Command {
 		Use:   "add SCOPE FILE",
 		Short: "Trust a key for the images of a scope",
 		Long: `Trust a public key for the images of a scope: an OpenPGP key (gpg --armor --export
-WHO) for signatures as podman makes them, or a PEM key (cosign.pub) for those of
-sigstore. FILE may be -, for standard input. tbx keeps a copy. A scope has one
-key: another takes its place only after it was removed.
+WHO) for podman's signatures, or a PEM key (cosign.pub) for sigstore's. FILE may be -, for
+standard input. tbx keeps a copy. A scope has one key: remove it before you add another.
 
-Some podman cannot check sigstore signatures, Debian 12's among them. Images that
-need one are then refused.`,
-		Example: "  tbx image trust add quay.io/toolbx cosign.pub\n  gpg --export alice@example.org | tbx image trust add registry.example.org -",
-		Args:    cli.Exactly(2, "a scope and a file with a public key"),
-		RunE:    func(cmd *cobra.Command, args []string) error { return runTrustAdd(env, args[0], args[1]) },
+Some versions of podman cannot check sigstore signatures, Debian 12's among them. Images
+that need one are then refused.`,
+		Example: "  tbx image trust add quay.io/toolbx cosign.pub\n" +
+			"  gpg --export alice@example.org | tbx image trust add registry.example.org -",
+		Args: cli.Exactly(2, "a scope and a file with a public key"),
+		RunE: func(cmd *cobra.Command, args []string) error { return runTrustAdd(env, args[0], args[1]) },
 		ValidArgsFunction: func(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
 			if len(args) == 1 {
 				return nil, cobra.ShellCompDirectiveDefault
@@ -96,9 +96,9 @@ func newTrustList(env *fetch.Env) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "list [flags]",
 		Aliases: []string{"ls"},
-		Short:   "List the keys that are trusted",
-		Long: `List the keys that are trusted: yours, the administrator's in /etc/tbx/keys, and the
-distribution's in /usr/share/tbx/keys. Yours win.`,
+		Short:   "List the trusted keys",
+		Long: `List the trusted keys: yours, the administrator's in /etc/tbx/keys, and the
+distribution's in /usr/share/tbx/keys. Yours take precedence.`,
 		Example:           "  tbx image trust list",
 		Args:              cli.Exactly(0, "no arguments"),
 		RunE:              func(cmd *cobra.Command, args []string) error { return runTrustList(env, format) },
@@ -134,10 +134,10 @@ func newTrustRemove(env *fetch.Env) *cobra.Command {
 	return &cobra.Command{
 		Use:     "remove SCOPE",
 		Aliases: []string{"rm"},
-		Short:   "Trust the key of a scope no longer",
-		Long: `Remove your key of a scope. The images that it has signed stay, and nothing vouches
-for them any more: where signatures are required, no new toolbox is made of them.
-It asks first.`,
+		Short:   "Stop trusting the key of a scope",
+		Long: `Remove your key of a scope. The images that it has signed stay, but they count as
+unsigned from then on: if signatures are required, no new toolbox is made from them. tbx
+asks first.`,
 		Example: "  tbx image trust remove quay.io/toolbx",
 		Args:    cli.Exactly(1, "a scope"),
 		RunE: func(cmd *cobra.Command, args []string) error {

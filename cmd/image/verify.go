@@ -19,10 +19,10 @@ func newImageVerify(env *fetch.Env) *cobra.Command {
 	var format cli.Format
 	cmd := &cobra.Command{
 		Use:   "verify [flags] IMAGE...",
-		Short: "Check the signature of images that are here",
-		Long: `Check once more, at its registry, that an image that is here was signed by the key
-that is trusted for it, and record who signed it. Its layers are not downloaded
-again. It fails where podman cannot check such signatures.`,
+		Short: "Check the signatures of images",
+		Long: `Check again, at its registry, that an image here was signed by the key that is trusted
+for it, and record who signed it. Its layers are not downloaded again. verify fails if
+podman cannot check such signatures.`,
 		Example: "  tbx image verify registry.example.org/team/base:1",
 		Args:    imagesOr(nil),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -36,7 +36,7 @@ again. It fails where podman cannot check such signatures.`,
 
 // verification is one image in the output of verify; docs/schema/verify.json.
 type verification struct {
-	Image string     `json:"image"` // as it was named
+	Image string     `json:"image"` // as the user named it
 	Key   images.Key `json:"key"`
 }
 

@@ -8,8 +8,8 @@ import (
 	"github.com/tbx-project/tbx/toolbox"
 )
 
-// board shows what goes on in several toolboxes: on a terminal a line each, that vanish;
-// elsewhere a line where one begins and one where it has ended.
+// board shows the progress of several toolboxes: on a terminal a line for each, which is
+// erased at the end; elsewhere a line at the begin and at the end of each.
 type board struct {
 	env   *fetch.Env
 	title string
@@ -28,7 +28,7 @@ func newBoard(env *fetch.Env, title string, boxes []*toolbox.Box) *board {
 	return b
 }
 
-// of is told what goes on in a toolbox.
+// of returns the function that reports the progress of a toolbox.
 func (b *board) of(i int) func(string) {
 	begun := false
 	return func(text string) {
@@ -40,7 +40,7 @@ func (b *board) of(i int) func(string) {
 	}
 }
 
-// done is told how it ended.
+// done reports the end of one.
 func (b *board) done(i int, text string) {
 	if !cli.IsTerminal(b.env.Err) {
 		b.env.Progress().Line("tbx: " + b.names[i] + ": " + text)

@@ -21,9 +21,8 @@ func NewInstall(env *fetch.Env) *cobra.Command {
 		Use:   "install [flags] PACKAGE...",
 		Short: "Install packages in a toolbox",
 		Long: `Install packages in a toolbox with its own package manager: apt, dnf, zypper,
-pacman, apk or xbps. Nothing is asked, and nothing is removed: where a package cannot be
-without the removal of another, it is not installed. Configuration files that you changed
-stay.`,
+pacman, apk or xbps. The package manager asks nothing and removes nothing: a package that
+needs the removal of another is not installed. Configuration files that you changed stay.`,
 		Example: "  tbx install ripgrep\n  tbx install --toolbox build gcc make",
 	})
 }
@@ -33,13 +32,13 @@ func NewRemove(env *fetch.Env) *cobra.Command {
 	return newChange(env, remove, completeAsked, &cobra.Command{
 		Use:   "remove [flags] PACKAGE...",
 		Short: "Remove packages from a toolbox",
-		Long: `Remove packages from a toolbox with its own package manager, and what cannot be
-without them. It shows what that is, and asks. To remove a toolbox: tbx rm.`,
+		Long: `Remove packages from a toolbox with its own package manager, and the packages that need
+them. tbx shows all of them, and asks. To remove a toolbox: tbx rm.`,
 		Example: "  tbx remove ripgrep\n  tbx remove --toolbox build gcc",
 	})
 }
 
-// newChange fills in what commands that change packages have in common.
+// newChange completes a command that changes packages.
 func newChange(env *fetch.Env, v verb, complete func(*fetch.Env, *where) cobra.CompletionFunc, cmd *cobra.Command) *cobra.Command {
 	w := &where{}
 	cmd.Annotations = cli.Quietly()
@@ -52,12 +51,12 @@ func newChange(env *fetch.Env, v verb, complete func(*fetch.Env, *where) cobra.C
 
 func wantsPackages(cmd *cobra.Command, args []string) error {
 	if len(args) == 0 {
-		return fail.New(fail.Usage, "%s wants the name of a package", cmd.CommandPath()).Hint("find one with: tbx search WORD")
+		return fail.New(fail.Usage, "%s needs the name of a package", cmd.CommandPath()).Hint("find one with: tbx search WORD")
 	}
 	return packages.CheckNames(args)
 }
 
-// verb is what is done to packages.
+// verb is an operation on packages.
 type verb struct {
 	doing, done string
 	do          func(ctx context.Context, t *target, names []string) error
@@ -68,7 +67,7 @@ var (
 	remove  = verb{"removing", "Removed", askAndDrop}
 )
 
-// change opens the toolbox, does something to its packages, and says that it did.
+// change opens the toolbox, carries out v on its packages, and reports it.
 func change(ctx context.Context, env *fetch.Env, w *where, names []string, v verb) error {
 	b, err := w.box(ctx, env)
 	if err != nil {
@@ -89,7 +88,7 @@ func change(ctx context.Context, env *fetch.Env, w *where, names []string, v ver
 	return err
 }
 
-// askAndDrop shows what a removal would do, asks, and does it.
+// askAndDrop shows the effect of a removal, asks, and removes.
 func askAndDrop(ctx context.Context, t *target, names []string) error {
 	would, err := t.WouldDrop(ctx, names)
 	if err != nil {

@@ -15,14 +15,14 @@ import (
 	"github.com/tbx-project/tbx/toolbox"
 )
 
-// A shell waits for what is offered, so a package manager is asked in a toolbox that runs
-// only, for this long, and never for a refresh.
+// The shell waits for the completion. So only the package manager of a running toolbox is
+// asked, for this long at most, and never for a refresh.
 const (
 	completionTime = 2 * time.Second
 	mostOffered    = 200
 )
 
-// asking returns the package manager of the toolbox that is meant, if it runs.
+// asking returns the package manager of the chosen toolbox, if it runs.
 func asking(ctx context.Context, env *fetch.Env, name string) *packages.System {
 	env.Quiet = true
 	b, err := one(ctx, env, name)
@@ -36,7 +36,7 @@ func asking(ctx context.Context, env *fetch.Env, name string) *packages.System {
 	return s
 }
 
-// completeAsked offers what somebody asked for, for remove.
+// completeAsked offers the packages that a user installed, for remove.
 func completeAsked(env *fetch.Env, w *where) cobra.CompletionFunc {
 	return complete(env, w, func(ctx context.Context, s *packages.System, _ string) []string {
 		names, _ := s.AskedFor(ctx)
@@ -47,7 +47,7 @@ func completeAsked(env *fetch.Env, w *where) cobra.CompletionFunc {
 // completeAvailable offers packages whose names begin with the word, for install.
 func completeAvailable(env *fetch.Env, w *where) cobra.CompletionFunc {
 	return complete(env, w, func(ctx context.Context, s *packages.System, word string) []string {
-		const enough = 2 // letters, before half of a distribution would be offered
+		const enough = 2 // letters: fewer would offer half of the distribution
 		if len(word) < enough {
 			return nil
 		}

@@ -1,3 +1,3 @@
-// Package pkg holds the commands for the packages in toolboxes, whatever distribution
-// they have: upgrade, install, remove, search, outdated.
+// Package pkg holds the commands for the packages in toolboxes of any distribution:
+// upgrade, install, remove, search, outdated.
 package pkg

@@ -17,8 +17,8 @@ import (
 	"github.com/tbx-project/tbx/toolbox"
 )
 
-// Images lists the images of which there is something newer, as rows of
-// docs/schema/outdated.json, and prints them.
+// Images lists the images with something newer, as rows of docs/schema/outdated.json, and
+// prints them.
 type Images func(ctx context.Context) (rows any, print func() error, err error)
 
 type outdatedOptions struct {
@@ -34,18 +34,18 @@ func NewOutdated(env *fetch.Env, images Images) *cobra.Command {
 		Use:         "outdated [flags] [NAME...]",
 		Annotations: cli.Quietly(),
 		Short:       "List what is outdated: packages, releases and images",
-		Long: `List for all toolboxes, or those that are named, how many packages can be
-upgraded, how many of them are about security, and whether the distribution still supports
-the release. With names each package is listed. Images of which the registry has something
-newer come behind, as in tbx image outdated. Nothing is upgraded. A toolbox that does not
-run is started, and stopped again afterwards.`,
+		Long: `List for all toolboxes, or the named ones, how many packages can be upgraded, how many of
+these are security upgrades, and whether the distribution still supports the release. With
+names, each package is listed. Images with something newer in the registry follow, as in
+tbx image outdated. Nothing is upgraded. A toolbox that does not run is started, and
+stopped again afterwards.`,
 		Example:           "  tbx outdated\n  tbx outdated build\n  tbx outdated --format json | jq '.toolboxes[].packages'",
 		Args:              cobra.ArbitraryArgs,
 		RunE:              func(cmd *cobra.Command, args []string) error { return outdated(cmd.Context(), env, o, images, args) },
 		ValidArgsFunction: env.CompleteToolboxes,
 	}
-	cmd.Flags().BoolVar(&o.noRefresh, "no-refresh", false, "go by the indexes that are in the toolboxes, and fetch none")
-	cmd.Flags().BoolVar(&o.noImages, "no-images", false, "do not ask registries for images")
+	cmd.Flags().BoolVar(&o.noRefresh, "no-refresh", false, "use the indexes in the toolboxes, and fetch none")
+	cmd.Flags().BoolVar(&o.noImages, "no-images", false, "do not ask registries about images")
 	cli.TimeoutFlag(cmd, &o.quiet)
 	cli.FormatFlag(cmd, &o.format)
 	return cmd

@@ -9,8 +9,8 @@ import (
 	"github.com/tbx-project/tbx/toolbox"
 )
 
-// keepFirst has the toolbox's content kept as a snapshot before its packages change. Its
-// name gets into made when there is one.
+// keepFirst makes a snapshot of the toolbox before its packages change, and stores its
+// name in made.
 func (t *target) keepFirst(made *string, said func(string)) {
 	t.Before = func(ctx context.Context) error {
 		said("keeping a snapshot")
@@ -29,8 +29,8 @@ func (t *target) keepFirst(made *string, said func(string)) {
 	}
 }
 
-// takeBack rolls a toolbox back that an upgrade has left broken, and says so in the error.
-// One that is used by others is left as it is.
+// takeBack rolls back a toolbox that an upgrade left broken, and says so in the error. A
+// toolbox that others use is left as it is.
 func (t *target) takeBack(ctx context.Context, snapshot string, upgradeErr error) (bool, error) {
 	if snapshot == "" || !errors.Is(upgradeErr, packages.ErrBroken) {
 		return false, upgradeErr
@@ -40,16 +40,16 @@ func (t *target) takeBack(ctx context.Context, snapshot string, upgradeErr error
 		_, err = m.Rollback(context.WithoutCancel(ctx), t.name, snapshot, false)
 	}
 	if err != nil {
-		kept := fail.Wrap(nil, err, "what it held before the upgrade is kept").
-			Hint("go back to it with: tbx snapshot rollback --force %s %s", t.name, snapshot)
+		kept := fail.Wrap(nil, err, "its contents before the upgrade are kept").
+			Hint("return to them with: tbx snapshot rollback --force %s %s", t.name, snapshot)
 		return false, errors.Join(upgradeErr, kept)
 	}
-	const back = "the upgrade left it broken, and it was taken back to what it held before: %s"
+	const back = "the upgrade left it broken, so it was rolled back to the contents before: %s"
 	return true, fail.New(packages.ErrBroken, back, firstOf(upgradeErr)).
-		Hint("what the upgrade has left is kept; look at it after: tbx snapshot rollback %s %s", t.name, toolbox.BeforeRollback)
+		Hint("the broken state is kept; look at it after: tbx snapshot rollback %s %s", t.name, toolbox.BeforeRollback)
 }
 
-// firstOf is the first of errors that were joined.
+// firstOf returns the first of joined errors.
 func firstOf(err error) error {
 	var joined interface{ Unwrap() []error }
 	if errors.As(err, &joined) && len(joined.Unwrap()) > 0 {

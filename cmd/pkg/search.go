@@ -27,13 +27,13 @@ func NewSearch(env *fetch.Env) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:         "search [flags] WORD...",
 		Annotations: cli.Quietly(),
-		Short:       "Search for packages that a toolbox could install",
-		Long: `Search for packages by words in their names and descriptions, as the toolbox's own
-package manager finds them. A toolbox without an index fetches it first.`,
+		Short:       "Search for packages to install in a toolbox",
+		Long: `Search for packages by words in their names and descriptions, with the toolbox's own
+package manager. A toolbox without an index fetches it first.`,
 		Example: "  tbx search ripgrep\n  tbx search --toolbox build --format json json parser",
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 0 {
-				return fail.New(fail.Usage, "tbx search wants a word to search for").Hint("for example: tbx search editor")
+				return fail.New(fail.Usage, "tbx search needs a word to search for").Hint("for example: tbx search editor")
 			}
 			return nil
 		},

@@ -22,7 +22,7 @@ type target struct {
 	name toolbox.Name
 }
 
-// open asks the toolbox for its package manager, and starts it where it does not run.
+// open starts the toolbox if it does not run, and asks it for its package manager.
 func open(ctx context.Context, env *fetch.Env, b *toolbox.Box, quiet time.Duration, said func(string)) (*target, error) {
 	t := &target{env: env, box: b, name: b.Name}
 	s, err := packages.Open(ctx, env.RunnerIn(b.Name, b.Isolated()))
@@ -34,19 +34,19 @@ func open(ctx context.Context, env *fetch.Env, b *toolbox.Box, quiet time.Durati
 	return t, nil
 }
 
-// where are the flags of the commands about packages of one toolbox.
+// where has the flags that choose the toolbox of a package command.
 type where struct {
 	toolbox string
 	quiet   time.Duration
 }
 
 func (w *where) flags(env *fetch.Env, cmd *cobra.Command) {
-	cmd.Flags().StringVarP(&w.toolbox, "toolbox", "c", "", "the toolbox's `NAME`; yours by default, if you do not say")
+	cmd.Flags().StringVarP(&w.toolbox, "toolbox", "c", "", "the toolbox's `NAME`; default: the one that tbx enter takes")
 	cmd.RegisterFlagCompletionFunc("toolbox", env.CompleteToolboxes)
 	cli.TimeoutFlag(cmd, &w.quiet)
 }
 
-// box is the toolbox that is meant.
+// box returns the chosen toolbox.
 func (w *where) box(ctx context.Context, env *fetch.Env) (*toolbox.Box, error) {
 	if err := cli.CheckTimeout(w.quiet); err != nil {
 		return nil, err
@@ -54,7 +54,7 @@ func (w *where) box(ctx context.Context, env *fetch.Env) (*toolbox.Box, error) {
 	return one(ctx, env, w.toolbox)
 }
 
-// in names the toolbox in an error, and keeps its hints.
+// in adds the toolbox's name to an error, and keeps its hints.
 func in(name toolbox.Name, err error) error {
 	if err == nil {
 		return nil
@@ -62,7 +62,7 @@ func in(name toolbox.Name, err error) error {
 	return fail.Wrap(nil, err, "toolbox %s", name)
 }
 
-// rest stops the toolbox again if it did not run before and nobody has begun to use it.
+// rest stops the toolbox again if it did not run before and nobody uses it now.
 func (t *target) rest(ctx context.Context) error {
 	if t.box.State == toolbox.Running {
 		return nil
@@ -74,7 +74,7 @@ func (t *target) rest(ctx context.Context) error {
 	return m.StopIdle(context.WithoutCancel(ctx), t.name)
 }
 
-// one finds the toolbox that is named, or the one that is meant.
+// one returns the named toolbox, or the default one.
 func one(ctx context.Context, env *fetch.Env, name string) (*toolbox.Box, error) {
 	m, err := env.Manager()
 	if err != nil {
@@ -87,7 +87,8 @@ func one(ctx context.Context, env *fetch.Env, name string) (*toolbox.Box, error)
 	return m.Find(ctx, n)
 }
 
-// line shows a line of a package manager's on the terminal, below what is going on.
+// line shows a line of a package manager's output on the terminal, below the present
+// step.
 func line(env *fetch.Env, what string) func(string) {
 	return func(text string) { env.Progress().Update(what, "  "+cli.Shorten(text)) }
 }

@@ -17,8 +17,8 @@ import (
 	"github.com/tbx-project/tbx/toolbox"
 )
 
-// atOnce is how many toolboxes are worked on at the same time: what they wait for is
-// mostly the network and the disk.
+// atOnce is the number of toolboxes that are upgraded at the same time: they wait mostly
+// for the network and the disk.
 const atOnce = 4
 
 type upgradeOptions struct {
@@ -36,20 +36,20 @@ func NewUpgrade(env *fetch.Env) *cobra.Command {
 		Annotations: cli.Quietly(),
 		Short:       "Upgrade the packages in toolboxes",
 		Long: `Upgrade everything in toolboxes, each with its own package manager: apt, dnf,
-zypper, pacman, apk or xbps. Without a name it is the toolbox that tbx enter would enter;
-several are upgraded side by side. What an earlier upgrade left in the middle is finished
-first. Nothing is asked; configuration files that you changed stay, and are named.
-A toolbox that does not run is started, and stopped again afterwards.
+zypper, pacman, apk or xbps. Without a name, tbx upgrades the toolbox that tbx enter would
+enter; several are upgraded side by side. An interrupted earlier upgrade is finished
+first. Nothing is asked. Configuration files that you changed stay, and are named. A
+toolbox that does not run is started, and stopped again afterwards.
 
-With --security only what the distribution says is about security is upgraded, where it
-says so: Debian, Ubuntu, Fedora, Red Hat and SUSE do.
+--security upgrades only packages that the distribution marks as security upgrades, where
+it has such marks: Debian, Ubuntu, Fedora, Red Hat and SUSE do.
 
-Before packages change, what is in the toolbox is kept as a snapshot (tbx snapshot list);
---no-snapshot leaves that out. When the package manager leaves the toolbox broken, it is
-taken back to that snapshot.
+Before packages change, tbx keeps the contents of the toolbox as a snapshot (tbx snapshot
+list); --no-snapshot leaves that out. If the package manager leaves the toolbox broken, it
+is rolled back to that snapshot.
 
-Ctrl-C lets a package manager finish what cannot be left in the middle, up to two minutes.
-A release that gets no updates any more is told. For the host: tbx host upgrade.`,
+After Ctrl-C, a package manager may finish what it must not leave half done, for up to two
+minutes. tbx tells if the release gets no updates any more. For the host: tbx host upgrade.`,
 		Example: "  tbx upgrade\n  tbx upgrade --all\n  tbx upgrade --security build",
 		Args: func(cmd *cobra.Command, args []string) error {
 			if o.all && len(args) > 0 {
@@ -61,14 +61,14 @@ A release that gets no updates any more is told. For the host: tbx host upgrade.
 		ValidArgsFunction: env.CompleteToolboxes,
 	}
 	cmd.Flags().BoolVarP(&o.all, "all", "a", false, "all toolboxes")
-	cmd.Flags().BoolVar(&o.security, "security", false, "only what is about security")
-	cmd.Flags().BoolVar(&o.noSnapshot, "no-snapshot", false, "keep no snapshot of what is there before")
+	cmd.Flags().BoolVar(&o.security, "security", false, "only security upgrades")
+	cmd.Flags().BoolVar(&o.noSnapshot, "no-snapshot", false, "keep no snapshot of the contents before")
 	cli.TimeoutFlag(cmd, &o.quiet)
 	cli.FormatFlag(cmd, &o.format)
 	return cmd
 }
 
-// upgraded is what came of one toolbox; docs/schema/upgrade.json.
+// upgraded is the result for one toolbox; docs/schema/upgrade.json.
 type upgraded struct {
 	Name     string            `json:"name"`
 	Manager  string            `json:"manager,omitempty"`
@@ -117,7 +117,7 @@ func upgrade(ctx context.Context, env *fetch.Env, o *upgradeOptions, names []str
 	return errors.Join(errors.Join(failed...), err)
 }
 
-// sideBySide calls do for each of n, several at a time.
+// sideBySide calls do for each number below n, several at a time.
 func sideBySide(n int, do func(i int)) {
 	var all sync.WaitGroup
 	slots := make(chan struct{}, atOnce)
@@ -133,7 +133,7 @@ func sideBySide(n int, do func(i int)) {
 	all.Wait()
 }
 
-// chosen are the toolboxes that are named, or all that stay, or the one that is meant.
+// chosen returns the named toolboxes, or all that are not ephemeral, or the default one.
 func chosen(ctx context.Context, env *fetch.Env, all bool, names []string) ([]*toolbox.Box, error) {
 	m, err := env.Manager()
 	if err != nil {
@@ -204,7 +204,7 @@ func (r upgraded) failed(err error) upgraded {
 	return r
 }
 
-// summary is r in a few words.
+// summary returns r in a few words.
 func (r upgraded) summary() string {
 	switch r.State {
 	case "failed":
@@ -222,12 +222,12 @@ func (r upgraded) summary() string {
 	}
 	text := "upgraded " + cli.Plural(len(r.Packages), "package")
 	if security > 0 {
-		text += fmt.Sprintf(", %d about security", security)
+		text += fmt.Sprintf(", %d for security", security)
 	}
 	return text + " (" + r.Manager + ")"
 }
 
-// tell warns of what the user should know.
+// tell prints warnings about the result.
 func (r upgraded) tell(env *fetch.Env) {
 	if len(r.Kept) > 0 {
 		const kept = "toolbox %s: configuration files that were changed here and in their package were left as they are: %s"

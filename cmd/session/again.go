@@ -11,9 +11,9 @@ import (
 	"github.com/tbx-project/tbx/toolbox"
 )
 
-// again returns the arguments of a run or enter for a second call by tbx itself,
-// which shall enter the toolbox name, ask nothing again and do nothing for the terminal. The flag goes right behind
-// the subcommand: what follows may be the user's command.
+// again returns the arguments for a second run or enter by tbx itself: it enters the
+// toolbox name, asks nothing again and leaves the terminal alone. The flag goes right
+// behind the subcommand, because the words after that may be the user's command.
 func again(args []string, name toolbox.Name) []string {
 	for i, a := range args {
 		if a == "run" || a == "enter" {
@@ -33,8 +33,8 @@ func selfCommand(env *cli.Env, name toolbox.Name) *exec.Cmd {
 	return cmd
 }
 
-// withoutTerminal runs the session in a terminal session of its own, with pipes
-// in place of what is a terminal.
+// withoutTerminal runs the session in a new terminal session, with pipes instead of
+// terminals.
 func withoutTerminal(env *cli.Env, name toolbox.Name) error {
 	cmd := selfCommand(env, name)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = env.In, env.Out, env.Err
@@ -50,5 +50,5 @@ func withoutTerminal(env *cli.Env, name toolbox.Name) error {
 	return toolbox.RunDetached(cmd)
 }
 
-// writer hides that it is a file, so that the child gets a pipe.
+// writer hides that a stream is a file, so that the child gets a pipe.
 type writer struct{ io.Writer }

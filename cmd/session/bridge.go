@@ -18,10 +18,10 @@ import (
 	"github.com/tbx-project/tbx/toolbox/integration"
 )
 
-// bridge makes the bridge work for a session that is about to begin. A session
-// without it is better than none. Who enters is told why there is none; who runs a
-// command, perhaps one of thousands, gets that command's output and no more, and
-// tbx host-exec in it says where to look.
+// bridge prepares the bridge for a session that is about to begin. A session without it
+// is better than none. A user who enters is told why there is none. A user who runs a
+// command, perhaps one of thousands, gets only that command's output; tbx host-exec in it
+// says where to look.
 func bridge(ctx context.Context, e *cli.Env, m *toolbox.Manager, s *toolbox.Session, enters bool) {
 	if slices.Contains(s.Record.Without, integration.Bridge) {
 		return
@@ -35,11 +35,11 @@ func bridge(ctx context.Context, e *cli.Env, m *toolbox.Manager, s *toolbox.Sess
 	} else {
 		name, err = ensureBridge(ctx, e, h, id)
 	}
-	place := boxinit.Bridge // where an isolated toolbox has it mounted
+	place := boxinit.Bridge // its place in an isolated toolbox
 	if !s.Record.Isolated {
 		place = s.Record.BoxPath(hostbridge.BoxDir(dir, id))
 	}
-	s.Bridge = []string{"TBX_BRIDGE=" + place} // also of one that does not answer: it may later
+	s.Bridge = []string{"TBX_BRIDGE=" + place} // also if the agent does not answer yet: it may later
 	if err == nil {
 		s.Bridge = append(s.Bridge, "TBX_SESSION="+name)
 		return
@@ -50,12 +50,12 @@ func bridge(ctx context.Context, e *cli.Env, m *toolbox.Manager, s *toolbox.Sess
 		if hints := fail.Hints(err); len(hints) > 0 {
 			hint = hints[0]
 		}
-		e.Progress().Warn(fmt.Sprintf("commands of the host will not work in toolbox %s: %v", s.Record.Name, err), hint)
+		e.Progress().Warn(fmt.Sprintf("host commands will not work in toolbox %s: %v", s.Record.Name, err), hint)
 	}
 }
 
 func ensureBridge(ctx context.Context, e *cli.Env, h *toolbox.Host, id string) (session string, err error) {
-	self, err := programs.Front() // the small one: the agent needs no podman, and stays
+	self, err := programs.Front() // the small program: the agent needs no podman, and stays
 	if err != nil {
 		return "", err
 	}
@@ -66,7 +66,7 @@ func ensureBridge(ctx context.Context, e *cli.Env, h *toolbox.Host, id string) (
 	})
 }
 
-// umask reads the caller's, which can only be read by setting it.
+// umask returns the caller's umask, which can only be read by setting it.
 func umask() int {
 	old := unix.Umask(0o077)
 	unix.Umask(old)

@@ -10,18 +10,18 @@ import (
 	"github.com/tbx-project/tbx/toolbox"
 )
 
-// Chooser knows more of images and toolboxes than the program tbx, which becomes
-// tbx-podman when one is called.
+// Chooser knows more about images and toolboxes than the program tbx does, which becomes
+// tbx-podman when a method is called.
 type Chooser interface {
-	// DistroToolbox returns the name that the default toolbox of a distribution has.
+	// DistroToolbox returns the name of a distribution's default toolbox.
 	DistroToolbox(distro, release string) (toolbox.Name, error)
-	// ChooseToolbox says which toolbox is meant when nothing but the catalogue, podman
-	// or the user can tell. command is what shall run; without one, for a shell, the
-	// user may be asked to make the first toolbox.
+	// ChooseToolbox chooses the toolbox where the catalogue, podman or the user must be
+	// asked. command is the command to run; without one, for a shell, it may offer the
+	// user to make the first toolbox.
 	ChooseToolbox(ctx context.Context, m *toolbox.Manager, command []string) (toolbox.Name, error)
 }
 
-// selector holds the flags by which a user says which toolbox is meant.
+// selector holds the flags that choose the toolbox.
 type selector struct{ toolbox, distro, release string }
 
 func (s *selector) flags(cmd *cobra.Command) {
@@ -31,7 +31,7 @@ func (s *selector) flags(cmd *cobra.Command) {
 	f.StringVarP(&s.release, "release", "r", "", "the default toolbox of another `RELEASE`")
 }
 
-// makes is the call that makes the toolbox that was asked for by its distribution, or "".
+// makes returns the call that makes the toolbox of --distro and --release, or "".
 func (s *selector) makes() string {
 	call := ""
 	if s.distro != "" {
@@ -46,11 +46,11 @@ func (s *selector) makes() string {
 	return call
 }
 
-// name returns the toolbox that was asked for, or "" when nothing was said.
+// name returns the toolbox that the flags name, or "" without flags.
 func (s *selector) name(choose Chooser) (toolbox.Name, error) {
 	if s.toolbox != "" {
 		if s.distro != "" || s.release != "" {
-			return "", fail.New(fail.Usage, "--toolbox names the toolbox; --distro and --release go without it")
+			return "", fail.New(fail.Usage, "--toolbox excludes --distro and --release")
 		}
 		return toolbox.ParseName(s.toolbox)
 	}
@@ -60,15 +60,14 @@ func (s *selector) name(choose Chooser) (toolbox.Name, error) {
 	return choose.DistroToolbox(s.distro, s.release)
 }
 
-// meant is the toolbox that a session is to be in.
+// meant is the toolbox of a session.
 type meant struct {
 	name   toolbox.Name
 	makes  string // the call that makes it; empty: by its name
-	unused error  // why the declaration of the project is not used
+	unused error  // why the project's declaration is not used
 }
 
-// meant says which toolbox that is: the one that was asked for, the project's, or the
-// default.
+// meant chooses the toolbox: the one of the flags, the project's, or the default.
 func (s *selector) meant(ctx context.Context, e *cli.Env, choose Chooser, m *toolbox.Manager, command []string) (meant, error) {
 	in := meant{makes: s.makes()}
 	var err error
@@ -83,9 +82,9 @@ func (s *selector) meant(ctx context.Context, e *cli.Env, choose Chooser, m *too
 	return in, err
 }
 
-// defaultToolbox says which toolbox is meant when none is named: the one of the
-// configuration, the only one, the host's distribution's, or the user's choice.
-// With none at all it is made, if no command waits and the user says so.
+// defaultToolbox chooses a toolbox when none is named: the configured one, the only one,
+// the host distribution's, or the user's choice. If there is none at all and no command
+// waits, it offers to make one.
 func defaultToolbox(ctx context.Context, e *cli.Env, choose Chooser, m *toolbox.Manager, command []string) (toolbox.Name, error) {
 	c, err := e.Config()
 	if err != nil {

@@ -27,14 +27,14 @@ func NewEnter(env *cli.Env, choose Chooser, maker Maker) *cobra.Command {
 		Short:       "Open a shell in a toolbox",
 		Long: `Open your login shell in a toolbox, in the directory where you are.
 
-The toolbox is started if it does not run. Without a name it is the one of the project
-that you are in, which its tbx.toml declares and you have allowed by tbx allow; else the
-one of the configuration, or the only toolbox. With none, making one is offered.
+The toolbox is started if it does not run. Without a name, tbx takes the toolbox of the
+project that you are in, if its tbx.toml declares one and you have allowed it with tbx
+allow; else the configured one, or the only one. If there is none, tbx offers to make one.
 
-With --ephemeral the toolbox is made for this shell, by any options of tbx create,
-and removed with all that is in it when the shell ends, however that is.
+With --ephemeral, tbx makes a toolbox for this shell, with any options of tbx create, and
+removes it with everything in it when the shell ends, in whatever way it ends.
 
-The exit code is the shell's own, and 125 when tbx fails.`,
+The exit code is the shell's own, or 125 when tbx fails.`,
 		Example: `  tbx enter
   tbx enter build
   tbx enter --root build
@@ -62,7 +62,7 @@ The exit code is the shell's own, and 125 when tbx fails.`,
 	return cmd
 }
 
-// options are those that run and enter have in common.
+// options are the options that run and enter share.
 type options struct {
 	selector
 	sessionFlags
@@ -87,7 +87,7 @@ func (o *options) run(cmd *cobra.Command, env *cli.Env, choose Chooser, maker Ma
 	return runSession(cmd.Context(), env, choose, o)
 }
 
-// sessionFlags say what the session is.
+// sessionFlags are the flags of a session.
 type sessionFlags struct {
 	env         []string
 	workdir     string
@@ -95,7 +95,7 @@ type sessionFlags struct {
 	noTTY       bool
 	pty         bool
 	preserveFDs int
-	bare        string // a call of tbx by itself, into this toolbox: what the terminal needs is done
+	bare        string // tbx called itself for this toolbox: the terminal is taken care of
 }
 
 func (s *sessionFlags) flags(cmd *cobra.Command) {
@@ -104,13 +104,13 @@ func (s *sessionFlags) flags(cmd *cobra.Command) {
 	f.StringVarP(&s.workdir, "workdir", "w", "", "begin in this `DIRECTORY` of the toolbox")
 	f.BoolVar(&s.root, "root", false, "be the toolbox's root")
 	f.BoolVarP(&s.noTTY, "no-tty", "T", false, "give the command no terminal, even if there is one")
-	f.BoolVar(&s.pty, "pty", false, "give the command a terminal of the toolbox's own, for programs that ask for its name")
-	f.IntVar(&s.preserveFDs, "preserve-fds", 0, "make sure that `N` descriptors from 3 on reach the command")
+	f.BoolVar(&s.pty, "pty", false, "give the command a terminal of the toolbox, for programs that ask for its name")
+	f.IntVar(&s.preserveFDs, "preserve-fds", 0, "pass `N` descriptors, from 3 on, to the command")
 	f.StringVar(&s.bare, "bare", "", "")
 	f.MarkHidden("bare")
 }
 
-// validate refuses what no session can have.
+// validate refuses impossible options.
 func (s *sessionFlags) validate() error {
 	if s.pty && s.noTTY {
 		return fail.New(fail.Usage, "--pty and --no-tty exclude each other")
@@ -120,7 +120,7 @@ func (s *sessionFlags) validate() error {
 	}
 	for _, kv := range s.env {
 		if kv == "" || kv[0] == '=' {
-			return fail.New(fail.Usage, "--env %q names no variable", kv).Hint("write --env NAME=VALUE, or --env NAME to pass yours")
+			return fail.New(fail.Usage, "--env %q does not name a variable", kv).Hint("write --env NAME=VALUE, or --env NAME to pass yours")
 		}
 	}
 	return nil
@@ -179,7 +179,7 @@ func runSession(ctx context.Context, env *cli.Env, choose Chooser, o *options) e
 	case o.pty && cli.IsTerminal(env.In) && !s.OwnTerminal():
 		return s.BehindPTY(selfCommand(env, name))
 	case enters && c.Terminal.Announce && speaks:
-		if err := announce(env, m.BoxFile, name); err != nil { // no reason to stay outside
+		if err := announce(env, m.BoxFile, name); err != nil { // no reason not to enter
 			env.Log.Debugf("the terminal is told nothing: %v", err)
 		}
 	}
@@ -187,8 +187,8 @@ func runSession(ctx context.Context, env *cli.Env, choose Chooser, o *options) e
 	return s.Exec(ctx)
 }
 
-// terminalSpeaks says whether the terminal understands escape sequences: expect(1) and
-// a shell in Emacs do not, and say so by TERM, or by none.
+// terminalSpeaks reports whether the terminal understands escape sequences. expect(1) and
+// a shell in Emacs do not, and say so in TERM, or have no TERM.
 func terminalSpeaks(env *cli.Env) bool {
 	switch env.Getenv("TERM") {
 	case "", "dumb", "unknown":
@@ -197,8 +197,9 @@ func terminalSpeaks(env *cli.Env) bool {
 	return true
 }
 
-// remark writes remarks on the terminal, or with --verbose elsewhere too. Without, they
-// are not made, and so not taken for said.
+// remark returns a function that prints remarks to the terminal, or with --verbose
+// elsewhere too. It returns nil if nobody would read them, so that they do not count as
+// told.
 func remark(env *cli.Env) func(text, hint string) {
 	if env.Quiet || !env.Verbose && !cli.IsTerminal(env.Err) {
 		return nil
@@ -206,11 +207,11 @@ func remark(env *cli.Env) func(text, hint string) {
 	return env.Progress().Remark
 }
 
-// announce tells the terminal that a shell in a toolbox begins and, when it has
-// ended, that it did, by the extension 777 of VTE: a new tab then opens in the same
-// toolbox. The latter is for a companion, tbx-box, which is small: this process
-// becomes the shell. Where it leads the terminal's session the companion comes
-// before it instead, and the session is a call of tbx again.
+// announce tells the terminal that a shell in a toolbox begins, and later that it has
+// ended, by VTE's extension 777: a new tab then opens in the same toolbox. A companion,
+// the small tbx-box, reports the end, because this process becomes the shell. Where tbx
+// leads the terminal's session, the companion comes before it instead, and the session is
+// a second call of tbx.
 func announce(env *cli.Env, boxFile string, name toolbox.Name) error {
 	uid := strconv.Itoa(os.Getuid())
 	push := "\033]777;container;push;" + string(name) + ";toolbox;" + uid + "\033\\"

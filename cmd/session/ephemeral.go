@@ -16,19 +16,19 @@ import (
 	"github.com/tbx-project/tbx/toolbox"
 )
 
-// Maker makes toolboxes that are gone when their session ends. The program tbx has none:
-// it does not know --ephemeral, and becomes tbx-podman for it.
+// Maker makes toolboxes that are removed when their session ends. The program tbx has
+// none: it does not know --ephemeral, and becomes tbx-podman for it.
 type Maker interface {
-	// Flags adds the flags that say what such a toolbox is, those of tbx create, but
-	// for those that cmd has.
+	// Flags adds the flags that describe such a toolbox: those of tbx create that cmd
+	// does not have yet.
 	Flags(cmd *cobra.Command)
-	// Make makes and starts one. distro and release are of the session's flags.
+	// Make makes and starts one. distro and release come from the session's flags.
 	Make(ctx context.Context, cmd *cobra.Command, distro, release string) (*toolbox.Ephemeral, error)
-	// Ended is called when it was removed.
+	// Ended is called after it was removed.
 	Ended(name toolbox.Name)
 }
 
-// ephemeralFlags are those of a session in a toolbox of its own.
+// ephemeralFlags are the flags of a session in a toolbox of its own.
 type ephemeralFlags struct {
 	ephemeral bool
 	making    []string // flags that Maker has added
@@ -39,7 +39,7 @@ func (o *ephemeralFlags) flags(cmd *cobra.Command, maker Maker) {
 		return
 	}
 	cmd.Flags().BoolVar(&o.ephemeral, "ephemeral", false,
-		"make a toolbox for this session alone, by the options of tbx create, and remove it afterwards")
+		"make a toolbox for this session alone, with the options of tbx create, and remove it afterwards")
 	known := map[string]bool{}
 	cmd.Flags().VisitAll(func(f *pflag.Flag) { known[f.Name] = true })
 	maker.Flags(cmd)
@@ -51,23 +51,23 @@ func (o *ephemeralFlags) flags(cmd *cobra.Command, maker Maker) {
 	})
 }
 
-// check refuses what contradicts itself.
+// check refuses contradictory flags.
 func (o *ephemeralFlags) check(cmd *cobra.Command, sel *selector) error {
 	if o.ephemeral && sel.toolbox != "" {
-		return fail.New(fail.Usage, "--ephemeral makes a toolbox of its own, and %s is named", sel.toolbox).
+		return fail.New(fail.Usage, "--ephemeral makes a new toolbox, and %s is named", sel.toolbox).
 			Hint("leave out the name, or --ephemeral")
 	}
 	for _, name := range o.making {
 		if cmd.Flags().Changed(name) && !o.ephemeral {
-			return fail.New(fail.Usage, "--%s says how a toolbox is made, and one that there is cannot be made anew", name).
+			return fail.New(fail.Usage, "--%s is for making a toolbox, and this one exists already", name).
 				Hint("to make one for this session alone: --ephemeral").Hint("to make one that stays: tbx create --help")
 		}
 	}
 	return nil
 }
 
-// runEphemeral runs a session in a toolbox that is made for it. The session is a call of
-// tbx, and this process stays to remove the toolbox.
+// runEphemeral runs a session in a toolbox that is made for it. The session is another
+// call of tbx; this process stays to remove the toolbox.
 func runEphemeral(cmd *cobra.Command, env *cli.Env, maker Maker, o *options) error {
 	if err := o.validate(); err != nil {
 		return err
@@ -83,19 +83,19 @@ func runEphemeral(cmd *cobra.Command, env *cli.Env, maker Maker, o *options) err
 	if err == nil {
 		err = toolbox.RunAndStay(sessionIn(env, t.Name, cmd.Name(), o))
 	}
-	env.CatchSignals() // an interruption shall not leave half of it
+	env.CatchSignals() // an interruption must not leave half of it
 	closed := t.Close(ctx)
 	maker.Ended(t.Name)
 	env.Progress().Close()
 	var ended *toolbox.ExitError
 	if errors.As(err, &ended) && closed != nil {
 		env.Progress().Warn(closed.Error(), "end it with: tbx stop "+string(t.Name))
-		return err // the command's code is what its caller wants to know
+		return err // the caller wants the command's code
 	}
 	return errors.Join(err, closed)
 }
 
-// sessionIn is a call of tbx that opens the session.
+// sessionIn returns the call of tbx that opens the session.
 func sessionIn(env *cli.Env, name toolbox.Name, verb string, o *options) *exec.Cmd {
 	self, err := programs.Front()
 	if err != nil {

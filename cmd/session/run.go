@@ -17,24 +17,24 @@ func NewRun(env *cli.Env, choose Chooser, maker Maker) *cobra.Command {
 		Short:       "Run a command in a toolbox",
 		Long: `Run one command in a toolbox, in the directory where you are.
 
-The first word after the flags is the command, unless the word right behind it
-is "--": then it is the toolbox's name, and the command follows. Nothing else
-makes a word a name, so no toolbox can be mistaken for a command or the other
-way round. A command whose own first argument is "--" is written behind a "--".
+The first word after the flags is the command, unless the next word is "--": then the
+first word is the toolbox's name, and the command follows. Nothing else makes a word a
+name, so a toolbox is never mistaken for a command, nor a command for a toolbox. Write a
+"--" before a command whose own first argument is "--".
 
   tbx run make -j4             make -j4 in the default toolbox
   tbx run build -- make -j4    make -j4 in the toolbox build
   tbx run -c build make -j4    the same, as in Toolbx
   tbx run -- grep -- -x file   grep -- -x file in the default toolbox
 
-Where the toolbox has not the directory where you are, nothing is run: change to
-one that is shared with it, or name one of the toolbox's by --workdir.
+If the toolbox does not have the directory where you are, nothing is run: change to a
+directory that it shares, or name one of the toolbox with --workdir.
 
-With --ephemeral the toolbox is made for this command, by any options of tbx create,
-and removed with all that is in it when the command ends, however that is.
+With --ephemeral, tbx makes a toolbox for this command, with any options of tbx create,
+and removes it with everything in it when the command ends, in whatever way it ends.
 
-The exit code is the command's own, 128+N when signal N ended it, 127 when the
-toolbox has no such command, 126 when it cannot be run, 125 when tbx fails.`,
+The exit code is the command's own; 128+N when signal N ended it; 127 when the toolbox
+has no such command; 126 when it cannot be run; 125 when tbx fails.`,
 		Example: `  tbx run uname -a
   tbx run build -- make -j4
   echo hello | tbx run --env LANG=C tr a-z A-Z
@@ -50,8 +50,8 @@ toolbox has no such command, 126 when it cannot be run, 125 when tbx fails.`,
 	return cmd
 }
 
-// parse splits the words behind the flags. dash is how many of them stood before
-// a "--" that the flag parser took away, which it does only in front; -1: none.
+// parse splits the words behind the flags. dash is the number of words before a "--" that
+// the flag parser removed, which it does only at the front; -1: none.
 func (o *options) parse(args []string, dash int) error {
 	if dash < 0 && len(args) >= 2 && args[1] == "--" {
 		if _, err := toolbox.ParseName(args[0]); err != nil {
@@ -63,7 +63,7 @@ func (o *options) parse(args []string, dash int) error {
 		o.toolbox, args = args[0], args[2:]
 	}
 	if len(args) == 0 || args[0] == "" {
-		return fail.New(fail.Usage, "tbx run wants a command").Hint("usage: tbx run [flags] [NAME --] COMMAND [ARG...]").
+		return fail.New(fail.Usage, "tbx run needs a command").Hint("usage: tbx run [flags] [NAME --] COMMAND [ARG...]").
 			Hint("for a shell: tbx enter")
 	}
 	o.args = args

@@ -13,7 +13,7 @@ import (
 	"github.com/tbx-project/tbx/toolbox"
 )
 
-// asked is the reason where the user gives none.
+// asked is the reason if the user gives none.
 const asked = "asked for"
 
 func newCreate(env *fetch.Env) *cobra.Command {
@@ -22,15 +22,15 @@ func newCreate(env *fetch.Env) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:         "create [flags] NAME [SNAPSHOT]",
 		Annotations: cli.Quietly(),
-		Short:       "Keep what is in a toolbox now",
-		Long: `Keep what is in a toolbox now. Without a name the snapshot is called by the time.
+		Short:       "Keep the present contents of a toolbox",
+		Long: `Keep the present contents of a toolbox. Without a name, the snapshot is named by the time.
 
-The files are copied: at once and without taking room where the file system can
-share them (btrfs, xfs), else as fast as the disk. How much there is to copy, and how
-far it is, is shown meanwhile. A toolbox that runs goes on meanwhile; in the end it
-stands still until what has changed since is copied too, so that all files are of one
-moment. Where it has no cgroup, as without a systemd user session, it cannot be made
-to stand still: then it must not change files while the end is copied.`,
+The files are copied: at once and without taking room if the file system can share them
+(btrfs, xfs), else as fast as the disk. tbx shows how much there is to copy and how far
+it is. A running toolbox keeps running meanwhile; at the end it stands still while tbx
+copies the last changes, so that all files are of one moment. A toolbox without a cgroup,
+as without a systemd user session, cannot be made to stand still: it must not change
+files while the end is copied.`,
 		Example: "  tbx snapshot create build\n  tbx snapshot create --reason 'works with gcc 14' build gcc14",
 		Args:    toolboxAndMaybe,
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -38,7 +38,7 @@ to stand still: then it must not change files while the end is copied.`,
 		},
 		ValidArgsFunction: cli.OnlyFirst(env.CompleteToolboxes),
 	}
-	cmd.Flags().StringVar(&reason, "reason", asked, "`WHY` it is made, for the list")
+	cmd.Flags().StringVar(&reason, "reason", asked, "`REASON` to show in the list")
 	cli.FormatFlag(cmd, &format)
 	cli.NoCompletion(cmd, "reason")
 	return cmd
@@ -46,7 +46,7 @@ to stand still: then it must not change files while the end is copied.`,
 
 func toolboxAndMaybe(cmd *cobra.Command, args []string) error {
 	if len(args) < 1 || len(args) > 2 {
-		return fail.New(fail.Usage, "%s wants the name of a toolbox, and at most one for the snapshot", cmd.CommandPath()).
+		return fail.New(fail.Usage, "%s needs the name of a toolbox, and at most one for the snapshot", cmd.CommandPath()).
 			Hint("usage: %s", cmd.UseLine())
 	}
 	return nil

@@ -23,11 +23,11 @@ func newList(env *fetch.Env) *cobra.Command {
 		Use:         "list [flags] [NAME]",
 		Aliases:     []string{"ls"},
 		Annotations: cli.Quietly(),
-		Short:       "List the snapshots of a toolbox, or all",
-		Long: `List the snapshots of a toolbox, or all, the oldest first. The size is that of the
-files; where the file system shares them, they take less.
+		Short:       "List snapshots",
+		Long: `List the snapshots of a toolbox, or all snapshots, the oldest first. The size is that of
+the files; they take less room if the file system shares them.
 
-A snapshot whose container was removed by podman is said to be lost, once.`,
+If podman removed the container of a snapshot, the list says once that it is lost.`,
 		Example:           "  tbx snapshot list\n  tbx snapshot list --format json build | jq '.[].name'",
 		Args:              cli.AtMostOne,
 		RunE:              func(cmd *cobra.Command, args []string) error { return runList(cmd.Context(), env, args, format) },
@@ -65,7 +65,7 @@ func printRows(w io.Writer, rows []row, now time.Time) error {
 	return t.Flush()
 }
 
-// sizeOf is a size, or a dash where nobody counted.
+// sizeOf returns a size as text, or a dash if it is not known.
 func sizeOf(n int64) string {
 	if n == 0 {
 		return "-"
@@ -76,8 +76,8 @@ func sizeOf(n int64) string {
 // shown is one snapshot in the output of show; docs/schema/snapshot.json.
 type shown struct {
 	row
-	Specification string   `json:"specification"`    // of then, as its file had it
-	Changed       []string `json:"settings_changed"` // keys whose values are other ones today
+	Specification string   `json:"specification"`    // at that time, as in its file
+	Changed       []string `json:"settings_changed"` // keys whose values differ today
 }
 
 func newShow(env *fetch.Env) *cobra.Command {
@@ -85,10 +85,9 @@ func newShow(env *fetch.Env) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:         "show [flags] NAME SNAPSHOT",
 		Annotations: cli.Quietly(),
-		Short:       "Show what is known of a snapshot",
-		Long: `Show what is known of a snapshot: when and why it was made, its size, the settings
-that the toolbox had, and which of them are other ones today. A rollback does not
-change settings.`,
+		Short:       "Show a snapshot",
+		Long: `Show a snapshot: when and why it was made, its size, the settings that the toolbox had
+then, and which of them differ today. A rollback does not change settings.`,
 		Example:           "  tbx snapshot show build before-llvm",
 		Args:              cli.Exactly(2, "the name of a toolbox and of a snapshot"),
 		RunE:              func(cmd *cobra.Command, args []string) error { return runShow(cmd.Context(), env, args, format) },
@@ -129,7 +128,7 @@ func printShown(w io.Writer, v *shown) error {
 	if err := t.Flush(); err != nil {
 		return err
 	}
-	fmt.Fprintln(w, "Settings of then:")
+	fmt.Fprintln(w, "Settings at that time:")
 	for l := range strings.Lines(v.Specification) {
 		fmt.Fprintf(w, "  %s\n", escape.Text(strings.TrimSuffix(l, "\n")))
 	}

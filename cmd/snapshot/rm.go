@@ -19,11 +19,12 @@ func newRemove(env *fetch.Env) *cobra.Command {
 		Aliases:     []string{"remove"},
 		Annotations: cli.Quietly(),
 		Short:       "Remove snapshots of a toolbox",
-		Long:        "Remove snapshots of a toolbox for good. It asks first. The toolbox and the other snapshots are untouched.",
+		Long:        "Remove snapshots of a toolbox for good. tbx asks first. The toolbox and its other snapshots are untouched.",
 		Example:     "  tbx snapshot rm build before-llvm",
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) < 2 {
-				return fail.New(fail.Usage, "%s wants the name of a toolbox and of a snapshot", cmd.CommandPath()).Hint("tbx snapshot list shows them")
+				return fail.New(fail.Usage, "%s needs the name of a toolbox and of a snapshot", cmd.CommandPath()).
+					Hint("tbx snapshot list shows them")
 			}
 			return nil
 		},
@@ -58,11 +59,11 @@ func newPrune(env *fetch.Env) *cobra.Command {
 		Use:         "prune [flags] [NAME]",
 		Annotations: cli.Quietly(),
 		Short:       "Remove old snapshots",
-		Long: `Remove old snapshots of a toolbox, or of all: those beyond the number, the age or the
-size that [snapshots] in the settings gives each toolbox, or the flags. It shows them
-and asks first. The newest before-rollback stays, and goes with the next rollback.
-Snapshots of toolboxes that are gone are old. What is left of interrupted ones is
-removed too.`,
+		Long: `Remove old snapshots of a toolbox, or of all toolboxes: those beyond the number, the age
+or the size that the flags set, or [snapshots] in the settings. The limits are for each
+toolbox. tbx shows the snapshots and asks first. The newest before-rollback stays, and is
+removed by the next rollback. Snapshots of removed toolboxes count as old. Leftovers of
+interrupted snapshots are removed too.`,
 		Example:           "  tbx snapshot prune --dry-run\n  tbx snapshot prune --keep-last 3 build",
 		Args:              cli.AtMostOne,
 		RunE:              func(cmd *cobra.Command, args []string) error { return runPrune(cmd, env, args, o) },
@@ -70,15 +71,15 @@ removed too.`,
 	}
 	f := cmd.Flags()
 	f.IntVar(&o.last, "keep-last", 0, "keep `N` of the newest; 0: no limit")
-	f.IntVar(&o.days, "keep-days", 0, "keep none that is older than this `NUMBER` of days; 0: no limit")
-	f.StringVar(&o.size, "max-size", "", "keep the newest that take no more than this `SIZE` together, such as 20g; 0: no limit")
+	f.IntVar(&o.days, "keep-days", 0, "keep none older than this `NUMBER` of days; 0: no limit")
+	f.StringVar(&o.size, "max-size", "", "keep the newest, up to this `SIZE` together, such as 20g; 0: no limit")
 	f.BoolVar(&o.dryRun, "dry-run", false, "show what would be removed, and do nothing")
 	cli.FormatFlag(cmd, &o.format)
 	cli.NoCompletion(cmd, "keep-last", "keep-days", "max-size")
 	return cmd
 }
 
-// retention is what the settings say, and in their place the flags that are given.
+// retention returns the limits of the settings, or of the flags if any is given.
 func (o *pruneOptions) retention(cmd *cobra.Command, env *fetch.Env) (toolbox.Retention, error) {
 	c, err := env.Config()
 	if err != nil {
@@ -109,7 +110,7 @@ func runPrune(cmd *cobra.Command, env *fetch.Env, args []string, o *pruneOptions
 	return o.remove(ctx, env, m, old, rowsOf(old, current))
 }
 
-// expired are the snapshots that no limit keeps, and those of toolboxes that are gone.
+// expired returns the snapshots beyond the limits, and those of removed toolboxes.
 func expired(all []*toolbox.Snapshot, keep toolbox.Retention, current map[string]string) []*toolbox.Snapshot {
 	var there, out []*toolbox.Snapshot
 	for _, s := range all {
@@ -126,7 +127,7 @@ func (o *pruneOptions) remove(ctx context.Context, env *fetch.Env, m *toolbox.Ma
 	text := func() error { return printRows(env.Out, rows, time.Now()) }
 	if len(old) == 0 {
 		text = func() error {
-			fmt.Fprintln(env.Err, "No snapshot is to be removed.")
+			fmt.Fprintln(env.Err, "There is no snapshot to remove.")
 			return nil
 		}
 	}

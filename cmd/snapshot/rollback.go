@@ -17,18 +17,18 @@ func newRollback(env *fetch.Env) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:         "rollback [flags] NAME SNAPSHOT",
 		Annotations: cli.Quietly(),
-		Short:       "Make a toolbox what it was at a snapshot",
-		Long: `Make a toolbox what it was at a snapshot, at once: nothing is copied. What it is
-now becomes the snapshot before-rollback, in the place of the one that is gone back
-to, and stays until the next rollback. So the way back is the same command:
+		Short:       "Return a toolbox to a snapshot",
+		Long: `Return a toolbox to a snapshot, at once: nothing is copied. The present contents become
+the snapshot before-rollback, in place of the one that you return to, and stay until the
+next rollback. So the same command leads back:
 
-    tbx snapshot rollback NAME before-rollback
+  tbx snapshot rollback NAME before-rollback
 
-To have the snapshot and the toolbox both, clone it: tbx clone --snapshot.
+To have both the snapshot and the toolbox, clone it: tbx clone --snapshot.
 
-Settings, such as volumes and variables, stay what they are today; it is said which of
-them were others then. A toolbox in which nobody works is stopped and started again.
-One that is used is left alone, unless with --force.`,
+Settings, such as volumes and variables, stay as they are today; tbx tells which of them
+were different then. A toolbox that nobody works in is stopped and started again. One
+that is in use is left alone, unless you give --force.`,
 		Example:           "  tbx snapshot rollback build before-llvm",
 		Args:              cli.Exactly(2, "the name of a toolbox and of a snapshot"),
 		RunE:              func(cmd *cobra.Command, args []string) error { return runRollback(cmd.Context(), env, args, force) },
@@ -52,10 +52,10 @@ func runRollback(ctx context.Context, env *fetch.Env, args []string, force bool)
 		return err
 	}
 	env.Progress().Close()
-	fmt.Fprintf(env.Out, "Toolbox %s is what it was at snapshot %s.\n", name, snapshot)
-	fmt.Fprintf(env.Out, "What it was until now is kept; go back to it with: tbx snapshot rollback %s %s\n", name, toolbox.BeforeRollback)
+	fmt.Fprintf(env.Out, "Toolbox %s has the contents of snapshot %s again.\n", name, snapshot)
+	fmt.Fprintf(env.Out, "The contents until now are kept; return to them with: tbx snapshot rollback %s %s\n", name, toolbox.BeforeRollback)
 	if len(changed) > 0 {
-		fmt.Fprintf(env.Out, "Its settings stay those of today; others then: %s\n", strings.Join(changed, ", "))
+		fmt.Fprintf(env.Out, "Its settings stay as they are today; these were different then: %s\n", strings.Join(changed, ", "))
 	}
 	return nil
 }

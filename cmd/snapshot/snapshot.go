@@ -1,4 +1,4 @@
-// Package snapshot holds `tbx snapshot` and what is below it: options, one call into
+// Package snapshot holds `tbx snapshot` and its subcommands: options, one call into
 // package toolbox, one print. It must not know how a snapshot is made.
 package snapshot
 
@@ -15,17 +15,16 @@ import (
 	"github.com/tbx-project/tbx/toolbox"
 )
 
-// New returns `tbx snapshot` with what is below it.
+// New returns `tbx snapshot` with its subcommands.
 func New(env *fetch.Env) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "snapshot",
-		Short: "Keep what is in a toolbox, and go back to it",
-		Long: `Keep what is in a toolbox, and go back to it. A snapshot has all that was
-installed and changed in the toolbox; it has not your home and what else is the
-host's, nor the private home of an isolated toolbox. A running toolbox stands still
-for a moment only.
+		Short: "Keep the contents of a toolbox, and return to them",
+		Long: `Keep the contents of a toolbox, and return to them. A snapshot has everything installed
+and changed in the toolbox. It does not have your home or other parts of the host, nor
+the private home of an isolated toolbox. A running toolbox stands still for a moment only.
 
-Each snapshot is kept in a container of podman's that is never started, in the pod
+Each snapshot is kept in a podman container that is never started, in the pod
 tbx-snapshots, so that podman's prune leaves it alone.`,
 		Example: `  tbx snapshot create build before-llvm
   tbx snapshot list build
@@ -46,15 +45,15 @@ type row struct {
 	Created   time.Time `json:"created"`
 	Reason    string    `json:"reason"`
 	Automatic bool      `json:"automatic"`
-	Bytes     int64     `json:"bytes,omitempty"`   // 0: nobody counted
-	Entries   int64     `json:"entries,omitempty"` // 0: nobody counted
+	Bytes     int64     `json:"bytes,omitempty"`   // 0: not known
+	Entries   int64     `json:"entries,omitempty"` // 0: not known
 	Image     string    `json:"image"`
 	ImageID   string    `json:"image_id"`
 	Container string    `json:"container"`
 }
 
-// rowOf is the row of a snapshot; current are the names that toolboxes have today, by
-// their ids.
+// rowOf returns the row of a snapshot. current has today's names of toolboxes by their
+// ids.
 func rowOf(s *toolbox.Snapshot, current map[string]string) row {
 	r := row{
 		Name: s.Name, Toolbox: string(s.Toolbox), ToolboxID: s.ToolboxID, Created: s.Created.UTC(), Reason: s.Reason, Automatic: s.Automatic,
@@ -67,7 +66,7 @@ func rowOf(s *toolbox.Snapshot, current map[string]string) row {
 	return r
 }
 
-// currentNames are the names of toolboxes by the ids of their specifications.
+// currentNames returns the names of toolboxes by the ids of their specifications.
 func currentNames(ctx context.Context, m *toolbox.Manager) (map[string]string, error) {
 	boxes, err := m.List(ctx)
 	out := map[string]string{}
@@ -79,7 +78,7 @@ func currentNames(ctx context.Context, m *toolbox.Manager) (map[string]string, e
 	return out, err
 }
 
-// named is the manager, and the name of a toolbox that a user gave.
+// named returns the manager, and the toolbox's name from the user's word.
 func named(env *fetch.Env, name string) (*toolbox.Manager, toolbox.Name, error) {
 	m, err := env.Manager()
 	if err != nil {
@@ -89,7 +88,7 @@ func named(env *fetch.Env, name string) (*toolbox.Manager, toolbox.Name, error) 
 	return m, parsed, err
 }
 
-// of finds the snapshots of the toolbox of that name.
+// of returns the snapshots of the toolbox with that name.
 func of(ctx context.Context, env *fetch.Env, name string) (*toolbox.Manager, toolbox.Name, []*toolbox.Snapshot, error) {
 	m, parsed, err := named(env, name)
 	if err != nil {
@@ -99,8 +98,8 @@ func of(ctx context.Context, env *fetch.Env, name string) (*toolbox.Manager, too
 	return m, parsed, all, err
 }
 
-// chosen are the snapshots of the toolbox that is named, or all, and the names that
-// toolboxes have today.
+// chosen returns the snapshots of the named toolbox, or all of them, and today's names of
+// toolboxes.
 func chosen(ctx context.Context, env *fetch.Env, args []string) (all []*toolbox.Snapshot, current map[string]string, err error) {
 	m, err := env.Manager()
 	if err != nil {
@@ -126,7 +125,7 @@ func rowsOf(all []*toolbox.Snapshot, current map[string]string) []row {
 	return rows
 }
 
-// one finds one snapshot of a toolbox.
+// one returns one snapshot of a toolbox.
 func one(ctx context.Context, env *fetch.Env, args []string) (*toolbox.Manager, *toolbox.Snapshot, error) {
 	m, name, err := named(env, args[0])
 	if err != nil {
@@ -153,7 +152,7 @@ func complete(env *fetch.Env) cobra.CompletionFunc {
 	}
 }
 
-// CompleteNames offers the snapshots of a toolbox that are not given yet.
+// CompleteNames offers the snapshots of a toolbox that are not among given.
 func CompleteNames(env *fetch.Env, name string, given []string) cobra.CompletionFunc {
 	return cli.Complete(func(cmd *cobra.Command, _ []string, _ string) []completion.Item {
 		env.Quiet = true

@@ -29,7 +29,7 @@ var allowed = map[string]string{
 	"all processes of your containers and podman's own had ended; podman system migrate has put": "says what was done",
 	"let it go on with: kill -CONT %d":                             "ends nothing",
 	"end it, and the next tbx enter starts another: kill -KILL %d": "the agent of the bridge, proven to hold its socket; commands go on and the next call starts another",
-	"Remove packages from a toolbox with its own package manager, and what cannot be\nwithout them. It shows what that is, and asks. To remove a toolbox: tbx rm.": "the command is called remove, and so was that of toolboxes",
+	"Remove packages from a toolbox with its own package manager, and the packages that need\nthem. tbx shows all of them, and asks. To remove a toolbox: tbx rm.": "the command is called remove, and so was that of toolboxes",
 	"  tbx rm build\n  tbx rm --force build test": "an example of a command's page",
 	"rm -rf /var/lib/apt/lists/*":                 "a line of a Containerfile: what the package manager downloaded",
 	"rm -rf /var/cache/pacman/pkg/*":              "the same",

@@ -34,7 +34,7 @@ func TestNoBridge(t *testing.T) {
 	env := []string{"XDG_STATE_HOME=" + state}
 
 	c := openPTY(t, env, "tbx", "enter", box)
-	expect(t, c, `tbx: warning: commands of the host will not work in toolbox tbxterm: bridge directory \S+: it is not a private directory of this user\s+tbx: hint: remove it; tbx makes it again\n`)
+	expect(t, c, `tbx: warning: host commands will not work in toolbox tbxterm: bridge directory \S+: it is not a private directory of this user\s+tbx: hint: remove it; tbx makes it again\n`)
 	c.send("tbx host-exec id || echo code $?\n")
 	expect(t, c, `(?s)tbx: cannot reach the bridge to the host: .*hint: .*tbx enter\s.*code 125`)
 	c.send("exit\n")

@@ -21,7 +21,7 @@ func TestQuestions(t *testing.T) {
 	} {
 		t.Run(what, func(t *testing.T) {
 			p := openPTY(t, nil, "tbx", "rm", name)
-			expect(t, p, `with everything that was installed in it\? \[y/N\] `)
+			expect(t, p, `with everything installed in it\? \[y/N\] `)
 			p.send(c.keys)
 			if st := p.end(t); st.ExitStatus() != 130 {
 				t.Errorf("exit status %d\n%s", st.ExitStatus(), p.shown())
