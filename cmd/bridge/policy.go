@@ -167,7 +167,7 @@ type policyTarget struct {
 // parse reads TOOLBOX -- COMMAND [ARG...].
 func (o *policyTarget) parse(cmd *cobra.Command, args []string) error {
 	if len(args) < 2 || cmd.ArgsLenAtDash() > 1 {
-		return fail.New(fail.Usage, "%s wants a toolbox and a command", cmd.CommandPath()).Hint("usage: %s", cmd.UseLine())
+		return fail.New(fail.Usage, "%s needs a toolbox and a command", cmd.CommandPath()).Hint("usage: %s", cmd.UseLine())
 	}
 	o.box, o.argv = args[0], args[1:]
 	if o.box == "@any" || o.box == "@integrated" || o.box == "@isolated" {

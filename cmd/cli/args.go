@@ -11,8 +11,8 @@ import (
 	"github.com/tbx-project/tbx/internal/nearest"
 )
 
-// UnknownCommand is the Args of a command that only has subcommands: a word that
-// reaches it is none of them.
+// UnknownCommand is the Args of a command that only has subcommands: any word that
+// reaches it is an unknown command.
 func UnknownCommand(cmd *cobra.Command, args []string) error {
 	if len(args) == 0 {
 		return nil
@@ -31,8 +31,8 @@ func UnknownCommand(cmd *cobra.Command, args []string) error {
 	return err.Hint("%s --help lists the commands", path)
 }
 
-// NoneEmpty refuses a flag whose value is empty, as of a variable that a script has
-// not set: without it the command would mean something else.
+// NoneEmpty refuses a flag with an empty value, such as one from a variable that a script
+// has not set. Without the flag the command would mean something else.
 func NoneEmpty(flags *pflag.FlagSet) (err error) {
 	flags.Visit(func(f *pflag.Flag) {
 		if f.Value.Type() == "string" && f.Value.String() == "" {
@@ -42,11 +42,11 @@ func NoneEmpty(flags *pflag.FlagSet) (err error) {
 	return err
 }
 
-// FlagError adds the nearest flag to what the flag parser says.
+// FlagError adds the nearest flag to the error of the flag parser.
 func FlagError(cmd *cobra.Command, err error) error {
 	var own *fail.Error
 	if errors.As(err, &own) {
-		return own // a value of ours that refuses what it is set to
+		return own // a flag value of ours refused its text
 	}
 	text, parser, _ := strings.Cut(err.Error(), ": strconv.")
 	switch {
@@ -66,11 +66,11 @@ func FlagError(cmd *cobra.Command, err error) error {
 	return e.Hint("%s --help lists the flags", cmd.CommandPath())
 }
 
-// Exactly is cobra.ExactArgs with a sentence.
+// Exactly is cobra.ExactArgs with a readable message.
 func Exactly(n int, what string) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
 		if len(args) != n {
-			return fail.New(fail.Usage, "%s wants %s", cmd.CommandPath(), what).Hint("usage: %s", cmd.UseLine())
+			return fail.New(fail.Usage, "%s needs %s", cmd.CommandPath(), what).Hint("usage: %s", cmd.UseLine())
 		}
 		return nil
 	}
@@ -84,8 +84,8 @@ func AtMostOne(cmd *cobra.Command, args []string) error {
 	return nil
 }
 
-// AsSession marks a command whose exit codes are those of what it runs, from
-// the first look at its flags on.
+// AsSession marks a command whose exit codes are those of the command that it runs,
+// already while its flags are read.
 func AsSession(env *Env, cmd *cobra.Command) {
 	SetExitGroup(cmd, ExitSession)
 	cmd.SetFlagErrorFunc(func(c *cobra.Command, err error) error {

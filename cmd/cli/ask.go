@@ -10,8 +10,8 @@ import (
 	"github.com/tbx-project/tbx/internal/fail"
 )
 
-// Ask puts a question whose default is No. Without a terminal nobody can be
-// asked, and the answer must come as --yes.
+// Ask asks a question whose default is No. Without a terminal nobody can answer, so --yes
+// must.
 func (e *Env) Ask(question string) error {
 	if e.Yes {
 		return nil
@@ -27,11 +27,11 @@ func (e *Env) Ask(question string) error {
 	if e.Interrupted() {
 		return errInterrupted()
 	}
-	return fail.New(fail.Canceled, "not done, as you said")
+	return fail.New(fail.Canceled, "not done, because you said no")
 }
 
-// SaysYes reads the answer to a question whose default is No, which the end of
-// input is too.
+// SaysYes reads the answer to a question whose default is No. The end of input means No
+// too.
 func (e *Env) SaysYes() bool {
 	line, _ := e.readLine()
 	switch strings.ToLower(strings.TrimSpace(line)) {
@@ -62,8 +62,8 @@ func (e *Env) Pick(question string, choices []string) (int, error) {
 	return n - 1, nil
 }
 
-// readLine reads from the terminal byte by byte, so that what follows the line
-// is left for the session. Ctrl-C ends it, also where signals are caught.
+// readLine reads from the terminal byte by byte, so that the input after the line is left
+// for the session. Ctrl-C ends it, also where signals are caught.
 func (e *Env) readLine() (string, error) {
 	type input struct {
 		line string
@@ -80,7 +80,7 @@ func (e *Env) readLine() (string, error) {
 			fmt.Fprintln(e.Err)
 		}
 		return in.line, in.err
-	case <-e.signals.done: // the reader is left behind: tbx is about to end
+	case <-e.signals.done: // the reader stays behind: tbx is about to end
 		fmt.Fprintln(e.Err)
 		return "", context.Canceled
 	}

@@ -10,7 +10,7 @@ import (
 	"github.com/tbx-project/tbx/toolbox"
 )
 
-// Complete makes cobra's completion of what offer returns. Files are not offered.
+// Complete makes a cobra completion from offer. Files are not offered.
 func Complete(offer func(cmd *cobra.Command, args []string, word string) []completion.Item) cobra.CompletionFunc {
 	return func(cmd *cobra.Command, args []string, word string) ([]string, cobra.ShellCompDirective) {
 		var out []string
@@ -21,7 +21,7 @@ func Complete(offer func(cmd *cobra.Command, args []string, word string) []compl
 	}
 }
 
-// Words completes words that are known.
+// Words completes a fixed list of words.
 func Words(words ...string) cobra.CompletionFunc {
 	return cobra.FixedCompletions(words, cobra.ShellCompDirectiveNoFileComp)
 }
@@ -36,7 +36,7 @@ func Files(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective
 	return nil, cobra.ShellCompDirectiveDefault
 }
 
-// OnlyFirst completes the first word as complete does, and no other.
+// OnlyFirst completes the first word with complete, and no other word.
 func OnlyFirst(complete cobra.CompletionFunc) cobra.CompletionFunc {
 	return func(cmd *cobra.Command, args []string, word string) ([]string, cobra.ShellCompDirective) {
 		if len(args) > 0 {
@@ -53,7 +53,8 @@ func (l lister) Toolboxes(ctx context.Context) ([]completion.Toolbox, error) {
 	all, err := l.m.List(ctx)
 	var out []completion.Toolbox
 	for _, b := range all {
-		// What another tool named so that tbx would refuse it is no help.
+		// A container of another tool may have a name that tbx refuses: do not offer
+		// that.
 		if _, err := toolbox.ParseName(string(b.Name)); err == nil {
 			out = append(out, completion.Toolbox{Name: string(b.Name), State: string(b.State), Image: b.Image})
 		}
@@ -61,8 +62,8 @@ func (l lister) Toolboxes(ctx context.Context) ([]completion.Toolbox, error) {
 	return out, err
 }
 
-// CompleteToolboxes offers the names of toolboxes that are not on the line yet. It
-// is for the words of a command, and for a flag.
+// CompleteToolboxes offers the names of toolboxes that are not on the line yet, for the
+// words of a command and for a flag.
 func (e *Env) CompleteToolboxes(cmd *cobra.Command, args []string, word string) ([]string, cobra.ShellCompDirective) {
 	return Complete(func(cmd *cobra.Command, args []string, _ string) []completion.Item {
 		if len(args) > 0 && !strings.Contains(cmd.Use, "NAME...") {
@@ -77,8 +78,8 @@ func (e *Env) CompleteToolboxes(cmd *cobra.Command, args []string, word string) 
 	})(cmd, args, word)
 }
 
-// CompleteRun offers toolboxes for the first word, and leaves the rest to the
-// shell, which knows files.
+// CompleteRun offers toolboxes for the first word, and leaves the others to the shell,
+// which knows files.
 func (e *Env) CompleteRun(cmd *cobra.Command, args []string, word string) ([]string, cobra.ShellCompDirective) {
 	if len(args) > 0 {
 		return nil, cobra.ShellCompDirectiveDefault
@@ -92,8 +93,8 @@ func (e *Env) CompleteVariables(cmd *cobra.Command, args []string, word string) 
 	return Complete(func(*cobra.Command, []string, string) []completion.Item { return completion.Variables(e.Environ) })(cmd, args, word)
 }
 
-// NoCompletion says that the values of these flags cannot be guessed, so that
-// the shell does not offer files. A test has the list of them, with the reasons.
+// NoCompletion says that the values of these flags cannot be guessed, so that the shell
+// does not offer files. A test lists these flags with the reasons.
 func NoCompletion(cmd *cobra.Command, flags ...string) {
 	for _, f := range flags {
 		cmd.RegisterFlagCompletionFunc(f, cobra.NoFileCompletions)

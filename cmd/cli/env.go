@@ -23,26 +23,25 @@ import (
 	"github.com/tbx-project/tbx/toolbox/boxinit"
 )
 
-// QuietSuccess is the annotation of a command that writes nothing to standard error when
-// it succeeds and that is no terminal: scripts compare it. Warnings are written all the
-// same; with --verbose everything is.
+// QuietSuccess is the annotation of a command that writes nothing to standard error if it
+// succeeds and that is not a terminal, because scripts compare it. Warnings are still
+// written, and with --verbose everything is.
 const QuietSuccess = "quiet-success"
 
-// Quietly is the annotations of such a command.
+// Quietly returns the annotations of such a command.
 func Quietly() map[string]string { return map[string]string{QuietSuccess: ""} }
 
-// Env is what every command is given: streams, settings, and the wiring of the
-// domain packages, each made on first use so that a command pays for what it
-// needs.
+// Env is the input of every command: streams, settings, and the wiring of the domain
+// packages. Each is made on first use, so that a command pays only for what it needs.
 type Env struct {
 	In, Out, Err *os.File
 	Environ      []string
 	Log          *logrus.Logger
 	Yes          bool // answer every question with yes
 	Quiet        bool // no progress
-	Verbose      bool // say what is done, terminal or not
+	Verbose      bool // report each step, terminal or not
 
-	Session bool // the command's exit codes are those of what it runs
+	Session bool // the command's exit codes are those of the command that it runs
 
 	// Engine connects to podman, or becomes the program that can.
 	Engine func(context.Context) (toolbox.Engine, error)
@@ -57,8 +56,8 @@ type Env struct {
 	projectTold bool // see WarnOfProject
 }
 
-// NewEnv returns an Env with those streams and variables. Its func fields are for
-// the program to set.
+// NewEnv returns an Env with those streams and variables. The program sets its func
+// fields.
 func NewEnv(in, out, errs *os.File, environ []string) *Env {
 	log := logrus.New()
 	log.SetOutput(errs)
@@ -73,43 +72,43 @@ func (e *Env) Getenv(name string) string { return envset.Get(e.Environ, name) }
 // IsTerminal says whether f is one. f may be nil.
 func IsTerminal(f *os.File) bool { return f != nil && term.IsTerminal(int(f.Fd())) }
 
-// Host returns what tbx knows of the machine and its user, after it made sure
-// that toolboxes make sense for them.
+// Host returns the facts about the machine and its user, after it has made sure that they
+// can have toolboxes.
 func (e *Env) Host() (*toolbox.Host, error) {
 	if e.host != nil {
 		return e.host, nil
 	}
 	if name := InsideOf("/"); name != "" {
-		return nil, fail.New(fail.Unable, "this is the inside of toolbox %s, and toolboxes are managed from the host", name).
+		return nil, fail.New(fail.Unable, "you are inside toolbox %s, and toolboxes are managed from the host", name).
 			Hint("leave it with: exit")
 	}
 	if os.Geteuid() == 0 {
 		if userns.FakeRoot(userns.Own()) {
-			return nil, fail.New(fail.Unable, "you are root in a user namespace only, and toolboxes are of the user outside").
+			return nil, fail.New(fail.Unable, "you are root in a user namespace only, and toolboxes belong to the user outside it").
 				Hint("call tbx outside of unshare, podman unshare, fakeroot and the like")
 		}
-		err := fail.New(fail.Unable, "tbx is for an ordinary user: toolboxes of root would hold the whole machine")
+		err := fail.New(fail.Unable, "tbx is for an ordinary user: toolboxes of root would have the whole machine")
 		if user := e.Getenv("SUDO_USER"); user != "" {
 			return nil, err.Hint("call it as %s, without sudo", user)
 		}
-		return nil, err.Hint("call it as the user whose toolboxes they shall be; on a machine without one: make try")
+		return nil, err.Hint("call it as the owner of the toolboxes; on a machine without ordinary users: make try")
 	}
 	h, err := toolbox.LookAtHost(e.Environ)
 	if err != nil {
-		return nil, fail.Wrap(fail.Unable, err, "this machine cannot have toolboxes for you")
+		return nil, fail.Wrap(fail.Unable, err, "you cannot have toolboxes on this machine")
 	}
 	e.host = h
 	return h, nil
 }
 
-// Dirs are the user's directories; Host was called before.
+// Dirs returns the user's directories. Call Host first.
 func (e *Env) Dirs() xdg.Dirs { return e.host.Dirs }
 
-// Home is the user's home; Host was called before.
+// Home returns the user's home. Call Host first.
 func (e *Env) Home() string { return e.host.Home }
 
-// InsideOf returns the name of the toolbox, or the kind of container, that tbx
-// runs in, or "" on a host.
+// InsideOf returns the name of the toolbox, or the kind of container, that tbx runs in.
+// It returns "" on a host.
 func InsideOf(root string) string {
 	if name, err := os.ReadFile(filepath.Join(root, boxinit.StateDir, "name")); err == nil {
 		return strings.TrimSpace(string(name))
@@ -171,7 +170,7 @@ func (e *Env) boxFile() string {
 	return programs.Box // for the message that it is missing
 }
 
-// Progress is the display of what goes on, on standard error.
+// Progress returns the display on standard error.
 func (e *Env) Progress() *progress.Display {
 	if e.display == nil {
 		e.display = progress.New(e.Err, IsTerminal(e.Err), e.Quiet)

@@ -11,9 +11,9 @@ import (
 	"github.com/tbx-project/tbx/toolbox/boxinit"
 )
 
-// SettleEnvironment puts right, for this process and all that it starts, what the
-// environment lacks or has wrong: su and sudo keep the runtime directory of
-// another user, and at boot or from cron there may be nothing at all.
+// SettleEnvironment repairs missing or wrong variables, for this process and its
+// children: su and sudo keep another user's runtime directory, and at boot or from cron
+// there may be none.
 func SettleEnvironment(errs io.Writer) {
 	if os.Getenv("PATH") == "" {
 		os.Setenv("PATH", strings.Join(boxinit.SystemPath, ":"))
@@ -25,7 +25,7 @@ func SettleEnvironment(errs io.Writer) {
 	}
 	os.Unsetenv("XDG_RUNTIME_DIR")
 	dir, err := xdg.RuntimeBase(os.Getuid(), os.Getenv)
-	if err != nil || os.Geteuid() == 0 { // whoever needs one says so; root has no toolboxes
+	if err != nil || os.Geteuid() == 0 { // commands that need one say so; root has no toolboxes
 		return
 	}
 	fmt.Fprintf(errs, "tbx: warning: XDG_RUNTIME_DIR is %s, which cannot be used: %s; using %s\n",

@@ -14,14 +14,13 @@ import (
 	"github.com/tbx-project/tbx/toolbox"
 )
 
-// Exit is an error that is an exit code and no message: what it means was printed
-// as the command's result.
+// Exit is an error with an exit code and no message: the command has printed its result.
 type Exit int
 
-// Error is for who prints it all the same.
+// Error is for callers that print it all the same.
 func (e Exit) Error() string { return "exit code " + strconv.Itoa(int(e)) }
 
-// Interrupted says what was going on when the user, or a signal, ended it.
+// Interrupted names the step that the user, or a signal, interrupted.
 func Interrupted(err error) error {
 	what := strings.TrimSuffix(strings.TrimSuffix(err.Error(), context.Canceled.Error()), ": ")
 	if what == err.Error() {
@@ -52,8 +51,8 @@ func Report(w io.Writer, err error) {
 	}
 }
 
-// apart takes apart what errors.Join put together, such as the failures of
-// several things that one command was about.
+// apart takes apart errors of errors.Join, such as the failures of several things that
+// one command worked on.
 func apart(err error) []error {
 	joined, several := err.(interface{ Unwrap() []error })
 	if _, own := err.(*fail.Error); own || !several { //nolint:errorlint // this error itself, not what it wraps
@@ -66,7 +65,7 @@ func apart(err error) []error {
 		out = append(out, apart(one)...)
 	}
 	if strings.Join(text, "\n") != err.Error() {
-		return []error{err} // it says more than they do
+		return []error{err} // it says more than the parts do
 	}
 	return out
 }
@@ -80,9 +79,9 @@ func Clean(s string) string {
 	return strings.Join(lines, "\n")
 }
 
-// CodeOf is the one place where errors become exit codes. session says that the
-// command was one whose other exit codes are somebody else's: every failure of
-// tbx's own is then toolbox.ExitFailed, so that it is not taken for the command's.
+// CodeOf is the one place where errors become exit codes. session: the command's other
+// exit codes belong to somebody else's program. Then every failure of tbx is
+// toolbox.ExitFailed, so that it cannot be mistaken for the program's.
 func CodeOf(err error, session bool) int {
 	var own Exit
 	var ended *toolbox.ExitError
@@ -100,7 +99,7 @@ func CodeOf(err error, session bool) int {
 	}
 	kind := err
 	if p := osupdate.ProblemOf(err); p != nil {
-		kind = p // what failed of the host, whatever the cause was
+		kind = p // the failure of the host counts, not its cause
 	}
 	for _, c := range ExitCodes() {
 		for _, k := range c.Kinds {

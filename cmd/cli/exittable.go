@@ -10,16 +10,16 @@ import (
 	"github.com/tbx-project/tbx/toolbox"
 )
 
-// ExitCode is one exit code of tbx. A code means the same in every command that
-// has it. The manual pages and docs/exit-codes.md are written from this table.
+// ExitCode is one exit code of tbx. A code means the same in every command that has it.
+// The manual pages and docs/exit-codes.md are generated from this table.
 type ExitCode struct {
 	Code  int
 	Of    []ExitGroup // the commands that have it
 	Means string
-	Kinds []ExitKind // the errors that become it
+	Kinds []ExitKind // errors with this code
 }
 
-// ExitKind is a kind of error. Means is empty where the code says it all.
+// ExitKind is a kind of error. Means is empty if the code's own text is enough.
 type ExitKind struct {
 	Err   error // a kind of package fail or osupdate
 	Means string
@@ -28,11 +28,11 @@ type ExitKind struct {
 // ExitGroup is a group of commands with the same exit codes.
 type ExitGroup string
 
-// The groups. A command is in that of its parent unless it says another.
+// The groups. A command is in the group of its parent unless it has its own.
 const (
 	ExitGeneral    ExitGroup = "general"
-	ExitHost       ExitGroup = "host"        // tbx host and what is below it
-	ExitSession    ExitGroup = "session"     // those whose codes are a command's: run, enter, host-exec
+	ExitHost       ExitGroup = "host"        // tbx host and its subcommands
+	ExitSession    ExitGroup = "session"     // run, enter and host-exec, which end with a command's code
 	ExitPolicyTest ExitGroup = "policy test" // tbx policy test
 	ExitPlan       ExitGroup = "plan"        // tbx plan
 )
@@ -58,7 +58,7 @@ const (
 // EX_UNAVAILABLE and EX_TEMPFAIL of sysexits(3); 77 is rpm-ostree's.
 func ExitCodes() []ExitCode {
 	all := []ExitGroup{ExitGeneral, ExitHost, ExitSession, ExitPolicyTest, ExitPlan}
-	own := []ExitGroup{ExitGeneral, ExitHost, ExitPolicyTest, ExitPlan} // not those of a command that is run
+	own := []ExitGroup{ExitGeneral, ExitHost, ExitPolicyTest, ExitPlan} // not those of a command that tbx runs
 	return slices.Concat([]ExitCode{
 		{ExitDone, all, "done", nil},
 		{ExitFailure, own, "failed; the message on standard error says what and why", []ExitKind{
@@ -74,13 +74,13 @@ func ExitCodes() []ExitCode {
 		}},
 		{ExitExists, []ExitGroup{ExitGeneral, ExitPlan},
 			"a toolbox or container of that name exists, or a key of that scope", []ExitKind{{Err: fail.Exists}}},
-		{ExitUnable, own, "this machine cannot, until its owner changes something; the hint says what", []ExitKind{{Err: fail.Unable}}},
+		{ExitUnable, own, "this machine cannot do it until its owner changes something; the hint says what", []ExitKind{{Err: fail.Unable}}},
 		{ExitNeedAnswer, []ExitGroup{ExitGeneral, ExitHost},
-			"a question is open and there is no terminal to ask on; the hint says how to answer beforehand",
+			"there is a question and no terminal to ask on; the hint says how to answer beforehand",
 			[]ExitKind{{Err: fail.NeedAnswer}}},
 	}, hostCodes(), []ExitCode{
 		{ExitDeny, []ExitGroup{ExitPolicyTest}, "the policy denies it", nil},
-		{ExitAsk, []ExitGroup{ExitPolicyTest}, "the policy has the user asked", nil},
+		{ExitAsk, []ExitGroup{ExitPolicyTest}, "the policy asks the user", nil},
 		{22, []ExitGroup{ExitHost},
 			"a program or another session keeps the machine from being restarted", []ExitKind{{Err: osupdate.ErrInhibited}}},
 		{ExitChanges, []ExitGroup{ExitPlan}, "with --exit-code only: there is something to do", nil},
@@ -91,13 +91,13 @@ func ExitCodes() []ExitCode {
 		{75, []ExitGroup{ExitHost}, "another program works on the host; try again", []ExitKind{{Err: osupdate.ErrBusy}}},
 		{ExitUnchanged, []ExitGroup{ExitHost}, "with --check or --exit-unchanged only: there is nothing to do", nil},
 		{toolbox.ExitFailed, []ExitGroup{ExitSession}, "tbx itself failed, or the bridge", nil},
-		{toolbox.ExitDenied, []ExitGroup{ExitSession}, "the command is there and cannot be run, or the policy denies it", nil},
+		{toolbox.ExitDenied, []ExitGroup{ExitSession}, "the command exists and cannot be run, or the policy denies it", nil},
 		{toolbox.ExitNotFound, []ExitGroup{ExitSession}, "there is no such command", nil},
 		{ExitInterrupt, all, "interrupted by Ctrl-C, TERM or HUP, or the answer to a question was no", []ExitKind{{Err: fail.Canceled}}},
 	})
 }
 
-// hostCodes are those that tell the failures of an update apart.
+// hostCodes are the codes for the kinds of failure of an update.
 func hostCodes() []ExitCode {
 	host := []ExitGroup{ExitHost}
 	one := func(code int, kind error, means string) ExitCode {
@@ -105,27 +105,26 @@ func hostCodes() []ExitCode {
 	}
 	return []ExitCode{
 		one(7, osupdate.ErrConflict, "layered packages do not fit the new base"),
-		one(8, osupdate.ErrDowngrade, "what the host follows is older than what runs"),
+		one(8, osupdate.ErrDowngrade, "the image or branch that the host follows is older than the running system"),
 		one(9, osupdate.ErrSpace, "a file system is full"),
 		one(10, osupdate.ErrEtcMerge, "a file in /etc was changed here and in the update, incompatibly"),
 		one(11, osupdate.ErrFinalize, "the update could not be finished at shutdown"),
 		one(12, osupdate.ErrNoRollback, "there is no other system to go back to"),
 		one(13, osupdate.ErrCorrupt, "an object of the repository is damaged"),
-		one(14, osupdate.ErrUnverified, "the updater said done, and the host is not as asked for"),
-		one(15, osupdate.ErrUnsafe, "an untried system would be left alone on the disk"),
+		one(14, osupdate.ErrUnverified, "the updater reported success, and the host is not as requested"),
+		one(15, osupdate.ErrUnsafe, "only a system that has never booted would be left on the disk"),
 		{ExitUnsupported, host, "this host, or its updater, cannot do it at all", []ExitKind{
-			{osupdate.ErrNotImage, "no updater with bootable systems rules this host"},
+			{osupdate.ErrNotImage, "this host has no updater with bootable systems"},
 			{osupdate.ErrInContainer, "this is not the host"},
 			{osupdate.ErrUnsupported, "the updater has no such verb; the hint says what to use"},
 		}},
-		one(17, osupdate.ErrManaged, "another agent drives the updates of this host"),
-		one(18, osupdate.ErrPermission, "not as this user"),
+		one(17, osupdate.ErrManaged, "another agent manages the updates of this host"),
+		one(18, osupdate.ErrPermission, "this user may not do it"),
 		one(19, osupdate.ErrSignature, "the update is not signed by a key that this host trusts"),
 	}
 }
 
-// ExitCodesOf returns the codes that a command may end with, beside those of what
-// it runs.
+// ExitCodesOf returns the codes of a command, without those of the program that it runs.
 func ExitCodesOf(cmd *cobra.Command) []ExitCode {
 	group := ExitGroupOf(cmd)
 	return slices.DeleteFunc(ExitCodes(), func(c ExitCode) bool { return !slices.Contains(c.Of, group) })
@@ -133,7 +132,7 @@ func ExitCodesOf(cmd *cobra.Command) []ExitCode {
 
 const exitGroup = "tbx-exit-group"
 
-// SetExitGroup puts a command and all below it into a group.
+// SetExitGroup puts a command and its subcommands into a group.
 func SetExitGroup(cmd *cobra.Command, group ExitGroup) {
 	if cmd.Annotations == nil {
 		cmd.Annotations = map[string]string{}

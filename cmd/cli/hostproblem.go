@@ -10,7 +10,7 @@ import (
 	"github.com/tbx-project/tbx/osupdate"
 )
 
-// Details shows with --verbose all that the host's updater said when it failed.
+// Details shows, with --verbose, all output of the host's updater when it failed.
 func (e *Env) Details(err error) {
 	var te *osupdate.ToolError
 	if !e.Log.IsLevelEnabled(logrus.DebugLevel) || !errors.As(err, &te) {

@@ -49,7 +49,7 @@ func FormatFlag(cmd *cobra.Command, format *Format) {
 	cmd.RegisterFlagCompletionFunc("format", Words("text", "json"))
 }
 
-// Print writes a command's result: v as JSON, or what text prints of it.
+// Print writes a command's result: v as JSON, or the text that text prints.
 func (e *Env) Print(format Format, v any, text func() error) error {
 	e.Progress().Close()
 	if format == JSON {
@@ -76,7 +76,7 @@ func printJSON(w io.Writer, v any, indent string) error {
 	return err
 }
 
-// Plural writes a number of things, whose plural has an s.
+// Plural writes a number of things whose plural ends in s.
 func Plural(n int, thing string) string {
 	if n == 1 {
 		return "1 " + thing
@@ -109,14 +109,14 @@ func SortedKeys(m map[string]string) []string { return slices.Sorted(maps.Keys(m
 // Itoa writes n in decimals.
 func Itoa(n int64) string { return strconv.FormatInt(n, 10) }
 
-// Bar draws the share of total, which is more than 0, that is done.
+// Bar draws the part of total that is done. total must be more than 0.
 func Bar(done, total int64) string {
 	const width = 20
 	n := int(float64(width) * float64(max(0, min(done, total))) / float64(total))
 	return strings.Repeat("#", n) + strings.Repeat(".", width-n)
 }
 
-// Ago writes how long something is past, in its largest unit.
+// Ago writes how long ago something was, in its largest unit.
 func Ago(d time.Duration) string {
 	const day = 24 * time.Hour
 	for _, u := range []struct {
@@ -134,7 +134,7 @@ func Ago(d time.Duration) string {
 	return "just now"
 }
 
-// Dash is s, or a dash where there is nothing to show.
+// Dash returns s, or a dash if s is empty.
 func Dash(s string) string {
 	if s == "" {
 		return "-"

@@ -10,8 +10,8 @@ import (
 	"github.com/tbx-project/tbx/toolbox"
 )
 
-// ProjectFile is the declaration of the project that the user is in, or "". Host was
-// called before.
+// ProjectFile returns the declaration of the project that the user is in, or "". Call
+// Host first.
 func (e *Env) ProjectFile() string {
 	dir, err := os.Getwd()
 	if err == nil {
@@ -23,12 +23,11 @@ func (e *Env) ProjectFile() string {
 	return project.Find(dir, e.host.RealHome)
 }
 
-// Permits are the declarations that the user trusts. Host was called before.
+// Permits returns the declarations that the user trusts. Call Host first.
 func (e *Env) Permits() project.Permits { return project.PermitsIn(e.Dirs().State) }
 
-// Project is the toolbox that is meant in the project that the user is in; empty where he
-// is in none. why is the reason that a declaration is there and not used. Host was called
-// before.
+// Project returns the toolbox of the project that the user is in, or "" outside a
+// project. why is the reason if the declaration is not used. Call Host first.
 func (e *Env) Project() (name toolbox.Name, why error) {
 	path := e.ProjectFile()
 	if path == "" {
@@ -39,14 +38,15 @@ func (e *Env) Project() (name toolbox.Name, why error) {
 		return "", err
 	}
 	if permit.Enter == "" {
-		return "", fail.New(nil, "%s declares several toolboxes and does not say which one is meant here", escape.Text(path)).
-			Hint("write there: enter = \"NAME\", and allow it again: tbx allow")
+		return "", fail.New(nil, "%s declares several toolboxes and does not say which one to enter here", escape.Text(path)).
+			Hint("write in it: enter = \"NAME\", and allow it again: tbx allow")
 	}
 	name, err = toolbox.ParseName(permit.Enter)
 	return name, err
 }
 
-// WarnOfProject says, once, why the declaration of a project is not used; nil says nothing.
+// WarnOfProject prints once why the declaration of a project is not used; nil prints
+// nothing.
 func (e *Env) WarnOfProject(why error) {
 	if why == nil || e.projectTold {
 		return

@@ -8,11 +8,11 @@ import (
 	"github.com/tbx-project/tbx/internal/escape"
 )
 
-// The policy's rules go by the names of toolboxes. One that is for a toolbox of
-// before would let the next one of that name do what the owner never allowed it.
+// The policy's rules name toolboxes. A rule for a removed toolbox would allow the next
+// one of that name something that the owner never allowed it.
 
-// ForgetRules removes the rules that tbx wrote for a toolbox that was just removed,
-// and tells of them, and of those that others wrote.
+// ForgetRules removes the rules that tbx wrote for a toolbox that was just removed, and
+// names them and the rules that others wrote.
 func (e *Env) ForgetRules(name string) {
 	h, err := e.Host()
 	if err != nil {
@@ -22,15 +22,15 @@ func (e *Env) ForgetRules(name string) {
 	gone, err := dirs.Forget(name)
 	e.Progress().Close()
 	for _, r := range gone {
-		fmt.Fprintf(e.Err, "tbx: removed with toolbox %s, a rule of the policy: %s %s\n", name, r.Action, RuleWhat(r))
+		fmt.Fprintf(e.Err, "tbx: removed with toolbox %s its policy rule: %s %s\n", name, r.Action, RuleWhat(r))
 	}
 	if err != nil {
-		e.Progress().Warn(fmt.Sprintf("rules of the policy for toolbox %s may be left: %v", name, err), "see them with: tbx policy show")
+		e.Progress().Warn(fmt.Sprintf("policy rules for toolbox %s may be left: %v", name, err), "see them with: tbx policy show")
 	}
-	e.TellRules(name, "is left and counts for the next one of that name")
+	e.TellRules(name, "is left and applies to the next one of that name")
 }
 
-// MoveRules gives the rules that tbx wrote for a toolbox to its new name.
+// MoveRules changes the rules that tbx wrote for a toolbox to its new name.
 func (e *Env) MoveRules(from, to string) {
 	h, err := e.Host()
 	if err != nil {
@@ -40,14 +40,14 @@ func (e *Env) MoveRules(from, to string) {
 	e.Progress().Close()
 	switch {
 	case err != nil:
-		e.Progress().Warn(fmt.Sprintf("rules of the policy are still for the name %s: %v", from, err), "see them with: tbx policy show")
+		e.Progress().Warn(fmt.Sprintf("policy rules still have the name %s: %v", from, err), "see them with: tbx policy show")
 	case moved > 0:
 		fmt.Fprintf(e.Err, "tbx: policy: %s for toolbox %s now for %s\n", Plural(moved, "rule"), from, to)
 	}
-	e.TellRules(from, "is left and counts for the next one of that name")
+	e.TellRules(from, "is left and applies to the next one of that name")
 }
 
-// TellRules warns of the rules that let a toolbox of that very name do something.
+// TellRules names the rules that allow something to a toolbox of exactly that name.
 func (e *Env) TellRules(name, what string) {
 	h, err := e.Host()
 	if err != nil {
@@ -55,14 +55,14 @@ func (e *Env) TellRules(name, what string) {
 	}
 	rules, err := PolicyDirs(h).Granted(name)
 	if err != nil {
-		return // nothing runs with such a policy, and tbx policy check says why
+		return // nothing runs with such a policy; tbx policy check says why
 	}
 	for _, r := range rules {
-		e.Progress().Warn(fmt.Sprintf("a rule of the policy for toolbox %s %s: %s %s (%s)", name, what, r.Action, RuleWhat(r), r.Where), "")
+		e.Progress().Warn(fmt.Sprintf("a policy rule for toolbox %s %s: %s %s (%s)", name, what, r.Action, RuleWhat(r), r.Where), "")
 	}
 }
 
-// RuleWhat says in one line what a rule is about.
+// RuleWhat describes a rule in one line.
 func RuleWhat(r hostbridge.Rule) string {
 	words := []string{escape.Text(r.Exec)}
 	if r.Verb != "" {
@@ -79,7 +79,7 @@ func RuleWhat(r hostbridge.Rule) string {
 		what += "  with " + escape.Text(kv)
 	}
 	if r.MeansEverything() {
-		what += "  (means everything)"
+		what += "  (allows everything)"
 	}
 	return what
 }

@@ -6,9 +6,9 @@ import (
 	"github.com/tbx-project/tbx/internal/fail"
 )
 
-// ForEach does something to each of several things that the user named. What
-// fails for one, or what he says no to, is not left undone for the others; an
-// interruption, and a question that nobody can be asked, are the end of it.
+// ForEach calls do for each of several things that the user named. A failure, or a No of
+// the user, does not stop the others. An interruption does, and so does a question that
+// nobody can answer.
 func ForEach[T any](e *Env, things []T, do func(T) error) error {
 	var failed []error
 	for _, thing := range things {

@@ -10,23 +10,24 @@ import (
 	"github.com/tbx-project/tbx/internal/inherited"
 )
 
-// signals lets Ctrl-C, TERM and HUP end what tbx waits for, so that it can clean
-// up after itself. Until CatchSignals is called they end tbx at once: while tbx is about
-// to become a command, a signal that is caught would be lost to both.
+// signals lets Ctrl-C, TERM and HUP end tbx's waiting, so that it can clean up. Until
+// CatchSignals is called they end tbx at once: while tbx is about to become a command, a
+// caught signal would be lost to both.
 type signals struct {
 	cancel  context.CancelFunc
-	done    <-chan struct{} // closed when one came
+	done    <-chan struct{} // closed when a signal has come
 	channel chan os.Signal
-	told    chan struct{} // closed when what is in channel has been heeded
+	told    chan struct{} // closed when the signals in channel have been handled
 }
 
-// CancelOnSignals says what a signal ends, once CatchSignals is called: it calls
-// cancel, which closes done.
+// CancelOnSignals sets the effect of a signal after CatchSignals: it calls cancel, which
+// closes done.
 func (e *Env) CancelOnSignals(cancel context.CancelFunc, done <-chan struct{}) {
 	e.signals = signals{cancel: cancel, done: done}
 }
 
-// Interrupted says whether the user, or the end of his terminal, ended what tbx does.
+// Interrupted reports whether the user, or the end of the user's terminal, ended tbx's
+// work.
 func (e *Env) Interrupted() bool {
 	select {
 	case <-e.signals.done:
@@ -38,8 +39,8 @@ func (e *Env) Interrupted() bool {
 
 func errInterrupted() error { return fail.New(fail.Canceled, "interrupted") }
 
-// CatchSignals begins to turn signals into the end of the context. One that the caller
-// ignores, as nohup(1) does, stays ignored.
+// CatchSignals begins to turn signals into the end of the context. A signal that the
+// caller ignores, as nohup(1) does, stays ignored.
 func (e *Env) CatchSignals() {
 	s := &e.signals
 	if s.channel != nil {
@@ -58,9 +59,9 @@ func (e *Env) CatchSignals() {
 	}(s.channel, s.cancel, s.told)
 }
 
-// ReleaseSignals gives the signals back. What arrived before is in the context's error,
-// up to the last moment: a hangup is sent once, and a command that tbx becomes without
-// it would stay for ever.
+// ReleaseSignals stops catching signals. A signal that arrived before, up to the last
+// moment, is in the context's error. A hangup is sent only once: a command that tbx
+// becomes without it would stay for ever.
 func (e *Env) ReleaseSignals() {
 	s := &e.signals
 	if s.channel != nil {

@@ -17,12 +17,12 @@ type chooser struct {
 	offer func(context.Context) (toolbox.Name, error)
 }
 
-// Chooser finds the toolbox that a user means. offer offers to make the first one.
+// Chooser returns a session.Chooser. offer offers to make the first toolbox.
 func (e *Env) Chooser(offer func(context.Context) (toolbox.Name, error)) *chooser {
 	return &chooser{e, offer}
 }
 
-// choose returns the image that r means.
+// choose returns the image for r.
 func (e *Env) choose(ctx context.Context, r images.Request) (images.Choice, error) {
 	p, err := e.Provisioner()
 	if err != nil {
@@ -31,7 +31,7 @@ func (e *Env) choose(ctx context.Context, r images.Request) (images.Choice, erro
 	return p.Choose(ctx, r)
 }
 
-// DistroToolbox returns the name that the default toolbox of a distribution has.
+// DistroToolbox returns the name of a distribution's default toolbox.
 func (e *chooser) DistroToolbox(distro, release string) (toolbox.Name, error) {
 	choice, err := e.choose(context.Background(), images.Request{Distro: distro, Release: release})
 	if err != nil {
@@ -40,7 +40,7 @@ func (e *chooser) DistroToolbox(distro, release string) (toolbox.Name, error) {
 	return toolbox.ParseName(choice.ToolboxName)
 }
 
-// ChooseToolbox is the part of choosing that needs the catalogue and podman.
+// ChooseToolbox does the part of the choice that needs the catalogue and podman.
 func (e *chooser) ChooseToolbox(ctx context.Context, m *toolbox.Manager, command []string) (toolbox.Name, error) {
 	if command == nil { // before a question about another toolbox
 		_, why := e.Project()
@@ -57,7 +57,7 @@ func (e *chooser) ChooseToolbox(ctx context.Context, m *toolbox.Manager, command
 	if err != nil {
 		return "", err
 	}
-	all = slices.DeleteFunc(all, (*toolbox.Box).Ephemeral) // of a session of its own
+	all = slices.DeleteFunc(all, (*toolbox.Box).Ephemeral) // they belong to a session
 	var names []string
 	for _, b := range all {
 		if string(b.Name) == choice.ToolboxName {
@@ -75,7 +75,7 @@ func (e *chooser) ChooseToolbox(ctx context.Context, m *toolbox.Manager, command
 		return all[0].Name, nil
 	}
 	if len(command) > 0 && slices.Contains(names, command[0]) {
-		err := fail.New(fail.Usage, "%s is one of several toolboxes, and tbx run takes its first word for a command", command[0])
+		err := fail.New(fail.Usage, "%s is one of several toolboxes, but tbx run takes its first word as a command", command[0])
 		if len(command) > 1 {
 			return "", err.Hint("to run something in toolbox %s: tbx run %s -- COMMAND", command[0], command[0])
 		}

@@ -19,7 +19,7 @@ func (e *Env) ImageNames(ctx context.Context) ([]string, error) {
 	return engine.ImageNames(ctx)
 }
 
-// CompleteImages offers the images that are here.
+// CompleteImages offers the local images.
 func (e *Env) CompleteImages(cmd *cobra.Command, args []string, word string) ([]string, cobra.ShellCompDirective) {
 	return cli.Complete(func(cmd *cobra.Command, args []string, word string) []completion.Item {
 		if len(args) > 0 && strings.Contains(cmd.Use, "IMAGE") && !strings.Contains(cmd.Use, "IMAGE...") {
@@ -30,7 +30,7 @@ func (e *Env) CompleteImages(cmd *cobra.Command, args []string, word string) ([]
 	})(cmd, args, word)
 }
 
-// distros are those of the catalogue, and the name of the host's own.
+// distros returns the distributions of the catalogue, and the name of the host's own.
 func (e *Env) distros() (all []completion.Distro, own string) {
 	cat, host, err := e.Catalogue()
 	if err != nil {
@@ -60,22 +60,22 @@ func (e *Env) CompleteDistros(cmd *cobra.Command, args []string, word string) ([
 	})(cmd, args, word)
 }
 
-// CompleteReleases offers the releases that the catalogue knows of the distribution
-// on the line, or else of the host's own.
+// CompleteReleases offers the catalogue's releases of the distribution on the line, or
+// else of the host's own.
 func (e *Env) CompleteReleases(cmd *cobra.Command, args []string, word string) ([]string, cobra.ShellCompDirective) {
 	return cli.Complete(func(cmd *cobra.Command, _ []string, _ string) []completion.Item {
 		all, name := e.distros()
 		if asked := cmd.Flag("distro").Value.String(); asked != "" {
 			name = asked
 			if cat, _, err := e.Catalogue(); err == nil && cat.Find(asked) != nil {
-				name = cat.Find(asked).Name // which may be given by another
+				name = cat.Find(asked).Name // the user may have given another of its names
 			}
 		}
 		return completion.Releases(all, name)
 	})(cmd, args, word)
 }
 
-// CompleteBootstraps offers the distributions that can be made without a registry.
+// CompleteBootstraps offers the distributions that can be bootstrapped.
 func (e *Env) CompleteBootstraps(cmd *cobra.Command, args []string, word string) ([]string, cobra.ShellCompDirective) {
 	return cli.OnlyFirst(cli.Complete(func(*cobra.Command, []string, string) []completion.Item {
 		all, _ := e.distros()

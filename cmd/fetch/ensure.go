@@ -11,8 +11,8 @@ import (
 	"github.com/tbx-project/tbx/toolbox"
 )
 
-// Provisioner returns what gets images and makes toolboxes, with a display and
-// questions on the terminal.
+// Provisioner returns a Provisioner that shows its progress and asks its questions on the
+// terminal.
 func (e *Env) Provisioner() (*provision.Provisioner, error) {
 	m, err := e.Manager()
 	if err != nil {
@@ -51,7 +51,7 @@ func (e *Env) Provisioner() (*provision.Provisioner, error) {
 	return p, nil
 }
 
-// askImage puts a question of images.Ensure.
+// askImage asks a question of images.Ensure.
 func (e *Env) askImage(q images.Question) (bool, error) {
 	text := fmt.Sprintf("Image %s is not here. Download it?", q.Reference)
 	if q.Bytes > 0 {

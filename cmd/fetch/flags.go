@@ -8,10 +8,10 @@ import (
 	"github.com/tbx-project/tbx/provision"
 )
 
-// Flags are those of commands that may fetch an image.
+// Flags are the flags of commands that may fetch an image.
 type Flags struct{ provision.Fetch }
 
-// Add adds them. when is the default of --pull; "" leaves that flag out.
+// Add adds the flags. when is the default of --pull; "" leaves that flag out.
 func (o *Flags) Add(cmd *cobra.Command, when images.PullPolicy) {
 	f := cmd.Flags()
 	if when != "" {
@@ -26,5 +26,5 @@ func (o *Flags) Add(cmd *cobra.Command, when images.PullPolicy) {
 }
 
 func (o *Flags) unsignedFlag(cmd *cobra.Command) {
-	cmd.Flags().BoolVar(&o.UnsignedOK, "unsigned-ok", false, "take the image even if signatures are required and nobody vouches for it")
+	cmd.Flags().BoolVar(&o.UnsignedOK, "unsigned-ok", false, "take the image even if a signature is required and it has none")
 }

@@ -11,7 +11,7 @@ import (
 	"github.com/tbx-project/tbx/internal/bytesize"
 )
 
-// stageText says what goes on, in the words of the display.
+// stageText has the display's text for each stage.
 var stageText = map[images.Stage]string{
 	images.StageConnect:   "asking the registry",
 	images.StageDownload:  "downloading the image",
@@ -27,14 +27,14 @@ const (
 	rateOver   = 5 * time.Second  // the rate is that of this time
 )
 
-// Display shows what happens to one image.
+// Display shows the progress of one image.
 type Display struct {
 	env      *Env
 	terminal bool
 	expected int64 // bytes that the registry announced; 0: it did not
 
 	stage    images.Stage
-	layers   []images.Event // the last of each layer, in the order of their appearance
+	layers   []images.Event // the latest of each layer, in the order of their appearance
 	samples  []sample       // sums of the last rateOver
 	lastLine time.Time
 }
@@ -44,7 +44,7 @@ type sample struct {
 	done int64
 }
 
-// NewDisplay returns the display of what happens to one image.
+// NewDisplay returns the display for one image.
 func (e *Env) NewDisplay() *Display {
 	return &Display{env: e, terminal: cli.IsTerminal(e.Err)}
 }
@@ -60,7 +60,7 @@ func (d *Display) at(now time.Time, ev images.Event) {
 	}
 	known := slices.ContainsFunc(d.layers, func(l images.Event) bool { return l.Layer == ev.Layer })
 	if ev.Stage == images.StageDownload && ev.Text != "" && d.stage == images.StageUnpack && known {
-		d.ended(ev) // podman unpacks already, and is not shown as going back
+		d.ended(ev) // podman unpacks already, and must not seem to go back
 		return
 	}
 	text := stageText[ev.Stage]
@@ -70,7 +70,7 @@ func (d *Display) at(now time.Time, ev images.Event) {
 			// The mapped layers lie beside the unmapped ones.
 			text += ": " + bytesize.Text(ev.Total) + " more on disk"
 		}
-		if ev.Stage != images.StageBuild || d.terminal { // elsewhere its own lines say it
+		if ev.Stage != images.StageBuild || d.terminal { // elsewhere the build's own lines say it
 			p.Stage(text)
 		}
 	}
@@ -90,9 +90,9 @@ func (d *Display) at(now time.Time, ev images.Event) {
 	}
 }
 
-// download takes what is known of one layer and shows all of them.
+// download records the progress of one layer and shows all of them.
 func (d *Display) download(now time.Time, ev images.Event) {
-	if ev.Layer == "" { // podman reports no bytes, only that it goes on
+	if ev.Layer == "" { // podman reports no bytes, only that it works
 		if ev.Text != "" {
 			d.env.Progress().Update(stageText[ev.Stage] + ": " + ev.Text)
 		}
@@ -124,7 +124,7 @@ func (d *Display) download(now time.Time, ev images.Event) {
 	}
 }
 
-// ended writes the line of a layer that is complete, once, where there is no terminal.
+// ended writes the line of a complete layer, once, where there is no terminal.
 func (d *Display) ended(ev images.Event) {
 	i := slices.IndexFunc(d.layers, func(l images.Event) bool { return l.Layer == ev.Layer })
 	if d.terminal || ev.Text == "" || d.layers[i].Text != "" {
@@ -138,7 +138,7 @@ func (d *Display) ended(ev images.Event) {
 	d.env.Progress().Line("tbx: layer " + ev.Layer + ": " + bytes + strings.ToLower(ev.Text))
 }
 
-// sum writes how much there is, how fast it comes and how long it will take.
+// sum writes the amount, the rate and the time left.
 func (d *Display) sum(done, total int64) string {
 	if total == 0 {
 		return ""
@@ -154,7 +154,7 @@ func (d *Display) sum(done, total int64) string {
 	return text
 }
 
-// lines are those of the layers that are under way.
+// lines returns the lines of the layers in progress.
 func (d *Display) lines() []string {
 	var out []string
 	more := 0

@@ -8,8 +8,7 @@ import (
 	"github.com/tbx-project/tbx/images/registry"
 )
 
-// Recorded is what tbx recorded of an image when it came; nothing for one that
-// podman fetched.
+// Recorded is tbx's record of an image; empty for one that podman fetched.
 type Recorded struct {
 	Origin    images.Origin `json:"origin,omitempty"`
 	Reference string        `json:"reference,omitempty"`
@@ -17,7 +16,7 @@ type Recorded struct {
 	Signer    string        `json:"signer,omitempty"`
 }
 
-// OriginOf reads the record of an image ID. What cannot be read is not known.
+// OriginOf reads the record of an image ID. An unreadable record counts as none.
 func (e *Env) OriginOf(id string) Recorded {
 	rec, ok, err := e.Provenances().Load(id)
 	if err != nil || !ok {
@@ -26,10 +25,10 @@ func (e *Env) OriginOf(id string) Recorded {
 	return Recorded{rec.Origin, rec.Reference, rec.Digest, rec.Signer}
 }
 
-// Provenances says where images came from. Host must have been called before.
+// Provenances returns the records of where images came from. Call Host first.
 func (e *Env) Provenances() images.Provenances { return images.ProvenancesIn(e.Dirs().State) }
 
-// Trust gives the keys that the user, the administrator and the distribution trust.
+// Trust returns the keys that the user, the administrator and the distribution trust.
 func (e *Env) Trust() images.Trust {
 	return images.Trust{
 		Dir: filepath.Join(e.Dirs().Config, "keys"), Other: []string{"/etc/tbx/keys", "/usr/share/tbx/keys"},
@@ -42,15 +41,15 @@ func (e *Env) Trust() images.Trust {
 	}
 }
 
-// LateRegistry reads the user's files of registries when it is asked and not
-// before: an image that is here must not fail for them.
+// LateRegistry reads the user's registry files only when it is asked: a faulty file must
+// not break the use of a local image.
 type LateRegistry struct {
 	env      *Env
 	authFile string
 }
 
-// Registry returns the registries, with the credentials of authFile, or of podman
-// login where that is empty.
+// Registry returns the registries, with the credentials of authFile, or of podman login
+// if that is empty.
 func (e *Env) Registry(authFile string) LateRegistry { return LateRegistry{e, authFile} }
 
 // Client reads those files.

@@ -22,16 +22,16 @@ import (
 	"github.com/tbx-project/tbx/toolbox"
 )
 
-// How long a package manager that was asked to end has for it. One that installs must
-// finish the package that it is at; one that hangs will not.
+// The time that a package manager has after it was asked to end. One that installs must
+// finish its present package; one that hangs will not.
 const (
 	endsSoon = 2 * time.Minute
 	endsHung = 10 * time.Second
 )
 
-// RunnerIn runs commands in a toolbox, by tbx run, which starts it, knows
-// the ways into it, and keeps what runs in its cgroup. isolated says that the way is
-// podman's, behind which the command has another number and gets no signal.
+// RunnerIn runs commands in a toolbox by tbx run, which starts the toolbox, knows the
+// ways into it, and keeps its processes in its cgroup. isolated: the way is podman's,
+// where the command has another number and gets no signal.
 func (e *Env) RunnerIn(name toolbox.Name, isolated bool) packages.Runner {
 	return func(ctx context.Context, c packages.Command, out, errs io.Writer) (int, error) {
 		r := &insideRun{env: e, name: name, isolated: isolated, errs: errs}
@@ -46,11 +46,11 @@ type insideRun struct {
 	errs     io.Writer
 
 	mu     sync.Mutex
-	told   bytes.Buffer // the beginning of standard error, for what tbx says there
+	told   bytes.Buffer // the beginning of standard error, for tbx's own messages there
 	inside string       // the command's number in an isolated toolbox
 }
 
-// call is a call of tbx that runs args in the toolbox, as c says.
+// call returns the call of tbx that runs args in the toolbox, as c says.
 func (r *insideRun) call(c packages.Command, args []string) *exec.Cmd {
 	self, err := programs.Front()
 	if err != nil {
@@ -103,8 +103,8 @@ func (r *insideRun) run(ctx context.Context, c packages.Command, out io.Writer) 
 	return code, nil
 }
 
-// end asks the command to end, with whole also all that it has started, waits, and then
-// kills it with that.
+// end asks the command to end, or with whole also its children, waits, and then kills
+// them.
 func (r *insideRun) end(ctx context.Context, whole bool, pid int, ended <-chan error) error {
 	patience := endsSoon
 	if whole || errors.Is(context.Cause(ctx), packages.ErrSilent) {
@@ -143,8 +143,8 @@ func (r *insideRun) signal(pid int, sig unix.Signal, group bool) {
 	r.call(packages.Command{}, []string{"sh", "-c", script, "sh", inside, strconv.Itoa(int(sig))}).Run()
 }
 
-// killTree sends the signal $2 to the process $1 and what it has started: their process
-// group has no number in the toolbox, podman made it outside.
+// killTree sends the signal $2 to the process $1 and its children. Their process group
+// has no number in the toolbox, because podman made it outside.
 const killTree = `t() {
 	for s in /proc/[0-9]*/status; do
 		p=${s#/proc/}
@@ -177,7 +177,7 @@ func (r *insideRun) Write(p []byte) (int, error) {
 	return r.errs.Write(p)
 }
 
-// ownWords is what tbx said, if it was tbx that failed.
+// ownWords returns tbx's own message, if tbx itself failed.
 func (r *insideRun) ownWords() error {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -6,8 +6,8 @@ import (
 	"github.com/tbx-project/tbx/toolbox"
 )
 
-// Toolbox returns the toolbox that is named, or the one that is meant where none is: the
-// project's, the one of the configuration, the only one, the host's distribution's, or the user's choice.
+// Toolbox returns the named toolbox, or without a name the project's, the configured one,
+// the only one, the host distribution's, or the user's choice.
 func (e *Env) Toolbox(ctx context.Context, m *toolbox.Manager, name string) (toolbox.Name, error) {
 	if name == "" {
 		if name, _ := e.Project(); name != "" {

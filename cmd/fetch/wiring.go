@@ -1,6 +1,6 @@
-// Package fetch is what those commands share that need an image or a choice among
-// toolboxes: podman, the catalogue, keys and records; flags, questions and display of
-// getting an image. It must not be linked into tbx, which starts without any of it.
+// Package fetch holds what commands share that need an image or a choice among toolboxes:
+// podman, the catalogue, keys and records; and the flags, questions and display for
+// getting an image. It must not be linked into tbx, which starts without all of this.
 package fetch
 
 import (
@@ -16,7 +16,7 @@ import (
 	"github.com/tbx-project/tbx/toolbox/podman"
 )
 
-// Env is cli.Env with what only the whole of tbx has.
+// Env is cli.Env with the parts that only the whole of tbx has.
 type Env struct {
 	*cli.Env
 	engine *podman.Engine
@@ -50,8 +50,8 @@ func (e *Env) Podman(ctx context.Context) (*podman.Engine, error) {
 	return e.engine, nil
 }
 
-// sweep removes what an ephemeral toolbox whose tbx was killed has left. That it cannot
-// is no reason to do nothing else.
+// sweep removes leftovers of an ephemeral toolbox whose tbx was killed. If it fails, the
+// command goes on.
 func (e *Env) sweep(ctx context.Context) {
 	m, err := e.Manager()
 	if err == nil {

@@ -12,8 +12,8 @@ func newCompletion(env *cli.Env) *cobra.Command {
 	return &cobra.Command{
 		Use:   "completion bash|zsh|fish",
 		Short: "Print a shell's completion script",
-		Long: `Print the completion script of a shell. Packages and make install put it in
-place; by hand:
+		Long: `Print the completion script of a shell. Packages and make install put it in its place.
+By hand:
 
   tbx completion bash > ~/.local/share/bash-completion/completions/tbx
   tbx completion zsh  > ~/.local/share/zsh/site-functions/_tbx

@@ -1,6 +1,6 @@
-// Package full assembles the whole of tbx: every command, with what those need that
-// ask podman. The program tbx-podman is made of it, and the documents are written
-// and checked from its tree.
+// Package full assembles the whole of tbx: every command, and the parts that ask podman.
+// The program tbx-podman is made from it, and the documents are generated and checked
+// from its tree.
 package full
 
 import (
@@ -26,7 +26,7 @@ import (
 // Program returns the program of every command.
 func Program() root.Program { return root.Program{Commands: commands, Dispatch: dispatch} }
 
-// Root returns the commands as tbx has them, for what is generated from them.
+// Root returns the command tree, for generated files.
 func Root() *cobra.Command {
 	return root.New(cli.NewEnv(os.Stdin, os.Stdout, os.Stderr, os.Environ()), commands)
 }
@@ -59,7 +59,7 @@ func commands(env *cli.Env) []*cobra.Command {
 	}
 }
 
-// dispatch carries out root's side of an order for the host.
+// dispatch carries out an order for the host as root.
 func dispatch(ctx context.Context, env *cli.Env, _ *cobra.Command, args []string) (done bool, err error) {
 	if !host.IsOrder(args) {
 		return false, nil

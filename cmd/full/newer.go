@@ -15,10 +15,10 @@ import (
 	"github.com/tbx-project/tbx/osupdate/registry"
 )
 
-// updaterFiles are the files that an updater reads, which works as root: mirrors and
-// registries without TLS, certificates, and the logins of ostree-container-auth(5).
-// A user's own logins come last: the check may be allowed what the updater is not, and
-// then the upgrade says so.
+// updaterFiles are the files that an updater, which runs as root, reads: mirrors and
+// registries without TLS, certificates, and the logins of ostree-container-auth(5). A
+// user's own logins come last: the check may then be allowed where the updater is not,
+// and the upgrade reports that.
 func updaterFiles(root string) imageregistry.Files {
 	conf := filepath.Join(root, "etc/containers")
 	dropIns, _ := filepath.Glob(filepath.Join(conf, "registries.conf.d/*.conf")) // sorted; the pattern is well-formed
@@ -28,7 +28,7 @@ func updaterFiles(root string) imageregistry.Files {
 	}
 	for _, name := range []string{"etc/ostree/auth.json", "run/ostree/auth.json", "usr/lib/ostree/auth.json"} {
 		path := filepath.Join(root, name)
-		if file, err := os.Open(path); err == nil { // root's, which others may not read
+		if file, err := os.Open(path); err == nil { // root's, which others may not be able to read
 			file.Close()
 			f.Auth = append(f.Auth, path)
 		}
@@ -36,8 +36,8 @@ func updaterFiles(root string) imageregistry.Files {
 	return f
 }
 
-// newerImage asks an image's registry, by the host's configuration of registries.
-// Where there is none, one request without any is enough.
+// newerImage asks an image's registry, with the host's configuration of registries.
+// Without a configuration, one request is enough.
 func newerImage(ctx context.Context, reference, digest string) (string, error) {
 	files := updaterFiles("/")
 	if len(files.Auth) == 0 && !slices.ContainsFunc(files.RegistriesConf, exists) {
@@ -51,8 +51,8 @@ func exists(path string) bool {
 	return err == nil
 }
 
-// newerBy is the digest of the image that reference names now for this machine; empty
-// where it is the one of digest.
+// newerBy returns the digest of the image that reference names now for this machine, or
+// "" if it is digest.
 func newerBy(ctx context.Context, files imageregistry.Files, reference, digest string) (string, error) {
 	client, err := imageregistry.New(files)
 	if err != nil {
@@ -69,7 +69,7 @@ func newerBy(ctx context.Context, files imageregistry.Files, reference, digest s
 	return "", registryProblem(reference, err)
 }
 
-// registryProblem is the kind of failure of a host's update that a registry's is.
+// registryProblem turns a registry's failure into a kind of failure of a host's update.
 func registryProblem(reference string, err error) error {
 	for _, k := range []struct {
 		of   error
@@ -77,7 +77,7 @@ func registryProblem(reference string, err error) error {
 		what string
 		hint string
 	}{
-		{images.ErrDenied, osupdate.ErrPermission, "the registry does not let this user look",
+		{images.ErrDenied, osupdate.ErrPermission, "the registry does not allow this user to look",
 			"root has the registry's credentials: sudo tbx host check"},
 		{images.ErrNoManifest, osupdate.ErrNotFound, "the registry does not have it", "follow another one: tbx host switch IMAGE"},
 		{images.ErrNoPlatform, osupdate.ErrNotFound, "there is none for this machine", "follow another one: tbx host switch IMAGE"},

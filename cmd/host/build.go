@@ -21,11 +21,11 @@ func hostBuild(env *cli.Env, o *hostOptions) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "build [flags] DIR|CONTAINERFILE",
 		Short: "Build the host's own system and boot it next",
-		Long: `Build an image from a Containerfile with podman, look for mistakes in it where it has
-bootc, and switch the host to it. On a plain OSTree host the image's files, or a
-directory that is a file system tree with a kernel, become a commit in the host's own
-repository, and that is deployed. What the Containerfile says is run as root, so that
-only root may.`,
+		Long: `Build an image from a Containerfile with podman, check it with bootc's linter if it has
+bootc, and switch the host to it. On a plain OSTree host, the image's files become a commit
+in the host's own repository, which is then deployed. There a directory that holds a file
+system tree with a kernel works as well. The Containerfile's commands run as root, so only
+root may do this.`,
 		Example: `  tbx host export-containerfile > my-host/Containerfile
   sudo tbx host build my-host`,
 		Args:              cli.Exactly(1, "a directory or a Containerfile"),
@@ -54,7 +54,7 @@ func hostExport(env *cli.Env, o *hostOptions) *cobra.Command {
 		Use:   "export-containerfile [flags]",
 		Short: "Write the host's changes as a Containerfile",
 		Long: `Write layered packages, overrides and kernel arguments of the running system as a
-Containerfile, from which tbx host build makes an image.`,
+Containerfile, which tbx host build makes an image from.`,
 		Example:           "  tbx host export-containerfile > my-host/Containerfile",
 		Args:              cli.Exactly(0, "no arguments"),
 		ValidArgsFunction: cobra.NoFileCompletions,
@@ -74,8 +74,8 @@ Containerfile, from which tbx host build makes an image.`,
 	}
 }
 
-// withToolbox offers the toolbox before packages are installed on the host: nothing
-// on the host changes there.
+// withToolbox offers a toolbox before packages are installed on the host, because that
+// changes nothing on the host.
 func withToolbox(env *cli.Env, o *hostOptions, cmd *cobra.Command) func(*cobra.Command, change) error {
 	onHost := cmd.Flags().Bool("on-host", false, "layer them on the host's system, without asking")
 	inImage := cmd.Flags().Bool("in-image", false, "add them to a Containerfile of your own for this host")
@@ -86,7 +86,7 @@ func withToolbox(env *cli.Env, o *hostOptions, cmd *cobra.Command) func(*cobra.C
 		names := c.request.Packages
 		switch {
 		case *onHost && *inImage:
-			return fail.New(fail.Usage, "--on-host and --in-image are two places").Hint("choose one")
+			return fail.New(fail.Usage, "--on-host and --in-image exclude each other").Hint("choose one")
 		case *inImage:
 			return addToImage(cmd, env, o, names)
 		case !*onHost && !c.dryRun:
@@ -120,12 +120,12 @@ func offerToolbox(env *cli.Env, packages []string) (done bool, err error) {
 	if err != nil || n == 1 {
 		return false, err
 	}
-	fmt.Fprintf(env.Err, "Nothing was changed. In your toolbox (tbx enter) its own package manager installs %s.\n", escape.Text(names))
+	fmt.Fprintf(env.Err, "Nothing was changed. To install %s in your toolbox, use its package manager: tbx enter\n", escape.Text(names))
 	return true, nil
 }
 
-// addToImage writes packages into the caller's Containerfile for this host, which
-// begins as what the host is.
+// addToImage writes packages into the caller's Containerfile for this host. A new
+// Containerfile starts from the host's present system.
 func addToImage(cmd *cobra.Command, env *cli.Env, o *hostOptions, packages []string) error {
 	h, err := openHost(env, o)
 	if err != nil {

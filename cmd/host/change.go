@@ -42,8 +42,8 @@ func printChange(env *cli.Env, o *hostOptions, res *osupdate.Result) error {
 	return nil
 }
 
-// finishChange restarts the machine where that was asked for, and gives the exit
-// code of --check.
+// finishChange restarts the machine if --reboot asks for it, and returns the exit code of
+// --check.
 func finishChange(ctx context.Context, h *osupdate.Host, c *changeOptions, res *osupdate.Result) error {
 	if c.reboot && !c.dryRun && res.Reboot != "" {
 		if _, err := h.Do(ctx, osupdate.Request{Verb: osupdate.Reboot}, false); err != nil {

@@ -1,3 +1,3 @@
-// Package host holds the commands below tbx host, and root's side of them. Its status
-// is linked into tbx, so nothing here may pull images or ask registries.
+// Package host holds the commands below tbx host, and their part that runs as root. host
+// status is linked into tbx, so nothing here may pull images or ask registries.
 package host

@@ -21,7 +21,7 @@ import (
 	"github.com/tbx-project/tbx/toolbox"
 )
 
-// hostOptions are the flags that every command below `tbx host` has.
+// hostOptions are the flags of every command below `tbx host`.
 type hostOptions struct {
 	sysroot string
 	os      string
@@ -39,21 +39,21 @@ func All(open auto.OpenFleet) Commands {
 	}
 }
 
-// StatusOnly returns the one that asks nobody and changes nothing.
+// StatusOnly returns the status command, which asks nobody and changes nothing.
 func StatusOnly(env *cli.Env, o *hostOptions) []*cobra.Command {
 	return []*cobra.Command{hostStatus(env, o)}
 }
 
-// New returns `tbx host` with those commands below it.
+// New returns `tbx host` with those commands.
 func New(env *cli.Env, commands Commands) *cobra.Command {
 	o := &hostOptions{}
 	cmd := &cobra.Command{
 		Use:   "host",
-		Short: "Update the host, and go back",
-		Long: `The host stays read-only; tbx host moves it to the next image and back. It finds
-out which updater the running system was booted by (ostree, rpm-ostree, bootc,
-systemd-sysupdate, ABRoot, transactional-update and others) and speaks to it.
-What is changed is planned first, and looked at again afterwards.`,
+		Short: "Update the host, and roll it back",
+		Long: `The host stays read-only; tbx host moves it to the next image and back. It finds the
+updater that booted the running system (ostree, rpm-ostree, bootc, systemd-sysupdate,
+ABRoot, transactional-update and others) and works through it. Every change is planned
+first, and its result checked afterwards.`,
 		Example: "  tbx host status\n  tbx host upgrade --dry-run\n  tbx host rollback",
 		Args:    cli.UnknownCommand,
 		RunE:    func(cmd *cobra.Command, args []string) error { return cmd.Help() },
@@ -61,7 +61,7 @@ What is changed is planned first, and looked at again afterwards.`,
 	cli.SetExitGroup(cmd, cli.ExitHost)
 	f := cmd.PersistentFlags()
 	f.StringVar(&o.sysroot, "sysroot", "", "manage the OSTree sysroot in `DIR` instead of the running host")
-	f.StringVar(&o.os, "os", "", "its stateroot `NAME`, where it has several")
+	f.StringVar(&o.os, "os", "", "the stateroot `NAME` in that sysroot, if it has several")
 	f.StringVar(&o.elevate, "elevate", "",
 		"become root by `METHOD`: auto, pkexec, run0, sudo or none (default: host.elevate of the configuration)")
 	cmd.RegisterFlagCompletionFunc("sysroot", cli.Directories)
@@ -75,7 +75,7 @@ What is changed is planned first, and looked at again afterwards.`,
 	return cmd
 }
 
-// openHost makes the configuration of an ordinary user's tbx, or of root's own.
+// openHost opens the host with the configuration of an ordinary user's tbx, or of root's.
 func openHost(env *cli.Env, o *hostOptions) (*osupdate.Host, error) {
 	env.CatchSignals()
 	cfg, err := hostConfig(env, o)
@@ -93,7 +93,7 @@ func hostConfig(env *cli.Env, o *hostOptions) (osupdate.Config, error) {
 		}
 	}
 	if o.os != "" && o.sysroot == "" {
-		return cfg, fail.New(fail.Usage, "--os names a stateroot of what --sysroot names; the running host knows its own")
+		return cfg, fail.New(fail.Usage, "--os needs --sysroot; the running host knows its own stateroot")
 	}
 	if o.sysroot != "" {
 		dir, err := filepath.Abs(o.sysroot)
@@ -110,8 +110,9 @@ func hostConfig(env *cli.Env, o *hostOptions) (osupdate.Config, error) {
 	return cfg, nil
 }
 
-// asUser replaces what only root may have. An ordinary user's tools are found by
-// PATH; what becomes root, and what root runs, never is.
+// asUser sets the parts of cfg that an ordinary user may have and root may not. An
+// ordinary user's tools are found by PATH; the program that becomes root, and root's
+// programs, never are.
 func asUser(env *cli.Env, o *hostOptions, cfg *osupdate.Config) error {
 	user, err := toolbox.LookAtHost(env.Environ)
 	if err != nil {

@@ -13,7 +13,7 @@ import (
 	"github.com/tbx-project/tbx/osupdate"
 )
 
-// withKargs shows the kernel's arguments where no change of them is asked for.
+// withKargs shows the kernel's arguments if no change of them is asked for.
 func withKargs(env *cli.Env, o *hostOptions) func(*cobra.Command, change) error {
 	return func(cmd *cobra.Command, c change) error {
 		if len(c.request.Append)+len(c.request.Delete) > 0 {
@@ -23,8 +23,8 @@ func withKargs(env *cli.Env, o *hostOptions) func(*cobra.Command, change) error 
 	}
 }
 
-// showKargs prints the kernel arguments of the next boot, and says on standard error
-// whose they are where the running ones differ.
+// showKargs prints the kernel arguments of the next boot. If the running ones differ, it
+// says so on standard error.
 func showKargs(cmd *cobra.Command, env *cli.Env, o *hostOptions) error {
 	h, err := openHost(env, o)
 	if err != nil {
@@ -40,9 +40,9 @@ func showKargs(cmd *cobra.Command, env *cli.Env, o *hostOptions) error {
 		return fail.New(osupdate.ErrUnsupported, "%s does not tell the kernel's arguments", h.Backend().Kind()).
 			Hint("see the running ones in /proc/cmdline")
 	case next == nil:
-		list, note = running, "these are the running ones; those of the next boot are not known"
+		list, note = running, "these are the running kernel's; those of the next boot are not known"
 	case running != nil && !slices.Equal(next, running):
-		note = "these are of the next boot; the running ones are: " + strings.Join(running, " ")
+		note = "these are for the next boot; the running kernel has:  " + strings.Join(running, " ")
 	}
 	return env.Print(o.format, list, func() error {
 		for _, k := range list {

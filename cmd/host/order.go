@@ -13,8 +13,8 @@ import (
 	"github.com/tbx-project/tbx/osupdate/privileged"
 )
 
-// Order carries out an order as root. It reads no configuration and nothing
-// of the environment but the caller's number, which only the history shows.
+// Order carries out an order as root. It reads no configuration, and from the environment
+// only the caller's number, which the history shows.
 func Order(ctx context.Context, args []string, env *cli.Env) error {
 	if os.Geteuid() != 0 {
 		return fail.New(fail.Usage, "%s is for tbx itself, as root", args[0]).Hint("the commands for the host: tbx host --help")
@@ -34,7 +34,7 @@ func Order(ctx context.Context, args []string, env *cli.Env) error {
 	}, env.Out)
 }
 
-// IsOrder says whether tbx was started as root's side of an order.
+// IsOrder reports whether tbx was started to carry out an order as root.
 func IsOrder(args []string) bool {
 	return len(args) > 1 && strings.HasPrefix(args[1], privileged.Prefix)
 }

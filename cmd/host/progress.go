@@ -8,9 +8,9 @@ import (
 	"github.com/tbx-project/tbx/osupdate"
 )
 
-// hostProgress shows one stage for each task of the updater, and how far it is.
+// hostProgress shows each task of the updater as a stage, with its progress.
 func hostProgress(env *cli.Env) func(osupdate.Progress) {
-	var mu sync.Mutex // updaters speak through two pipes
+	var mu sync.Mutex // updaters write to two pipes
 	task := ""
 	return func(p osupdate.Progress) {
 		mu.Lock()
@@ -24,8 +24,8 @@ func hostProgress(env *cli.Env) func(osupdate.Progress) {
 	}
 }
 
-// progressText is "pulling: ##..................  34.0 MB of 340.0 MB", or
-// "import: 3 of 7", or what of it is known.
+// progressText returns "pulling: ##..................  34.0 MB of 340.0 MB", or "import:
+// 3 of 7", or the known part of it.
 func progressText(p osupdate.Progress) string {
 	count := func(n int64) string {
 		if p.Bytes {

@@ -22,8 +22,8 @@ import (
 func hostReaders(env *cli.Env, o *hostOptions) []*cobra.Command {
 	var check bool
 	checkCmd := reader(env, o, readerHelp{
-		"check", "Look for an update", `Look for an update of what the host follows. This downloads nothing that boots, and
-changes nothing.`, `  tbx host check
+		"check", "Look for an update", `Look for an update of the image or branch that the host follows. check downloads nothing
+that boots, and changes nothing.`, `  tbx host check
   tbx host check --check || echo nothing new`},
 		func(cmd *cobra.Command, h *osupdate.Host) error {
 			c, err := h.Check(cmd.Context())
@@ -38,7 +38,7 @@ changes nothing.`, `  tbx host check
 		})
 	checkCmd.Flags().BoolVar(&check, "check", false, "end with code 77 when there is no update")
 	history := reader(env, o, readerHelp{
-		"history", "Show what tbx did to the host", `Show what tbx did to the host, the oldest first: the request, its user, and the
+		"history", "Show what tbx did to the host", `Show the operations of tbx on the host, the oldest first: the request, its user, and the
 result.`, "  tbx host history"},
 		func(cmd *cobra.Command, h *osupdate.Host) error {
 			entries, err := h.History()
@@ -71,7 +71,7 @@ result.`, "  tbx host history"},
 	return []*cobra.Command{hostStatus(env, o), checkCmd, history, hostDiff(env, o), etc, hostDoctor(env, o), hostExport(env, o)}
 }
 
-// printHistory prints a line for each operation: when, what, whose, and what came of it.
+// printHistory prints a line for each operation: time, request, user and result.
 func printHistory(w io.Writer, entries []osupdate.Entry) error {
 	ended := map[string]bool{}
 	for _, e := range entries {
@@ -93,7 +93,7 @@ func printHistory(w io.Writer, entries []osupdate.Entry) error {
 	return t.Flush()
 }
 
-// userName is the user's name, or its number where it has none.
+// userName returns the user's name, or the number of a user without a name.
 func userName(uid int) string {
 	u, err := user.LookupId(strconv.Itoa(uid))
 	if err != nil {
@@ -105,8 +105,8 @@ func userName(uid int) string {
 func hostDiff(env *cli.Env, o *hostOptions) *cobra.Command {
 	var from, to string
 	cmd := reader(env, o, readerHelp{
-		"diff", "Show the differences of two systems", `Show the packages, or files, that differ between the running system and the next one;
-or between the previous and the running one, when those two are the same.`, `  tbx host diff
+		"diff", "Show the differences of two systems", `Show the packages or files that differ between the running system and the next one. If
+these are the same, compare the previous system and the running one.`, `  tbx host diff
   tbx host diff --from 1 --to 0`},
 		func(cmd *cobra.Command, h *osupdate.Host) error {
 			d, err := h.Diff(cmd.Context(), from, to)
@@ -143,8 +143,8 @@ func printDiff(env *cli.Env, d *osupdate.Diff) {
 
 func hostDoctor(env *cli.Env, o *hostOptions) *cobra.Command {
 	cmd := &cobra.Command{
-		Use: "doctor [flags]", Short: "Look for what keeps the host from being updated",
-		Long:    "Look for what keeps, or would keep, this host from being updated, and say what to do.",
+		Use: "doctor [flags]", Short: "Look for causes that keep the host from being updated",
+		Long:    "Look for causes that keep, or would keep, this host from being updated, and show the remedies.",
 		Example: "  tbx host doctor", Args: cli.Exactly(0, "no arguments"), ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			h, openErr := openHost(env, o)
@@ -197,7 +197,7 @@ func printCheck(env *cli.Env, c *osupdate.Checked) {
 		}
 	}
 	if u := c.Update; u != nil && u.Successor != "" {
-		fmt.Fprintf(env.Out, "It is the last one there; its successor is %s\n", escape.Text(u.Successor))
+		fmt.Fprintf(env.Out, "It is the last update of this branch; its successor is %s\n", escape.Text(u.Successor))
 	}
 	if c.Downloaded != "" {
 		fmt.Fprintf(env.Out, "%s is downloaded, and boots after: tbx host upgrade\n", escape.Text(c.Downloaded))

@@ -21,8 +21,8 @@ import (
 func hostStatus(env *cli.Env, o *hostOptions) *cobra.Command {
 	return reader(env, o, readerHelp{
 		"status", "Show the systems that the host can boot",
-		`Show the host's updater, the systems that the host can boot, in the order of booting,
-and what the updater does now.`,
+		`Show the host's updater, the systems that the host can boot, in boot order, and the
+updater's present work.`,
 		`  tbx host status
   tbx host status --format json | jq '.state.deployments[0]'`},
 		func(cmd *cobra.Command, h *osupdate.Host) error {
@@ -50,8 +50,8 @@ type statusAndAuto struct {
 	Auto *auto.View `json:"auto,omitempty"`
 }
 
-// autoView is what is told of automatic updates; nil where nobody has ever had to do with
-// them, and of another sysroot than the running host's.
+// autoView returns the state of automatic updates. It is nil if they were never used, and
+// for another sysroot than the running host's.
 func autoView(ctx context.Context, env *cli.Env, o *hostOptions) *auto.View {
 	cfg, err := autoConfig(env, o, false)
 	if err != nil || !auto.Used(cfg.Root, cfg.StateDir) {
@@ -65,10 +65,10 @@ func autoView(ctx context.Context, env *cli.Env, o *hostOptions) *auto.View {
 	return v
 }
 
-// readerHelp is what is said of a command that reads.
+// readerHelp is the help of a command that reads.
 type readerHelp struct{ use, short, long, example string }
 
-// reader is a command that opens the host and prints something of it.
+// reader returns a command that opens the host and prints some of its state.
 func reader(env *cli.Env, o *hostOptions, help readerHelp, run func(*cobra.Command, *osupdate.Host) error) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: help.use + " [flags]", Short: help.short, Long: help.long, Example: help.example,
@@ -88,7 +88,7 @@ func reader(env *cli.Env, o *hostOptions, help readerHelp, run func(*cobra.Comma
 	return cmd
 }
 
-// explainDetection shows with --verbose why a host was not taken for image-based.
+// explainDetection shows, with --verbose, why a host does not count as image-based.
 func explainDetection(env *cli.Env, h *osupdate.Host, err error) {
 	if h == nil || !errors.Is(err, osupdate.ErrNotImage) && !errors.Is(err, osupdate.ErrInContainer) {
 		return
@@ -143,12 +143,12 @@ func printStatus(env *cli.Env, st *osupdate.Status, verbose bool) error {
 		env.Progress().Warn("the last shutdown could not finish an update: "+u.Message, u.Hint)
 	}
 	if e := st.Unbooted; e != nil {
-		env.Progress().Warn(fmt.Sprintf("%s was to boot and did not", e.Intended), "tbx host doctor")
+		env.Progress().Warn(fmt.Sprintf("%s should have booted and did not", e.Intended), "tbx host doctor")
 	}
 	return nil
 }
 
-// signatureWords says how signatures are checked.
+// signatureWords describes how signatures are checked.
 func signatureWords(signature string) string {
 	switch signature {
 	case "policy":
@@ -165,8 +165,8 @@ func signatureWords(signature string) string {
 	return "as " + signature + " demands"
 }
 
-// printSystems prints a line for each system; what each follows only where they
-// follow different things.
+// printSystems prints a line for each system. It shows what each follows only if that
+// differs.
 func printSystems(w io.Writer, s *osupdate.State) error {
 	several, dates := false, false
 	for _, d := range s.Deployments {
@@ -201,7 +201,7 @@ func printSystems(w io.Writer, s *osupdate.State) error {
 	return t.Flush()
 }
 
-// made is the day on which the image of a system was made.
+// made returns the day on which the image of a system was made.
 func made(d *osupdate.Deployment) string {
 	at := d.BaseTime
 	if at == nil {
@@ -213,8 +213,8 @@ func made(d *osupdate.Deployment) string {
 	return at.UTC().Format(time.DateOnly)
 }
 
-// printEndOfLife warns of a system that gets no updates any more, with what to follow
-// instead.
+// printEndOfLife warns about a system that gets no updates any more, and names an
+// alternative.
 func printEndOfLife(env *cli.Env, s *osupdate.State) {
 	cur := s.Current()
 	if cur == nil || cur.EndOfLife == "" {

@@ -20,14 +20,14 @@ type changeOptions struct {
 	check  bool
 }
 
-// change is what the user asks of a verb, once its flags are read.
+// change is the user's request for a verb, after its flags are read.
 type change struct {
 	*changeOptions
 	request osupdate.Request
 }
 
-// hostChangers are the commands that change the host: one for each row of
-// osupdate.Table that has one, and build, which is no order of an ordinary user.
+// hostChangers returns the commands that change the host: one for each row of
+// osupdate.Table with a command, and build, which an ordinary user cannot order.
 func hostChangers(env *cli.Env, o *hostOptions) []*cobra.Command {
 	var out []*cobra.Command
 	groups := map[string]*cobra.Command{}
@@ -51,7 +51,7 @@ func hostChangers(env *cli.Env, o *hostOptions) []*cobra.Command {
 	return append(out, hostBuild(env, o))
 }
 
-// verbGroup is a command that only has commands of verbs below it.
+// verbGroup returns a command that only groups the commands of verbs.
 func verbGroup(name string) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:  name,
@@ -102,7 +102,8 @@ func verbCommand(env *cli.Env, o *hostOptions, row *osupdate.VerbInfo) *cobra.Co
 	return cmd
 }
 
-// absolute makes the paths of a request absolute: the updater has another directory.
+// absolute makes the paths of a request absolute, because the updater runs in another
+// directory.
 func absolute(r *osupdate.Request) error {
 	paths := []*string{}
 	if r.Verb == osupdate.Upgrade && r.From != "" {
@@ -123,8 +124,8 @@ func absolute(r *osupdate.Request) error {
 	return nil
 }
 
-// verbWords sets which words a command takes behind its flags, and returns the
-// argument that they are, or nil.
+// verbWords sets the words that a command takes behind its flags. It returns their
+// argument, or nil.
 func verbWords(env *cli.Env, o *hostOptions, cmd *cobra.Command, row *osupdate.VerbInfo) *osupdate.Argument {
 	cmd.Args = cli.Exactly(0, "no arguments")
 	for i := range row.Args {
@@ -137,7 +138,7 @@ func verbWords(env *cli.Env, o *hostOptions, cmd *cobra.Command, row *osupdate.V
 			case len(args) == 0 && a.Required == "", len(args) == 1, len(args) > 1 && a.Many():
 				return nil
 			case len(args) == 0:
-				return fail.New(fail.Usage, "%s wants %s", cmd.CommandPath(), a.Wants).Hint("usage: %s", cmd.UseLine())
+				return fail.New(fail.Usage, "%s needs %s", cmd.CommandPath(), a.Wants).Hint("usage: %s", cmd.UseLine())
 			}
 			return fail.New(fail.Usage, "%s takes %s, not %d", cmd.CommandPath(), a.Wants, len(args)).Hint("usage: %s", cmd.UseLine())
 		}
@@ -151,8 +152,7 @@ func verbWords(env *cli.Env, o *hostOptions, cmd *cobra.Command, row *osupdate.V
 	return nil
 }
 
-// verbFlags adds the flags of a verb's arguments. set puts what was given into a
-// request.
+// verbFlags adds the flags of a verb's arguments. set stores their values in a request.
 func verbFlags(env *cli.Env, o *hostOptions, cmd *cobra.Command, row *osupdate.VerbInfo) (set func(*osupdate.Request)) {
 	var sets []func(*osupdate.Request)
 	for i := range row.Args {
@@ -182,7 +182,7 @@ func verbFlags(env *cli.Env, o *hostOptions, cmd *cobra.Command, row *osupdate.V
 	}
 }
 
-// verbFlag adds a flag with a value, or with several.
+// verbFlag adds a flag with one or several values.
 func verbFlag(f *pflag.FlagSet, a *osupdate.Argument) func(*osupdate.Request) {
 	if a.Many() {
 		values := f.StringArray(a.Flag, nil, a.Usage)
@@ -196,7 +196,7 @@ func verbFlag(f *pflag.FlagSet, a *osupdate.Argument) func(*osupdate.Request) {
 	return func(r *osupdate.Request) { a.Set(r, *value) }
 }
 
-// completeArgument offers what can stand for an argument of a verb.
+// completeArgument offers values for an argument of a verb.
 func completeArgument(env *cli.Env, o *hostOptions, verb osupdate.Verb, a *osupdate.Argument) cobra.CompletionFunc {
 	if len(a.Choices) > 0 {
 		return cli.Words(a.Choices...)
@@ -223,7 +223,8 @@ func completeArgument(env *cli.Env, o *hostOptions, verb osupdate.Verb, a *osupd
 	return cobra.NoFileCompletions
 }
 
-// packageFiles are the package files of a directory: a name of a package is free.
+// packageFiles offers the package files of a directory; the name of a package can be
+// anything.
 func packageFiles(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
 	return []string{"rpm"}, cobra.ShellCompDirectiveFilterFileExt
 }

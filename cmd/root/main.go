@@ -15,11 +15,11 @@ import (
 	"github.com/tbx-project/tbx/internal/inherited"
 )
 
-// Program is what tells tbx and tbx-podman apart.
+// Program is the difference between tbx and tbx-podman.
 type Program struct {
-	// Commands makes the program's commands, and completes env with what they need.
+	// Commands makes the program's commands, and completes env for them.
 	Commands func(env *cli.Env) []*cobra.Command
-	// Dispatch carries out a call that is for no command; done says whether it was one.
+	// Dispatch handles a call that no command is for; done reports whether it did.
 	Dispatch func(ctx context.Context, env *cli.Env, tree *cobra.Command, args []string) (done bool, err error)
 }
 
@@ -62,9 +62,9 @@ func Main(p Program, args []string, in, out, errs *os.File) int {
 	return call.Code(cli.CodeOf(err, env.Session), env.Session)
 }
 
-// callHost takes over, inside a toolbox, for what is done on the host: host-exec,
-// and the commands of tbx that are verbs of the bridge. It returns for the rest,
-// and on a host.
+// callHost takes over, inside a toolbox, the commands that work on the host: host-exec,
+// and the commands of tbx that are verbs of the bridge. For all others, and on a host, it
+// returns.
 func callHost(args []string) {
 	if len(args) == 0 || cli.InsideOf("/") == "" {
 		return

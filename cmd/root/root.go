@@ -12,16 +12,16 @@ import (
 // Version of tbx; set at build time.
 var Version = "0.1.0-dev"
 
-// New returns the command tbx with the commands that make adds to it.
+// New returns the command tbx, with the commands that commands makes.
 func New(env *cli.Env, commands func(*cli.Env) []*cobra.Command) *cobra.Command {
 	var o messages
 	root := &cobra.Command{
 		Use:   "tbx",
 		Short: "Toolboxes to work in, on a host that stays as it is",
 		Long: `tbx gives you toolboxes: containers of your own that share your home, display,
-sound, sockets and devices with the host. What is installed in one stays in it,
-and the host's own system stays as it is. A toolbox is no sandbox: what runs in
-it can do what you can.`,
+sound, sockets and devices with the host. Software installed in one stays in it, and the
+host's own system stays as it is. A toolbox is no sandbox: programs in it can do whatever
+you can.`,
 		Example: `  tbx enter                     a shell in your toolbox; offers to make one
   tbx create --distro debian    another toolbox
   tbx run make                  one command in it`,
@@ -59,7 +59,7 @@ it can do what you can.`,
 	return root
 }
 
-// messages are the flags that say which messages are shown.
+// messages are the flags that choose the messages to show.
 type messages struct {
 	verbose   int
 	level     string
@@ -68,14 +68,14 @@ type messages struct {
 
 func (o *messages) flags(root *cobra.Command) {
 	flags := root.PersistentFlags()
-	flags.CountVarP(&o.verbose, "verbose", "v", "say what is done; twice: also what podman does")
+	flags.CountVarP(&o.verbose, "verbose", "v", "report each step; twice: also podman's")
 	flags.StringVar(&o.level, "log-level", "", "log messages of this `LEVEL` and above: trace, debug, info, warn, error")
 	root.RegisterFlagCompletionFunc("log-level", cli.Words("trace", "debug", "info", "warn", "error"))
 	flags.BoolVar(&o.podmanLog, "log-podman", false, "accepted for Toolbx's sake; podman's messages are shown where they matter")
 	flags.MarkHidden("log-podman")
 }
 
-// apply sets env as the flags and the command ask.
+// apply sets env from the flags and the command.
 func (o *messages) apply(env *cli.Env, cmd *cobra.Command) error {
 	if _, sober := cmd.Annotations[cli.QuietSuccess]; sober && o.verbose == 0 && !cli.IsTerminal(env.Err) {
 		env.Quiet = true
@@ -94,8 +94,8 @@ func (o *messages) apply(env *cli.Env, cmd *cobra.Command) error {
 	return nil
 }
 
-// asWritten shows the flags and the usage lines of all commands below c as their
-// code has them.
+// asWritten makes all commands below c show flags and usage lines as written in their
+// code.
 func asWritten(c *cobra.Command) {
 	for _, sub := range c.Commands() {
 		sub.Flags().SortFlags = false

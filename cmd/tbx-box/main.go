@@ -1,17 +1,9 @@
-// Command tbx-box is the part of tbx that runs inside a toolbox. It is small
-// and static, so that it runs in an image of any libc or of none.
+// Command tbx-box is the part of tbx that runs inside a toolbox. It is small and static,
+// so that it runs in an image with any libc or none.
 //
-// Its first argument is its role. Inside a toolbox: pause (the first process), init
-// (the initialiser), name-terminal (shows the host's terminal in /dev/pts), begin, exec
-// and terminal (the last steps into a session), first and booted (a command that needs help
-// there), host-exec (the bridge's client). On the host: tree (a view of the host's file
-// system), settle (sets options of an isolated toolbox's mounts), way (looks for links in
-// its home), strays (removes what a runtime has made there), layers (exchanges what is in two
-// containers), copy (copies what is in one), carry (brings along what a user put into one),
-// measure, pack and unpack (write it to a file and back), leftovers (lists what another maker
-// left in one), session and farewell (the companion of an interactive session), guard
-// (of one of podman exec), keep (the companion of a host command).
-// Called by another name, it is a shim: the host's command of that name.
+// Its first argument is its role. ARCHITECTURE.md, "Three programs", lists the roles
+// inside a toolbox and on the host. Called by another name, it is a shim: the host's
+// command of that name.
 package main
 
 import (
@@ -48,7 +40,7 @@ func run(args []string) int {
 	case "pause":
 		return boxinit.Pause(args[2:])
 	case "init":
-		os.Chdir("/") // who joined a toolbox that cannot be seen from outside stands there
+		os.Chdir("/") // the way into a toolbox that cannot be seen from outside leads there
 		if boxinit.Init(os.Stdin, os.Stdout) != nil {
 			return 1 // reported as an event
 		}
@@ -83,7 +75,7 @@ func run(args []string) int {
 	case "runner":
 		return runner.Main()
 	case "session":
-		inherited.Honor() // what it starts inherits them
+		inherited.Honor() // its children inherit them
 		return helper.Session(args[2:])
 	case "guard":
 		return helper.Guard(args[2:])
@@ -104,10 +96,10 @@ func run(args []string) int {
 	return 0
 }
 
-// pack serves a file with a whole toolbox.
+// pack serves the roles for a file with a whole toolbox.
 func pack(role string, args []string) error {
 	if len(args) != 1 {
-		return errors.New(role + ": one argument is needed")
+		return errors.New(role + ": it needs one argument")
 	}
 	switch role {
 	case "measure":
@@ -118,7 +110,7 @@ func pack(role string, args []string) error {
 	return treecopy.Unpack(args[0], os.Stdin, os.Stdout)
 }
 
-// help is what tbx says of itself in a toolbox that has no other tbx.
+// help is the help of tbx in a toolbox that has no other tbx.
 const help = `In a toolbox, tbx passes on to the host:
 
   tbx host-exec COMMAND   run a command there; see: tbx host-exec --help
@@ -129,8 +121,8 @@ const help = `In a toolbox, tbx passes on to the host:
 Everything else is for the host itself; leave the toolbox with: exit
 `
 
-// shim is tbx-box under the name of a host command. It does not return. tbx
-// itself knows some commands inside a toolbox; the others are for the host.
+// shim is tbx-box under the name of a host command. It does not return. tbx itself
+// handles some commands inside a toolbox; the others go to the host.
 func shim(name string, args []string) {
 	if name == "tbx" {
 		if len(args) > 1 && args[1] == "host-exec" {

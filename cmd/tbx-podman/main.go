@@ -1,5 +1,5 @@
-// Command tbx-podman is all of tbx. The program tbx becomes it, with the same
-// arguments, for everything that it cannot do itself.
+// Command tbx-podman is the whole of tbx. The program tbx becomes it, with the same
+// arguments, for everything that tbx cannot do itself.
 package main
 
 import (

@@ -19,7 +19,7 @@ func TestHostInstallOffersToolbox(t *testing.T) {
 		keys, says string
 		code       int
 	}{
-		"a toolbox":     {"1\r", `Nothing was changed\. In your toolbox \(tbx enter\) its own package manager installs htop\.`, 0},
+		"a toolbox":     {"1\r", `Nothing was changed\. To install htop in your toolbox, use its package manager: tbx enter`, 0},
 		"nothing":       {"\r", "tbx: nothing was chosen", 130},
 		"a wrong one":   {"3\r", "tbx: nothing was chosen", 130},
 		"end of input":  {"\x04", "tbx: nothing was chosen", 130},
@@ -65,8 +65,8 @@ func TestHostInstallInImage(t *testing.T) {
 		code int
 	}{
 		"y": {`Added htop to \S+/tbx/host/Containerfile\n(.*\n)*Build it and boot it next: sudo tbx host build `, 0},
-		"n": {"tbx: not done, as you said", 130},
-		"":  {"tbx: not done, as you said", 130},
+		"n": {"tbx: not done, because you said no", 130},
+		"":  {"tbx: not done, because you said no", 130},
 	} {
 		t.Run("answer "+answer, func(t *testing.T) {
 			t.Parallel()

@@ -14,9 +14,9 @@ func TestQuestions(t *testing.T) {
 	name := newBox(t, "asked", nil)
 	exists := func(name string) bool { return exec.Command("tbx", "inspect", name).Run() == nil }
 	for what, c := range map[string]struct{ keys, says string }{
-		"no":           {"n\r", "tbx: not done, as you said"},
-		"nothing":      {"\r", "tbx: not done, as you said"},
-		"end of input": {"\x04", "] \ntbx: not done, as you said"}, // on a line of its own
+		"no":           {"n\r", "tbx: not done, because you said no"},
+		"nothing":      {"\r", "tbx: not done, because you said no"},
+		"end of input": {"\x04", "] \ntbx: not done, because you said no"}, // on a line of its own
 		"Ctrl-C":       {"\x03", "tbx: interrupted\n"},
 	} {
 		t.Run(what, func(t *testing.T) {
