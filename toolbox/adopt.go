@@ -14,29 +14,29 @@ import (
 	"github.com/tbx-project/tbx/toolbox/layers"
 )
 
-// AdoptRequest is what a user asks of a toolbox that another program made.
+// AdoptRequest is a user's request to adopt another program's toolbox.
 type AdoptRequest struct {
 	Name  Name
-	As    Name // what the copy is called; empty: see Adoption.As
-	Move  bool // instead of a copy: the toolbox of tbx's takes name and files
+	As    Name // name of the copy; empty: see Adoption.As
+	Move  bool // instead of a copy: tbx's toolbox takes over name and files
 	Force bool // with Move: end what runs in it
 	// Image returns the environment of an image, by podman's id; see Image.
 	ImageEnv func(ctx context.Context, imageID string) ([]string, error)
 }
 
-// Leftover is something of a maker's in a toolbox.
+// Leftover is something that a toolbox's maker left in it.
 type Leftover = boxinit.Leftover
 
-// Adoption is what adopting a toolbox is to do, or has done.
+// Adoption is the plan of an adoption, or its result.
 type Adoption struct {
 	Name      Name
-	As        Name // what the toolbox of tbx's is called: with Move as it was
+	As        Name // name of tbx's toolbox: with Move the old one
 	Maker     Maker
 	Move      bool
 	Taken     []Taken
 	Lost      []Lost
-	Leftovers []Leftover // what is cleared, or told of, in it
-	Exported  []string   // files of the host by which it is called
+	Leftovers []Leftover // what is cleared in it, or reported
+	Exported  []string   // files of the host that call it
 	InUse     []Process  // what runs in it
 	Already   Name       // the toolbox that was adopted from it before; empty: none
 
@@ -45,7 +45,7 @@ type Adoption struct {
 	env  []string // of the image
 }
 
-// PlanAdoption says what Adopt would do. It changes nothing.
+// PlanAdoption returns what Adopt would do. It changes nothing.
 func (m *Manager) PlanAdoption(ctx context.Context, r AdoptRequest) (*Adoption, error) {
 	b, err := m.Find(ctx, r.Name)
 	if err != nil {
@@ -57,11 +57,11 @@ func (m *Manager) PlanAdoption(ctx context.Context, r AdoptRequest) (*Adoption, 
 func (m *Manager) planAdoption(ctx context.Context, b *Box, r AdoptRequest) (*Adoption, error) {
 	switch {
 	case b.Managed():
-		return nil, fail.New(fail.Exists, "toolbox %s is tbx's already", b.Name).Hint("enter it with: tbx enter %s", b.Name)
+		return nil, fail.New(fail.Exists, "toolbox %s belongs to tbx already", b.Name).Hint("enter it with: tbx enter %s", b.Name)
 	case b.State == Paused:
 		return nil, pausedError(b.Name)
 	case r.Move && r.As != "" && r.As != b.Name:
-		return nil, fail.New(fail.Usage, "a toolbox that is moved keeps its name").Hint("afterwards: tbx rename %s %s", b.Name, r.As)
+		return nil, fail.New(fail.Usage, "a moved toolbox keeps its name").Hint("afterwards: tbx rename %s %s", b.Name, r.As)
 	}
 	a := &Adoption{Name: b.Name, As: b.Name, Maker: b.Maker(), Move: r.Move, box: b}
 	var err error
@@ -79,7 +79,7 @@ func (m *Manager) planAdoption(ctx context.Context, b *Box, r AdoptRequest) (*Ad
 		return nil, fail.Wrap(nil, err, "toolbox %s cannot be adopted", b.Name)
 	}
 	a.spec.Image, a.spec.ImageID, a.spec.Adopted = b.Image, b.ImageID, string(a.Maker)+"/"+b.ID
-	a.spec.Created = time.Now().UTC().Round(0) // exact: what is started later was set aside before
+	a.spec.Created = time.Now().UTC().Round(0) // exact: a container that starts later was set aside before
 	a.Taken, a.Lost = t.taken, t.lost
 	a.Exported, a.Already = exported(m.Host, b), m.adopted(b.ID)
 	if b.runs() && m.alive(b) {
@@ -89,7 +89,7 @@ func (m *Manager) planAdoption(ctx context.Context, b *Box, r AdoptRequest) (*Ad
 	return a, err
 }
 
-// leftoversOf looks into the layer of b for what its maker left there.
+// leftoversOf looks for leftovers of its maker in the layer of b.
 func (m *Manager) leftoversOf(ctx context.Context, b *Box) ([]Leftover, error) {
 	e, err := m.Engine(ctx)
 	if err != nil {
@@ -107,10 +107,10 @@ func (m *Manager) leftoversOf(ctx context.Context, b *Box) ([]Leftover, error) {
 	return out, err
 }
 
-// Adopted is the toolbox that was adopted from b by copy, or "".
+// Adopted returns the toolbox that was adopted from b by copy, or "".
 func (m *Manager) Adopted(b *Box) Name { return m.adopted(b.ID) }
 
-// adopted is the toolbox that was adopted from the container id, or "".
+// adopted returns the toolbox that was adopted from the container id, or "".
 func (m *Manager) adopted(id string) Name {
 	for _, name := range specNames(m.Host.Dirs.Config) {
 		if s, err := loadSpec(m.Host.Dirs.Config, name); err == nil && s.Adopted != "" && filepath.Base(s.Adopted) == id {
@@ -120,16 +120,16 @@ func (m *Manager) adopted(id string) Name {
 	return ""
 }
 
-// foreignInUse lists what runs in a toolbox beside what its maker starts in it: the
-// children of its first process.
+// foreignInUse lists the processes in a toolbox, without those that its maker starts in
+// it: the children of its first process.
 func (m *Manager) foreignInUse(b *Box) []Process {
 	return slices.DeleteFunc(m.inUse(b), func(p Process) bool { return startedBy(p.PID, b.PID) })
 }
 
-// Adopt makes a toolbox of tbx's from one that another program made. By copy that one
-// stays as it is; it may be running, see Snapshot. By move the two exchange what is in
-// them, in one step and without a copy, and the empty one is set aside under another name
-// for the way back, see GiveBack. Killed at any point there is the one or the other, whole.
+// Adopt makes a toolbox of tbx from one of another program. By copy, the original stays
+// as it is; it may be running, see Snapshot. By move, the two exchange their contents in
+// one step, without a copy. The empty one is set aside under another name for the way
+// back, see GiveBack. If tbx is killed at any point, one of the two is complete.
 func (m *Manager) Adopt(ctx context.Context, r AdoptRequest) (*Adoption, error) {
 	e, err := m.Engine(ctx)
 	if err != nil {
@@ -157,7 +157,7 @@ func (m *Manager) adoptByCopy(ctx context.Context, e Engine, a *Adoption) error 
 	if err := c.make(ctx, Image{a.box.Image, a.box.ImageID, a.env}); err != nil {
 		return fail.Wrap(nil, err, "toolbox %s was not adopted, and is as it was", a.Name)
 	}
-	// The first start clears what the maker left.
+	// The first start clears the maker's leftovers.
 	ctx = context.WithoutCancel(ctx)
 	if _, err := m.Start(ctx, a.As); err != nil {
 		return fail.Wrap(nil, errors.Join(err, m.Remove(ctx, a.As, true)),
@@ -167,8 +167,8 @@ func (m *Manager) adoptByCopy(ctx context.Context, e Engine, a *Adoption) error 
 	return err
 }
 
-// adoptByMove takes the steps of an edit, with the difference that the container which is
-// replaced is another maker's and is kept.
+// adoptByMove takes the steps of an edit, except that the replaced container belongs to
+// another maker and is kept.
 func (m *Manager) adoptByMove(ctx context.Context, e Engine, r AdoptRequest) (*Adoption, error) {
 	lock, err := m.lock(ctx, r.Name)
 	if err != nil {
@@ -185,7 +185,7 @@ func (m *Manager) adoptByMove(ctx context.Context, e Engine, r AdoptRequest) (*A
 	}
 	if len(a.InUse) > 0 && !r.Force {
 		return nil, inUseError(b.Name, a.InUse).Hint("leave it, or end what runs in it by: --force").
-			Hint("a copy can be made while it runs: leave --move away")
+			Hint("a copy can be made while it runs: leave out --move")
 	}
 	plan, err := m.Plan(&Draft{a.Name, a.spec}, Image{b.Image, b.ImageID, a.env})
 	if err != nil {
@@ -195,7 +195,7 @@ func (m *Manager) adoptByMove(ctx context.Context, e Engine, r AdoptRequest) (*A
 	return a, m.replace(ctx, e, p, r.Force)
 }
 
-// setAside gives the emptied container of another maker the name under which it waits for
+// setAside renames the emptied container of another maker: under that name it waits for
 // the way back.
 func (m *Manager) setAside(ctx context.Context, e Engine, k *kept, oldID string) error {
 	c, err := e.Inspect(ctx, oldID)
@@ -209,7 +209,7 @@ func (m *Manager) setAside(ctx context.Context, e Engine, k *kept, oldID string)
 	return e.Rename(ctx, oldID, aside)
 }
 
-// asideOf is the container that adopting s by move has set aside, or nil.
+// asideOf returns the container that was set aside when s was adopted by move, or nil.
 func (m *Manager) asideOf(ctx context.Context, e Engine, s *Spec) (*Container, error) {
 	_, id, ok := strings.Cut(s.Adopted, "/")
 	if !ok || id == "" {
@@ -228,8 +228,8 @@ func (m *Manager) asideOf(ctx context.Context, e Engine, s *Spec) (*Container, e
 	return c, nil
 }
 
-// removeAside removes what was set aside for the way back of a toolbox that is gone. One
-// that somebody started since has files of its own, and stays.
+// removeAside removes the container that was set aside for a toolbox that is gone. If
+// somebody has started it since, it has files of its own, and stays.
 func (m *Manager) removeAside(ctx context.Context, e Engine, s *Spec) error {
 	c, err := m.asideOf(ctx, e, s)
 	if c == nil || err != nil || c.Started.After(s.Created) {
@@ -249,8 +249,8 @@ func (m *Manager) removeAside(ctx context.Context, e Engine, s *Spec) error {
 	return nil
 }
 
-// fit is layers.Fit for a copy of what b holds. That of another maker's may also go where
-// podman has another copy of the same image, as it has for keep-id of another size.
+// fit is layers.Fit for a copy of b. Another maker's toolbox may also be copied to a
+// second copy of the same image, which podman has for keep-id of another size.
 func (b *Box) fit(from, to *layers.Layer) error {
 	if b.Managed() {
 		return layers.Fit(from, to)

@@ -24,8 +24,8 @@ func idRanges(lines []string) []idRange {
 	return out
 }
 
-// sameIDs says whether two maps mean the same ids, as far as both reach: a copy may then
-// have the owners of the one in the other. They may differ in their last id only.
+// sameIDs reports whether two maps of ids agree in their common range. They may differ in
+// their last id only. Then a copy may keep the owners.
 func sameIDs(a, b []string) bool {
 	if slices.Equal(a, b) {
 		return true
@@ -42,8 +42,8 @@ func sameIDs(a, b []string) bool {
 	return true
 }
 
-// startedBy says whether a process is a descendant of another one by no session's way:
-// what is entered is the child of podman's monitor, not of the first process.
+// startedBy reports whether a process is a descendant of pid first. Sessions are not:
+// they are children of podman's monitor.
 func startedBy(pid, first int) bool {
 	for range 64 {
 		data, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
@@ -67,8 +67,8 @@ func startedBy(pid, first int) bool {
 	return false
 }
 
-// exported are the files of the host by which distrobox calls a toolbox: programs, and
-// entries of the menu.
+// exported returns the files of the host by which distrobox calls a toolbox: programs and
+// menu entries.
 func exported(h *Host, b *Box) []string {
 	if b.Maker() == Toolbx {
 		return nil

@@ -22,13 +22,13 @@ type Taken struct {
 	Note    string `json:"note,omitempty"`
 }
 
-// Lost is what cannot come along, and what to do about it.
+// Lost is a part that cannot come along, with a remedy.
 type Lost struct {
 	What string `json:"what"`
 	Why  string `json:"why"`
 }
 
-// takeover makes the options of a toolbox from a container of another maker.
+// takeover makes a toolbox's options from another maker's container.
 type takeover struct {
 	h     *Host
 	b     *Box
@@ -57,7 +57,8 @@ func (t *takeover) take(setting, value, note string) {
 }
 func (t *takeover) lose(what, why string) { t.lost = append(t.lost, Lost{what, why}) }
 
-// ownHome is the directory that distrobox has as the home in place of the user's, or "".
+// ownHome returns the directory that distrobox uses as the home instead of the user's, or
+// "".
 func (t *takeover) ownHome() string {
 	env := ""
 	for _, kv := range t.b.Env {
@@ -73,8 +74,8 @@ func (t *takeover) ownHome() string {
 	return ""
 }
 
-// home is the home of its own: tbx shows it at the user's home. Programs have noted its
-// old path too, so it stays there as well.
+// home takes over the toolbox's own home: tbx shows it at the user's home. Programs have
+// noted its old path too, so it stays there as well.
 func (t *takeover) home() {
 	home := t.ownHome()
 	if home == "" {
@@ -84,11 +85,11 @@ func (t *takeover) home() {
 	t.o.Home = home
 	t.take("home", home, "it is "+t.h.Home+" inside, and stays at its old path too")
 	t.volume(home+":"+home, "")
-	t.lose("your own home inside", t.h.Home+" is the toolbox's own home there; yours is in /run/host"+t.h.Home)
+	t.lose("your own home inside", t.h.Home+" is the toolbox's own home inside; yours is in /run/host"+t.h.Home)
 }
 
-// hostname is one that somebody chose. Toolbx's is the same for all, and distrobox's the
-// host's, or the container's and the host's.
+// hostname takes over a name that somebody chose. Toolbx's is always the same;
+// distrobox's is the host's, or made of the container's and the host's.
 func (t *takeover) hostname() {
 	name := t.b.Asked.Hostname
 	short, _, _ := strings.Cut(t.h.Hostname, ".")
@@ -97,14 +98,14 @@ func (t *takeover) hostname() {
 	case t.args == nil, slices.Contains(usual, name), strings.HasPrefix(t.b.ID, name):
 		t.take("hostname", "the host's", "")
 	case len(name) > 64 || checkHostname(name) != nil:
-		t.lose("the host name "+escape.Quote(name), "it is none that hostname(7) allows")
+		t.lose("the host name "+escape.Quote(name), "hostname(7) does not allow it")
 	default:
 		t.o.Hostname = name
 		t.take("hostname", name, "")
 	}
 }
 
-// anonymous is the name of a volume that nobody named.
+// anonymous matches the name of a volume that nobody named.
 var anonymous = regexp.MustCompile(`^[0-9a-f]{64}$`)
 
 func (t *takeover) volumes() {
@@ -118,7 +119,7 @@ func (t *takeover) volumes() {
 		switch {
 		case t.standardTarget(mt.Target):
 		case mt.Source == "":
-			t.lose("the file system in memory at "+mt.Target, "tbx makes none")
+			t.lose("the file system in memory at "+mt.Target, "tbx does not make one")
 		case anonymous.MatchString(mt.Volume) || mt.Volume == "":
 			t.lose("the volume without a name at "+mt.Target,
 				"it goes with its container; copy what is in it with: podman cp "+string(t.b.Name)+":"+mt.Target+" DIRECTORY")
@@ -128,7 +129,7 @@ func (t *takeover) volumes() {
 	}
 }
 
-// options are those of a mount that say what may be done with it.
+// options returns the options of a mount.
 func options(mt Mapping) string {
 	if slices.Contains(mt.Options, "ro") {
 		return ":ro"
@@ -136,7 +137,7 @@ func options(mt Mapping) string {
 	return ""
 }
 
-// volume takes over one, if a toolbox of tbx's can have it.
+// volume takes over a volume, if a toolbox of tbx can have it.
 func (t *takeover) volume(v, options string) {
 	mt, err := ParseVolume(v + options)
 	if err == nil {
@@ -153,7 +154,8 @@ func (t *takeover) volume(v, options string) {
 	}
 }
 
-// standard says whether its maker mounts this in every toolbox, and tbx has its own way.
+// standard reports whether the maker has this mount in every toolbox, so that tbx has its
+// own way.
 func (t *takeover) standard(mt Mapping) bool {
 	switch {
 	case t.standardTarget(mt.Target), mt.Source == mt.Target && mt.Source == t.ownHome():
@@ -163,7 +165,7 @@ func (t *takeover) standard(mt Mapping) bool {
 	case mt.Source != mt.Target:
 		return false
 	case t.args == nil && (join.Below(mt.Target, "/run") || join.Below(mt.Target, "/var/run")):
-		return true // Toolbx has no volumes that users ask for, but sockets of the host's services
+		return true // Toolbx has no volumes of the user, only sockets of the host's services
 	}
 	fi, err := os.Stat(mt.Source) // sockets of the host's services, and /dev/shm where that is a link
 	shm, _ := filepath.EvalSymlinks("/dev/shm")
@@ -184,7 +186,7 @@ func (t *takeover) standardTarget(target string) bool {
 		slices.ContainsFunc(standardBelow, func(dir string) bool { return join.Below(target, dir) })
 }
 
-// ownVariables are those that the makers and podman set.
+// ownVariables are the variables that the makers and podman set.
 var ownVariables = regexp.MustCompile(`^(HOME|SHELL|PATH|TERM|HOSTNAME|USER|LOGNAME|container|CONTAINER_ID|TERMINFO_DIRS|` +
 	`XDG_RUNTIME_DIR|(DISTROBOX|DBX|TOOLBOX|TOOLBX)_.*)=`)
 
@@ -224,11 +226,12 @@ func (t *takeover) limits() {
 	}
 }
 
-// way is what of the container's own ways a toolbox of tbx's has not, or has otherwise.
+// way reports the container's properties that a toolbox of tbx does not have, or has in
+// another way.
 func (t *takeover) way() {
 	if on(t.args["nvidia"]) {
 		t.take("nvidia", "the integration "+integration.GPU,
-			"by the host's description of its devices (CDI), so that a new driver is found by itself")
+			"by the host's description of its devices (CDI), which also finds a new driver")
 		if len(integration.NVIDIA(t.h.CDI)) == 0 {
 			t.lose("NVIDIA's driver, until the host describes it",
 				"describe it with: nvidia-ctk cdi generate --output=/etc/cdi/nvidia.yaml; then: tbx edit NAME")
@@ -237,22 +240,22 @@ func (t *takeover) way() {
 	init := on(t.args["init"])
 	if init {
 		t.lose("systemd, or another init, as the first process",
-			"a toolbox has none: services do not start by themselves, and systemctl --user speaks with the host's")
+			"a toolbox has none: services do not start by themselves, and systemctl --user talks to the host's")
 	}
 	for _, s := range []struct {
 		what, mode string
 		expected   bool
 	}{{"network", t.b.Asked.Network, false}, {"process table", t.b.Asked.PID, init}} {
 		if mode := cmp.Or(s.mode, "private"); mode != "host" && !s.expected {
-			t.lose("a "+s.what+" of its own ("+mode+")", "a toolbox has the host's; one that is isolated has its own: tbx create --isolated")
+			t.lose("a "+s.what+" of its own ("+mode+")", "a toolbox has the host's; an isolated one has its own: tbx create --isolated")
 		}
 	}
 	if t.b.Asked.Ports {
-		t.lose("ports of the host that lead to it", "what listens in a toolbox listens on the host itself")
+		t.lose("ports of the host that lead to it", "a server in a toolbox listens on the host itself")
 	}
 	for _, hook := range []string{t.args["pre-init-hooks"], t.args[""]} {
 		if strings.Trim(hook, " '\"") != "" {
-			t.lose("the hook "+escape.Quote(hook), "distrobox runs it at every start, tbx has no such: put it where the toolbox's "+
+			t.lose("the hook "+escape.Quote(hook), "distrobox runs it at every start, tbx has no such hook: put it where the toolbox's "+
 				"shell reads it, such as /etc/profile.d")
 		}
 	}

@@ -16,25 +16,24 @@ import (
 	"github.com/tbx-project/tbx/toolbox/boxinit"
 )
 
-// boxDir holds every version of tbx-box that a toolbox may have been made with.
-// The directory is mounted, not one version, so that an update or the removal
-// of tbx never leaves a toolbox without its first process.
+// boxDir holds every version of tbx-box that a toolbox may have been made with. The whole
+// directory is mounted, so that an update or the removal of tbx never leaves a toolbox
+// without its first process.
 func boxDir(h *Host) string { return filepath.Join(h.Dirs.Data, "box") }
 
-// ShimDir is where a toolbox sees the shims, links to tbx-box by the names of
-// host commands. HostShimDir is the same on the host. It is no place where the
-// host's shell looks for commands, nor a toolbox's but for what tbx says, so no
-// shim can be called by a shim.
+// ShimDir is where a toolbox sees the shims, links to tbx-box with the names of host
+// commands. HostShimDir is the same directory on the host. No shell on the host looks for
+// commands there, and inside only tbx adds it to PATH, so no shim can call a shim.
 const ShimDir = boxinit.BoxDir + "/shims"
 
-// HostShimDir is where ShimDir is on the host.
+// HostShimDir is ShimDir on the host.
 func HostShimDir(h *Host) string { return filepath.Join(boxDir(h), "shims") }
 
-// boxPath is a version's file in such a directory.
+// boxPath returns a version's file in such a directory.
 func boxPath(dir, version string) string { return filepath.Join(dir, version, "tbx-box") }
 
-// boxDir is the directory of the versions that the toolbox has mounted: that of when
-// it was made, wherever XDG_DATA_HOME is now.
+// boxDir returns the directory of versions that the toolbox mounts: the one from when it
+// was made, even if XDG_DATA_HOME has changed.
 func (b *Box) boxDir(h *Host) string {
 	for _, mt := range b.Mounts {
 		if mt.Target == boxinit.BoxDir {
@@ -51,8 +50,8 @@ func (m *Manager) InstallBox() (string, error) {
 	return boxPath(boxDir(m.Host), version), err
 }
 
-// maxBox is more than any version of tbx-box has, in bytes. What is planted in the
-// place of one may be of any size.
+// maxBox is larger than any version of tbx-box, in bytes. A planted file may have any
+// size.
 const maxBox = 64 << 20
 
 // boxVersion names the version of the program: the first 16 hex digits of the
@@ -62,7 +61,7 @@ func boxVersion(file string) (string, error) {
 	f, err := os.Open(file)
 	if err == nil {
 		defer f.Close()
-		// In pieces: fresh memory for the whole of it costs more than its hash.
+		// In pieces: memory for the whole file costs more than its hash.
 		var n int64
 		n, err = io.CopyBuffer(hash, io.LimitReader(f, maxBox+1), make([]byte, 64<<10))
 		if err == nil && n > maxBox {
@@ -76,7 +75,7 @@ func boxVersion(file string) (string, error) {
 	return hex.EncodeToString(hash.Sum(nil)[:8]), nil
 }
 
-// installBox puts the program into the directory of versions and returns its own.
+// installBox puts the program into the directory of versions and returns its version.
 func installBox(dir, file string) (string, error) {
 	version, err := boxVersion(file)
 	if err != nil {
@@ -85,9 +84,9 @@ func installBox(dir, file string) (string, error) {
 	return version, putBox(dir, file, version, version)
 }
 
-// restoreBox brings the program back with which a toolbox was made, command
-// inside, if somebody cleared it away or changed it. This version in that one's
-// place will do: a toolbox's first process is all that it is for.
+// restoreBox restores a toolbox's tbx-box, command inside, if somebody removed or changed
+// it. The present version may take its place, because it only has to be the first
+// process.
 func restoreBox(dir, file string, command []string) error {
 	installed, err := boxVersion(file)
 	if err != nil {
@@ -96,11 +95,11 @@ func restoreBox(dir, file string, command []string) error {
 	return putBox(dir, file, installed, boxOf(command))
 }
 
-// boxOf is the version of the program that a toolbox has as its first process.
+// boxOf returns the version of tbx-box that is a toolbox's first process.
 func boxOf(command []string) string { return filepath.Base(filepath.Dir(command[0])) }
 
-// putBox sees to it that a version's file is that version, or the one installed now,
-// by its content: every toolbox runs it, as its root too.
+// putBox makes sure that a version's file has the content of that version, or of the one
+// installed now: every toolbox runs it, also as root.
 func putBox(dir, file, installed, version string) error {
 	target := boxPath(dir, version)
 	if sound(target, installed, version) {
@@ -120,21 +119,20 @@ func putBox(dir, file, installed, version string) error {
 	return executable(dir)
 }
 
-// executable refuses a directory on a file system whose programs may not be run, as
-// homes are mounted in some places: the kernel would refuse the first process with
-// words that name neither.
+// executable refuses a directory on a file system mounted noexec, as some homes are: the
+// kernel's error for the first process would not name the cause.
 func executable(dir string) error {
 	var st unix.Statfs_t
 	if err := unix.Statfs(dir, &st); err != nil || st.Flags&unix.ST_NOEXEC == 0 {
-		return nil // one that cannot be looked at is another matter
+		return nil // a directory that cannot be checked is another matter
 	}
-	return fail.New(fail.Unable, "every toolbox runs a program that is in %s, on a file system whose programs may not be run "+
+	return fail.New(fail.Unable, "every toolbox runs a program in %s, but no program may be run from that file system "+
 		"(mount option noexec)", dir).
-		Hint("set XDG_DATA_HOME to a directory where they may, for good, and make your toolboxes then")
+		Hint("set XDG_DATA_HOME permanently to a directory where programs may be run, and make your toolboxes then")
 }
 
-// sound says whether a file is a regular one, no link, that may be run and is one of
-// these versions.
+// sound reports whether a file is regular, not a link, executable, and one of these
+// versions.
 func sound(target string, versions ...string) bool {
 	fi, err := os.Lstat(target)
 	if err != nil || !fi.Mode().IsRegular() || fi.Mode().Perm()&0o111 == 0 {
@@ -144,5 +142,5 @@ func sound(target string, versions ...string) bool {
 	return err == nil && slices.Contains(versions, version)
 }
 
-// removeFile removes a file that may be missing and is not worth an error.
+// removeFile removes a file that may be missing. A failure does not matter.
 func removeFile(path string) { _ = os.Remove(path) }

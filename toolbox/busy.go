@@ -11,14 +11,14 @@ import (
 	"github.com/tbx-project/tbx/internal/fail"
 )
 
-// Process is one that runs in a toolbox beside its first.
+// Process is a process in a toolbox other than its first.
 type Process struct {
 	PID     int
-	Command string // as it was called, cut; from inside, so to be escaped
+	Command string // its command line, cut; it comes from inside, so escape it
 }
 
-// inUse lists what runs in a toolbox beside its first process: sessions, and what
-// they left.
+// inUse lists the processes in a toolbox other than its first: sessions, and the
+// processes that they left.
 func (m *Manager) inUse(b *Box) []Process {
 	if !b.runs() {
 		return nil
@@ -31,8 +31,8 @@ func (m *Manager) inUse(b *Box) []Process {
 	return out
 }
 
-// beside are the processes of a running toolbox beside its first, and whether they can be
-// known.
+// beside returns the processes of a running toolbox other than its first, and whether
+// they can be known.
 func (m *Manager) beside(b *Box) (pids []int, known bool) {
 	s, err := m.state(b)
 	if err != nil {
@@ -43,7 +43,7 @@ func (m *Manager) beside(b *Box) (pids []int, known bool) {
 	return held.Others(b.PID)
 }
 
-// commandOf is a process's command line, or its name where it has none.
+// commandOf returns a process's command line, or its name if it has none.
 func commandOf(pid int) string {
 	const most = 60
 	dir := "/proc/" + strconv.Itoa(pid)
@@ -59,7 +59,7 @@ func commandOf(pid int) string {
 	return text
 }
 
-// inUseError refuses what would end the sessions in a toolbox.
+// inUseError is the refusal to end the sessions in a toolbox.
 func inUseError(name Name, running []Process) *fail.Error {
 	const most = 8
 	var list []string

@@ -7,14 +7,14 @@ import (
 	"strings"
 )
 
-// KeptCapabilities are what the root of an isolated toolbox has within its own
-// user namespace: what package managers need to unpack, own and configure files
-// and to change to a user of their own. The user has none.
+// KeptCapabilities are the capabilities of an isolated toolbox's root within its own user
+// namespace. Package managers need them to unpack, own and configure files and to change
+// to a user of their own. The user has none.
 func KeptCapabilities() []string {
 	return []string{"CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID", "KILL", "SETFCAP", "SETGID", "SETUID", "SYS_CHROOT"}
 }
 
-// capabilityNames are those of capabilities(7), by number.
+// capabilityNames returns the names of capabilities(7), by number.
 func capabilityNames() []string {
 	return strings.Fields(`CHOWN DAC_OVERRIDE DAC_READ_SEARCH FOWNER FSETID KILL SETGID SETUID SETPCAP LINUX_IMMUTABLE
 		NET_BIND_SERVICE NET_BROADCAST NET_ADMIN NET_RAW IPC_LOCK IPC_OWNER SYS_MODULE SYS_RAWIO SYS_CHROOT SYS_PTRACE
@@ -22,9 +22,9 @@ func capabilityNames() []string {
 		SETFCAP MAC_OVERRIDE MAC_ADMIN SYSLOG WAKE_ALARM BLOCK_SUSPEND AUDIT_READ PERFMON BPF CHECKPOINT_RESTORE`)
 }
 
-// dropped are all capabilities of this host's kernel but those kept, one by one: with
-// "all" dropped and some added, podman gives the added ones to the user as ambient. A
-// name that the kernel does not know is an error to podman.
+// dropped lists all capabilities of this host's kernel except the kept ones. With "all"
+// dropped and some added, podman would give the added ones to the user as ambient. podman
+// refuses a name that the kernel does not know.
 func (h *Host) dropped() []string {
 	all := capabilityNames()
 	if h.LastCapability != nil {
@@ -40,7 +40,7 @@ func (h *Host) dropped() []string {
 	return out
 }
 
-// lastCapability is the highest number that the kernel knows, proc(5).
+// lastCapability returns the highest number that the kernel knows, proc(5).
 func lastCapability() int {
 	text, err := os.ReadFile("/proc/sys/kernel/cap_last_cap")
 	last, numErr := strconv.Atoi(strings.TrimSpace(string(text)))

@@ -11,7 +11,7 @@ import (
 	"github.com/tbx-project/tbx/toolbox/integration"
 )
 
-// Change is what a user asks to be different in a toolbox. A nil pointer asks for
+// Change is a user's request to change settings of a toolbox. A nil pointer changes
 // nothing.
 type Change struct {
 	Hostname *string // empty: the host's
@@ -30,7 +30,7 @@ type Change struct {
 	ShmSize        *string
 }
 
-// Empty says whether nothing is asked for.
+// Empty reports whether c changes nothing.
 func (c *Change) Empty() bool { return reflect.ValueOf(c).Elem().IsZero() }
 
 // of returns s with the change, checked as the options of a new toolbox are.
@@ -75,7 +75,7 @@ func (c *Change) of(m *Manager, name Name, s *Spec) (*Spec, error) {
 	return m.settings(name, s, o)
 }
 
-// integrations turns integrations on and off; gpu of an isolated toolbox is an option.
+// integrations turns integrations on and off; for an isolated toolbox, gpu is an option.
 func (c *Change) integrations(s *Spec, o *CreateOptions, on []string) {
 	off := c.Off
 	if s.Isolated {
@@ -93,7 +93,7 @@ func (c *Change) integrations(s *Spec, o *CreateOptions, on []string) {
 		delete(is, key)
 	}
 	o.Without = nil
-	for _, i := range integration.All() { // in one order
+	for _, i := range integration.All() { // in a fixed order
 		if is[i.Key] {
 			o.Without = append(o.Without, i.Key)
 		}
@@ -103,7 +103,7 @@ func (c *Change) integrations(s *Spec, o *CreateOptions, on []string) {
 	}
 }
 
-// settings makes of options the specification that takes the place of old.
+// settings makes the specification that replaces old from options.
 func (m *Manager) settings(name Name, old *Spec, o CreateOptions) (*Spec, error) {
 	s, err := m.newSpec(o)
 	if err != nil {
@@ -116,7 +116,7 @@ func (m *Manager) settings(name Name, old *Spec, o CreateOptions) (*Spec, error)
 	return s, nil
 }
 
-// optionsOf is with what options a toolbox such as s is made.
+// optionsOf returns the options that make a toolbox like s.
 func optionsOf(name Name, s *Spec) CreateOptions {
 	return CreateOptions{
 		Name: name, Hostname: s.Hostname, Home: s.Home, Volumes: s.Volumes, Env: s.Env, Without: s.Without,
@@ -141,23 +141,24 @@ func sortedWords(words []string) []string {
 	return out
 }
 
-// dropped is have without what words mean. A word that means nothing is an error.
+// dropped returns have without the entries that words match. A word that matches nothing
+// is an error.
 func dropped(have, words []string, what string, is func(have, word string) bool) ([]string, error) {
 	for _, word := range words {
 		left := slices.DeleteFunc(slices.Clone(have), func(h string) bool { return is(h, word) })
 		if len(left) == len(have) {
-			err := fail.New(fail.NotFound, "there is no %s %s to take away", what, word)
+			err := fail.New(fail.NotFound, "there is no %s %s to remove", what, word)
 			if len(have) > 0 {
 				return nil, err.Hint("there are: %s", strings.Join(have, " "))
 			}
-			return nil, err.Hint("the toolbox has none of its own")
+			return nil, err.Hint("the toolbox has none")
 		}
 		have = left
 	}
 	return have, nil
 }
 
-// added is have with more; what has the same key is replaced.
+// added returns have with more; an entry with the same key is replaced.
 func added(have, more []string, key func(string) string) []string {
 	out := slices.Clone(have)
 	for _, v := range more {
@@ -192,7 +193,7 @@ func variableOf(kv string) string {
 
 func isShare(h *Host, have, word string) bool { return shareOf(h, have) == shareOf(h, word) }
 
-// shareOf is the directory of a share.
+// shareOf returns the directory of a share.
 func shareOf(h *Host, v string) string {
 	dir, _ := parseShare(expandHome(h, v))
 	if real, err := filepath.EvalSymlinks(dir); err == nil {
@@ -204,22 +205,22 @@ func shareOf(h *Host, v string) string {
 	return filepath.Clean(dir)
 }
 
-// Difference is one setting that two specifications have differently. What is in a
-// list is a difference of its own.
+// Difference is one setting that differs between two specifications. Each entry of a list
+// is a difference of its own.
 type Difference struct {
 	Key    string `json:"key"` // of the specification
 	Before string `json:"before,omitempty"`
 	After  string `json:"after,omitempty"`
 }
 
-// differences lists what is different between two specifications, in their order.
+// differences lists the differences between two specifications, in their order.
 func differences(a, b *Spec) []Difference {
 	var out []Difference
 	x, y := reflect.ValueOf(*a), reflect.ValueOf(*b)
 	for i := range x.NumField() {
 		key, _, _ := strings.Cut(x.Type().Field(i).Tag.Get("toml"), ",")
 		if key == "" || key == "-" {
-			continue // no setting
+			continue // not a setting
 		}
 		if list, ok := x.Field(i).Interface().([]string); ok {
 			other := y.Field(i).Interface().([]string) //nolint:forcetypeassert // of one type
@@ -242,7 +243,7 @@ func differences(a, b *Spec) []Difference {
 	return out
 }
 
-// textOf writes a setting that is one value; one that is not set is empty.
+// textOf writes a setting with one value; an unset one is empty.
 func textOf(v reflect.Value) string {
 	if v.IsZero() {
 		return ""

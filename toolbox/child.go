@@ -12,9 +12,8 @@ import (
 	"github.com/tbx-project/tbx/internal/inherited"
 )
 
-// RunDetached runs a session in a terminal session of its own, away from the
-// caller's terminal. What signals the caller gets, from that terminal too, are
-// the session's.
+// RunDetached runs a session in a new terminal session, away from the caller's terminal.
+// It passes on the caller's signals, those from that terminal too.
 func RunDetached(cmd *exec.Cmd) error {
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	signals := catch(unix.SIGINT, unix.SIGQUIT, unix.SIGTERM, unix.SIGHUP)
@@ -26,9 +25,9 @@ func RunDetached(cmd *exec.Cmd) error {
 	return ended(cmd.Wait())
 }
 
-// RunAndStay runs a session on the caller's terminal, as its job is, and waits for it.
-// What the terminal sends goes to both of them and is the session's affair; what others
-// send to the caller is passed on. A stop of the job stops both.
+// RunAndStay runs a session on the caller's terminal, in the caller's job, and waits for
+// it. Signals from the terminal reach both, and the session decides; signals from others
+// are passed on. Stopping the job stops both.
 func RunAndStay(cmd *exec.Cmd) error {
 	typed := catch(unix.SIGINT, unix.SIGQUIT)
 	defer signal.Stop(typed)
@@ -52,7 +51,7 @@ func RunAndStay(cmd *exec.Cmd) error {
 	return ended(cmd.Wait())
 }
 
-// inForeground says whether this process is in the job that its terminal serves.
+// inForeground reports whether this process is in the terminal's foreground job.
 func inForeground() bool {
 	tty, err := os.OpenFile("/dev/tty", os.O_RDWR|unix.O_NOCTTY|unix.O_CLOEXEC, 0)
 	if err != nil {
@@ -63,21 +62,21 @@ func inForeground() bool {
 	return err == nil && group == unix.Getpgrp()
 }
 
-// catch begins to collect signals. What the caller ignores stays ignored.
+// catch begins to collect signals. A signal that the caller ignores stays ignored.
 func catch(wanted ...os.Signal) chan os.Signal {
 	signals := make(chan os.Signal, 8)
 	inherited.Notify(signals, wanted...)
 	return signals
 }
 
-// passOn gives the signals to a process group.
+// passOn passes the signals on to a process group.
 func passOn(signals <-chan os.Signal, group int) {
 	for s := range signals {
 		unix.Kill(-group, s.(syscall.Signal))
 	}
 }
 
-// ended turns how a session ended into what its caller ends with.
+// ended turns the end of a session into the end of its caller.
 func ended(err error) error {
 	var exit *exec.ExitError
 	if !errors.As(err, &exit) {

@@ -14,16 +14,16 @@ import (
 	"github.com/tbx-project/tbx/toolbox/layers"
 )
 
-// CloneOptions is what a user asks of a toolbox that begins as another one is.
+// CloneOptions is a user's request for a copy of a toolbox.
 type CloneOptions struct {
 	Name     Name
-	Snapshot string // of the other one: begin as it was then; empty: as it is now
-	Hostname string // empty: the other one's setting
-	Home     string // a directory of the host; empty: the other one's setting
-	WithHome bool   // begin with what is in the home of its own that the other one has
+	Snapshot string // of the original: copy that; empty: its present contents
+	Hostname string // empty: the original's setting
+	Home     string // a directory of the host; empty: the original's setting
+	WithHome bool   // copy the files of the original's own home
 }
 
-// CloneSource is what a toolbox, or a snapshot of it, is made from.
+// CloneSource returns the image of a toolbox, or of a snapshot of it.
 func (m *Manager) CloneSource(ctx context.Context, name Name, snapshot string) (Image, error) {
 	b, err := m.findManaged(ctx, name)
 	if err != nil {
@@ -36,13 +36,13 @@ func (m *Manager) CloneSource(ctx context.Context, name Name, snapshot string) (
 	return Image{Reference: s.Image, ID: s.ImageID}, nil
 }
 
-// cloneFrom returns the settings that a clone begins with, and the container of the
-// snapshot, if it is to be one's.
+// cloneFrom returns the settings that a clone starts with, and the container of the
+// snapshot, if one is named.
 func (m *Manager) cloneFrom(ctx context.Context, b *Box, snapshot string) (*Spec, *holder, error) {
 	if snapshot == "" {
 		return b.Spec, nil, nil
 	}
-	if _, err := m.Snapshots(ctx, b.Spec.ID); err != nil { // puts right what was interrupted
+	if _, err := m.Snapshots(ctx, b.Spec.ID); err != nil { // repairs interrupted work
 		return nil, nil, err
 	}
 	h, err := m.snapshot(ctx, b, snapshot)
@@ -52,10 +52,10 @@ func (m *Manager) cloneFrom(ctx context.Context, b *Box, snapshot string) (*Spec
 	return h.record.Snapshot.Spec, h, nil
 }
 
-// Clone makes a toolbox that has the settings of another one and holds what that holds.
-// The other one may be running, see Snapshot. The new one has ids of its own, and so
-// nothing of what a policy lets the other one ask the host for by its id. Until it is
-// whole, there is no toolbox of its name. from is the image, as CloneSource has it.
+// Clone makes a toolbox with the settings and the contents of another one, which may be
+// running, see Snapshot. The clone has ids of its own, so policy rules for the original's
+// id do not apply to it. Until it is complete, there is no toolbox of its name. from is
+// the image from CloneSource.
 func (m *Manager) Clone(ctx context.Context, name Name, o CloneOptions, from Image) error {
 	b, err := m.findManaged(ctx, name)
 	if err != nil {
@@ -87,7 +87,7 @@ func (m *Manager) Clone(ctx context.Context, name Name, o CloneOptions, from Ima
 	return nil
 }
 
-// cloneSpec is the specification of a clone, and checks what was asked of it.
+// cloneSpec checks the request and returns the specification of the clone.
 func (m *Manager) cloneSpec(of *Spec, name Name, o *CloneOptions) (*Spec, error) {
 	if err := checkHostname(o.Hostname); err != nil {
 		return nil, err
@@ -96,22 +96,22 @@ func (m *Manager) cloneSpec(of *Spec, name Name, o *CloneOptions) (*Spec, error)
 	rand.Read(id)
 	s := *of
 	s.ID, s.Created = hex.EncodeToString(id), time.Now().UTC().Truncate(time.Second)
-	s.Adopted = "" // there is one way back, and it is the other one's
+	s.Adopted = "" // there is one way back, and the original keeps it
 	s.Hostname = cmp.Or(o.Hostname, of.Hostname)
 	s.Declared = "" // the clone is the user's own
 	switch {
 	case of.Isolated && o.Home != "":
-		return nil, fail.New(fail.Usage, "toolbox %s is isolated: its home, and that of a clone of it, is kept by podman", name).
-			Hint("to begin with a copy of it: --with-home")
+		return nil, fail.New(fail.Usage, "toolbox %s is isolated: podman keeps its home, and the home of a clone", name).
+			Hint("to copy the files of its home: --with-home")
 	case of.Isolated && o.WithHome && o.Snapshot != "":
-		return nil, fail.New(fail.Usage, "a snapshot has no home in it").Hint("leave out --with-home or --snapshot")
+		return nil, fail.New(fail.Usage, "a snapshot does not contain the home").Hint("leave out --with-home or --snapshot")
 	case of.Isolated:
 	case o.WithHome && of.Home == "":
 		return nil, fail.New(fail.Usage, "toolbox %s has no home of its own: it shares yours, and so will its clone", name).
 			Hint("leave out --with-home")
 	case o.WithHome && o.Home == "":
-		return nil, fail.New(fail.Usage, "--with-home copies the home of toolbox %s, %s: where to is not said", name, of.Home).
-			Hint("say it with: --home DIRECTORY")
+		return nil, fail.New(fail.Usage, "--with-home copies the home of toolbox %s, %s, and needs a place for the copy", name, of.Home).
+			Hint("name it with: --home DIRECTORY")
 	}
 	if o.Home != "" {
 		home, err := filepath.Abs(o.Home)
@@ -122,29 +122,29 @@ func (m *Manager) cloneSpec(of *Spec, name Name, o *CloneOptions) (*Spec, error)
 			s.Home = ""
 		}
 		if o.WithHome && !emptyDir(home) {
-			return nil, fail.New(fail.Exists, "%s is there already, and is no empty directory", home).
-				Hint("choose another one, or leave out --with-home to use what is in it")
+			return nil, fail.New(fail.Exists, "%s exists already, and is not an empty directory", home).
+				Hint("choose another one, or leave out --with-home to use its contents")
 		}
 	}
 	return &s, nil
 }
 
-// emptyDir says whether path is an empty directory, or nothing.
+// emptyDir reports whether path is an empty directory, or missing.
 func emptyDir(path string) bool {
 	entries, err := os.ReadDir(path)
 	return errors.Is(err, os.ErrNotExist) || err == nil && len(entries) == 0
 }
 
-// clone is a toolbox that is being made from another one.
+// clone is a toolbox in the making, from another one.
 type clone struct {
 	*filled
 	source  *Box
-	holder  *holder // nil: it begins as the source is now
-	of      *Spec   // the settings that it was made from
+	holder  *holder // nil: copy the source's present contents
+	of      *Spec   // the settings of the source
 	options CloneOptions
 }
 
-// copies copies what the clone begins with.
+// copies copies the contents.
 func (c *clone) copies(ctx context.Context, id string) error {
 	to, err := c.engine.Layer(ctx, id)
 	if err != nil {
@@ -181,7 +181,7 @@ func (c *clone) copies(ctx context.Context, id string) error {
 	return copied.Commit()
 }
 
-// copySnapshot copies what a snapshot keeps, which nobody changes but a rollback.
+// copySnapshot copies a snapshot, which only a rollback changes.
 func (c *clone) copySnapshot(ctx context.Context, to *layers.Layer) error {
 	lock, err := c.lockSnapshots(ctx, c.of.ID)
 	if err != nil {

@@ -15,7 +15,7 @@ import (
 	"github.com/tbx-project/tbx/toolbox/join"
 )
 
-// CreateOptions is what a user asks of a new toolbox.
+// CreateOptions is a user's request for a new toolbox.
 type CreateOptions struct {
 	Name     Name
 	Hostname string
@@ -23,12 +23,12 @@ type CreateOptions struct {
 	Volumes  []string
 	Env      []string
 	Without  []string // integrations that are off
-	Memory   string   // the most that it may take, such as 12g; empty: the default; 0: not limited
-	CPUs     string   // how many processors' time, such as 1.5; empty or 0: not limited
-	Pids     int64    // the most processes and threads; 0: the default
+	Memory   string   // limit, such as 12g; empty: the default; 0: no limit
+	CPUs     string   // limit in processors, such as 1.5; empty or 0: no limit
+	Pids     int64    // limit of processes and threads; 0: the default
 	Declared string   // file that declares it, see Spec
 
-	Isolated bool // a boundary; what follows is for such a one
+	Isolated bool // a security boundary; the fields below are for such a toolbox
 
 	Share     []string // DIRECTORY[:ro] of the host
 	NoNetwork bool
@@ -43,14 +43,13 @@ type Image struct {
 	Env       []string // its environment
 }
 
-// Draft is a toolbox that is checked and not made.
+// Draft is a toolbox whose options are checked and that does not exist yet.
 type Draft struct {
 	Name Name
 	spec *Spec
 }
 
-// Draft checks the options of a new toolbox. It looks at nothing that costs a
-// process or the reading of a program.
+// Draft checks the options of a new toolbox. It starts no process and reads no program.
 func (m *Manager) Draft(o CreateOptions) (*Draft, error) {
 	s, err := m.newSpec(o)
 	if err == nil {
@@ -62,7 +61,7 @@ func (m *Manager) Draft(o CreateOptions) (*Draft, error) {
 	return &Draft{o.Name, s}, nil
 }
 
-// Plan renders what Create would ask podman for. It changes nothing.
+// Plan renders the request to podman that Create would make. It changes nothing.
 func (m *Manager) Plan(d *Draft, from Image) (*Plan, error) {
 	s := d.spec
 	s.Image, s.ImageID = from.Reference, from.ID
@@ -83,7 +82,7 @@ func (m *Manager) Plan(d *Draft, from Image) (*Plan, error) {
 	return p, nil
 }
 
-// mountedBridge is the directory of the bridge that an isolated toolbox has, or "".
+// mountedBridge returns the bridge's directory of an isolated toolbox, or "".
 func (m *Manager) mountedBridge(s *Spec) string {
 	if m.Bridge == nil || !s.Isolated || !s.Has(integration.Bridge) {
 		return ""
@@ -91,10 +90,10 @@ func (m *Manager) mountedBridge(s *Spec) string {
 	return m.Bridge(s.ID)
 }
 
-// Create makes a toolbox. It returns an error that wraps fail.Exists when there
-// is a container of that name. Killed at any point it leaves nothing that a
-// second call does not put right: first the specification is written, then
-// podman makes the container, and a specification alone is overwritten.
+// Create makes a toolbox. It returns an error that wraps fail.Exists if a container of
+// that name exists. If it is killed at any point, a second call repairs that: the
+// specification is written first, then podman makes the container, and a specification
+// without a container is overwritten.
 func (m *Manager) Create(ctx context.Context, d *Draft, from Image) error {
 	e, err := m.Engine(ctx)
 	if err != nil {
@@ -135,7 +134,7 @@ func (m *Manager) Create(ctx context.Context, d *Draft, from Image) error {
 	case errors.Is(err, fail.Exists):
 		return errors.Join(existsError(d.Name), removeSpec(m.Host.Dirs.Config, d.Name))
 	default:
-		if ctx.Err() == nil { // else podman may still be at it: the next call will see
+		if ctx.Err() == nil { // else podman may still be working on it: the next call checks
 			removeSpec(m.Host.Dirs.Config, d.Name)
 			if s.Isolated {
 				e.RemoveVolume(ctx, s.HomeVolume())
@@ -144,19 +143,18 @@ func (m *Manager) Create(ctx context.Context, d *Draft, from Image) error {
 		return fail.Wrap(nil, err, "toolbox %s cannot be created", d.Name)
 	}
 	if killed != nil && killed.Isolated {
-		e.RemoveVolume(ctx, killed.HomeVolume()) // nobody's now: its container was never finished
+		e.RemoveVolume(ctx, killed.HomeVolume()) // nobody uses it: its container was never finished
 	}
 	join.Forget(m.Host.TbxRuntime(), string(d.Name))
 	m.warnOfStorage(ctx, e, id)
 	if text := withoutSession(m.Host, d.Name, s); text != "" {
-		m.Progress.Warn(text, "where you want them, log in, and make the toolbox from there")
+		m.Progress.Warn(text, "if you want them, log in, and make the toolbox from that session")
 	}
 	return nil
 }
 
-// specify plans a toolbox, prepares what podman will mount, and writes the
-// specification. killed is the one that was there, of a create on which podman may
-// still be at work.
+// specify plans a toolbox, prepares podman's mounts, and writes the specification. killed
+// is the previous specification, of a create that podman may still be working on.
 func (m *Manager) specify(ctx context.Context, d *Draft, from Image) (p *Plan, killed *Spec, err error) {
 	err = m.amongIsolated(ctx, d.Name, d.spec, func() (err error) {
 		if p, err = m.prepare(d, from); err == nil {
@@ -168,8 +166,8 @@ func (m *Manager) specify(ctx context.Context, d *Draft, from Image) (p *Plan, k
 	return p, killed, err
 }
 
-// amongIsolated calls do while no other isolated toolbox is made, if this one is such:
-// what others share must not change between the look and the answer.
+// amongIsolated calls do while no other isolated toolbox is made, if this one is
+// isolated: the shares of others must not change between the check and the result.
 func (m *Manager) amongIsolated(ctx context.Context, name Name, s *Spec, do func() error) error {
 	if !s.Isolated {
 		return do()
@@ -185,7 +183,7 @@ func (m *Manager) amongIsolated(ctx context.Context, name Name, s *Spec, do func
 	return do()
 }
 
-// prepare plans a toolbox and sees to what podman will mount.
+// prepare plans a toolbox and prepares the sources of its mounts.
 func (m *Manager) prepare(d *Draft, from Image) (*Plan, error) {
 	p, err := m.Plan(d, from)
 	if err == nil {
@@ -200,8 +198,8 @@ func (m *Manager) prepare(d *Draft, from Image) (*Plan, error) {
 	return p, err
 }
 
-// checkMade refuses a container that was made and must not be started: for what its
-// image has, or for what it shares of the podman that made it.
+// checkMade refuses a new container that must not be started, because of its image's
+// contents, or because it shares the storage of the podman that made it.
 func (m *Manager) checkMade(ctx context.Context, e Engine, id string, p *Plan, s *Spec) error {
 	if len(s.sharedSources()) > 0 {
 		c, err := e.Inspect(ctx, id)
@@ -215,9 +213,9 @@ func (m *Manager) checkMade(ctx context.Context, e Engine, id string, p *Plan, s
 	return m.checkTablesOnce(ctx, e, id, p.Image, s.Image)
 }
 
-// halfMade says whether name is taken by what a podman that was killed left in
-// its storage, which no podman knows as a container: not by one that appears as
-// soon as podman has finished it.
+// halfMade reports whether name is taken by leftovers of a killed podman in its storage,
+// which no podman knows as a container. A container that podman is about to finish does
+// not count.
 func (m *Manager) halfMade(ctx context.Context, e Engine, name Name) bool {
 	const finished, poll = 3 * time.Second, 50 * time.Millisecond
 	for begin := time.Now(); time.Since(begin) < finished && ctx.Err() == nil; time.Sleep(poll) {
@@ -228,19 +226,19 @@ func (m *Manager) halfMade(ctx context.Context, e Engine, name Name) bool {
 	return ctx.Err() == nil
 }
 
-// withoutSession says what the toolbox will be without, because it is made where its
-// user has no session, or "".
+// withoutSession returns a warning about the integrations that the toolbox will lack,
+// because it is made outside of a session; or "".
 func withoutSession(h *Host, name Name, s *Spec) string {
 	if some, _ := h.facts(s).InRuntime(); h.HasRuntime || s.Isolated || !some {
 		return ""
 	}
-	return fmt.Sprintf("toolbox %s has no way to Wayland, sound, the session bus and agents: you have no session here, neither "+
+	return fmt.Sprintf("toolbox %s has no access to Wayland, sound, the session bus and agents: you have no session here, neither "+
 		"XDG_RUNTIME_DIR nor /run/user/%d", name, h.UID)
 }
 
-// mustNotExist makes sure that name is free, for a container and for a
-// specification: one that is kept under it may be of a toolbox that podman
-// renamed behind tbx's back, which would be lost with it.
+// mustNotExist makes sure that name is free, for a container and for a specification. An
+// existing specification may belong to a toolbox that podman renamed, and must not be
+// lost.
 func (m *Manager) mustNotExist(ctx context.Context, e Engine, name Name) error {
 	c, err := e.Inspect(ctx, string(name))
 	switch {
@@ -272,8 +270,7 @@ func existsError(name Name) error {
 		Hint("enter it with: tbx enter %s", name).Hint("or remove it with: tbx rm %s", name)
 }
 
-// makeHome makes the directory for --home, which is the user's to keep: rm does
-// not touch it.
+// makeHome makes the directory for --home. It belongs to the user: rm does not touch it.
 func (m *Manager) makeHome(s *Spec) error {
 	if s.Home == "" {
 		return nil

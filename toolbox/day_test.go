@@ -123,7 +123,7 @@ func TestD97_EmptyLog(t *testing.T) {
 		var log strings.Builder
 		init := initRun{name: "web", log: &log}
 		_, err := init.judge(strings.NewReader(c.said), c.stderr, errors.New("signal: killed"))
-		if got := slices.Contains(fail.Hints(err), "see how far it came with: tbx logs web"); got != c.logs || len(fail.Hints(err)) != 1 {
+		if got := slices.Contains(fail.Hints(err), "see its steps with: tbx logs web"); got != c.logs || len(fail.Hints(err)) != 1 {
 			t.Errorf("%+v: %v, %q", c, err, fail.Hints(err))
 		}
 		if strings.TrimSpace(log.String()) == "" == c.logs {

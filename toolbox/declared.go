@@ -6,17 +6,17 @@ import (
 	"github.com/tbx-project/tbx/internal/fail"
 )
 
-// AppliedFile is where tbx apply keeps what it has brought into a toolbox, by the id of
-// its specification. It goes with the toolbox, and with what a rollback takes back.
+// AppliedFile is tbx apply's record of its work in a toolbox, by the specification's id.
+// It is removed with the toolbox, and by a rollback that undoes that work.
 func (m *Manager) AppliedFile(id string) string {
 	return filepath.Join(m.Host.Dirs.State, "applied", filepath.Base(id)+".json")
 }
 
-// Declared is the Change of an EditRequest that gives a toolbox the settings o, all of them.
+// Declared returns the Change of an EditRequest that sets all settings to o.
 func (m *Manager) Declared(o CreateOptions) func(*Spec) (*Spec, error) {
 	return func(now *Spec) (*Spec, error) {
 		if o.Isolated != now.Isolated {
-			return nil, fail.New(fail.Usage, "toolbox %s is made isolated or not, and stays so", o.Name)
+			return nil, fail.New(fail.Usage, "toolbox %s cannot change between isolated and not isolated", o.Name)
 		}
 		if o.Isolated && o.Memory == "" {
 			o.Memory = now.Memory // the default is chosen once, when a toolbox is made
@@ -28,9 +28,9 @@ func (m *Manager) Declared(o CreateOptions) func(*Spec) (*Spec, error) {
 	}
 }
 
-// WouldDiffer lists what an edit by Declared would make different in b, of a toolbox that
-// tbx made. behind says that b's settings were changed and its container was not yet: the
-// edit would bring them into it.
+// WouldDiffer lists the changes that an edit by Declared would make in b, a toolbox of
+// tbx. behind: b's settings were changed and its container was not yet; the edit would
+// update it.
 func (m *Manager) WouldDiffer(b *Box, o CreateOptions) (d []Difference, behind bool, err error) {
 	now, err := m.Settings(b)
 	if err != nil {
@@ -43,10 +43,10 @@ func (m *Manager) WouldDiffer(b *Box, o CreateOptions) (d []Difference, behind b
 	return differences(now, s), now == b.Spec && b.Labels[LabelSpec] != b.Spec.Hash(), nil
 }
 
-// InUse lists what runs in a toolbox beside its first process.
+// InUse lists the processes in a toolbox other than its first.
 func (m *Manager) InUse(b *Box) []Process { return m.inUse(b) }
 
-// Settings are those of a new toolbox, as differences from nothing.
+// Settings returns the settings of a new toolbox, as differences from nothing.
 func (d *Draft) Settings() []Difference {
 	none := &Spec{Version: d.spec.Version, ID: d.spec.ID, Created: d.spec.Created, Declared: d.spec.Declared}
 	return differences(none, d.spec)

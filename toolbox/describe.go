@@ -28,13 +28,13 @@ type Description struct {
 	Mounts   []Mount
 	Env      []string
 	Access   []Access
-	Limits   []Access // what holds an isolated toolbox
-	Options  []Access // what another is made with
+	Limits   []Access // limits of an isolated toolbox
+	Options  []Access // podman's options for another toolbox
 	SpecFile string
 }
 
-// Describe says what a toolbox that tbx made can reach, from its specification
-// and the container as it is.
+// Describe lists what a toolbox of tbx can reach, from its specification and its present
+// container.
 func (m *Manager) Describe(b *Box) (*Description, error) {
 	tree := !mounted(b, boxinit.HostView)
 	p, err := NewPlan(b.Name, b.Spec, m.Host, Place{BoxDir: boxDir(m.Host), Tree: tree, Bridge: m.mountedBridge(b.Spec)})
@@ -64,7 +64,7 @@ func (m *Manager) Describe(b *Box) (*Description, error) {
 		return d, nil
 	}
 	d.Options = p.options()
-	d.Access = []Access{{"your processes, what listens on this machine, shared memory",
+	d.Access = []Access{{"your processes, servers on this machine, shared memory",
 		"made with --pid host, --network host and --ipc host, as every toolbox that is not isolated"}}
 	for _, i := range integration.All() {
 		if b.Spec.Has(i.Key) && (b.Spec.Has(integration.HostView) || !i.NeedsHostView) {
@@ -74,8 +74,8 @@ func (m *Manager) Describe(b *Box) (*Description, error) {
 	return d, nil
 }
 
-// reach is what of the host an isolated toolbox can reach, the bridge's requests
-// aside, of which the policy knows.
+// reach lists what an isolated toolbox can reach on the host, except the bridge's
+// requests, which the policy knows.
 func (p *Plan) reach() []Access {
 	var out []Access
 	for _, mt := range p.Mounts {
@@ -91,17 +91,17 @@ func (p *Plan) reach() []Access {
 		out = append(out, Access{d, "the GPU, as you asked: its driver in the kernel is reached from inside"})
 	}
 	if p.Network != "none" {
-		out = append(out, Access{"the network that this machine is in", "not made with --no-network; this machine's loopback is not reached"})
+		out = append(out, Access{"the network that this machine is in", "not made with --no-network; it cannot reach this machine's loopback"})
 	}
-	return append(out, Access{"the kernel", "it is the host's: a fault of the kernel is a way out"})
+	return append(out, Access{"the kernel", "it is the host's: a fault in it is a way out"})
 }
 
-// options are the fixed ones for who reads them in a list.
+// options lists the fixed options for a reader.
 func (p *Plan) options() []Access {
 	var out []Access
 	for _, o := range p.fixed() {
 		if p.Isolated && o.Value == "0" {
-			continue // it holds nothing
+			continue // not a limit
 		}
 		if o.Flag == "cap-drop" {
 			o.Value = "all but " + strings.Join(KeptCapabilities(), " ")
@@ -120,8 +120,8 @@ func mounted(b *Box, target string) bool {
 	return false
 }
 
-// Logs copies the steps of the toolbox's last start, then what its first process
-// wrote, of which tail is the number of last lines, -1 for all.
+// Logs copies the steps of the toolbox's last start, then the last tail lines of the
+// first process's output; -1: all.
 func (m *Manager) Logs(ctx context.Context, name Name, tail int, w io.Writer) error {
 	b, err := m.Find(ctx, name)
 	if err != nil {
@@ -139,8 +139,8 @@ func (m *Manager) Logs(ctx context.Context, name Name, tail int, w io.Writer) er
 		return nil
 	}
 	if errors.Is(err, fs.ErrNotExist) {
-		m.Progress.Warn(fmt.Sprintf("how the last start of toolbox %s went is not known: %s is not there", name, m.logFile(name)),
-			"the next start writes it anew")
+		m.Progress.Warn(fmt.Sprintf("the log of the last start of toolbox %s is missing: %s", name, m.logFile(name)),
+			"the next start writes a new one")
 	}
 	e, err := m.Engine(ctx)
 	if err != nil {
@@ -149,7 +149,7 @@ func (m *Manager) Logs(ctx context.Context, name Name, tail int, w io.Writer) er
 	return e.Logs(ctx, b.ID, tail, safeWriter{w})
 }
 
-// safeWriter escapes what a container wrote, line by line.
+// safeWriter escapes a container's output, line by line.
 type safeWriter struct{ w io.Writer }
 
 func (s safeWriter) Write(p []byte) (int, error) {

@@ -10,47 +10,47 @@ import (
 	"github.com/tbx-project/tbx/toolbox/join"
 )
 
-// EditRequest is what a user asks of a toolbox that there is.
+// EditRequest is a user's request to change a toolbox.
 type EditRequest struct {
 	Name   Name
 	Change func(now *Spec) (*Spec, error) // the new settings; see Changed and FromText
 	// ImageEnv returns the environment of an image, by podman's id; see Image.
 	ImageEnv func(ctx context.Context, imageID string) ([]string, error)
 
-	Force    bool // end what runs in it
-	WhenIdle bool // where something runs, wait until the toolbox stops or starts
+	Force    bool // end its processes
+	WhenIdle bool // if something runs in it, wait until it stops or starts
 }
 
-// Way is how an edit is done.
+// Way is the way of an edit.
 type Way string
 
 // The ways.
 const (
-	EditNothing  Way = "nothing" // the toolbox is so already
-	EditReplaces Way = "replace" // by another container, which takes over what is in this one
-	EditRestarts Way = "restart" // the same, of a toolbox that runs
-	EditLive     Way = "live"    // limits, of a toolbox that runs on; and for good when it stops
-	EditWaits    Way = "wait"    // when the toolbox stops or starts
+	EditNothing  Way = "nothing" // the toolbox has these settings already
+	EditReplaces Way = "replace" // another container takes over the contents of this one
+	EditRestarts Way = "restart" // the same, for a running toolbox
+	EditLive     Way = "live"    // limits change while the toolbox runs; the container changes when it stops
+	EditWaits    Way = "wait"    // until the toolbox stops or starts
 )
 
-// EditPlan is what an edit is to do, or has done.
+// EditPlan is the plan of an edit, or its result.
 type EditPlan struct {
 	Name        Name
 	Way         Way
 	Differences []Difference
-	Was, Is     *Plan     // what podman was asked for, and would be
-	InUse       []Process // what runs in the toolbox
+	Was, Is     *Plan     // the request to podman then, and now
+	InUse       []Process // the processes in the toolbox
 
 	box  *Box
 	kept *kept
 }
 
-// Changed is the Change of an EditRequest that c asks for.
+// Changed returns the Change of an EditRequest that makes the change c.
 func (m *Manager) Changed(name Name, c Change) func(*Spec) (*Spec, error) {
 	return func(now *Spec) (*Spec, error) { return c.of(m, name, now) }
 }
 
-// PlanEdit says what Edit would do. It changes nothing.
+// PlanEdit returns what Edit would do. It changes nothing.
 func (m *Manager) PlanEdit(ctx context.Context, r EditRequest) (*EditPlan, error) {
 	b, err := m.Find(ctx, r.Name)
 	if err != nil {
@@ -59,9 +59,9 @@ func (m *Manager) PlanEdit(ctx context.Context, r EditRequest) (*EditPlan, error
 	return m.planEdit(ctx, b, r)
 }
 
-// Edit gives a toolbox other settings and keeps what is in it. An error says that the
-// toolbox is as it was, but for one that says that an edit was interrupted. Killed at
-// any point it leaves what the next call of tbx puts right.
+// Edit changes the settings of a toolbox and keeps its contents. After an error the
+// toolbox is as it was, unless the error says that the edit was interrupted. If tbx is
+// killed at any point, the next call repairs that.
 func (m *Manager) Edit(ctx context.Context, r EditRequest) (*EditPlan, error) {
 	lock, err := m.lock(ctx, r.Name)
 	if err != nil {
@@ -110,7 +110,7 @@ func (m *Manager) planEdit(ctx context.Context, b *Box, r EditRequest) (*EditPla
 	case b.State == Paused:
 		return nil, pausedError(b.Name)
 	case b.Ephemeral():
-		return nil, fail.New(fail.Unable, "toolbox %s is gone when its session ends, so it is not changed", b.Name).
+		return nil, fail.New(fail.Unable, "toolbox %s will be removed when its session ends, so it cannot be changed", b.Name).
 			Hint("make one that stays with: tbx create")
 	}
 	s, err := r.Change(now)
@@ -122,7 +122,7 @@ func (m *Manager) planEdit(ctx context.Context, b *Box, r EditRequest) (*EditPla
 		return nil, err
 	}
 	if p.Was, _, err = m.planOf(ctx, b, b.Spec, r); err != nil {
-		p.Was, err = &Plan{Name: b.Name}, nil // what it was made of cannot be any more
+		p.Was, err = &Plan{Name: b.Name}, nil // its old plan cannot be made any more
 	}
 	if b.runs() && m.alive(b) {
 		p.InUse = m.inUse(b)
@@ -139,7 +139,7 @@ func (m *Manager) planEdit(ctx context.Context, b *Box, r EditRequest) (*EditPla
 	return p, err
 }
 
-// way is how an edit that needs another container is done.
+// way returns the way of an edit that needs another container.
 func (r *EditRequest) way(b *Box, inUse []Process) (Way, error) {
 	switch {
 	case !b.runs():
@@ -150,11 +150,11 @@ func (r *EditRequest) way(b *Box, inUse []Process) (Way, error) {
 		return EditWaits, nil
 	}
 	return "", inUseError(b.Name, inUse).Hint("leave it, or end what runs in it with: tbx stop %s", b.Name).
-		Hint("or have it changed when it stops or starts: tbx edit --when-idle …").Hint("or now, ending all that: tbx edit --force …")
+		Hint("or change it when it stops or starts: tbx edit --when-idle …").Hint("or end them and change it now: tbx edit --force …")
 }
 
-// planOf renders a specification for b, and returns what is kept while it is brought
-// about.
+// planOf renders a specification for b, and returns the state to keep while the edit
+// runs.
 func (m *Manager) planOf(ctx context.Context, b *Box, s *Spec, r EditRequest) (*Plan, *kept, error) {
 	env, err := r.ImageEnv(ctx, s.ImageID)
 	if err != nil {
@@ -165,16 +165,16 @@ func (m *Manager) planOf(ctx context.Context, b *Box, s *Spec, r EditRequest) (*
 	return p, k, err
 }
 
-// limitsOnly says whether two specifications differ in nothing but what can be changed
-// of a container that runs.
+// limitsOnly reports whether two specifications differ only in limits that podman can
+// change in a running container.
 func limitsOnly(a, b *Spec) bool {
 	return !slices.ContainsFunc(differences(a, b), func(d Difference) bool {
 		return !slices.Contains([]string{"memory", "cpus", "pids_limit"}, d.Key)
 	})
 }
 
-// editThatWaited carries out the edit that waits for b, which does not run, if there is
-// one. One that fails goes on waiting, and b is as it was.
+// editThatWaited carries out the waiting edit of b, which does not run, if there is one.
+// If it fails, it keeps waiting, and b is as it was.
 func (m *Manager) editThatWaited(ctx context.Context, e Engine, b *Box) *Box {
 	if b.Spec == nil {
 		return b
@@ -194,15 +194,15 @@ func (m *Manager) editThatWaited(ctx context.Context, e Engine, b *Box) *Box {
 		b = ep.box
 	}
 	if err != nil {
-		m.Progress.Warn("the edit of toolbox "+string(b.Name)+" that was to be done when it stops or starts failed, and still "+
+		m.Progress.Warn("the waiting edit of toolbox "+string(b.Name)+" failed, and still "+
 			"waits: "+err.Error(),
 			"give it up with: tbx edit --undo "+string(b.Name))
 	}
 	return b
 }
 
-// Undo takes back the edit that waits, or else the last one: the settings are as they
-// were before, and what is in the toolbox stays as it is.
+// Undo takes back the waiting edit, or else the last one: it restores the settings, and
+// keeps the contents.
 func (m *Manager) Undo(name Name) func(*Spec) (*Spec, error) {
 	return func(now *Spec) (*Spec, error) {
 		before, err := m.kept(now.ID, editWaiting)
@@ -219,7 +219,7 @@ func (m *Manager) Undo(name Name) func(*Spec) (*Spec, error) {
 	}
 }
 
-// Settings returns the settings that an edit starts from: those of an edit that waits, or
+// Settings returns the settings that an edit starts from: those of the waiting edit, or
 // else those of b.
 func (m *Manager) Settings(b *Box) (*Spec, error) {
 	switch {
@@ -235,7 +235,7 @@ func (m *Manager) Settings(b *Box) (*Spec, error) {
 	return k.Spec, nil
 }
 
-// Waiting returns what is to change in a toolbox when it stops or starts.
+// Waiting returns the changes that wait until a toolbox stops or starts.
 func (m *Manager) Waiting(b *Box) []Difference {
 	if b.Spec == nil {
 		return nil
@@ -247,11 +247,11 @@ func (m *Manager) Waiting(b *Box) []Difference {
 	return differences(b.Spec, k.Spec)
 }
 
-// stopGrace is what the sessions of a toolbox that is edited by force have to end.
+// stopGrace is the time that sessions have to end when a toolbox is edited by force.
 const stopGrace = 2 * time.Second
 
-// trial starts and stops the new container, which is empty, to see whether podman can
-// do what it was asked for.
+// trial starts and stops the new container, which is empty, to test that podman can run
+// it.
 func (m *Manager) trial(ctx context.Context, e Engine, b *Box) error {
 	ran, err := m.run(ctx, e, b)
 	if err == nil && b.Spec.Isolated {
@@ -267,7 +267,7 @@ func (m *Manager) trial(ctx context.Context, e Engine, b *Box) error {
 	return nil
 }
 
-// boxWith is the container id as the toolbox name with the specification s.
+// boxWith returns the container id as the toolbox name with the specification s.
 func boxWith(ctx context.Context, e Engine, id string, name Name, s *Spec) (*Box, error) {
 	c, err := e.Inspect(ctx, id)
 	if err != nil {
@@ -276,7 +276,7 @@ func boxWith(ctx context.Context, e Engine, id string, name Name, s *Spec) (*Box
 	return &Box{Name: name, Container: *c, Spec: s}, nil
 }
 
-// ready checks and prepares what podman will mount, as of a new toolbox.
+// ready checks and prepares the sources of podman's mounts, as for a new toolbox.
 func (m *Manager) ready(s *Spec, p *Plan) error {
 	if _, err := installBox(boxDir(m.Host), m.BoxFile); err != nil {
 		return err

@@ -12,14 +12,14 @@ import (
 	"github.com/tbx-project/tbx/internal/fail"
 )
 
-// Beside the specification tbx keeps up to three files of a toolbox that is edited, in
-// $XDG_STATE_HOME/tbx/edits. They are named by the specification's id, so that no
-// renaming parts them from it.
+// During and after an edit tbx keeps up to three files besides the specification, in
+// $XDG_STATE_HOME/tbx/edits. They are named by the specification's id, so that a renaming
+// does not separate them.
 
-// Kinds of such a file.
+// The kinds of such files.
 const (
-	editNow     = "now"     // an edit is under way, or was interrupted
-	editWaiting = "waiting" // an edit that is done when the toolbox stops or starts
+	editNow     = "now"     // an edit that is running, or was interrupted
+	editWaiting = "waiting" // an edit that waits until the toolbox stops or starts
 	editBefore  = "before"  // the settings before the last edit, for undo
 )
 
@@ -27,14 +27,14 @@ const (
 type kept struct {
 	Name     Name
 	Spec     *Spec    // the new settings; with editBefore, the old ones
-	Was      *Spec    `json:",omitempty"` // the settings that are to be replaced
+	Was      *Spec    `json:",omitempty"` // the settings to replace
 	ImageEnv []string `json:",omitempty"` // see Plan.ImageEnv
-	Old      string   `json:",omitempty"` // podman's id of the container that is to be replaced
-	Hex      string   `json:",omitempty"` // of the names of both while they are apart
-	Rebase   bool     `json:",omitempty"` // it is a change of the image, see rebase.go
-	Turn     *turn    `json:",omitempty"` // of that, once all is ready for it
-	// Of an adopted toolbox that is given back: podman's id of the container that takes its
-	// place, and the name which that had.
+	Old      string   `json:",omitempty"` // podman's id of the container to replace
+	Hex      string   `json:",omitempty"` // in the names of both while they are apart
+	Rebase   bool     `json:",omitempty"` // the edit changes the image, see rebase.go
+	Turn     *turn    `json:",omitempty"` // of a rebase, once all is ready for it
+	// For giving an adopted toolbox back: podman's id of the container that takes its
+	// place, and that container's name before.
 	Back string `json:",omitempty"`
 	Orig Name   `json:",omitempty"`
 }
@@ -53,14 +53,14 @@ func (m *Manager) keep(kind string, k *kept) error {
 		err = atomicfile.Write(path, data, 0o600)
 	}
 	if err != nil {
-		return fail.Wrap(nil, err, "toolbox %s cannot be edited: what an interrupted edit needs cannot be written", k.Name).
+		return fail.Wrap(nil, err, "toolbox %s cannot be edited: the record for an interruption cannot be written", k.Name).
 			Hint("make %s writable, or make room on its disk", filepath.Dir(path))
 	}
 	return nil
 }
 
-// kept returns what is kept of a toolbox, or nil. A file that cannot be read is an error,
-// but one that is cut or somebody else's, which helps nobody, is none.
+// kept returns the file's content, or nil. An unreadable file is an error, but one that
+// is incomplete or belongs to somebody else is useless and counts as none.
 func (m *Manager) kept(id, kind string) (*kept, error) {
 	data, err := os.ReadFile(m.editFile(id, kind))
 	if errors.Is(err, fs.ErrNotExist) || id == "" {
@@ -76,10 +76,10 @@ func (m *Manager) kept(id, kind string) (*kept, error) {
 	return k, nil
 }
 
-// drop forgets what is kept.
+// drop removes a kept file.
 func (m *Manager) drop(id, kind string) { removeFile(m.editFile(id, kind)) }
 
-// dropAll forgets all that is kept of a toolbox that is removed.
+// dropAll removes all kept files of a removed toolbox.
 func (m *Manager) dropAll(id string) {
 	if id == "" {
 		return
@@ -90,10 +90,9 @@ func (m *Manager) dropAll(id string) {
 	removeFile(m.AppliedFile(id))
 }
 
-// interrupted lists the edits that are under way or were interrupted: nearly always
-// none.
+// interrupted lists the edits that are running or were interrupted: nearly always none.
 func (m *Manager) interrupted() []*kept {
-	entries, _ := os.ReadDir(filepath.Join(m.Host.Dirs.State, "edits")) // not there: none
+	entries, _ := os.ReadDir(filepath.Join(m.Host.Dirs.State, "edits")) // missing: none
 	var out []*kept
 	for _, e := range entries {
 		id, ok := strings.CutSuffix(e.Name(), "."+editNow+".json")

@@ -9,35 +9,35 @@ import (
 	"github.com/tbx-project/tbx/toolbox/join"
 )
 
-// EnvOptions is what a call of run or enter says about the environment.
+// EnvOptions are the options of run and enter about the environment.
 type EnvOptions struct {
 	Set    []string // NAME=VALUE, or NAME for the caller's value
-	Block  []string // exact names that the user's configuration holds back
+	Block  []string // exact names that the user's configuration blocks
 	Root   bool     // for the toolbox's root
 	Dir    string   // working directory inside
 	Shell  string   // login shell inside; empty: none
 	Bridge []string // NAME=VALUE of the bridge to the host, if it works
 	Prompt string   // what the shell's prompt shows, %s for the name; empty: nothing
 
-	Inside   Inside // what looks into the toolbox; nil: nothing can
+	Inside   Inside // looks into the toolbox; nil: impossible
 	Terminal string // name inside of the session's terminal; empty: none
 }
 
-// SessionEnv composes the environment of a session from the container's and the
-// caller's. A variable of the caller is forwarded unless it is known to mean something on
-// the host alone, and its value is judged by what it means, see package variables. Names
-// are exact: a prefix would catch a stranger's variable sooner or later.
+// SessionEnv composes the environment of a session from the container's and the caller's.
+// It forwards a variable of the caller unless that is known to make sense on the host
+// only, and adapts its value by its meaning, see package variables. Names are exact: a
+// prefix would match an unrelated variable sooner or later.
 func SessionEnv(r *join.Record, caller []string, o EnvOptions) []string {
 	env := newEnviron(r.Env)
 	j := &judge{record: r, inside: o.Inside, caller: caller, terminal: o.Terminal}
 	later := j.forward(env, o.Block)
-	if !r.Isolated { // whose home is another
+	if !r.Isolated { // an isolated toolbox has another home
 		env.set("PATH", j.mergePath(env.get("PATH"), lookup(caller, "PATH")))
 	}
-	if len(o.Bridge) > 0 && !o.Root { // host commands by name; what the toolbox has itself comes first
+	if len(o.Bridge) > 0 && !o.Root { // host commands by name; the toolbox's own come first
 		env.set("PATH", env.get("PATH")+":"+ShimDir)
 	}
-	for _, v := range later { // in the PATH of the session
+	for _, v := range later { // by the PATH of the session
 		if value, ok := j.late(v, lookup(caller, v.Name), env.list); ok {
 			env.set(v.Name, value)
 		}
@@ -71,7 +71,7 @@ func SessionEnv(r *join.Record, caller []string, o EnvOptions) []string {
 	return env.list
 }
 
-// forwarded says whether a variable of the caller's may reach the toolbox at all.
+// forwarded reports whether a variable of the caller may reach the toolbox at all.
 func forwarded(v variables.Variable, r *join.Record, block []string) bool {
 	switch {
 	case v.Name == "" || v.Meaning == variables.HostOnly || slices.Contains(block, v.Name):
@@ -82,15 +82,15 @@ func forwarded(v variables.Variable, r *join.Record, block []string) bool {
 	return v.Meaning == variables.Always || !slices.Contains(r.Without, integration.OfVariable(v.Name))
 }
 
-// reachesIsolated says whether a variable that is forwarded reaches an isolated
-// toolbox too: those of its integrations, what the terminal can do, and how deep host and
-// toolbox have called each other.
+// reachesIsolated reports whether a forwarded variable also reaches an isolated toolbox:
+// those of its integrations, the terminal's abilities, and the depth of calls between
+// host and toolbox.
 func reachesIsolated(v variables.Variable) bool {
 	return integration.InIsolated(integration.OfVariable(v.Name)) ||
 		slices.Contains([]string{"TERM", "COLORTERM", "NO_COLOR", "TBX_HOST_DEPTH"}, v.Name)
 }
 
-// environ is a list of name=value in which a name stands once.
+// environ is a list of name=value in which each name occurs once.
 type environ struct {
 	list  []string
 	index map[string]int
@@ -115,7 +115,7 @@ func (e *environ) set(name, value string) {
 	e.list = append(e.list, name+"="+value)
 }
 
-// addHostDirs adds directories of the host view behind what variables list already.
+// addHostDirs appends directories of the host view to the lists in variables.
 func (e *environ) addHostDirs(dirs []integration.HostDirs) {
 	for _, d := range dirs {
 		if have := e.get(d.Variable); !strings.HasSuffix(have, d.Value) {

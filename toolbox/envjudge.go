@@ -14,27 +14,27 @@ import (
 
 // Inside looks into a toolbox.
 type Inside interface {
-	// Exists says whether anything is at an absolute path inside.
+	// Exists reports whether anything is at an absolute path inside.
 	Exists(path string) bool
-	// LookPath says why a command is not to be found by the PATH of env, from dir.
+	// LookPath returns why a command is not found by the PATH of env, from dir; or nil.
 	LookPath(command string, env []string, dir string) error
-	// Runs returns what program an absolute path leads to inside. ok says that the
-	// kernel can start it there.
+	// Runs returns the program that an absolute path leads to inside. ok: the kernel can
+	// start it there.
 	Runs(path string) (real string, ok bool)
 }
 
-// judge decides what variables of the caller are worth in one toolbox.
+// judge adapts the caller's variables to one toolbox.
 type judge struct {
 	record   *join.Record
-	inside   Inside // nil: it cannot be looked into
+	inside   Inside // nil: nothing can look into it
 	caller   []string
 	terminal string   // name of the session's terminal inside
 	left     []string // directories of activated environments that do not reach the toolbox
 	gone     []string // and the variables that name them
 }
 
-// forward sets in env what reaches the toolbox, and returns the variables that take
-// its PATH to be judged.
+// forward sets the variables in env that reach the toolbox, and returns those that can
+// only be judged by its PATH.
 func (j *judge) forward(env *environ, block []string) (later []variables.Variable) {
 	var along []variables.Variable
 	for _, kv := range j.caller {
@@ -66,7 +66,7 @@ func (j *judge) forward(env *environ, block []string) (later []variables.Variabl
 	return later
 }
 
-// value is the value of a variable as it is right inside, if there is any.
+// value returns the value of a variable that is right inside, if there is one.
 func (j *judge) value(v variables.Variable, value string) (string, bool) {
 	switch v.Meaning {
 	case variables.Path:
@@ -95,7 +95,7 @@ func (j *judge) value(v variables.Variable, value string) (string, bool) {
 	return value, true
 }
 
-// shared is where a path of the host is inside, if it is at a path of its own there.
+// shared returns the place of a host path inside, if the toolbox has it.
 func (j *judge) shared(path string) (string, bool) {
 	if join.Below(path, "/dev") || join.Below(path, "/proc") {
 		return path, true
@@ -108,9 +108,8 @@ func (j *judge) shared(path string) (string, bool) {
 	return inside, ok
 }
 
-// path is where a file or directory of the host is inside. One that is not there yet
-// is judged by the directory that it would be in. What is no absolute path means the
-// same as on the host.
+// path returns the place of a host file or directory inside. A missing one is judged by
+// its directory. A relative path means the same as on the host.
 func (j *judge) path(path string) (string, bool) {
 	if !filepath.IsAbs(path) {
 		return path, true
@@ -136,7 +135,7 @@ func (j *judge) path(path string) (string, bool) {
 	return "", false
 }
 
-// resolved follows the host's links in a path whose last part may not be there.
+// resolved follows the host's links in a path whose last part may be missing.
 func resolved(path string) string {
 	if real, err := filepath.EvalSymlinks(path); err == nil {
 		return real
@@ -147,8 +146,8 @@ func resolved(path string) string {
 	return path
 }
 
-// place is a path that is kept if the toolbox has the like at it, and else what
-// other makes of it; nil: nothing.
+// place keeps a path if the toolbox has something at it. Otherwise it returns other's
+// result; other may be nil.
 func (j *judge) place(path string, other func(string) (string, bool)) (string, bool) {
 	if !filepath.IsAbs(path) {
 		return path, true
@@ -168,8 +167,7 @@ func (j *judge) place(path string, other func(string) (string, bool)) (string, b
 	return "", false
 }
 
-// list judges the parts of a list for themselves. Empty ones mean something, but not
-// alone.
+// list judges each part of a list. Empty parts have a meaning, but not alone.
 func list(value string, judge func(string) (string, bool)) (string, bool) {
 	var out []string
 	some := value == ""
@@ -183,11 +181,11 @@ func list(value string, judge func(string) (string, bool)) (string, bool) {
 	return strings.Join(out, ":"), some
 }
 
-// search puts the caller's directories that are shared before those that the toolbox
-// has by itself. It returns "" where there are none.
+// search puts the caller's shared directories before the toolbox's own. It returns "" if
+// there are none.
 func (j *judge) search(name, value, own string) string {
 	judge := j.shared
-	if name == "TERMINFO_DIRS" { // data, and the host's own follow anyway
+	if name == "TERMINFO_DIRS" { // data, and the host's own are added anyway
 		judge = func(dir string) (string, bool) {
 			if slices.Contains([]string{"/etc/terminfo", "/lib/terminfo", "/usr/lib/terminfo", "/usr/share/terminfo"}, dir) {
 				return "", false
@@ -213,7 +211,7 @@ func (j *judge) search(name, value, own string) string {
 			"XCURSOR_PATH": "~/.icons:/usr/share/icons:/usr/share/pixmaps",
 		}[name]
 	}
-	if own == integration.TerminfoDirs { // which begins with the empty part, for the image's own
+	if own == integration.TerminfoDirs { // it begins with the empty part, for the image's own
 		return strings.Join(out, ":") + own
 	}
 	return strings.Join(append(out, own), ":")
@@ -236,8 +234,8 @@ func (j *judge) address(value string) (string, bool) {
 	return value, true
 }
 
-// zone finds a time zone inside. A name for which there is no file is shown as such, and
-// the time is that of Greenwich: without the variable it is at least the host's.
+// zone finds a time zone inside. For a name without a file, programs would show that name
+// with the time of Greenwich; without the variable they show at least the host's zone.
 func (j *judge) zone(value string) (string, bool) {
 	name := strings.TrimPrefix(value, ":")
 	switch {
@@ -263,11 +261,11 @@ func (j *judge) zone(value string) (string, bool) {
 			return ":" + path, true
 		}
 	}
-	return value, !known // what is no zone of the host's is a rule, such as CET-1CEST
+	return value, !known // a value that is no zone of the host is a rule, such as CET-1CEST
 }
 
-// mergePath puts the directories of the caller's PATH that are shared around the
-// toolbox's own: in front if the caller has them before the system's, else behind.
+// mergePath puts the shared directories of the caller's PATH around the toolbox's own: in
+// front if the caller has them before the system's, else behind.
 func (j *judge) mergePath(box, host string) string {
 	var front, back []string
 	system := false
@@ -294,8 +292,8 @@ func (j *judge) mergePath(box, host string) string {
 	return strings.Join(out, ":")
 }
 
-// pathEntry is where a directory of the caller's PATH is inside, if it is shared and of
-// use there. The home itself is no place for programs.
+// pathEntry returns the place inside of a directory of the caller's PATH, if it is shared
+// and useful there. The home itself holds no programs.
 func (j *judge) pathEntry(dir string) (string, bool) {
 	if !filepath.IsAbs(dir) || slices.Contains(boxinit.SystemPath, dir) || join.Below(dir, "/dev") || join.Below(dir, "/proc") {
 		return "", false

@@ -6,10 +6,10 @@ import (
 	"strings"
 )
 
-// options are words that programs take from a variable as if they stood on their command
-// line, such as NODE_OPTIONS. One that names a file of the host which is not there inside
-// would keep each such program from starting, so it is left out, with the word before it
-// that it belongs to. What has quotes can only be read by its program, and is left as it is.
+// options judges a variable with words that programs add to their command line, such as
+// NODE_OPTIONS. A word that names a host file missing inside would keep each such program
+// from starting. So it is left out, with the word before it that it belongs to. A value
+// with quotes is left as it is, because only its program can read it.
 func (j *judge) options(value string) (string, bool) {
 	if strings.ContainsAny(value, "\"'\\") {
 		return value, true
@@ -32,7 +32,7 @@ func (j *judge) options(value string) (string, bool) {
 	return strings.Join(out, " "), len(out) > 0
 }
 
-// option is one word as it is right inside, if it is.
+// option returns one word as it is right inside, if it is.
 func (j *judge) option(word string) (string, bool) {
 	at := pathIn(word)
 	if at < 0 {
@@ -49,18 +49,18 @@ func (j *judge) option(word string) (string, bool) {
 	_, noFile := os.Lstat(path)
 	_, noDir := os.Lstat(dir)
 	if noFile != nil && (noDir != nil || dir == "/") {
-		return word, true // no file of the host's
+		return word, true // not a file of the host
 	}
 	inside, ok := j.place(path, nil)
-	if !ok && noFile != nil { // to be made, or named without what it ends with
+	if !ok && noFile != nil { // to be created, or a name without its ending
 		inside, ok = j.place(dir, nil)
 		inside = filepath.Join(inside, filepath.Base(path))
 	}
 	return word[:at] + inside + rest, ok
 }
 
-// pathIn is where an absolute path begins in a word: at its start, behind "=" or ":", or
-// behind an option of one letter; -1: nowhere.
+// pathIn returns where an absolute path begins in a word: at its start, behind "=" or
+// ":", or behind an option of one letter; -1: nowhere.
 func pathIn(word string) int {
 	at := strings.IndexByte(word, '/')
 	switch {

@@ -9,8 +9,8 @@ import (
 	"github.com/tbx-project/tbx/internal/variables"
 )
 
-// late is the value of a variable that names a program, judged by the environment that
-// the session has.
+// late returns the value of a variable that names a program, judged by the session's
+// environment.
 func (j *judge) late(v variables.Variable, value string, env []string) (string, bool) {
 	if v.Meaning == variables.Filter { // "|", "||" and "-" say how less reads from it, less(1)
 		command := strings.TrimLeft(value, "|- ")
@@ -20,25 +20,25 @@ func (j *judge) late(v variables.Variable, value string, env []string) (string, 
 	if v.Name != "BROWSER" {
 		return j.program(value, env)
 	}
-	return list(value, func(command string) (string, bool) { return j.program(command, env) }) // the first that is there
+	return list(value, func(command string) (string, bool) { return j.program(command, env) }) // the first that is found
 }
 
-// plain says that the shell sees nothing in a word but itself.
+// plain reports whether the shell takes a word literally.
 func plain(word string) bool {
 	return word != "" && strings.Trim(word, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_./+@%:,-") == ""
 }
 
-// assignment says that a word sets a variable, as may stand before a command.
+// assignment reports whether a word sets a variable, as words before a command may.
 func assignment(word string) bool {
 	name, value, ok := strings.Cut(word, "=")
 	return ok && plain(name) && !strings.ContainsAny(name, "./+@%:,-") && (value == "" || plain(value))
 }
 
-// builtins are words that every shell knows by itself.
+// builtins are words that every shell knows.
 var builtins = []string{":", ".", "exec", "eval", "command", "builtin", "test", "[", "true", "false", "cd"}
 
-// program is a command line if its program is there inside; one of another place is
-// taken by its name. What only a shell can read is left as it is.
+// program returns a command line if its program is found inside; a program in another
+// place is called by its name. Text that only a shell can read stays as it is.
 func (j *judge) program(value string, env []string) (string, bool) {
 	before, word, after := firstWord(value)
 	name := word

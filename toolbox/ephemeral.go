@@ -19,15 +19,14 @@ import (
 	"github.com/tbx-project/tbx/toolbox/join"
 )
 
-// An ephemeral toolbox is made for one session and gone after it. What ends it is not
-// the tbx that made it, which can be killed, but its own first process: that waits for a
-// lock which the tbx holds as long as it lives, and which the kernel drops whatever ended
-// the tbx. When the first process ends, podman removes the container (podman-create(1),
-// --rm). So the watcher cannot be killed without ending what it watches. What is left
-// where podman's monitor was killed too, or the machine was, the next tbx removes:
-// nobody holds the lock any more.
+// An ephemeral toolbox is made for one session and removed after it. The tbx that made it
+// can be killed, so its own first process ends it: that waits for a lock which the tbx
+// holds as long as it lives, and which the kernel releases in any case. When the first
+// process ends, podman removes the container (podman-create(1), --rm). So killing the
+// watcher ends what it watches. If podman's monitor was killed too, or the machine
+// stopped, the next tbx removes the leftovers: nobody holds the lock any more.
 //
-// It has no specification in the user's settings: its container carries it.
+// It has no specification among the user's settings: its container carries it.
 
 // Ephemeral is a toolbox that is made for one session. Its maker must stay until the
 // session has ended, and then call Close.
@@ -46,10 +45,10 @@ func newEphemeralName() Name {
 	return Name(ephemeralPrefix + hex.EncodeToString(random))
 }
 
-// ephemeralDir holds a file for each ephemeral toolbox, which its maker has locked and
-// which holds its specification as JSON, and the log of its start. There is one directory
-// for each storage that a caller's variables make podman use: who looks in another one
-// for the container would take it for gone.
+// ephemeralDir holds a file for each ephemeral toolbox, locked by its maker, with the
+// specification as JSON, and the log of its start. There is one directory for each
+// storage that the caller's variables select: a tbx that looks in another storage would
+// think that the container is gone.
 func (m *Manager) ephemeralDir() string {
 	h, d := sha256.New(), m.Host.Dirs
 	for _, s := range []string{
@@ -61,10 +60,10 @@ func (m *Manager) ephemeralDir() string {
 	return filepath.Join(m.Host.TbxRuntime(), "ephemeral", hex.EncodeToString(h.Sum(nil)[:4]))
 }
 
-// Ephemeral says whether the toolbox is gone when its session ends.
+// Ephemeral reports whether the toolbox is removed when its session ends.
 func (b *Box) Ephemeral() bool { return b.Spec != nil && b.Spec.Ephemeral != "" }
 
-// Ephemeral makes a toolbox of d and starts it. The name in d is not used.
+// Ephemeral makes a toolbox from d and starts it. The name in d is not used.
 func (m *Manager) Ephemeral(ctx context.Context, d *Draft, from Image) (*Ephemeral, error) {
 	e, err := m.Engine(ctx)
 	if err != nil {
@@ -105,11 +104,11 @@ func (m *Manager) ownOne(s *Spec) (*Ephemeral, error) {
 			return &Ephemeral{name, m, o}, nil
 		}
 	}
-	return nil, fail.Wrap(nil, err, "an ephemeral toolbox cannot be owned").
+	return nil, fail.Wrap(nil, err, "an ephemeral toolbox cannot be locked").
 		Hint("tbx keeps a lock for it in %s; make that writable", m.ephemeralDir())
 }
 
-// makeEphemeral has the container made.
+// makeEphemeral makes the container.
 func (m *Manager) makeEphemeral(ctx context.Context, e Engine, d *Draft, from Image) error {
 	s := d.spec
 	var p *Plan
@@ -128,7 +127,7 @@ func (m *Manager) makeEphemeral(ctx context.Context, e Engine, d *Draft, from Im
 	return err
 }
 
-// ephemeral turns p into a plan of a toolbox that ends with its owner.
+// ephemeral turns p into the plan of a toolbox that ends with its owner.
 func (p *Plan) ephemeral(s *Spec, h *Host) {
 	if s.Ephemeral == "" {
 		return
@@ -140,17 +139,17 @@ func (p *Plan) ephemeral(s *Spec, h *Host) {
 		options = []string{"rbind", "nosuid", "nodev", "z", "ro", "rprivate"}
 	}
 	p.Mounts = append(p.Mounts, Mount{Type: "bind", Source: s.Ephemeral, Target: boxinit.Owner, Options: options,
-		Reason: "locked while the tbx that made the toolbox lives; the toolbox ends when it is free"})
+		Reason: "locked while the tbx that made the toolbox lives; the toolbox ends when the lock is free"})
 	for i := range p.Mounts {
 		if mt := &p.Mounts[i]; s.Isolated && mt.Type == "volume" && mt.Target == h.RealHome {
-			mt.Source = "" // a volume without a name, which podman removes with the container
+			mt.Source = "" // an anonymous volume, which podman removes with the container
 		}
 	}
 }
 
-// carriedEphemeral is the specification of an ephemeral toolbox, or nil. No image can
-// give a container one: the label is tbx's on every container, and the id, which the
-// label must agree with, is made anew for each.
+// carriedEphemeral returns the specification of an ephemeral toolbox, or nil. An image
+// cannot fake one: tbx sets the label on every container, and it must agree with the id,
+// which is new for each.
 func (b *Box) carriedEphemeral() *Spec {
 	s := &Spec{}
 	if json.Unmarshal([]byte(b.Labels[LabelSpecification]), s) != nil || s.Ephemeral == "" ||
@@ -160,8 +159,8 @@ func (b *Box) carriedEphemeral() *Spec {
 	return s
 }
 
-// namelessHome says whether a volume is the home of an isolated ephemeral toolbox: the
-// one that its user did not ask for.
+// namelessHome reports whether a volume is the home of an isolated ephemeral toolbox,
+// which its user did not ask for.
 func (b *Box) namelessHome(v Mapping) bool {
 	return b.Ephemeral() && v.Source != "" && !slices.ContainsFunc(b.Spec.Volumes, func(asked string) bool {
 		m, err := ParseVolume(asked)
@@ -169,15 +168,15 @@ func (b *Box) namelessHome(v Mapping) bool {
 	})
 }
 
-// Close ends the toolbox and removes it with all that tbx keeps of it.
+// Close ends the toolbox and removes it with all of tbx's files about it.
 func (t *Ephemeral) Close(ctx context.Context) error {
 	ctx = context.WithoutCancel(ctx) // an interruption is a reason to clean up
 	defer t.owner.close()
 	return t.manager.removeEphemeral(ctx, t.Name)
 }
 
-// removeEphemeral removes an ephemeral toolbox, however much of it is left. The caller
-// holds the lock of its owner.
+// removeEphemeral removes an ephemeral toolbox, or the rest of it. The caller holds the
+// lock of its owner.
 func (m *Manager) removeEphemeral(ctx context.Context, name Name) error {
 	e, err := m.Engine(ctx)
 	if err != nil {
@@ -188,7 +187,7 @@ func (m *Manager) removeEphemeral(ctx context.Context, name Name) error {
 	c, err := e.Inspect(ctx, string(name))
 	switch {
 	case errors.Is(err, fail.NotFound):
-		e.Remove(ctx, string(name), true) // of a podman that was killed, something may be in its storage alone
+		e.Remove(ctx, string(name), true) // a killed podman may have left something in its storage only
 		m.clearEphemeral(name, "", nil)
 		return nil
 	case err != nil:
@@ -196,7 +195,7 @@ func (m *Manager) removeEphemeral(ctx context.Context, name Name) error {
 	}
 	b := m.box(c)
 	if c.Name != string(name) || !b.Ephemeral() {
-		return nil // somebody else's by now
+		return nil // it belongs to somebody else by now
 	}
 	if err := m.endEphemeral(ctx, e, b); err != nil {
 		return fail.Wrap(nil, err, "toolbox %s cannot be removed", name).Hint("end it with: tbx stop %s", name)
@@ -205,8 +204,8 @@ func (m *Manager) removeEphemeral(ctx context.Context, name Name) error {
 	return nil
 }
 
-// endEphemeral ends what runs in the toolbox, and waits until podman has removed the
-// container, which podman's monitor has begun by then.
+// endEphemeral ends the toolbox's processes, and waits until podman's monitor, which has
+// begun by then, has removed the container.
 func (m *Manager) endEphemeral(ctx context.Context, e Engine, b *Box) error {
 	var held *join.Held
 	if s, err := m.state(b); err == nil {
@@ -234,7 +233,7 @@ func (m *Manager) endEphemeral(ctx context.Context, e Engine, b *Box) error {
 }
 
 // clearEphemeral removes the files of an ephemeral toolbox. id is the container's and s
-// the specification, where they are known.
+// the specification, if they are known.
 func (m *Manager) clearEphemeral(name Name, id string, s *Spec) {
 	path := filepath.Join(m.ephemeralDir(), string(name))
 	if s == nil {
@@ -269,9 +268,9 @@ func idOf(s *Spec) string {
 	return s.ID
 }
 
-// SweepEphemeral removes ephemeral toolboxes whose owner is gone. It costs the reading
-// of one directory where there is none, but for the first call after a boot, which
-// looks at all containers.
+// SweepEphemeral removes ephemeral toolboxes whose owner is gone. Without any it only
+// reads one directory, except for the first call after a boot, which looks at all
+// containers.
 func (m *Manager) SweepEphemeral(ctx context.Context) error {
 	files, err := os.ReadDir(m.ephemeralDir())
 	if errors.Is(err, os.ErrNotExist) {
@@ -303,13 +302,13 @@ func (m *Manager) sweepOne(ctx context.Context, name Name, path string) error {
 	return m.removeEphemeral(ctx, name)
 }
 
-// started says whether an ephemeral toolbox was set up once.
+// started reports whether an ephemeral toolbox was set up.
 func (m *Manager) started(name Name) bool {
 	_, err := join.Load(m.Host.TbxRuntime(), string(name))
 	return err == nil
 }
 
-// leftover says whether a toolbox is one that a killed tbx has left, and removes it.
+// leftover reports whether a killed tbx left this toolbox, and removes it.
 func (m *Manager) leftover(ctx context.Context, b *Box) bool {
 	if !b.Ephemeral() || b.runs() && m.alive(b) {
 		return false
@@ -325,9 +324,9 @@ func (m *Manager) leftover(ctx context.Context, b *Box) bool {
 	return true
 }
 
-// sweepLastBoot removes what a boot has left: the locks went with the runtime directory.
-// A container whose first process lives is in use all the same: by the same user with
-// another runtime directory, or after the last of his sessions took that away.
+// sweepLastBoot removes leftovers of the last boot: the locks disappeared with the
+// runtime directory. A container whose first process lives is still in use: by the same
+// user with another runtime directory, or after the end of the last session removed that.
 func (m *Manager) sweepLastBoot(ctx context.Context) error {
 	e, err := m.Engine(ctx)
 	if err != nil {
@@ -355,7 +354,7 @@ func isEphemeralName(name Name) bool {
 	return ok && len(random) == 12 && strings.Trim(random, "0123456789abcdef") == ""
 }
 
-// ephemeralSpecs are the specifications of the ephemeral toolboxes that there are.
+// ephemeralSpecs returns the specifications of the present ephemeral toolboxes.
 func (m *Manager) ephemeralSpecs() map[Name]*Spec {
 	files, _ := os.ReadDir(m.ephemeralDir())
 	out := map[Name]*Spec{}
@@ -367,7 +366,7 @@ func (m *Manager) ephemeralSpecs() map[Name]*Spec {
 	return out
 }
 
-// withoutLogs takes out of an error the advice to read a log that is gone with the
+// withoutLogs removes the advice from an error to read a log that was removed with the
 // toolbox.
 func withoutLogs(err error) error {
 	var own *fail.Error

@@ -7,7 +7,7 @@ import (
 	"github.com/tbx-project/tbx/toolbox/join"
 )
 
-// facts are what integrations depend on, for a toolbox of s on h.
+// facts returns the facts that integrations depend on, for a toolbox of s on h.
 func (h *Host) facts(s *Spec) *integration.Facts {
 	f := &integration.Facts{
 		Has: s.Has, Isolated: s.Isolated,
@@ -25,13 +25,13 @@ func (h *Host) facts(s *Spec) *integration.Facts {
 	return f
 }
 
-// Has says whether an integration is on. Of them an isolated toolbox has those that the
+// Has reports whether an integration is on. An isolated toolbox has only those that the
 // integration's record allows.
 func (s *Spec) Has(key string) bool {
 	return !slices.Contains(s.Without, key) && (!s.Isolated || integration.InIsolated(key))
 }
 
-// recorded are what integrations depend on in a session of a toolbox that runs.
+// recorded returns the facts for a session of a running toolbox.
 func recorded(r *join.Record) *integration.Facts {
 	return &integration.Facts{Isolated: r.Isolated, Has: func(key string) bool { return !slices.Contains(r.Without, key) }}
 }

@@ -11,23 +11,23 @@ import (
 	"github.com/tbx-project/tbx/toolbox/join"
 )
 
-// filled is a toolbox that is being made and filled with what there was elsewhere: in
-// another toolbox or in a file. Until it is whole, there is no toolbox of its name.
+// filled is a toolbox in the making that is filled with the contents of another toolbox
+// or of a file. Until it is complete, there is no toolbox of its name.
 type filled struct {
 	*Manager
 	engine Engine
-	from   string // what it is made from, for messages
+	from   string // its source, for messages
 	draft  *Draft
-	fill   func(ctx context.Context, id string) error // fills the container of that id, which nobody has started
+	fill   func(ctx context.Context, id string) error // fills the container of that id, which was never started
 
-	madeHome bool // the directory of --home was not there
+	madeHome bool // the directory of --home did not exist
 }
 
-// apartClone is the kind of a name for a container that is being filled.
+// apartClone is the kind of name of a container that is being filled.
 const apartClone = "clone"
 
-// alone lets one tbx at a time fill a toolbox of that name, and removes what one left that
-// was killed.
+// alone lets one tbx at a time fill a toolbox of that name, and removes the leftovers of
+// a killed one.
 func (m *Manager) alone(ctx context.Context, e Engine, name Name) (*flock.Lock, error) {
 	busy, err := flock.Try(m.cloneLock(name))
 	if err != nil {
@@ -44,8 +44,8 @@ func (m *Manager) cloneLock(name Name) string {
 	return filepath.Join(m.Host.TbxRuntime(), "locks", ".clone-"+string(name))
 }
 
-// sweepClones removes what clones left that were killed. The caller has the lock of the
-// one that is to be made; those of others it takes where it can.
+// sweepClones removes leftovers of killed clones. The caller has the lock of its own
+// clone; sweepClones takes the locks of others if it can.
 func (m *Manager) sweepClones(ctx context.Context, e Engine, own Name) error {
 	if err := m.sweepStored(ctx, e); err != nil {
 		return err
@@ -76,9 +76,9 @@ func (m *Manager) sweepClones(ctx context.Context, e Engine, own Name) error {
 	return nil
 }
 
-// dropClone removes a container X, with its private home.
+// dropClone removes a container with its private home.
 func (m *Manager) dropClone(ctx context.Context, e Engine, c *Container) error {
-	if l, err := e.Layer(ctx, c.ID); err == nil && l.Driver == "vfs" { // where it would not go with the container
+	if l, err := e.Layer(ctx, c.ID); err == nil && l.Driver == "vfs" { // vfs does not remove it with the container
 		if err := m.space().RemovePart(ctx, l.Upper); err != nil {
 			return err
 		}
@@ -122,7 +122,7 @@ func (c *filled) make(ctx context.Context, from Image) (err error) {
 	if err := c.mustNotExist(ctx, c.engine, c.draft.Name); err != nil {
 		return err
 	}
-	// Killed between the two, there is a specification alone, as of a create.
+	// If tbx is killed between the two, a specification alone is left, as by create.
 	if err := saveSpec(c.Host.Dirs.Config, c.draft.Name, c.draft.spec); err != nil {
 		return err
 	}
@@ -133,7 +133,7 @@ func (c *filled) make(ctx context.Context, from Image) (err error) {
 	return nil
 }
 
-// create has podman make the container, under a name that no toolbox has.
+// create makes podman create the container, under a name that no toolbox has.
 func (c *filled) create(ctx context.Context, from Image) (string, error) {
 	name, s := c.draft.Name, c.draft.spec
 	if err := c.mustNotExist(ctx, c.engine, name); err != nil {
@@ -152,7 +152,7 @@ func (c *filled) create(ctx context.Context, from Image) (string, error) {
 	if _, serr := os.Stat(s.Home); errors.Is(serr, os.ErrNotExist) {
 		c.madeHome = s.Home != ""
 	}
-	if err = c.makeHome(s); err == nil { // podman wants it to be there, also if it is to be filled
+	if err = c.makeHome(s); err == nil { // podman needs it, even if it is filled later
 		err = c.prepareIsolated(s)
 	}
 	if err == nil {
@@ -173,7 +173,7 @@ func (c *filled) create(ctx context.Context, from Image) (string, error) {
 	return id, nil
 }
 
-// homeDir is the directory of the private home that a container has.
+// homeDir returns the directory of a container's private home.
 func (m *Manager) homeDir(ctx context.Context, e Engine, id string) (string, error) {
 	made, err := e.Inspect(ctx, id)
 	if err != nil {

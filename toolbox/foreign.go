@@ -13,10 +13,10 @@ import (
 	"github.com/tbx-project/tbx/toolbox/join"
 )
 
-// A toolbox of another maker is set up by that one's program in it, at every start. tbx
-// waits for it, changes nothing, and enters by podman exec.
+// Another maker's program sets its toolbox up, at every start. tbx waits for it, changes
+// nothing, and enters by podman exec.
 
-// awaitForeign waits until the program that sets the running toolbox up is done.
+// awaitForeign waits until that program has set up the running toolbox.
 func (m *Manager) awaitForeign(ctx context.Context, e Engine, b *Box) error {
 	const poll = 250 * time.Millisecond
 	begin, told := time.Now(), false
@@ -31,7 +31,7 @@ func (m *Manager) awaitForeign(ctx context.Context, e Engine, b *Box) error {
 		}
 		if now := (&Box{Name: b.Name, Container: *c}); !now.runs() {
 			if c.ExitCode == 0 {
-				return nil // it was stopped, which the entry says
+				return nil // it was stopped; the entry will report that
 			}
 			return endedError(ctx, e, now, c.ExitCode)
 		}
@@ -40,17 +40,18 @@ func (m *Manager) awaitForeign(ctx context.Context, e Engine, b *Box) error {
 			told = true
 		}
 		if b.Maker() == Toolbx && time.Since(begin) > toolbxAtMost {
-			m.Progress.Warn("Toolbx has not said that toolbox "+string(b.Name)+" is set up", "see what it says with: podman logs "+string(b.Name))
+			m.Progress.Warn("Toolbx has not reported that toolbox "+string(b.Name)+" is set up",
+				"see its messages with: podman logs "+string(b.Name))
 			return nil
 		}
 	}
 }
 
-// toolbxAtMost is how long Toolbx itself waits for its toolbox.
+// toolbxAtMost is the time that Toolbx itself waits for its toolbox.
 const toolbxAtMost = 25 * time.Second
 
-// foreignReady says whether a toolbox is set up: Toolbx leaves a file, distrobox a line
-// in the log.
+// foreignReady reports whether a toolbox is set up: Toolbx leaves a file, distrobox a
+// line in the log.
 func (m *Manager) foreignReady(ctx context.Context, e Engine, b *Box) (bool, error) {
 	if b.Maker() == Toolbx {
 		_, err := os.Stat(filepath.Join(m.Host.RuntimeDir, "toolbox", "container-initialized-"+strconv.Itoa(b.PID)))
@@ -58,13 +59,13 @@ func (m *Manager) foreignReady(ctx context.Context, e Engine, b *Box) (bool, err
 	}
 	done, err := e.Said(ctx, b.ID, b.Started.Add(-time.Second), "container_setup_done")
 	if err != nil && ctx.Err() == nil {
-		m.debug("what distrobox says in toolbox %s cannot be read: %v", b.Name, err) // by a driver that keeps nothing
+		m.debug("the messages of distrobox in toolbox %s cannot be read: %v", b.Name, err) // by a driver that keeps nothing
 		return true, nil
 	}
 	return done, ctx.Err()
 }
 
-// foreignRecord describes a toolbox that tbx did not make.
+// foreignRecord returns the record of a toolbox that tbx did not make.
 func (m *Manager) foreignRecord(ctx context.Context, e Engine, b *Box) *join.Record {
 	r := &join.Record{Name: string(b.Name), ID: b.ID, Bridge: b.ID, PID: b.PID, Env: b.Env, Home: m.Host.Home, HostFiles: true}
 	r.Shell = m.foreignShell(ctx, e, b)
@@ -78,7 +79,7 @@ func (m *Manager) foreignRecord(ctx context.Context, e Engine, b *Box) *join.Rec
 	return r
 }
 
-// foreignShell is the first shell that is in the toolbox, the host's user's if it can be.
+// foreignShell returns a shell of the toolbox, the host user's if it is there.
 func (m *Manager) foreignShell(ctx context.Context, e Engine, b *Box) string {
 	for _, shell := range append(shellPlaces(m.Host.Shell), "/bin/bash", "/usr/bin/bash", "/bin/sh") {
 		if st, err := e.Stat(ctx, b.ID, shell); err == nil && st.Mode.Perm()&0o111 != 0 {
@@ -88,8 +89,8 @@ func (m *Manager) foreignShell(ctx context.Context, e Engine, b *Box) string {
 	return "/bin/sh"
 }
 
-// refuseForeign refuses to do to a toolbox of distrobox's or apx's what they do more with
-// than podman knows of: they keep what was exported from it.
+// refuseForeign refuses an operation on a toolbox of distrobox or apx that needs more
+// than podman knows: these keep lists of exported programs.
 func refuseForeign(b *Box, what string) *fail.Error {
 	if k := b.Maker(); k != Distrobox && k != Apx {
 		return nil
@@ -97,10 +98,10 @@ func refuseForeign(b *Box, what string) *fail.Error {
 	return foreignError(b, what)
 }
 
-// Removable says whether tbx removes toolboxes of b's maker.
+// Removable reports whether tbx removes toolboxes of b's maker.
 func (b *Box) Removable() bool { return refuseForeign(b, "") == nil }
 
-// refuseRemoval is refuseForeign for what would remove a toolbox.
+// refuseRemoval is refuseForeign for a removal.
 func refuseRemoval(b *Box) error {
 	if err := refuseForeign(b, "does not remove those"); err != nil {
 		return err.Hint("or remove it with: %s", b.Maker().removal(b.Name))
@@ -108,18 +109,18 @@ func refuseRemoval(b *Box) error {
 	return nil
 }
 
-// setAside says whether a container is what adopting a toolbox by move leaves of another
-// maker's, and of which name that was.
+// setAside reports whether a container is the emptied one that an adoption by move left,
+// and its former name.
 func setAside(c *Container) (name Name, ok bool) {
 	name, kind, ok := apartOf(c.Name)
 	return name, ok && kind == apartAdopted && !c.ours()
 }
 
-// subsystem is how apx calls the toolbox of a container.
+// subsystem is apx's name for the toolbox of a container.
 func subsystem(name Name) string { return strings.TrimPrefix(string(name), "apx-") }
 
-// adoptedName is what a copy of b is called: as, or by default b's name with -tbx, and of
-// one of apx's the name that apx has for it.
+// adoptedName returns the name of a copy of b: as, or by default b's name with -tbx, and
+// for apx the name that apx has for it.
 func (m *Manager) adoptedName(b *Box, as Name) (Name, error) {
 	if as != "" {
 		return as, nil

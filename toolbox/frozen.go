@@ -12,9 +12,9 @@ import (
 	"github.com/tbx-project/tbx/toolbox/treecopy"
 )
 
-// While a snapshot is finished, the toolbox stands still: its cgroup is frozen, without
-// podman's knowing. A file says so, which is locked for as long. If it is not locked, who
-// froze the toolbox was killed.
+// While a snapshot is finished, the toolbox stands still: tbx freezes its cgroup without
+// podman's knowledge. A file records that, and is locked meanwhile. If the file is not
+// locked, the tbx that froze the toolbox was killed.
 
 type frozenMark struct {
 	lock *flock.Lock
@@ -25,7 +25,7 @@ func (m *Manager) frozenFile(id string) string {
 	return filepath.Join(m.Host.TbxRuntime(), "locks", ".frozen-"+id)
 }
 
-// markFrozen says that the container is about to be frozen.
+// markFrozen records that the container is about to be frozen.
 func (m *Manager) markFrozen(id, cgroup string) (*frozenMark, error) {
 	path := m.frozenFile(id)
 	lock, err := flock.Try(path)
@@ -39,17 +39,18 @@ func (m *Manager) markFrozen(id, cgroup string) (*frozenMark, error) {
 	return &frozenMark{lock, path}, nil
 }
 
-// end says that it is not any more.
+// end records that it is not frozen any more.
 func (f *frozenMark) end() {
-	_ = os.Truncate(f.path, 0) // what is there is thawed again, which does no harm
+	_ = os.Truncate(f.path, 0) // its content is then thawed again, which does no harm
 	f.lock.Close()
 }
 
-// frozenAtMost is how long a toolbox stands still for a snapshot, and what came before it.
+// frozenAtMost bounds the time that a toolbox stands still for a snapshot, with the
+// preparation.
 const frozenAtMost = 60 * time.Second
 
-// thawed waits until no snapshot has the container stand still, and lets it go on if who
-// made it stand still was killed. It says whether the container may be tried again.
+// thawed waits until no snapshot holds the container still, and thaws it if the tbx that
+// froze it was killed. It reports whether the caller may try again.
 func (m *Manager) thawed(ctx context.Context, id string) bool {
 	path := m.frozenFile(id)
 	if _, err := os.Stat(path); err != nil {
@@ -70,15 +71,15 @@ func (m *Manager) thawed(ctx context.Context, id string) bool {
 		return waited
 	}
 	if err := treecopy.Thaw(string(cgroup)); err != nil {
-		m.debug("container %.12s cannot be let go on: %v", id, err)
+		m.debug("container %.12s cannot be thawed: %v", id, err)
 		return waited
 	}
-	_ = os.Truncate(path, 0) // else it is thawed again
+	_ = os.Truncate(path, 0) // else it would be thawed again
 	return true
 }
 
-// cgroupDir is the directory of the cgroup that holds all that runs in a toolbox, or ""
-// where it has none of its own.
+// cgroupDir returns the directory of the cgroup with all processes of a toolbox, or "" if
+// it has no cgroup of its own.
 func (m *Manager) cgroupDir(b *Box) string {
 	s, err := m.state(b)
 	if err != nil {
@@ -88,7 +89,7 @@ func (m *Manager) cgroupDir(b *Box) string {
 		return ""
 	}
 	dir, err := join.UnitDir(b.PID)
-	if err != nil || !strings.Contains(dir, b.ID) { // not one that holds others too
+	if err != nil || !strings.Contains(dir, b.ID) { // not one that it shares
 		return ""
 	}
 	return dir

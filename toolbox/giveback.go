@@ -11,20 +11,20 @@ import (
 	"github.com/tbx-project/tbx/toolbox/layers"
 )
 
-// Return is what giving an adopted toolbox back to its maker is to do, or has done.
+// Return is the plan of giving an adopted toolbox back, or its result.
 type Return struct {
-	Name      Name // the toolbox of tbx's, which is gone then
+	Name      Name // tbx's toolbox, which is removed
 	Maker     Maker
-	Original  Name // what its maker calls it; empty: it is gone
-	Move      bool // the files go back; else the copy is removed, and the original is as it is
-	Snapshots int  // that go with the toolbox
+	Original  Name // its maker's name for it; empty: it is gone
+	Move      bool // the files go back; else the copy is removed, and the original stays as it is
+	Snapshots int  // number removed with the toolbox
 	InUse     []Process
 
 	box   *Box
 	aside *Container
 }
 
-// PlanGiveBack says what GiveBack would do. It changes nothing.
+// PlanGiveBack returns what GiveBack would do. It changes nothing.
 func (m *Manager) PlanGiveBack(ctx context.Context, name Name) (*Return, error) {
 	b, err := m.findManaged(ctx, name)
 	if err != nil {
@@ -64,10 +64,10 @@ func (m *Manager) planGiveBack(ctx context.Context, b *Box) (*Return, error) {
 	return r, nil
 }
 
-// GiveBack makes of an adopted toolbox again what its maker made: one that was moved
-// gets its name and its files back, with all that was changed in them since, and a copy is
-// removed. The toolbox of tbx's is gone then, with its snapshots. force ends what runs in
-// it, and gives up what somebody put into the original since it was set aside.
+// GiveBack returns an adopted toolbox to its maker. A moved one gets its name and its
+// files back, with all later changes; a copy is removed. tbx's toolbox and its snapshots
+// are removed. force ends its processes, and gives up files that somebody added to the
+// original since it was set aside.
 func (m *Manager) GiveBack(ctx context.Context, name Name, force bool) (*Return, error) {
 	lock, err := m.lock(ctx, name)
 	if err != nil {
@@ -85,8 +85,8 @@ func (m *Manager) GiveBack(ctx context.Context, name Name, force bool) (*Return,
 	case len(r.InUse) > 0 && !force:
 		return nil, inUseError(name, r.InUse).Hint("leave it, or end what runs in it by: --force")
 	case !r.Move && r.Original == "":
-		return nil, fail.New(nil, "what toolbox %s was adopted from is gone: there is nothing to give it back to", name).
-			Hint("it is a toolbox of tbx's, and works on: tbx enter %s", name)
+		return nil, fail.New(nil, "the original of toolbox %s is gone, so it cannot be given back", name).
+			Hint("it stays a toolbox of tbx, and works: tbx enter %s", name)
 	case !r.Move:
 		lock.Close()
 		return r, m.Remove(ctx, name, true)
@@ -97,7 +97,7 @@ func (m *Manager) GiveBack(ctx context.Context, name Name, force bool) (*Return,
 	return r, nil
 }
 
-// giveBack exchanges what is in the toolbox and in the container that was set aside.
+// giveBack exchanges the contents of the toolbox and of the container that was set aside.
 func (m *Manager) giveBack(ctx context.Context, r *Return, force bool) error {
 	e, err := m.Engine(ctx)
 	if err != nil {
@@ -130,26 +130,26 @@ func (m *Manager) giveBack(ctx context.Context, r *Return, force bool) error {
 	if err == nil {
 		err = m.space().Exchange(ctx, toolbox, original, true)
 	}
-	_, rerr := m.repairBack(ctx, e, k) // the rest, or back
+	_, rerr := m.repairBack(ctx, e, k) // completes it, or reverts it
 	return errors.Join(err, rerr)
 }
 
-// mayTakeBack refuses where something would be lost.
+// mayTakeBack refuses if something would be lost.
 func (m *Manager) mayTakeBack(ctx context.Context, e Engine, r *Return, force bool) error {
 	c := r.aside
 	if (&Box{Container: *c}).runs() {
-		return fail.New(nil, "container %s runs, which was set aside for this", c.Name).Hint("stop it with: podman stop %s", c.Name)
+		return fail.New(nil, "container %s, which was set aside for this, runs", c.Name).Hint("stop it with: podman stop %s", c.Name)
 	}
 	if c.Started.After(r.box.Spec.Created) && !force {
 		return fail.New(nil, "container %s was started since it was set aside, and has files of its own", c.Name).
-			Hint("copy what you need out of it: podman cp %s:DIRECTORY DIRECTORY", c.Name).Hint("then give them up by: --force")
+			Hint("copy what you need out of it: podman cp %s:DIRECTORY DIRECTORY", c.Name).Hint("then give up the rest with: --force")
 	}
 	if r.Original == r.Name {
 		return nil
 	}
 	there, err := e.Inspect(ctx, string(r.Original))
 	if err == nil && there.Name == string(r.Original) {
-		return fail.New(fail.Exists, "its former name, %s, is another container's now", r.Original).
+		return fail.New(fail.Exists, "its former name, %s, belongs to another container now", r.Original).
 			Hint("rename that one first: podman rename %s NEW", r.Original)
 	}
 	if err != nil && !errors.Is(err, fail.NotFound) {
@@ -168,8 +168,8 @@ func (m *Manager) bothLayers(ctx context.Context, e Engine, a, b string) (x, y *
 	return x, y, err
 }
 
-// restoreInside has tbx-box take back in the toolbox what was cleared when it was
-// adopted. Killed after it, the next start of the toolbox clears it once more.
+// restoreInside makes tbx-box restore in the toolbox what the adoption cleared. If tbx is
+// killed after that, the next start of the toolbox clears it again.
 func (m *Manager) restoreInside(ctx context.Context, e Engine, b *Box) error {
 	version, err := installBox(b.boxDir(m.Host), m.BoxFile)
 	if err != nil {
@@ -187,8 +187,8 @@ func (m *Manager) restoreInside(ctx context.Context, e Engine, b *Box) error {
 	return errors.Join(err, m.halt(ctx, e, ran, 0))
 }
 
-// repairBack brings a toolbox that is given back to its end, or back, by what is in the
-// layers; see package layers. The toolbox's lock is held.
+// repairBack completes or reverts an interrupted giving back, by the contents of the
+// layers; see package layers. The caller holds the toolbox's lock.
 func (m *Manager) repairBack(ctx context.Context, e Engine, k *kept) (layers.Step, error) {
 	h := &halves{}
 	for _, c := range []struct {
@@ -206,8 +206,8 @@ func (m *Manager) repairBack(ctx context.Context, e Engine, k *kept) (layers.Ste
 		}
 		if err != nil {
 			return layers.Ambiguous, fail.Wrap(nil, err,
-				"giving toolbox %s back was interrupted, and cannot be put right yet; nothing in it is lost", k.Name).
-				Hint("when the cause is gone: tbx list")
+				"giving toolbox %s back was interrupted, and cannot be repaired yet; nothing in it is lost", k.Name).
+				Hint("after removing the cause, call: tbx list")
 		}
 	}
 	step := layers.Decide(h.oldHalf, h.newer)
@@ -235,18 +235,18 @@ func (m *Manager) repairBack(ctx context.Context, e Engine, k *kept) (layers.Ste
 	return step, err
 }
 
-// tellBack says what became of giving a toolbox back that was interrupted.
+// tellBack reports the result for an interrupted giving back.
 func (m *Manager) tellBack(k *kept, step layers.Step) {
 	switch step {
 	case layers.GoOn, layers.Finish:
-		m.Progress.Warn("giving toolbox "+string(k.Name)+" back was interrupted, and is brought to its end", "")
+		m.Progress.Warn("giving toolbox "+string(k.Name)+" back was interrupted, and is completed now", "")
 	case layers.DropNew, layers.GoBack:
-		m.Progress.Warn("giving toolbox "+string(k.Name)+" back was interrupted: it is tbx's",
+		m.Progress.Warn("giving toolbox "+string(k.Name)+" back was interrupted: it still belongs to tbx",
 			"give it back with: tbx adopt --undo "+string(k.Name))
 	}
 }
 
-// finishBack removes the toolbox of tbx's, which is empty, and what is kept of it.
+// finishBack removes tbx's toolbox, which is empty, and the kept files about it.
 func (m *Manager) finishBack(ctx context.Context, e Engine, k *kept, h *halves) error {
 	if h.old != nil {
 		if err := e.Remove(ctx, h.old.ID, true); err != nil && !errors.Is(err, fail.NotFound) {

@@ -17,8 +17,8 @@ import (
 	"github.com/tbx-project/tbx/internal/xdg"
 )
 
-// Host is what a plan needs to know of the machine and its user. Everything is
-// gathered once, by LookAtHost, so that planning is a pure function.
+// Host is what a plan needs to know about the machine and its user. LookAtHost gathers
+// everything once, so that planning is a pure function.
 type Host struct {
 	UID, GID   int
 	User       string // login name
@@ -32,15 +32,15 @@ type Host struct {
 	HasRuntime bool   // RuntimeDir is the host's own; otherwise tbx made it for itself
 	Env        []string
 	Dirs       xdg.Dirs
-	Systemd    bool     // a user service manager can be asked to put processes into a cgroup
+	Systemd    bool     // the user's service manager can put processes into a cgroup
 	HomeLink   string   // where /home points, if it is a link
 	CDI        []string // CDI kinds that the host describes, such as nvidia.com/gpu
 	Exists     func(path string) bool
 	Limits     func(controller string) bool // whether the user's containers can be limited by it, cgroups(7)
 
-	// Asked of isolated toolboxes alone.
+	// For isolated toolboxes only.
 	RAM         func() int64    // the machine's memory in bytes
-	Nofile      func() int64    // how many files a process of the user may have open
+	Nofile      func() int64    // limit of open files for a process of the user
 	RenderNodes func() []string // devices of GPUs
 
 	LastCapability func() int // the highest number of a capability that the kernel knows
@@ -82,18 +82,18 @@ func LookAtHost(env []string) (*Host, error) {
 	return h, nil
 }
 
-// checkHome refuses a home that cannot be the home of a toolbox as well: it is
-// mounted at the same path, and stands in passwd(5) and in PATH.
+// checkHome refuses a home that cannot also be the home in a toolbox: it is mounted at
+// the same path, and appears in passwd(5) and in PATH.
 func checkHome(dir string) error {
 	var why string
 	switch {
 	case strings.ContainsRune(dir, ':'):
-		why = "it has a colon, which cannot stand in passwd(5)"
+		why = "it has a colon, which passwd(5) does not allow"
 	case strings.ContainsFunc(dir, unicode.IsControl):
 		why = "it has a control character"
 	case slices.Contains([]string{"/", "/bin", "/boot", "/dev", "/etc", "/home", "/lib", "/lib64", "/opt", "/proc", "/run", "/sbin",
 		"/sys", "/tmp", "/usr", "/var"}, dir):
-		why = "shared with a toolbox, it would take the place of the toolbox's own"
+		why = "shared with a toolbox, it would hide the toolbox's own directory"
 	default:
 		return nil
 	}
@@ -101,20 +101,20 @@ func checkHome(dir string) error {
 		Hint("set HOME to another directory of yours")
 }
 
-// delegated says whether systemd has given the user a cgroup controller. podman
-// 4.3 cannot make a container with a limit where it has not.
+// delegated reports whether systemd has given the user a cgroup controller. Without it,
+// podman 4.3 cannot make a container with that limit.
 func (h *Host) delegated(controller string) bool {
 	uid := strconv.Itoa(h.UID)
 	data, err := os.ReadFile("/sys/fs/cgroup/user.slice/user-" + uid + ".slice/user@" + uid + ".service/cgroup.controllers")
 	return err == nil && h.Systemd && slices.Contains(strings.Fields(string(data)), controller)
 }
 
-// TbxRuntime is where tbx keeps what must not outlive the boot.
+// TbxRuntime is the directory for files that must not outlive the boot.
 func (h *Host) TbxRuntime() string { return filepath.Join(h.RuntimeDir, "tbx") }
 
-// readAccount takes the user's entry from passwd(5) and, as for users of
-// directories such as LDAP there is none, from the environment. A static program
-// cannot ask NSS; getent(1) is asked only where the files do not know the user.
+// readAccount reads the user's entry in passwd(5) and, for users of directories such as
+// LDAP, the environment. A static program cannot ask NSS; getent(1) is called only if the
+// files do not have the user.
 func (h *Host) readAccount() {
 	uid := strconv.Itoa(h.UID)
 	entry := entryOf("/etc/passwd", 2, uid)
@@ -135,7 +135,7 @@ func (h *Host) readAccount() {
 	}
 }
 
-// entryOf finds the line of a colon-separated file whose field is value.
+// entryOf returns the fields of the line in a colon-separated file whose field is value.
 func entryOf(file string, field int, value string) []string {
 	f, err := os.Open(file)
 	if err != nil {

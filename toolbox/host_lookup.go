@@ -12,7 +12,7 @@ import (
 	"github.com/tbx-project/tbx/internal/hostprog"
 )
 
-// getent asks the host's name service, which may have to ask a server.
+// getent asks the host's name service, which may ask a server.
 func getent(table, key string) []string {
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
@@ -27,12 +27,12 @@ func getent(table, key string) []string {
 	return findEntry(bytes.NewReader(out), 2, key)
 }
 
-// cdiKind matches what names the kind of its devices in a CDI specification,
-// YAML or JSON, on a line of its own or not.
+// cdiKind matches the kind of the devices in a CDI specification, YAML or JSON, on a line
+// of its own or not.
 var cdiKind = regexp.MustCompile(`(?m)(?:^|[{,])\s*"?kind"?\s*:\s*"?([a-z0-9.-]+/[A-Za-z0-9_-]+)`)
 
-// cdiKinds returns the kinds of devices that the host describes in dirs, see
-// the Container Device Interface specification.
+// cdiKinds returns the kinds of devices that the specifications in dirs describe, see the
+// Container Device Interface.
 func cdiKinds(dirs ...string) []string {
 	var out []string
 	for _, dir := range dirs {

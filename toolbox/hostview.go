@@ -16,9 +16,9 @@ import (
 	"github.com/tbx-project/tbx/toolbox/join"
 )
 
-// canShowHost says whether a detached mount of the host's root can be had here.
-// Kernels before 5.2 and hosts that forbid user namespaces cannot; there podman
-// binds the root, with all that is mounted in podman's own namespace.
+// canShowHost reports whether a detached mount of the host's root is possible. Kernels
+// before 5.2 and hosts that forbid user namespaces cannot do it; there podman binds the
+// root, with all mounts of podman's own namespace.
 func (m *Manager) canShowHost(boxFile string) bool {
 	trees, err := openTrees(boxFile, "/")
 	if err != nil {
@@ -28,8 +28,8 @@ func (m *Manager) canShowHost(boxFile string) bool {
 	return true
 }
 
-// attachable returns what of the host the initialiser shall attach, as descriptors
-// from 3 on, and says in cfg which is which. r is the toolbox as it runs.
+// attachable returns the host's directories that the initialiser shall attach, as
+// descriptors from 3 on, and records in cfg which is which. r is the running toolbox.
 func (m *Manager) attachable(b *Box, r *join.Record, cfg *boxinit.Config) []*os.File {
 	m.prepareInside(b, cfg.Inside)
 	type tree struct {
@@ -53,7 +53,7 @@ func (m *Manager) attachable(b *Box, r *join.Record, cfg *boxinit.Config) []*os.
 	}
 	var trees []*os.File
 	var err error
-	for len(wanted) > 0 { // all of them, or one by one what can be had
+	for len(wanted) > 0 { // all of them, or one by one those that are possible
 		var dirs []string
 		for _, w := range wanted {
 			dirs = append(dirs, w.dir)
@@ -80,17 +80,17 @@ func (m *Manager) attachable(b *Box, r *join.Record, cfg *boxinit.Config) []*os.
 			cfg.Attach = append(cfg.Attach, a)
 			continue
 		}
-		m.Progress.Warn(fmt.Sprintf("what the host has mounted at %s is not in toolbox %s", a.Host, b.Name),
-			"what is written there is written below the mount; the host's is seen below "+boxinit.HostView)
+		m.Progress.Warn(fmt.Sprintf("the host's mount at %s is not in toolbox %s", a.Host, b.Name),
+			"files written there go below the mount; the host's files are below  "+boxinit.HostView)
 	}
 	cfg.HostFiles = cfg.HostFiles || cfg.HostTreeFD != 0
 	if view && !cfg.HostFiles {
-		m.Progress.Warn("the host's files cannot be shown in toolbox "+string(b.Name)+": this machine lets nobody but root clone its mounts", "")
+		m.Progress.Warn("the host's files cannot be shown in toolbox "+string(b.Name)+": on this machine only root may clone mounts", "")
 	}
 	return trees
 }
 
-// sees says whether a program is in a toolbox that runs, as far as that can be looked at.
+// sees reports whether a program is in a running toolbox, as far as tbx can look into it.
 func sees(r *join.Record, program string) bool {
 	t, err := r.OpenUnrecorded()
 	if err != nil {
@@ -100,9 +100,9 @@ func sees(r *join.Record, program string) bool {
 	return t.LookPath(program, nil, "/") == nil
 }
 
-// openTrees returns detached mounts of directories of the host, with all that is
-// mounted below. They are taken by tbx-box in namespaces of its own, since
-// open_tree(2) wants a privilege that the user has only there.
+// openTrees returns detached mounts of directories of the host, with all mounts below.
+// tbx-box takes them in namespaces of its own, because open_tree(2) needs a privilege
+// that the user has only there.
 func openTrees(boxFile string, dirs ...string) ([]*os.File, error) {
 	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
 	if err != nil {

@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// StopIdle stops a toolbox in which nothing runs but its first process. One that somebody
-// uses, or that does not run, is left as it is.
+// StopIdle stops a toolbox with no process but its first. One in use, or not running, is
+// left as it is.
 func (m *Manager) StopIdle(ctx context.Context, name Name) error {
 	lock, err := m.lock(ctx, name)
 	if err != nil {
@@ -28,8 +28,8 @@ func (m *Manager) StopIdle(ctx context.Context, name Name) error {
 	return m.stop(ctx, e, b, grace)
 }
 
-// idle says whether nothing runs in the toolbox but its first process. Where that cannot
-// be known, it is not.
+// idle reports whether the toolbox has no process but its first. If that is not known, it
+// is not idle.
 func (m *Manager) idle(b *Box) bool {
 	beside, known := m.beside(b)
 	return known && len(beside) == 0

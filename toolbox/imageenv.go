@@ -10,9 +10,9 @@ import (
 	"github.com/tbx-project/tbx/toolbox/join"
 )
 
-// OverImageEnv says what becomes of the image's environment: the names that a toolbox
-// does not have from it, and its PATH. All else stays. Who wants one of them says
-// so with create --env.
+// OverImageEnv returns the names that a toolbox does not take from the image's
+// environment, and its PATH. All other variables stay. A user can set one of them with
+// create --env.
 func (p *Plan) OverImageEnv() (unset []string, path string) {
 	dirs := boxinit.SystemPath
 	for _, kv := range p.ImageEnv {
@@ -27,15 +27,15 @@ func (p *Plan) OverImageEnv() (unset []string, path string) {
 	return unset, strings.Join(dirs, ":")
 }
 
-// ActsOnPrograms says whether a variable acts on programs that do not ask for it,
-// or is one by which tbx's own parts talk to each other.
+// ActsOnPrograms reports whether a variable acts on programs that do not ask for it, or
+// connects tbx's own parts.
 func ActsOnPrograms(name string) bool {
 	return variables.ActsOnPrograms(name) || strings.HasPrefix(name, "TBX_")
 }
 
-// imagePath puts the system's directories before those of an image's PATH, and of
-// the latter leaves out what is not the image's own: relative ones, which are where
-// somebody happens to stand, and those that the host or a session fills.
+// imagePath puts the system's directories before those of an image's PATH. From the
+// latter it leaves out those that are not the image's own: relative ones, which depend on
+// the current directory, and those that the host or a session fills.
 func (p *Plan) imagePath(value string) []string {
 	foreign := []string{"/dev", "/home", "/proc", "/run", "/sys", "/tmp", "/var/tmp"}
 	for _, m := range p.Mounts {

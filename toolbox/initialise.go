@@ -21,11 +21,11 @@ import (
 	"github.com/tbx-project/tbx/toolbox/join"
 )
 
-// initTimeout bounds one run of the initialiser. It takes some 10 ms; minutes
-// only when a locale is generated on a slow machine.
+// initTimeout bounds one run of the initialiser. It takes about 10 ms, and minutes only
+// to generate a locale on a slow machine.
 const initTimeout = 3 * time.Minute
 
-// What is kept of what an initialiser says, whatever runs in its place: bytes, and
+// Limits for the output of an initialiser, or of whatever runs in its place: bytes, and
 // warnings that are passed on.
 const (
 	maxSaid   = 1 << 20
@@ -35,7 +35,7 @@ const (
 // ShellFile is a file of tbx's own that every toolbox gets.
 type ShellFile = boxinit.File
 
-// initConfig says what the toolbox shall have, for this host as it is now.
+// initConfig describes the toolbox for the initialiser, for this host as it is now.
 func (m *Manager) initConfig(b *Box) boxinit.Config {
 	h, s := m.Host, b.Spec
 	cfg := boxinit.Config{
@@ -72,8 +72,8 @@ func (m *Manager) initConfig(b *Box) boxinit.Config {
 	return cfg
 }
 
-// shellPlaces is where a shell of the host's may be in an image: at its own path, or by
-// its name where programs are. NixOS has none in /bin.
+// shellPlaces returns where an image may have a shell of the host: at its own path, or by
+// its name in the directories of programs. NixOS has none in /bin.
 func shellPlaces(shell string) []string {
 	if !filepath.IsAbs(shell) {
 		return nil
@@ -85,8 +85,8 @@ func shellPlaces(shell string) []string {
 	return places
 }
 
-// hostCopies are files of the host for a toolbox that cannot follow them: they are as
-// of the toolbox's start.
+// hostCopies returns host files for a toolbox that cannot follow them: they stay as at
+// the toolbox's start.
 func (m *Manager) hostCopies(s *Spec) []boxinit.File {
 	var out []boxinit.File
 	for _, p := range m.Host.facts(s).Static() {
@@ -119,7 +119,7 @@ func (i *initRun) byJoining(ctx context.Context, r *join.Record, joinErr error, 
 	}
 	defer t.Close()
 	box := r.Box
-	if i.config.BoxFD != 0 { // not there before it has run: by the directory that holds it on the host
+	if i.config.BoxFD != 0 { // before its first run it is not there: use its directory on the host
 		dir, err := os.Open(filepath.Dir(i.manager.BoxFile))
 		if err != nil {
 			return nil, err
@@ -144,7 +144,7 @@ func (i *initRun) byJoining(ctx context.Context, r *join.Record, joinErr error, 
 	return i.judge(&out, errs.String(), err)
 }
 
-// byEngine enters by podman exec, which cannot hand over a mount.
+// byEngine enters by podman exec, which cannot pass mounts.
 func (i *initRun) byEngine(ctx context.Context, e Engine, id, box string) (*boxinit.Summary, error) {
 	ctx, cancel := context.WithTimeout(ctx, initTimeout)
 	defer cancel()
@@ -167,8 +167,8 @@ func (i *initRun) input() (io.Reader, error) {
 	return bytes.NewReader(data), err
 }
 
-// judge reads the initialiser's events. Every run ends with one that says ready
-// or why not; without it the initialiser itself was killed or could not start.
+// judge reads the initialiser's events. Every run ends with one that says ready or an
+// error; without it the initialiser was killed or could not start.
 func (i *initRun) judge(out io.Reader, stderr string, runErr error) (*boxinit.Summary, error) {
 	lines := json.NewDecoder(io.TeeReader(out, i.log))
 	step, warned := notBegun, 0
@@ -179,7 +179,7 @@ func (i *initRun) judge(out io.Reader, stderr string, runErr error) (*boxinit.Su
 			break
 		}
 		if err != nil {
-			return nil, fail.Wrap(nil, err, "the initialiser of toolbox %s answers in another language", i.name).
+			return nil, fail.Wrap(nil, err, "the initialiser of toolbox %s gives an unreadable answer", i.name).
 				Hint("tbx and tbx-box may be of different versions: reinstall tbx")
 		}
 		if ev.Step != "" {
@@ -209,14 +209,14 @@ func (i *initRun) judge(out io.Reader, stderr string, runErr error) (*boxinit.Su
 		cause = fmt.Errorf("%w: %s", runErr, firstLine(stderr))
 	}
 	if step == notBegun && stderr == "" { // the log is empty
-		return nil, fail.Wrap(nil, cause, "toolbox %s cannot be set up: the initialiser ended before it said anything", i.name).
-			Hint("a second start sets it up anew: tbx start %s", i.name)
+		return nil, fail.Wrap(nil, cause, "toolbox %s cannot be set up: the initialiser ended without a message", i.name).
+			Hint("try again with: tbx start %s", i.name)
 	}
 	return nil, fail.Wrap(nil, cause, "toolbox %s cannot be set up: the initialiser ended at step %q", i.name, step).
-		Hint("see how far it came with: tbx logs %s", i.name)
+		Hint("see its steps with: tbx logs %s", i.name)
 }
 
-// notBegun is the step of an initialiser that has said nothing yet.
+// notBegun is the step of an initialiser that has reported nothing yet.
 const notBegun = "start"
 
 func firstLine(s string) string {
@@ -229,8 +229,8 @@ func rootEnv() []string {
 	return []string{"PATH=" + strings.Join(boxinit.SystemPath, ":"), "HOME=/root", "LANG=C.UTF-8"}
 }
 
-// startLog is the log of a toolbox's last start, which tbx logs shows. One that
-// cannot be written is a warning, and keeps nobody out.
+// startLog is the log of a toolbox's last start, for tbx logs. If it cannot be written,
+// tbx warns and goes on.
 type startLog struct {
 	manager *Manager
 	name    Name

@@ -10,11 +10,11 @@ import (
 	"github.com/tbx-project/tbx/toolbox/join"
 )
 
-// Containers that are made in a toolbox are the toolbox's own. Home and runtime
-// directory are the host's, and so would be podman's store and its process numbers:
-// podman inside would take the host's podman into the toolbox's namespaces. So the
-// places where container engines keep what is private to their namespaces are
-// directories of the toolbox's own, see docs/containers-inside.md.
+// Containers made in a toolbox belong to the toolbox. Home and runtime directory are the
+// host's, and with them podman's store and its process numbers: podman inside would take
+// the host's podman into the toolbox's namespaces. So the places where container engines
+// keep the state of their namespaces are directories of the toolbox, see
+// docs/containers-inside.md.
 
 // engineRuntime are names in the runtime directory: podman's and buildah's, the OCI
 // runtimes', and those of rootless docker and containerd.
@@ -23,36 +23,37 @@ var engineRuntime = []string{
 	"docker", "dockerd-rootless", "containerd", "containerd-rootless", "buildkit", "nerdctl",
 }
 
-// engineFiles are what rootless docker makes beside them, in place of what is there.
+// engineFiles are the files that rootless docker makes there, replacing existing ones.
 var engineFiles = []string{"docker.sock", "docker.pid"}
 
-// engineData are names below ~/.local/share. Those that are not needed appear only
-// where the host has them.
+// engineData are names below ~/.local/share. Those that are not needed are made only if
+// the host has them.
 var (
 	engineData    = []string{"containers", "docker"}
 	engineDataToo = []string{"containerd", "buildkit", "nerdctl", "rootlesskit"}
 )
 
-// engineRoot are stores of root's, which would be an overlay within the toolbox's
-// overlay: the kernel has none of that.
+// engineRoot are root's stores: they would be an overlay on the toolbox's overlay, which
+// the kernel does not support.
 var engineRoot = []string{"/var/lib/containers/storage", "/var/lib/docker", "/var/lib/containerd", "/var/lib/buildkit"}
 
-// sharedSettings are names in ~/.config/containers that are no matter of place.
+// sharedSettings are names in ~/.config/containers that do not depend on the place.
 var sharedSettings = []string{"registries.conf", "registries.conf.d", "registries.d", "policy.json", "certs.d", "auth.json",
 	"ocicrypt.conf"}
 
-// insideData is where containers of b are kept, beside what podman keeps of b itself:
-// it goes with the container whoever removes it, and is no overlay where the store is none.
+// insideData is the directory for containers in b, beside podman's own files about b: it
+// is removed with the container, by whatever program, and is on no overlay unless the
+// store is.
 func insideData(b *Box) string {
 	return filepath.Join(filepath.Dir(b.NamesTable), b.ID, "tbx")
 }
 
-// insideRun is for what must not outlive a start.
+// insideRun is the directory for files that must not outlive a start.
 func (m *Manager) insideRun(b *Box) string { return filepath.Join(m.Host.TbxRuntime(), "inside", b.ID) }
 
-// containersInside says what of the host's is not to be changed by containers in b.
+// containersInside lists the host's places that containers in b must not change.
 func (m *Manager) containersInside(b *Box) boxinit.Inside {
-	if b.Spec.Isolated { // it shares none of this, and its filter of system calls allows no containers
+	if b.Spec.Isolated { // an isolated toolbox shares none of this, and its system call filter forbids containers
 		return boxinit.Inside{}
 	}
 	h := m.Host
@@ -64,7 +65,7 @@ func (m *Manager) containersInside(b *Box) boxinit.Inside {
 	}
 	for _, name := range engineRuntime {
 		if !shows(b, boxRuntimeDir(h)) {
-			break // it is the toolbox's own
+			break // the toolbox's own
 		}
 		add(boxinit.Place{Path: filepath.Join(boxRuntimeDir(h), name), From: name, Run: true})
 	}
@@ -111,8 +112,8 @@ func (m *Manager) containersInside(b *Box) boxinit.Inside {
 	return in
 }
 
-// ownDirs are the directories in which programs look: the usual one in the home, and
-// the one that the caller's variable names, if the toolbox shows that. ofTbx is tbx's
+// ownDirs returns the directories in which programs look: the usual one in the home, and
+// the one that the caller's variable names, if the toolbox shows it. ofTbx is tbx's
 // directory in it.
 func (m *Manager) ownDirs(b *Box, usual, ofTbx string) []string {
 	out := []string{filepath.Join(m.Host.RealHome, usual)}
@@ -122,16 +123,16 @@ func (m *Manager) ownDirs(b *Box, usual, ofTbx string) []string {
 	return out
 }
 
-// shows says whether a directory of the host is at the same path in b.
+// shows reports whether a directory of the host is at the same path in b.
 func shows(b *Box, dir string) bool {
 	return slices.ContainsFunc(b.Mounts, func(mt Mapping) bool {
 		return mt.Source == mt.Target && mt.Source != "/" && join.Below(dir, mt.Source)
 	})
 }
 
-// prepareInside makes the directories for containers in b, and the places for them in
-// what is shared: the initialiser is another user to a home on a file server. What
-// cannot be made is the initialiser's to say.
+// prepareInside makes the directories for containers in b, and their mount points in
+// shared places, because the initialiser is another user to a file server. Failures are
+// left to the initialiser to report.
 func (m *Manager) prepareInside(b *Box, in boxinit.Inside) {
 	if len(in.Places) == 0 {
 		return
@@ -146,8 +147,9 @@ func (m *Manager) prepareInside(b *Box, in boxinit.Inside) {
 	}
 }
 
-// notShared are the mappings of places that are the toolbox's own to where the host's
-// are seen instead: a command is run in the caller's directory, not in one of that name.
+// notShared maps the places of the toolbox's own to the places where the host's are seen
+// instead: a command must run in the caller's directory, not in another one of the same
+// name.
 func notShared(in boxinit.Inside) []join.Mapping {
 	var out []join.Mapping
 	for _, p := range in.Places {

@@ -22,8 +22,8 @@ func (s *Spec) HomeVolume() string { return homeVolume(s.ID) }
 
 func homeVolume(id string) string { return "tbx-home-" + id }
 
-// bridgeKey is by what the bridge knows a toolbox. An isolated one has its
-// directory mounted, which therefore has its name before there is a container.
+// bridgeKey is the id under which the bridge registers a toolbox. For an isolated one it
+// is the spec's ID: its directory is mounted at creation, before a container ID exists.
 func (b *Box) bridgeKey() string {
 	if b.Spec.Isolated {
 		return b.Spec.ID
