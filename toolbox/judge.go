@@ -17,23 +17,23 @@ import (
 type wantedMount struct {
 	target string
 	source string // on the host
-	at     *place // nil: podman knows what is there
+	at     *place // nil: only podman knows what is there
 	set    uint64 // options that it must have, MOUNT_ATTR_RDONLY and the like
-	below  bool   // what the host has mounted below the source may be there as well
+	below  bool   // mounts of the host below the source may be there as well
 }
 
-// mountTree is what a process has mounted.
+// mountTree is the mounts of a process.
 type mountTree struct {
 	lines []boxinit.MountLine
 	root  *boxinit.MountLine
-	owner map[int]*wantedMount // by the number of a mount: which it is, or of which it is a part
+	owner map[int]*wantedMount // by the number of a mount: the wanted mount that it is, or is a part of
 	own   func(boxinit.MountLine) bool
 }
 
-// judgeMounts compares what is mounted with what shall be. Everything that is
-// wanted must be at its very place, be what it was on the host, and be what is seen
-// there; nothing else is mounted but what own takes for the container engine's.
-// It returns the options that mounts lack.
+// judgeMounts compares the present mounts with the wanted ones. Each wanted mount must be
+// at its own place, come from its own source, and not be hidden. No other mount is
+// allowed, except those that own accepts as the container engine's. It returns the
+// options that mounts lack.
 func judgeMounts(lines []boxinit.MountLine, want []*wantedMount, own func(boxinit.MountLine) bool) ([]helper.MountOptions, error) {
 	t := &mountTree{lines: lines, owner: map[int]*wantedMount{}, own: own}
 	for i := range lines {
@@ -52,7 +52,7 @@ func judgeMounts(lines []boxinit.MountLine, want []*wantedMount, own func(boxini
 			return nil, err
 		}
 	}
-	for again := true; again; { // a line may come before the one that it is mounted on
+	for again := true; again; { // a line may come before its parent's
 		again = false
 		for _, l := range lines {
 			if w := t.owner[l.Parent]; w != nil && t.owner[l.ID] == nil && w.below && join.Below(l.Point, w.target) {
@@ -67,19 +67,19 @@ func judgeMounts(lines []boxinit.MountLine, want []*wantedMount, own func(boxini
 	}
 	for _, l := range lines {
 		if l.ID != t.root.ID && t.owner[l.ID] == nil && !own(l) {
-			return nil, fmt.Errorf("%s is mounted at %s, which it was not made with", l.Root, l.Point)
+			return nil, fmt.Errorf("%s is mounted at %s, but the toolbox was not made with that", l.Root, l.Point)
 		}
 	}
 	return t.missing(), nil
 }
 
-// way are the mounts that lead from the root to what is seen at a path.
+// way returns the mounts that lead from the root to a path.
 func (t *mountTree) way(path string) []boxinit.MountLine {
 	out := []boxinit.MountLine{*t.root}
 	for len(out) <= len(t.lines) {
 		at := out[len(out)-1]
 		next := -1
-		for i, l := range t.lines { // who walks along the path comes to the shortest first
+		for i, l := range t.lines { // a walk along the path meets the shortest first
 			if l.Parent == at.ID && l.ID != at.ID && join.Below(path, l.Point) && (next < 0 || len(l.Point) < len(t.lines[next].Point)) {
 				next = i
 			}
@@ -92,14 +92,14 @@ func (t *mountTree) way(path string) []boxinit.MountLine {
 	return out
 }
 
-// find looks for a wanted mount at its place.
+// find finds a wanted mount at its place.
 func (t *mountTree) find(w *wantedMount) error {
 	for _, l := range t.way(w.target) {
 		if l.Point != w.target {
 			continue
 		}
 		if w.at != nil && (l.Device != w.at.device || l.Root != w.at.path()) {
-			return fmt.Errorf("%s, which the toolbox shares, is another directory than when it was made: %s", w.source, l.Root)
+			return fmt.Errorf("%s, which the toolbox shares, is no longer the same directory: %s", w.source, l.Root)
 		}
 		t.owner[l.ID] = w
 		return nil
@@ -117,15 +117,14 @@ func (t *mountTree) find(w *wantedMount) error {
 	return &misplaced{w.source, w.target, where}
 }
 
-// misplaced says that something is not mounted where it shall be.
+// misplaced is the error of a mount at a wrong place.
 type misplaced struct{ source, target, where string }
 
 func (e *misplaced) Error() string {
 	return fmt.Sprintf("%s is not mounted at %s%s", e.source, e.target, e.where)
 }
 
-// seen says whether nothing that does not belong there is on the way to a wanted
-// mount, or on it.
+// seen reports an error if a foreign mount is on the way to a wanted mount, or on it.
 func (t *mountTree) seen(w *wantedMount) error {
 	for _, l := range t.way(w.target)[1:] {
 		if t.owner[l.ID] == nil || l.Point == w.target && t.owner[l.ID] != w {
@@ -135,7 +134,7 @@ func (t *mountTree) seen(w *wantedMount) error {
 	return nil
 }
 
-// missing are the options that mounts lack which can be seen.
+// missing returns the options that visible mounts lack.
 func (t *mountTree) missing() []helper.MountOptions {
 	var out []helper.MountOptions
 	for _, l := range t.lines {
@@ -153,7 +152,7 @@ func (t *mountTree) missing() []helper.MountOptions {
 	return out
 }
 
-// attributes are mount options as mount_setattr(2) has them.
+// attributes returns mount options as attributes of mount_setattr(2).
 func attributes(options []string) uint64 {
 	var set uint64
 	for name, bit := range map[string]uint64{"ro": unix.MOUNT_ATTR_RDONLY, "nosuid": unix.MOUNT_ATTR_NOSUID,
@@ -165,9 +164,9 @@ func attributes(options []string) uint64 {
 	return set
 }
 
-// enginesOwn says which mounts a container has without anybody's asking: of the
-// kernel's file systems and devices, podman's own files for this container, what a
-// distribution gives to every container, and the driver of a GPU.
+// enginesOwn accepts the mounts that every container has: the kernel's file systems and
+// devices, podman's own files for this container, a distribution's files for every
+// container, and the driver of a GPU.
 func enginesOwn(c *Container, gpu bool) func(boxinit.MountLine) bool {
 	return func(l boxinit.MountLine) bool {
 		in := func(dirs ...string) bool {

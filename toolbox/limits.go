@@ -14,22 +14,22 @@ import (
 	"github.com/tbx-project/tbx/toolbox/integration"
 )
 
-// What a toolbox may use of the machine: an isolated one, so that a program inside does
-// not take from the host what the host needs to go on, and any other as its user asks.
+// The resources that a toolbox may use: for an isolated one, so that a program inside
+// leaves the host what it needs; for any other, as its user asks.
 
 const (
 	pidsLimit      = 4096     // processes and threads
 	LogSize        = 1000000  // bytes of an isolated toolbox's log
 	nofileLimit    = 65536    // open files of one process
 	defaultShmSize = "64m"    // podman's own
-	minMemory      = 16 << 20 // bytes: with less not even a shell starts
+	minMemory      = 16 << 20 // bytes: with less, not even a shell starts
 	minShmSize     = 64 << 10
-	minPids        = 16          // with less no session can be set up
+	minPids        = 16          // with less, no session can be set up
 	minCPU, maxCPU = 10, 8192000 // thousandths of a processor; podman's least
 )
 
-// defaultMemory is the limit where the user asks for none, as it is written into
-// the specification: what the host keeps is a quarter of its memory.
+// defaultMemory is the limit if the user sets none, as written into the specification:
+// the host keeps a quarter of its memory.
 func defaultMemory(h *Host) string {
 	if !h.limits("memory") || h.RAM == nil {
 		return ""
@@ -39,7 +39,7 @@ func defaultMemory(h *Host) string {
 
 func (h *Host) limits(controller string) bool { return h.Limits != nil && h.Limits(controller) }
 
-// limit puts into p what limits the toolbox, as far as this host can.
+// limit sets the toolbox's limits in p, as far as this host can keep them.
 func (p *Plan) limit(s *Spec, h *Host) error {
 	if h.limits("pids") {
 		if p.Pids = s.Pids; s.Isolated && s.Pids == 0 {
@@ -58,7 +58,7 @@ func (p *Plan) limit(s *Spec, h *Host) error {
 	return err
 }
 
-// limitMore is limit for what an isolated toolbox alone has of its own.
+// limitMore is limit for the resources that only an isolated toolbox has.
 func (p *Plan) limitMore(s *Spec, h *Host) error {
 	p.Nofile = nofileLimit
 	if h.Nofile != nil {
@@ -73,7 +73,7 @@ func (p *Plan) limitMore(s *Spec, h *Host) error {
 	return err
 }
 
-// checkLimits refuses limits that are none, or that this machine cannot keep.
+// checkLimits refuses invalid limits, and limits that this machine cannot keep.
 func checkLimits(h *Host, o *CreateOptions) error {
 	if o.Memory != "" && o.Memory != "0" {
 		if _, err := parseSize("--memory", o.Memory, minMemory); err != nil {
@@ -103,12 +103,12 @@ func checkLimits(h *Host, o *CreateOptions) error {
 	return nil
 }
 
-// noController says why a limit that was asked for cannot be kept.
+// noController returns the error for a limit that cannot be kept.
 func noController(asked, what, controller string) error {
 	option, _, _ := strings.Cut(asked, " ")
 	return fail.New(fail.Unable, "%s: %s cannot be limited here, because systemd has not given your session the %s controller of cgroups",
 		asked, what, controller).
-		Hint("leave out %s; what a toolbox is limited by here, its plan lists: tbx create --dry-run", option)
+		Hint("leave out %s; the plan lists the limits that work here: tbx create --dry-run", option)
 }
 
 // parseCPUs reads a number of processors with up to three decimals, such as 1.5, and
@@ -118,7 +118,7 @@ func parseCPUs(s string) (int64, error) {
 	n, err := strconv.ParseUint(whole+(part + "000")[:max(3, len(part))], 10, 32)
 	if err != nil || len(part) > 3 || whole == "" || n < minCPU || n > maxCPU {
 		return 0, fail.New(fail.Usage, "--cpus %q: it is not a number of processors from 0.01 to 8192", s).
-			Hint("write how many processors' time it may take, such as 2 or 1.5")
+			Hint("write the limit in processors, such as 2 or 1.5")
 	}
 	return int64(n), nil
 }
@@ -178,9 +178,9 @@ func nofile() int64 {
 	return int64(l.Max)
 }
 
-// renderNodes are what programs need of a GPU that computes or draws into
-// memory: the nodes made for programs without rights, and AMD's for computing.
-// The cards themselves, which set modes and share buffers by number, stay away.
+// renderNodes are the devices that programs need to compute on a GPU or to draw into
+// memory: the nodes for programs without rights, and AMD's for computing. The cards
+// themselves, which set modes and share buffers by number, are left out.
 func renderNodes() []string {
 	out, _ := filepath.Glob("/dev/dri/renderD*")
 	if _, err := os.Stat("/dev/kfd"); err == nil {

@@ -12,24 +12,24 @@ import (
 	"github.com/tbx-project/tbx/toolbox/savefile"
 )
 
-// LoadOptions is what a user asks of a toolbox that is made of a file.
+// LoadOptions is a user's request to make a toolbox from a file.
 type LoadOptions struct {
 	Name     Name   // empty: the one in the file
 	Home     string // a directory of the host; empty: as the file says
-	NoShares bool   // leave away what the file wants to share of the host: volumes, directories, a home
+	NoShares bool   // leave out the volumes, directories and home of the host that the file names
 }
 
-// Saved is a file with a toolbox, of which the beginning was read. Everything in it is from
-// outside.
+// Saved is a file with a toolbox, after its beginning was read. Everything in it comes
+// from outside.
 type Saved struct {
 	*savefile.Manifest
-	Draft *Draft // the toolbox that it is to be
+	Draft *Draft // the toolbox to make
 
 	file savefile.Reader
 	host *Host
 }
 
-// Saved checks the settings in a file that Save wrote, as Draft does those of a new toolbox.
+// Saved checks the settings in a file of Save, as Draft checks those of a new toolbox.
 func (m *Manager) Saved(file savefile.Reader, made *savefile.Manifest, o LoadOptions) (*Saved, error) {
 	s := &Saved{Manifest: made, file: file, host: m.Host}
 	return s, s.draft(m, o)
@@ -37,7 +37,7 @@ func (m *Manager) Saved(file savefile.Reader, made *savefile.Manifest, o LoadOpt
 
 func (s *Saved) draft(m *Manager, o LoadOptions) error {
 	if (s.UID == 0) != (m.Host.UID == 0) {
-		return fail.New(fail.Unable, "a toolbox of root's is none of another user's, nor the other way round")
+		return fail.New(fail.Unable, "only root can load a toolbox of root, and root can load no other")
 	}
 	name := o.Name
 	if name == "" {
@@ -55,7 +55,7 @@ func (s *Saved) draft(m *Manager, o LoadOptions) error {
 			Hint("update tbx")
 	}
 	if spec.ImageID != s.Image.ID {
-		return fail.New(fail.Usage, "its settings are of another image than what it holds")
+		return fail.New(fail.Usage, "its settings and its contents belong to different images")
 	}
 	options := optionsOf(name, spec)
 	if o.NoShares {
@@ -63,16 +63,16 @@ func (s *Saved) draft(m *Manager, o LoadOptions) error {
 	}
 	if o.Home != "" {
 		if spec.Isolated {
-			return fail.New(fail.Usage, "toolbox %s is isolated: its home is kept by podman", name).Hint("leave --home away")
+			return fail.New(fail.Usage, "toolbox %s is isolated: podman keeps its home", name).Hint("leave out --home")
 		}
 		options.Home = o.Home
 	}
 	if s.Has(savefile.PartHome) && !spec.Isolated {
 		if options.Home == "" {
-			return fail.New(fail.Usage, "the file has a home in it, and where to put it is not said").Hint("say it with: --home DIRECTORY")
+			return fail.New(fail.Usage, "the file contains a home, which needs a place").Hint("name a place with: --home DIRECTORY")
 		}
 		if home, err := filepath.Abs(options.Home); err != nil || !emptyDir(home) {
-			return fail.New(fail.Exists, "%s is there already, and is no empty directory", options.Home).
+			return fail.New(fail.Exists, "%s exists already, and is not an empty directory", options.Home).
 				Hint("choose another one with: --home DIRECTORY")
 		}
 	}
@@ -80,7 +80,7 @@ func (s *Saved) draft(m *Manager, o LoadOptions) error {
 	return err
 }
 
-// Wants lists what the toolbox will have of the host, each in words.
+// Wants describes everything that the toolbox will have of the host.
 func (s *Saved) Wants() []string {
 	spec := s.Draft.spec
 	var out []string
@@ -111,15 +111,15 @@ func (s *Saved) Wants() []string {
 	return out
 }
 
-// Harmless says whether a toolbox has of the host what every isolated one has.
+// Harmless reports whether a toolbox has no more of the host than every isolated one.
 func (s *Saved) Harmless() bool {
 	spec := s.Draft.spec
 	return spec.Isolated && len(spec.Volumes) == 0 && len(spec.Share) == 0 && len(spec.Env) == 0 && !spec.GPU
 }
 
-// Load makes a toolbox of a file, whose part with the image, if it has one, was read. from
-// is that image. Until the file was read to its end and is whole, there is no toolbox. It
-// gets ids of its own, and so nothing of what a policy allows another one.
+// Load makes a toolbox from a file, whose image, if it has one, was already read; from is
+// that image. There is no toolbox until the file was read and checked to its end. The
+// toolbox gets new ids, so policy rules for the old ones do not apply.
 func (m *Manager) Load(ctx context.Context, s *Saved, from Image) error {
 	e, err := m.Engine(ctx)
 	if err != nil {
@@ -139,7 +139,7 @@ func (m *Manager) Load(ctx context.Context, s *Saved, from Image) error {
 	return nil
 }
 
-// loading is a toolbox that is made of a file.
+// loading is a toolbox in the making, from a file.
 type loading struct {
 	*filled
 	saved *Saved

@@ -24,12 +24,12 @@ func localesOf(env []string) []string {
 	return out
 }
 
-// localeFiles are where a host says which locale its sessions begin with: of systemd,
-// and of Debian's family.
+// localeFiles are the files with the host's default locale: systemd's, and that of
+// Debian's family.
 var localeFiles = []string{"/etc/locale.conf", "/etc/default/locale"}
 
-// hostLocales are those of the host's sessions, for a toolbox that cron or a unit
-// starts, which have none of their own.
+// hostLocales returns the locales of the host's sessions, for a session from cron or a
+// unit, which has none of its own.
 func hostLocales(root string) []string {
 	var env []string
 	for _, file := range localeFiles {
@@ -46,9 +46,9 @@ func hostLocales(root string) []string {
 	return localesOf(env)
 }
 
-// seeToLocales has a locale of the session's generated that the toolbox is not known
-// to have: whoever started it may have had another one. A session that begins without
-// it says what it lacks by itself.
+// seeToLocales makes tbx generate a locale of the session that the toolbox may lack:
+// another user may have started it with another locale. A session that begins without it
+// reports that itself.
 func (p *Session) seeToLocales(env []string) {
 	r := p.Record
 	if r.Isolated || r.Start == "" || slices.Contains(r.Without, integration.Locale) {
@@ -76,8 +76,8 @@ func (p *Session) seeToLocales(env []string) {
 	m.remember(r, missing)
 }
 
-// archiveStamp tells one state of a toolbox's locale archive from another, localedef(1).
-// It is "" where there is none.
+// archiveStamp identifies a state of a toolbox's locale archive, localedef(1); "" without
+// one.
 func archiveStamp(pid int) string {
 	fi, err := os.Stat("/proc/" + strconv.Itoa(pid) + "/root/usr/lib/locale/locale-archive")
 	if err != nil {
@@ -86,7 +86,7 @@ func archiveStamp(pid int) string {
 	return strconv.FormatInt(fi.Size(), 10) + " " + strconv.FormatInt(fi.ModTime().UnixNano(), 10)
 }
 
-// remember notes in the record which locales were seen to.
+// remember records the locales that were generated.
 func (m *Manager) remember(r *join.Record, locales []string) {
 	if now := archiveStamp(r.PID); now != r.Archive {
 		r.Archive, r.Locales = now, nil

@@ -9,17 +9,17 @@ import (
 	"github.com/tbx-project/tbx/internal/fail"
 )
 
-// Maker is a program that makes toolboxes other than tbx's.
+// Maker is another program that makes toolboxes.
 type Maker string
 
 // The makers whose toolboxes are listed, entered and adopted.
 const (
 	Toolbx    Maker = "toolbx"
 	Distrobox Maker = "distrobox"
-	Apx       Maker = "apx" // which has distrobox make them
+	Apx       Maker = "apx" // it calls distrobox
 )
 
-// labelManager is the label by which distrobox and apx know theirs.
+// labelManager is the label of containers of distrobox and apx.
 const labelManager = "manager"
 
 // String is the maker's name in a sentence.
@@ -30,7 +30,7 @@ func (k Maker) String() string {
 	return string(k)
 }
 
-// removal is how the maker itself removes a toolbox.
+// removal returns the maker's own call to remove a toolbox.
 func (k Maker) removal(name Name) string {
 	switch k {
 	case Distrobox:
@@ -41,9 +41,9 @@ func (k Maker) removal(name Name) string {
 	return "toolbox rm " + string(name)
 }
 
-// Maker says which other program made the container, or "". Labels alone do not say so:
-// every container has those of its image. distrobox mounts its programs, which no image
-// can bring; that is known of an inspected container alone.
+// Maker returns the other program that made the container, or "". Labels are not enough,
+// because every container has those of its image. distrobox mounts its programs, which no
+// image can imitate; only an inspected container shows that.
 func (c *Container) Maker() Maker {
 	if c.Labels[LabelToolbx] == "true" && len(c.Command) > 0 && path.Base(c.Command[0]) == "toolbox" {
 		return Toolbx
@@ -58,7 +58,7 @@ func (c *Container) Maker() Maker {
 	return k
 }
 
-// Maker says which other program made the toolbox; of one that tbx made it is "".
+// Maker returns the other program that made the toolbox; "" for tbx.
 func (b *Box) Maker() Maker {
 	if b.Managed() {
 		return ""
@@ -69,8 +69,8 @@ func (b *Box) Maker() Maker {
 // distroboxPrograms are where distrobox mounts its programs.
 var distroboxPrograms = []string{"/usr/bin/entrypoint", "/usr/bin/distrobox-host-exec", "/usr/bin/distrobox-export"}
 
-// distroboxArgs reads the arguments of distrobox's first process, which are all that it
-// keeps of its settings: options by their names, and under "" the hook. nil: it is none.
+// distroboxArgs parses the arguments of distrobox's first process, which hold all of its
+// settings: options by their names, and under "" the hook. nil: not distrobox.
 func distroboxArgs(command []string) map[string]string {
 	out := map[string]string{}
 	for i := 0; i < len(command); i++ {
@@ -98,8 +98,8 @@ func distroboxArgs(command []string) map[string]string {
 	return out
 }
 
-// foreign returns the toolboxes of the makers that are not among all, which has those
-// with Toolbx's label.
+// foreign returns the toolboxes of makers without Toolbx's label, which all does not
+// contain.
 func foreign(ctx context.Context, e Engine, all []Container) ([]Container, error) {
 	managed, err := e.Labelled(ctx, labelManager)
 	if err != nil {
@@ -125,8 +125,8 @@ func foreign(ctx context.Context, e Engine, all []Container) ([]Container, error
 	return out, nil
 }
 
-// foreignError refuses what tbx does with toolboxes of its own only.
+// foreignError refuses an operation that tbx does only on its own toolboxes.
 func foreignError(b *Box, what string) *fail.Error {
 	return fail.New(fail.Unable, "toolbox %s was made by %s, and tbx %s", b.Name, b.Maker(), what).
-		Hint("see what it would be as a toolbox of tbx's: tbx adopt --dry-run %s", b.Name)
+		Hint("see how tbx could take it over: tbx adopt --dry-run %s", b.Name)
 }

@@ -19,32 +19,32 @@ import (
 	"github.com/tbx-project/tbx/toolbox/join"
 )
 
-// Manager carries out what a user asks of toolboxes.
+// Manager carries out a user's requests about toolboxes.
 type Manager struct {
 	Host     *Host
 	Engine   func(context.Context) (Engine, error) // connects on first use: the fast path needs no engine
 	BoxFile  string                                // the program tbx-box as installed beside tbx
 	Progress Progress
 	Files    []ShellFile                      // put into every toolbox
-	Debug    func(format string, args ...any) // for who looks for a fault; may be nil
+	Debug    func(format string, args ...any) // for debugging; may be nil
 	Prompt   string                           // what the shell's prompt shows, %s for the name; empty: nothing
 	Bridge   func(key string) string          // directory on the host of a toolbox's bridge to it
 }
 
-// Box is a toolbox as podman and its specification have it.
+// Box is a toolbox: its container and its specification.
 type Box struct {
 	Name Name
 	Container
 	Spec    *Spec // nil for a toolbox that tbx did not make, or whose specification is unusable
 	SpecErr error // why a toolbox that tbx made has no Spec
 
-	specMissing bool // SpecErr is that there is no file
+	specMissing bool // SpecErr means that there is no file
 }
 
 // Isolated says whether the container was made isolated, whatever its file says.
 func (b *Box) Isolated() bool { return b.Managed() && b.Labels[LabelIsolated] == "true" }
 
-// Managed says whether tbx made the toolbox.
+// Managed reports whether tbx made the toolbox.
 func (b *Box) Managed() bool { return b.Spec != nil || b.SpecErr != nil }
 
 // lockTimeout is how long a call waits for another tbx that works on the same toolbox.
@@ -59,7 +59,7 @@ func (m *Manager) lock(ctx context.Context, name Name) (*flock.Lock, error) {
 	defer cancel()
 	l, err := flock.Wait(ctx, m.lockFile(name))
 	if err != nil {
-		e := fail.Wrap(nil, err, "toolbox %s cannot be worked on", name)
+		e := fail.Wrap(nil, err, "toolbox %s cannot be locked", name)
 		if errors.Is(err, unix.EROFS) {
 			e.Hint("the runtime directory is read-only here, as in a unit with ProtectHome= or ProtectSystem=; call tbx from outside of that")
 		}
@@ -80,7 +80,7 @@ func (m *Manager) Find(ctx context.Context, name Name) (*Box, error) {
 	return m.find(ctx, name, "see which there are: tbx list")
 }
 
-// find is Find with what to do when nobody has the name.
+// find is Find with a hint for a missing toolbox.
 func (m *Manager) find(ctx context.Context, name Name, hint string) (*Box, error) {
 	e, err := m.Engine(ctx)
 	if err != nil {
@@ -93,7 +93,7 @@ func (m *Manager) find(ctx context.Context, name Name, hint string) (*Box, error
 	if err != nil {
 		return nil, err
 	}
-	if c.Name != string(name) { // podman takes the beginning of an id for a name
+	if c.Name != string(name) { // podman accepts the beginning of an id as a name
 		return nil, m.notFound(ctx, e, name, hint)
 	}
 	b := m.inspected(c)
@@ -104,9 +104,8 @@ func (m *Manager) find(ctx context.Context, name Name, hint string) (*Box, error
 	return b, nil
 }
 
-// box joins a container with its specification. podman can rename a container
-// behind tbx's back: the label, not the name, ties the two together, and the
-// file follows.
+// box combines a container with its specification. podman can rename a container without
+// tbx. So the label, not the name, connects the two, and the file is renamed too.
 func (m *Manager) box(c *Container) *Box {
 	b := &Box{Name: Name(c.Name), Container: *c}
 	id := c.Labels[LabelID]
@@ -135,7 +134,7 @@ func (m *Manager) box(c *Container) *Box {
 	if b.SpecErr = err; errors.Is(err, fs.ErrNotExist) || err == nil {
 		b.specMissing = true
 		b.SpecErr = fail.New(nil, "the specification of toolbox %s is missing: %s", b.Name, specFile(m.Host.Dirs.Config, b.Name)).
-			Hint("bring the file back, as from a backup; what is in the toolbox is untouched")
+			Hint("restore the file, for example from a backup; the toolbox's contents are untouched")
 	}
 	return b
 }
@@ -162,7 +161,7 @@ func (m *Manager) inspected(c *Container) *Box {
 	return b
 }
 
-// distrust turns a specification that contradicts its container into an error.
+// distrust replaces a specification that contradicts its container by an error.
 func (m *Manager) distrust(b *Box) {
 	if b.Spec == nil {
 		return
@@ -172,8 +171,8 @@ func (m *Manager) distrust(b *Box) {
 	}
 }
 
-// notFound tells a name that nobody has from one that was renamed away, and from
-// one whose container is gone.
+// notFound returns the error for a name without a toolbox: nobody has it, it was renamed,
+// or its container is gone.
 func (m *Manager) notFound(ctx context.Context, e Engine, name Name, hint string) error {
 	join.Forget(m.Host.TbxRuntime(), string(name))
 	err := fail.New(fail.NotFound, "there is no toolbox %s", name)
@@ -187,7 +186,7 @@ func (m *Manager) notFound(ctx context.Context, e Engine, name Name, hint string
 	for _, c := range all {
 		if of, kind, ok := apartOf(c.Name); ok && of == name && kind != apartAdopted {
 			return fail.New(nil, "toolbox %s is being changed by another tbx, or that was interrupted", name).
-				Hint("see what there is, which puts right what was interrupted: tbx list")
+				Hint("tbx list repairs what was interrupted")
 		}
 	}
 	if s, serr := loadSpec(m.Host.Dirs.Config, name); serr == nil {
@@ -198,7 +197,7 @@ func (m *Manager) notFound(ctx context.Context, e Engine, name Name, hint string
 		if s.Isolated {
 			isolated = "--isolated "
 		}
-		return fail.New(fail.NotFound, "toolbox %s has no container: podman removed it, or making it was interrupted", name).
+		return fail.New(fail.NotFound, "toolbox %s has no container: podman removed it, or its creation was interrupted", name).
 			Hint("make it anew with: tbx create %s--image %s %s", isolated, s.Image, name).Hint("or forget it with: tbx rm %s", name)
 	}
 	var names []string
@@ -211,8 +210,8 @@ func (m *Manager) notFound(ctx context.Context, e Engine, name Name, hint string
 	return err.Hint("%s", hint)
 }
 
-// followRename moves the specification that is kept under name to the name that
-// podman gave its container since, and returns that, or "".
+// followRename moves the specification of name to the name that podman has given its
+// container since, and returns that name, or "".
 func (m *Manager) followRename(name Name, all []Container) string {
 	s, err := loadSpec(m.Host.Dirs.Config, name)
 	if err != nil {
@@ -222,7 +221,7 @@ func (m *Manager) followRename(name Name, all []Container) string {
 	for i := range all {
 		if all[i].ours() && all[i].Labels[LabelID] == s.ID && all[i].Name != string(name) {
 			if b := m.box(&all[i]); b.Spec != nil {
-				m.forget(name) // and what a rename that was killed left
+				m.forget(name) // and leftovers of an interrupted rename
 			}
 			return all[i].Name
 		}
@@ -274,8 +273,8 @@ func (m *Manager) List(ctx context.Context) ([]*Box, error) {
 	return out, nil
 }
 
-// hasSpec says whether a specification is kept under name; without a container it
-// is what a create that was killed leaves.
+// hasSpec reports whether there is a specification for name. Without a container, a
+// killed create left it.
 func (m *Manager) hasSpec(name Name) bool {
 	_, err := loadSpec(m.Host.Dirs.Config, name)
 	return !errors.Is(err, fs.ErrNotExist)

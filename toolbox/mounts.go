@@ -14,8 +14,8 @@ import (
 // mountPoint is one line of mountinfo, proc_pid_mountinfo(5).
 type mountPoint struct{ dev, root, point string }
 
-// parseMounts reads mountinfo. No file system is touched: one that does not answer, as
-// of a server that is away, is a line like any other.
+// parseMounts parses mountinfo. It touches no file system, so one that does not answer,
+// such as that of a missing server, does no harm.
 func parseMounts(text string) []mountPoint {
 	unescape := strings.NewReplacer(`\040`, " ", `\011`, "\t", `\012`, "\n", `\134`, `\`)
 	var out []mountPoint
@@ -52,8 +52,8 @@ func lacking(b *Box, host, inside []mountPoint, own []boxinit.Place) []boxinit.A
 	return out
 }
 
-// sharedPoint says where a mount point of the host is inside, if it is below one of the
-// directories that b shares with all that is mounted below it.
+// sharedPoint returns the place inside of a mount point of the host, if b shares a
+// directory above it with all mounts below.
 func sharedPoint(b *Box, point string) (string, bool) {
 	var best *Mapping
 	for i, mt := range b.Mounts {
@@ -67,7 +67,7 @@ func sharedPoint(b *Box, point string) (string, bool) {
 	return filepath.Join(best.Target, strings.TrimPrefix(point, best.Source)), true
 }
 
-// plainBind says whether the user asked for a volume without what is mounted below it.
+// plainBind reports whether the user asked for a volume without the mounts below it.
 func (b *Box) plainBind(target string) bool {
 	return slices.ContainsFunc(b.Spec.Volumes, func(v string) bool {
 		mt, err := ParseVolume(v)
@@ -75,7 +75,7 @@ func (b *Box) plainBind(target string) bool {
 	})
 }
 
-// lackingMounts is lacking for a toolbox that runs.
+// lackingMounts is lacking for a running toolbox.
 func (m *Manager) lackingMounts(b *Box, own []boxinit.Place) []boxinit.Attach {
 	if b.Spec.Isolated {
 		return nil

@@ -14,7 +14,7 @@ import (
 	"github.com/tbx-project/tbx/toolbox/integration"
 )
 
-// newSpec makes the specification of a new toolbox from options, which it checks.
+// newSpec checks options and makes the specification of a new toolbox from them.
 func (m *Manager) newSpec(o CreateOptions) (*Spec, error) {
 	if err := m.checkOptions(&o); err != nil {
 		return nil, err
@@ -34,14 +34,14 @@ func (m *Manager) newSpec(o CreateOptions) (*Spec, error) {
 	}
 	for _, value := range slices.Concat(s.Env, s.Volumes, s.Share, []string{s.Home, s.Declared}) {
 		if !utf8.ValidString(value) {
-			return nil, fail.New(fail.Usage, "%s is not UTF-8, and the toolbox's file holds nothing else", escape.Quote(value)).
+			return nil, fail.New(fail.Usage, "%s is not UTF-8, as the toolbox's file needs", escape.Quote(value)).
 				Hint("a variable can be set at entry: tbx run --env NAME=VALUE")
 		}
 	}
 	return s, m.checkOverlap(o.Name, s)
 }
 
-// checkOptions refuses options that contradict each other, or that this host cannot keep.
+// checkOptions refuses contradictory options, and those that this host cannot keep.
 func (m *Manager) checkOptions(o *CreateOptions) error {
 	if err := integration.Check(o.Without); err != nil {
 		return err
@@ -68,8 +68,8 @@ func (m *Manager) checkOptions(o *CreateOptions) error {
 	return nil
 }
 
-// blankSpec is a specification with those options that need no look at the host's
-// directories, and the defaults of the others.
+// blankSpec makes a specification with the options that need no look at the host's
+// directories, and with defaults for the others.
 func blankSpec(h *Host, o *CreateOptions) *Spec {
 	id := make([]byte, 16)
 	rand.Read(id)
@@ -82,7 +82,7 @@ func blankSpec(h *Host, o *CreateOptions) *Spec {
 	case o.Isolated && o.Memory == "":
 		s.Memory = defaultMemory(h)
 	case !o.Isolated && o.Memory == "0":
-		s.Memory = "" // not limited is its default
+		s.Memory = "" // no limit is its default
 	}
 	if o.CPUs == "0" {
 		s.CPUs = ""
@@ -90,7 +90,7 @@ func blankSpec(h *Host, o *CreateOptions) *Spec {
 	return s
 }
 
-// addVolume adds what --volume names to s, checked.
+// addVolume checks a --volume and adds it to s.
 func (s *Spec) addVolume(h *Host, v string) error {
 	v = wholeSource(h, v)
 	mt, err := ParseVolume(v)

@@ -5,8 +5,8 @@ import (
 	"path/filepath"
 )
 
-// once makes a remark about a toolbox, if there is somebody to read it, and only for
-// the first time since the boot. topic tells remarks apart.
+// once prints a remark about a toolbox, if anybody reads it, and only once a boot. topic
+// identifies the remark.
 func (p *Session) once(topic, text, hint string) {
 	if p.opts.Remark == nil {
 		return
@@ -16,21 +16,21 @@ func (p *Session) once(topic, text, hint string) {
 		return
 	}
 	f, err := os.OpenFile(filepath.Join(dir, p.Record.ID+"."+topic), os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
-	if err != nil { // said, or it cannot be known
+	if err != nil { // printed already, or unknown
 		return
 	}
 	f.Close()
 	p.opts.Remark(text, hint)
 }
 
-// remark is once, each time.
+// remark prints it each time.
 func (p *Session) remark(text string) {
 	if p.opts.Remark != nil {
 		p.opts.Remark(text, "")
 	}
 }
 
-// hostGroups gives numbers of the host's groups their names, where group(5) has them.
+// hostGroups returns the names of the host's groups by number, if group(5) has them.
 func hostGroups(numbers []string) []string {
 	names := make([]string, 0, len(numbers))
 	for _, number := range numbers {

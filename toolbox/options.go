@@ -7,13 +7,12 @@ import (
 	"strings"
 )
 
-// Option is one flag that podman is asked for. An engine sends those of
-// Plan.Options and nothing else beside the plan's name, image, command, mounts,
-// devices, variables and labels, and refuses a flag that it does not know. So
-// what create --dry-run prints is what is sent.
+// Option is one flag of the request to podman. Besides Plan.Options, an engine sends only
+// the plan's name, image, command, mounts, devices, variables and labels, and refuses an
+// unknown flag. So create --dry-run prints exactly the request.
 type Option struct {
 	Flag  string `json:"flag"`            // of podman-create(1), without the dashes
-	Value string `json:"value,omitempty"` // as that takes it; empty for a flag that takes none
+	Value string `json:"value,omitempty"` // in that program's format; empty for a flag without a value
 	Why   string `json:"why"`
 }
 
@@ -28,8 +27,8 @@ func (o Option) Args() []string {
 // String writes the option in one line, without quotes.
 func (o Option) String() string { return strings.TrimSpace(strings.Join(o.Args(), " ")) }
 
-// Arguments returns everything that podman is asked for, in the order of printing, as
-// podman-create(1) takes it: these flags, then the image and the command.
+// Arguments returns the whole request to podman, in printing order, as podman-create(1)
+// takes it: these flags, then the image and the command.
 func (p *Plan) Arguments() []Option {
 	out := append([]Option{{"name", string(p.Name), ""}}, p.Options()...)
 	for _, d := range p.Devices {
@@ -55,8 +54,8 @@ func (p *Plan) Arguments() []Option {
 	return out
 }
 
-// mountOption writes a mount as --mount. podman reads its value as a line of CSV, adds
-// rbind itself, and knows an overlay by --volume alone.
+// mountOption renders a mount as --mount. podman reads the value as a line of CSV, adds
+// rbind itself, and accepts an overlay by --volume only.
 func mountOption(m Mount) Option {
 	if m.Overlay() {
 		return Option{"volume", m.Source + ":" + m.Target + ":" + strings.Join(m.Options, ","), m.Reason}
@@ -83,7 +82,7 @@ func mountOption(m Mount) Option {
 	return Option{"mount", strings.Join(fields, ","), m.Reason}
 }
 
-// Options returns the flags that podman is asked for, in the order of printing.
+// Options returns the flags of the request to podman, in printing order.
 func (p *Plan) Options() []Option {
 	out := append(p.overImage(), p.fixed()...)
 	if p.Ephemeral {
@@ -92,18 +91,18 @@ func (p *Plan) Options() []Option {
 	return out
 }
 
-// overImage are the flags against what an image asks for and does not get.
+// overImage returns the flags that override the image's settings.
 func (p *Plan) overImage() []Option {
-	const image = "an image says what is in the toolbox, not what is started or mounted"
+	const image = "an image provides the toolbox's files; it does not decide what is started or mounted"
 	out := []Option{
-		{"user", p.User, "what others start in it, such as your editor, is you, whoever the image means"},
+		{"user", p.User, "processes that others start in it, such as your editor, run as you, not as the image's user"},
 		{"entrypoint", "", image},
 		{"workdir", "/", image},
 		{"image-volume", "ignore", image},
 		{"no-healthcheck", "", image},
 		{"systemd", "false", image},
 		{"stop-signal", "TERM", "the first process ends at once"},
-		{"stop-timeout", "2", "seconds; what has a cgroup is killed with the first process"},
+		{"stop-timeout", "2", "seconds; processes in its cgroup are killed with the first one"},
 	}
 	unset, _ := p.OverImageEnv()
 	for _, name := range unset {
@@ -112,14 +111,14 @@ func (p *Plan) overImage() []Option {
 	return out
 }
 
-// fixed are the flags that every toolbox of its kind has.
+// fixed returns the flags that every toolbox of its kind has.
 func (p *Plan) fixed() []Option {
 	if p.Isolated {
 		return p.fixedIsolated()
 	}
 	if p.Pod != "" {
 		return []Option{
-			{"userns", "keep-id", "the layers are those that toolboxes of the image have"},
+			{"userns", "keep-id", "it uses the same layers as toolboxes of the image"},
 			{"network", "none", "it is not started"},
 		}
 	}
@@ -132,22 +131,22 @@ func (p *Plan) fixed() []Option {
 		{"cgroupns", "host", session},
 	}
 	if p.Hostname == "" {
-		out = append(out, Option{"uts", "host", "the host's name, which resolves and which your X11 cookies are for"})
+		out = append(out, Option{"uts", "host", "the host's name, which resolves and is in your X11 cookies"})
 	} else {
 		out = append(out, Option{"uts", "private", "you asked for a name of its own"}, Option{"hostname", p.Hostname, "you asked for it"})
 	}
 	pids := Option{"pids-limit", strconv.FormatInt(p.Pids, 10), "limits are the host's"}
 	if p.Pids > 0 {
-		pids.Why = "the most processes and threads, as you asked"
+		pids.Why = "the limit of processes and threads that you asked for"
 	}
 	out = append(out,
-		Option{"privileged", "", "sudo inside may do everything that you may do on the host, and nothing more"},
+		Option{"privileged", "", "sudo inside has your rights on the host, and no more"},
 		Option{"security-opt", "label=disable", "SELinux would keep the toolbox out of your home"},
 		Option{"no-hosts", "", "the table of names follows the host's"},
 		Option{"dns", "none", "the resolver follows the host's"},
 		pids,
 	)
-	out = append(out, p.limited("what takes more than that is ended, as you asked")...)
+	out = append(out, p.limited("a process that takes more is killed, as you asked")...)
 	if p.Groups {
 		out = append(out, Option{"group-add", "keep-groups", "devices that your groups may use"})
 	}
@@ -157,45 +156,46 @@ func (p *Plan) fixed() []Option {
 func (p *Plan) fixedIsolated() []Option {
 	const processes = "it can neither see nor signal a process of yours"
 	network := Option{"network", "slirp4netns:allow_host_loopback=false",
-		"a network of its own: the world, but no service on this machine's loopback (with podman 5: pasta)"}
+		"a network of its own: it reaches the world, but no service on this machine's loopback (with podman 5: pasta)"}
 	if p.Network == "none" {
 		network = Option{"network", "none", "no network, as you asked"}
 	}
 	out := []Option{
-		{"userns", "keep-id", "what you share with it stays yours"},
+		{"userns", "keep-id", "files that you share with it stay yours"},
 		{"pid", "private", processes},
 		{"ipc", "private", processes},
 		{"cgroupns", "private", processes},
 		{"uts", "private", "it has a host name of its own"},
 		{"hostname", p.Hostname, "it has a host name of its own"},
 		network,
-		{"cap-drop", strings.Join(p.CapDrop, ","), "what root inside needs to install packages; the user has none"},
+		{"cap-drop", strings.Join(p.CapDrop, ","), "root inside keeps those for installing packages; the user has none"},
 		{"security-opt", "no-new-privileges", "no program inside gains rights, so no sudo: root is tbx run --root"},
 		{"security-opt", "seccomp=" + p.Seccomp, "podman's own filter, without namespaces, mounts, keyrings, bpf, perf, io_uring, " +
 			"sockets of other kinds than its network's, and 32-bit calls"},
-		{"no-hosts", "", "the host's table of names is the host's"},
+		{"no-hosts", "", "it does not get the host's table of names"},
 	}
 	pids := Option{"pids-limit", strconv.FormatInt(p.Pids, 10), "a fork bomb inside stays inside"}
 	if p.Pids == 0 {
 		pids.Why = "this machine cannot limit the number of processes"
 	}
 	out = append(out, pids)
-	out = append(out, p.limited("what takes more than that is ended, and not the host's programs")...)
+	out = append(out, p.limited("a process that takes more is killed, and not the host's programs")...)
 	return append(out,
-		Option{"log-driver", "k8s-file", "what the first process says, or another in its name, is in a file and not in your journal"},
-		Option{"log-opt", "max-size=" + strconv.FormatInt(LogSize/1000, 10) + "kb", "and no more than that"},
+		Option{"log-driver", "k8s-file", "output of the first process, or of another in its name, goes to a file and not to your journal"},
+		Option{"log-opt", "max-size=" + strconv.FormatInt(LogSize/1000, 10) + "kb", "the limit of that file"},
 		Option{"shm-size", size(p.ShmSize), "shared memory of its own"},
 		Option{"ulimit", "nofile=" + strconv.FormatInt(p.Nofile, 10), "open files of one process"})
 }
 
-// limited are the options that limit memory and processors; why is of the memory.
+// limited returns the limits of memory and processors; why is the reason of the memory
+// limit.
 func (p *Plan) limited(why string) []Option {
 	var out []Option
 	if p.Memory > 0 {
 		out = append(out, Option{"memory", size(p.Memory), why}, Option{"memory-swap", size(p.Memory), "memory and swap together"})
 	}
 	if p.CPU > 0 {
-		out = append(out, Option{"cpus", cpuText(p.CPU), "as many processors' time, as you asked"})
+		out = append(out, Option{"cpus", cpuText(p.CPU), "the limit of processors that you asked for"})
 	}
 	return out
 }

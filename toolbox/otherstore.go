@@ -14,14 +14,15 @@ import (
 	"github.com/tbx-project/tbx/toolbox/join"
 )
 
-// Where podman keeps containers is said by variables of the caller and by its settings,
-// so a toolbox that podman does not know may be in another store of the same user.
+// Variables of the caller and settings of podman choose podman's store. So a toolbox that
+// podman does not know may be in another store of the same user.
 
-// errOtherStore is the kind of error for such a toolbox: nothing may be forgotten of it.
+// errOtherStore is the kind of error for such a toolbox: none of its files may be
+// removed.
 var errOtherStore = fmt.Errorf("in another store: %w", fail.NotFound)
 
-// elsewhere returns the error that says in which other store a container of that name
-// is, or nil where none is found.
+// elsewhere returns an error that names another store with a container of that name, or
+// nil.
 func (m *Manager) elsewhere(ctx context.Context, e Engine, name Name) error {
 	here, err := e.NamesTable(ctx)
 	if err != nil {
@@ -32,13 +33,13 @@ func (m *Manager) elsewhere(ctx context.Context, e Engine, name Name) error {
 	if there == "" {
 		return nil
 	}
-	return fail.New(errOtherStore, "toolbox %s is in another store of podman's than podman uses here: it is in %s, and podman uses %s",
+	return fail.New(errOtherStore, "toolbox %s is in another store of podman: it is in %s, and podman uses %s here",
 		name, storeOf(there), storeOf(here)).
-		Hint("XDG_DATA_HOME, CONTAINERS_STORAGE_CONF and storage.conf say which store that is: call tbx with the same as before")
+		Hint("XDG_DATA_HOME, CONTAINERS_STORAGE_CONF and storage.conf choose the store: call tbx with the same settings as before")
 }
 
-// otherTable returns a table of names below one of the roots, other than here, in which
-// name is, or "".
+// otherTable returns a table of names other than here, below one of the roots, that
+// contains name; or "".
 func otherTable(roots []string, here, name string) string {
 	now, nowErr := os.Stat(here)
 	for _, root := range roots {
@@ -58,8 +59,8 @@ func storeOf(table string) string {
 	return fmt.Sprintf("%s (driver %s)", filepath.Dir(dir), strings.TrimSuffix(filepath.Base(dir), "-containers"))
 }
 
-// storeRoots are the directories where podman keeps what belongs to this user, by any
-// settings that are there: containers-storage.conf(5).
+// storeRoots returns the directories where podman keeps this user's containers, by any
+// settings that exist: containers-storage.conf(5).
 func (m *Manager) storeRoots() []string {
 	h := m.Host
 	var out []string
@@ -82,7 +83,7 @@ func (m *Manager) storeRoots() []string {
 			} `toml:"storage"`
 		}
 		if _, err := toml.DecodeFile(file, &conf); err != nil {
-			continue // not there, or podman says what is wrong with it
+			continue // missing, or podman reports its error
 		}
 		if file != "/etc/containers/storage.conf" { // where it is root's
 			add(conf.Storage.GraphRoot)

@@ -14,35 +14,35 @@ import (
 )
 
 // owner is the lock of an ephemeral toolbox, held by the tbx that made it. The descriptor
-// is closed on exec, so no program that tbx starts holds it too. It is a lock for writing of
-// fcntl(2), for which a file must be open to be written: the toolbox, which has the file
-// read-only and waits for its end, can hold none against anybody.
+// is closed on exec, so no child of tbx holds it too. It is a write lock of fcntl(2),
+// which needs a file open for writing: the toolbox, which has the file read-only and
+// waits for the lock, cannot hold one against anybody.
 type owner struct {
 	file *os.File
-	end  *os.File // held by who removes what is left: of what is not in the toolbox, a flock(2)
+	end  *os.File // held by the tbx that removes the leftovers: a flock(2) on a file outside the toolbox
 }
 
-// What is added to the path of the lock: for the log of the toolbox's start, and for the
-// lock of who removes it.
+// Suffixes of the lock's path: for the log of the toolbox's start, and for the lock of
+// the tbx that removes leftovers.
 const (
 	logEnding = ".log"
 	endEnding = ".end"
 )
 
-// lockWhole takes the lock, or says that somebody has it.
+// lockWhole takes the lock, or returns an error if somebody has it.
 func lockWhole(f *os.File) error {
 	whole := unix.Flock_t{Type: unix.F_WRLCK}
 	return eintr.Do(func() error { return unix.FcntlFlock(f.Fd(), unix.F_OFD_SETLK, &whole) })
 }
 
-// owned says whether somebody holds the lock.
+// owned reports whether somebody holds the lock.
 func owned(f *os.File) (bool, error) {
-	asked := unix.Flock_t{Type: unix.F_RDLCK} // for which those for reading, of the toolbox, are none
+	asked := unix.Flock_t{Type: unix.F_RDLCK} // the toolbox's read locks do not conflict with it
 	err := eintr.Do(func() error { return unix.FcntlFlock(f.Fd(), unix.F_OFD_GETLK, &asked) })
 	return asked.Type == unix.F_WRLCK, err
 }
 
-// takeOwner makes the lock path, which must be new, with content in it.
+// takeOwner makes the lock path with content; it must be new.
 func takeOwner(path string, content []byte) (*owner, error) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return nil, err
@@ -56,7 +56,7 @@ func takeOwner(path string, content []byte) (*owner, error) {
 		o.close()
 		return nil, fmt.Errorf("lock %s: %w", path, err)
 	}
-	if !o.is(path) { // another tbx took it for one that is left, and removed it
+	if !o.is(path) { // another tbx removed it as a leftover
 		o.close()
 		return nil, fmt.Errorf("%s: %w", path, os.ErrNotExist)
 	}
@@ -68,8 +68,8 @@ func takeOwner(path string, content []byte) (*owner, error) {
 	return o, nil
 }
 
-// orphaned returns the lock path, taken, if its owner is gone, and nil if he lives or
-// somebody else is at it.
+// orphaned takes and returns the lock path if its owner is gone. It returns nil if the
+// owner lives or another tbx has it.
 func orphaned(path string) (*owner, error) {
 	f, err := os.OpenFile(path, os.O_RDWR|unix.O_CLOEXEC|unix.O_NOFOLLOW, 0)
 	if errors.Is(err, os.ErrNotExist) {
@@ -97,7 +97,7 @@ func orphaned(path string) (*owner, error) {
 	return nil, fmt.Errorf("lock %s: %w", path, err)
 }
 
-// is says whether path is still the file that is locked.
+// is reports whether path is still the locked file.
 func (o *owner) is(path string) bool {
 	mine, err := o.file.Stat()
 	if err != nil {
@@ -107,8 +107,8 @@ func (o *owner) is(path string) bool {
 	return err == nil && os.SameFile(mine, there)
 }
 
-// fresh says whether the lock was made a moment ago, so that podman may still be making
-// the container for a tbx that was killed.
+// fresh reports whether the lock is so new that podman may still be making the container
+// for a killed tbx.
 func (o *owner) fresh() bool {
 	const moment = 2 * time.Minute
 	if o.file == nil {

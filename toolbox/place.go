@@ -14,21 +14,21 @@ import (
 	"github.com/tbx-project/tbx/toolbox/join"
 )
 
-// place is a file or directory as mountinfo names it, which is the same in every
-// mount namespace: a file system, what of it is mounted there, and what is below.
+// place is a file or directory as mountinfo identifies it, the same in every mount
+// namespace: a file system, its mounted part, and the path below.
 type place struct{ device, root, rel string }
 
-// path is where the place is in its file system.
+// path returns the place's path in its file system.
 func (p place) path() string { return filepath.Join(p.root, p.rel) }
 
-// placeOf says what a path of the host leads to. A link in it is an error, so that
-// it is the very path; nobody can put one there between the look and the answer.
+// placeOf returns the place that a path of the host leads to. A link in the path is an
+// error, so nobody can redirect it between the check and the result.
 func placeOf(path string) (place, error) {
 	direct := func(flags uint64) (int, error) {
 		return unix.Openat2(unix.AT_FDCWD, path, &unix.OpenHow{Flags: unix.O_PATH | unix.O_CLOEXEC | flags,
 			Resolve: unix.RESOLVE_NO_SYMLINKS | unix.RESOLVE_NO_MAGICLINKS})
 	}
-	fd, err := direct(unix.O_DIRECTORY) // which has a file system mounted that is mounted on demand
+	fd, err := direct(unix.O_DIRECTORY) // this also mounts a file system that is mounted on demand
 	if errors.Is(err, unix.ENOTDIR) {
 		fd, err = direct(0)
 	}
@@ -49,10 +49,10 @@ func placeOf(path string) (place, error) {
 			return place{m.Device, m.Root, strings.TrimPrefix(strings.TrimPrefix(path, m.Point), "/")}, nil
 		}
 	}
-	return place{}, fmt.Errorf("%s is in no file system that can be seen from here", path)
+	return place{}, fmt.Errorf("%s is in no visible file system", path)
 }
 
-// mountID is the number of the mount that an open file is in, proc_pid_fdinfo(5).
+// mountID returns the id of the mount that an open file is in, proc_pid_fdinfo(5).
 func mountID(fd int) (int, error) {
 	data, err := os.ReadFile("/proc/self/fdinfo/" + strconv.Itoa(fd))
 	if err != nil {
@@ -66,9 +66,9 @@ func mountID(fd int) (int, error) {
 	return 0, errors.New("the kernel does not say in which mount a file is")
 }
 
-// named are the directories of p that a user shares, for the first process, which
-// looks whether it has them: podman starts a toolbox for others too. What cannot be
-// looked at now is left to tbx, which looks at every start.
+// named returns the user's shared directories in p, for the first process, which checks
+// that it has them, because others can start a toolbox too. A directory that cannot be
+// checked now is left to tbx, which checks at every start.
 func (p *Plan) named(s *Spec) []boxinit.Named {
 	shared := s.sharedSources()
 	var out []boxinit.Named

@@ -18,22 +18,22 @@ const (
 	LabelID      = "io.tbx.id"      // Spec.ID
 	LabelSpec    = "io.tbx.spec"    // Spec.Hash when the container was made
 	LabelVersion = "io.tbx.version" // SpecVersion then
-	// LabelSpecification is the Spec itself as JSON, for a file that is lost.
+	// LabelSpecification is the Spec itself as JSON, in case the file is lost.
 	LabelSpecification = "io.tbx.specification"
 	// LabelIsolated is "true" on the container of an isolated toolbox, "false" on others.
 	LabelIsolated = "io.tbx.isolated"
-	// LabelToolbx is what Ptyxis, Cockpit and Toolbx itself look for.
+	// LabelToolbx is the label that Ptyxis, Cockpit and Toolbx itself look for.
 	LabelToolbx = "com.github.containers.toolbox"
-	// labelDevcontainer tells VS Code who to be, see the devcontainer reference,
-	// "image metadata".
+	// labelDevcontainer tells VS Code its user, see the devcontainer reference, "image
+	// metadata".
 	labelDevcontainer = "devcontainer.metadata"
 )
 
 // Mount is one mount of a plan: of an integration, of tbx's own, or a volume.
 type Mount = integration.Mount
 
-// Plan is what podman is asked for: a Spec rendered for one host. Options are the
-// flags that follow from it.
+// Plan is the request to podman: a Spec rendered for one host. Options are the flags that
+// follow from it.
 type Plan struct {
 	Name     Name              `json:"name"`
 	Image    string            `json:"image"` // podman's image id
@@ -42,15 +42,15 @@ type Plan struct {
 	Hostname string            `json:"hostname,omitempty"` // empty: the host's UTS namespace
 	Mounts   []Mount           `json:"mounts"`
 	Env      []string          `json:"env"`
-	ImageEnv []string          `json:"-"` // what the image says; see OverImageEnv
+	ImageEnv []string          `json:"-"` // the image's environment; see OverImageEnv
 	Labels   map[string]string `json:"labels"`
 	Devices  []string          `json:"devices,omitempty"` // paths and CDI names
 	Groups   bool              `json:"keep_groups"`
-	Pod      string            `json:"-"` // a pod without processes, made where it is missing, for what is not to be pruned
+	Pod      string            `json:"-"` // a pod without processes, made if missing, that protects the container from prune
 
-	Ephemeral bool `json:"ephemeral,omitempty"` // podman removes it when its first process has ended
+	Ephemeral bool `json:"ephemeral,omitempty"` // podman removes it after its first process has ended
 
-	// A limit that is 0 is none.
+	// 0: no limit.
 	Pids   int64 `json:"pids_limit,omitempty"`
 	Memory int64 `json:"memory_limit,omitempty"` // bytes
 	CPU    int64 `json:"cpu_limit,omitempty"`    // thousandths of a processor's time
@@ -64,7 +64,7 @@ type Plan struct {
 	Nofile   int64    `json:"nofile_limit,omitempty"`
 }
 
-// Place is what a plan depends on beside the specification and the host.
+// Place holds what a plan depends on besides the specification and the host.
 type Place struct {
 	BoxDir string // directory of the versions of tbx-box on the host
 	Box    string // the version to start, a directory below BoxDir
@@ -113,8 +113,8 @@ func NewPlan(name Name, s *Spec, h *Host, at Place) (*Plan, error) {
 	return p, p.addVolumes(s)
 }
 
-// labels are those of a container of s. Each is always set, because an image can set
-// what a container does not.
+// labels returns the labels of a container of s. Each is always set, because an image
+// could set a missing one.
 func (s *Spec) labels(h *Host) (map[string]string, error) {
 	meta, err := json.Marshal([]map[string]string{{"remoteUser": h.User}})
 	if err != nil {
@@ -132,7 +132,7 @@ func (p *Plan) addVolumes(s *Spec) error {
 		if err != nil {
 			return err
 		}
-		if s.Isolated && slices.Contains(m.Options, "ro") { // nothing that the host mounts below it later, which would not be
+		if s.Isolated && slices.Contains(m.Options, "ro") { // no later mounts of the host below it, because they would not be read-only
 			m.Options = append(slices.DeleteFunc(m.Options, func(o string) bool { return o == "rslave" }), "rprivate")
 		}
 		if slices.ContainsFunc(s.Volumes[:i], func(o string) bool {
@@ -140,7 +140,7 @@ func (p *Plan) addVolumes(s *Spec) error {
 			return err == nil && other.Target == m.Target
 		}) {
 			return fail.New(fail.Usage, "two volumes are to be mounted at %s", escape.Text(m.Target)).
-				Hint("leave one of them away, or give it another place")
+				Hint("leave one of them out, or give it another place")
 		}
 		p.Mounts = append(p.Mounts, m)
 	}
@@ -209,8 +209,8 @@ func ParseVolume(v string) (Mount, error) {
 	return m, nil
 }
 
-// overlaid makes m an overlay, of which podman takes no other option but U: podman
-// keeps what is changed in it apart from the directory.
+// overlaid makes m an overlay. podman accepts only U as another option for it, and keeps
+// the changes outside the directory.
 func overlaid(m Mount, options string) (Mount, error) {
 	for _, o := range strings.Split(options, ",") {
 		if o != "O" && o != "U" {
@@ -221,8 +221,8 @@ func overlaid(m Mount, options string) (Mount, error) {
 	return m, nil
 }
 
-// ContainerEnv is Env with the PATH that the toolbox has in place of the image's,
-// unless Env names one.
+// ContainerEnv returns Env with the toolbox's PATH instead of the image's, unless Env has
+// one.
 func (p *Plan) ContainerEnv() []string {
 	if slices.ContainsFunc(p.Env, func(kv string) bool { return strings.HasPrefix(kv, "PATH=") }) {
 		return p.Env
@@ -236,8 +236,8 @@ var opposites = map[string]string{
 	"ro": "rw", "rw": "ro", "noexec": "exec", "exec": "noexec", "nosuid": "suid", "suid": "nosuid", "nodev": "dev", "dev": "nodev",
 }
 
-// containerEnv is the environment that sessions opened by others (podman exec,
-// an editor) have. What tbx opens gets the caller's as well, see SessionEnv.
+// containerEnv is the environment of sessions that others open (podman exec, an editor).
+// tbx's own sessions also get the caller's, see SessionEnv.
 func containerEnv(s *Spec, h *Host) []string {
 	env := []string{
 		"HOME=" + h.Home,

@@ -7,19 +7,19 @@ import (
 	"github.com/tbx-project/tbx/internal/fail"
 )
 
-// Retention says which snapshots of a toolbox stay. A limit that is 0 is none.
+// Retention chooses the snapshots of a toolbox that stay. 0 means no limit.
 type Retention struct {
-	Last   int           // so many of the newest
-	Within time.Duration // those that are no older
-	Bytes  int64         // the newest that take no more together
+	Last   int           // this many of the newest
+	Within time.Duration // those not older than this
+	Bytes  int64         // the newest, up to this size together
 }
 
-// ParseRetention makes the limits of numbers and a size such as 20g; what names where
-// they were given, as in an error.
+// ParseRetention makes the limits from numbers and a size such as 20g; what names their
+// source in errors.
 func ParseRetention(last, days int, size, what string) (Retention, error) {
 	r := Retention{Last: last, Within: time.Duration(days) * 24 * time.Hour}
 	if last < 0 || days < 0 || days > 36500 {
-		return r, fail.New(fail.Usage, "%s: numbers of snapshots and days begin at 0, which is no limit", what)
+		return r, fail.New(fail.Usage, "%s: a number of snapshots or days must be 0, which is no limit, or more", what)
 	}
 	if size == "" || size == "0" {
 		return r, nil
@@ -29,12 +29,11 @@ func ParseRetention(last, days int, size, what string) (Retention, error) {
 	return r, err
 }
 
-// None says whether there is no limit at all.
+// None reports whether there is no limit at all.
 func (r Retention) None() bool { return r == Retention{} }
 
-// Expired returns those of the snapshots that no limit keeps, the oldest first: a
-// snapshot goes when one limit lets it go. The newest BeforeRollback of a toolbox is
-// none of them; it goes with the next rollback.
+// Expired returns the snapshots that are beyond any limit, the oldest first. A toolbox's
+// newest BeforeRollback is never among them; the next rollback removes it.
 func (r Retention) Expired(all []*Snapshot, now time.Time) []*Snapshot {
 	byToolbox := map[string][]*Snapshot{}
 	for _, s := range all {

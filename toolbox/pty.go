@@ -14,12 +14,12 @@ import (
 	"github.com/tbx-project/tbx/internal/pty"
 )
 
-// BehindPTY runs a session on a terminal of the toolbox's own devpts and relays
-// it to the caller's. Programs that ask for their terminal's name (tty, GNU
-// screen, mesg) need it: the caller's terminal has no name inside. cmd is the
-// call of tbx that becomes the session.
+// BehindPTY runs a session on a terminal of the toolbox's own devpts and relays it to the
+// caller's. Programs that need their terminal's name (tty, GNU screen, mesg) need this,
+// because the caller's terminal has no name inside. cmd is the call of tbx that becomes
+// the session.
 func (p *Session) BehindPTY(cmd *exec.Cmd) error {
-	// Not blocking, or closing the master would wait for what reads from it.
+	// Not blocking, or closing the master would wait for its readers.
 	fd, peer, err := pty.Open(fmt.Sprintf("/proc/%d/root/dev/pts/ptmx", p.Record.PID), unix.O_NONBLOCK)
 	if err != nil {
 		return fmt.Errorf("toolbox %s cannot give a terminal: %w", p.Record.Name, err)

@@ -14,15 +14,15 @@ import (
 	"github.com/tbx-project/tbx/toolbox/join"
 )
 
-// RebaseRequest is what a user asks of a toolbox that is to be made from another image.
+// RebaseRequest is a user's request to move a toolbox to another image.
 type RebaseRequest struct {
 	Name  Name
 	Image Image // the new one
 	// ImageEnv returns the environment of the toolbox's image, by podman's id; see Image.
 	ImageEnv func(ctx context.Context, imageID string) ([]string, error)
 
-	Force bool // end what runs in it
-	Dry   bool // build may look and change nothing, and nothing is kept of what it did
+	Force bool // end its processes
+	Dry   bool // build only looks and changes nothing, and its result is dropped
 }
 
 // alone says that the toolbox is compared with its image only, see Compare.
@@ -41,7 +41,7 @@ type Rebasing struct {
 	old, base, next *Box
 }
 
-// Room is one container of them.
+// Room is one of these containers.
 type Room struct {
 	e  Engine
 	id string
@@ -53,7 +53,7 @@ func (r Room) Run(ctx context.Context, args, env []string, out, errs io.Writer) 
 	return r.e.Exec(ctx, r.id, args, own, out, errs)
 }
 
-// Carry brings along what the toolbox holds; the order's containers are filled in.
+// Carry brings along the toolbox's contents; it fills in the order's containers.
 func (r *Rebasing) Carry(ctx context.Context, o *carry.Order) (*carry.Answer, error) {
 	o.Old, o.Base, o.New = r.old.PID, r.base.PID, r.base.PID
 	if r.next != nil {
@@ -62,17 +62,17 @@ func (r *Rebasing) Carry(ctx context.Context, o *carry.Order) (*carry.Answer, er
 	return r.m.space().Carry(ctx, o)
 }
 
-// Spec is what the new toolbox is made of.
+// Spec returns the specification of the new toolbox.
 func (r *Rebasing) Spec() *Spec { return r.k.Spec }
 
-// BeforeRebase begins the name of the snapshot that a rebase leaves of what was there.
+// BeforeRebase begins the name of the snapshot that a rebase leaves of the old contents.
 const BeforeRebase = "before-rebase"
 
-// Rebase has a toolbox made from another image take the place of the one of that name. It
-// has the same settings; what is in it, build sees to, while nobody can enter either. What
-// was there until then becomes the snapshot that is returned. An error says that the
-// toolbox is as it was, but for one that says that a rebase was interrupted. Killed at any
-// point it leaves the old toolbox or the new one, and the next call of tbx removes the rest.
+// Rebase replaces a toolbox by one from another image, with the same settings. build
+// fills it, while nobody can enter either. The old contents become the returned snapshot.
+// After an error the toolbox is as it was, unless the error says that the rebase was
+// interrupted. If tbx is killed at any point, the old toolbox or the new one is complete,
+// and the next call of tbx removes the rest.
 func (m *Manager) Rebase(ctx context.Context, r RebaseRequest, build func(context.Context, *Rebasing) error) (*Snapshot, error) {
 	b, err := m.findManaged(ctx, r.Name)
 	if err != nil {
@@ -88,7 +88,7 @@ func (m *Manager) Rebase(ctx context.Context, r RebaseRequest, build func(contex
 		return nil, err
 	}
 	defer lock.Close()
-	if b, err = m.findManaged(ctx, r.Name); err != nil { // as it is now that nobody changes it
+	if b, err = m.findManaged(ctx, r.Name); err != nil { // again, now that nobody else changes it
 		return nil, err
 	}
 	if err := m.settleSnapshots(ctx, b.Spec.ID); err != nil {
@@ -109,7 +109,7 @@ func (m *Manager) Rebase(ctx context.Context, r RebaseRequest, build func(contex
 	return s, nil
 }
 
-// rebasing checks what is asked.
+// rebasing checks the request.
 func (m *Manager) rebasing(ctx context.Context, b *Box, r *RebaseRequest) (*Rebasing, error) {
 	e, err := m.Engine(ctx)
 	if err != nil {
@@ -120,7 +120,7 @@ func (m *Manager) rebasing(ctx context.Context, b *Box, r *RebaseRequest) (*Reba
 	}
 	if running := m.inUse(b); len(running) > 0 && !r.Force && !r.Dry {
 		return nil, inUseError(b.Name, running).Hint("leave it, or end what runs in it with: tbx stop %s", b.Name).
-			Hint("or have it ended: tbx rebase --force …")
+			Hint("or end it with: tbx rebase --force …")
 	}
 	now, err := m.Settings(b)
 	if err != nil {
@@ -135,7 +135,7 @@ func (m *Manager) rebasing(ctx context.Context, b *Box, r *RebaseRequest) (*Reba
 	return &Rebasing{m: m, e: e, k: k, was: &was, request: r, old: b}, nil
 }
 
-// carryOut does the steps; what was made for them is removed in the end.
+// carryOut does the steps, and removes the temporary containers at the end.
 func (r *Rebasing) carryOut(ctx context.Context, build func(context.Context, *Rebasing) error) (*Snapshot, error) {
 	if err := r.m.keep(editNow, r.k); err != nil {
 		return nil, err
@@ -233,13 +233,13 @@ func (r *Rebasing) start(ctx context.Context, m *Manager, kind string, s *Spec, 
 	return boxWith(ctx, r.e, id, name, s)
 }
 
-// takePlace stops all and has the new container take the toolbox's place.
+// takePlace stops all three and puts the new container in the toolbox's place.
 func (r *Rebasing) takePlace(ctx context.Context) (*Snapshot, error) {
 	m := r.m
 	if running := m.inUse(r.old); len(running) > 0 && !r.request.Force {
-		return nil, inUseError(r.k.Name, running).Hint("try again when that has ended, or have it ended: --force")
+		return nil, inUseError(r.k.Name, running).Hint("try again when that has ended, or end it with: --force")
 	}
-	ctx = context.WithoutCancel(ctx) // from here on it is brought to an end
+	ctx = context.WithoutCancel(ctx) // from here on, it is completed in any case
 	m.stage("putting the new toolbox in the place of %s", r.k.Name)
 	for _, b := range []*Box{r.next, r.old} {
 		if err := m.stop(ctx, r.e, b, stopGrace); err != nil {
@@ -264,7 +264,8 @@ func (r *Rebasing) takePlace(ctx context.Context) (*Snapshot, error) {
 	return s, nil
 }
 
-// settle removes what a rebase made beside the toolbox, and has that run if it did.
+// settle removes the temporary containers of a rebase, and starts the toolbox if it ran
+// before.
 func (r *Rebasing) settle(ctx context.Context, done bool) error {
 	m := r.m
 	if r.k.Turn != nil && !done {
@@ -295,7 +296,7 @@ func (m *Manager) hasRecord(name Name) bool {
 	return err == nil
 }
 
-// numberedSnapshot is a free name for a snapshot, with a number where it has to be.
+// numberedSnapshot returns a free name for a snapshot, with a number if necessary.
 func (m *Manager) numberedSnapshot(ctx context.Context, b *Box, name string) (string, error) {
 	taken, err := m.snapshotNames(ctx, b)
 	free := name
@@ -305,10 +306,10 @@ func (m *Manager) numberedSnapshot(ctx context.Context, b *Box, name string) (st
 	return free, err
 }
 
-// muted is a progress without the stages of a toolbox that a user knows nothing of.
+// muted is a progress without the stages of internal toolboxes.
 type muted struct {
 	Progress
-	all bool // nor its warnings, which another one says too
+	all bool // also without warnings, which another one prints too
 }
 
 func (muted) Stage(string)             {}

@@ -13,12 +13,12 @@ import (
 	"github.com/tbx-project/tbx/toolbox/layers"
 )
 
-// An edit that was interrupted is put right by the next call of tbx that works on that
-// toolbox, or lists all. What was kept says that there was one; where the files are, the
-// mark in the layers says; see package layers.
+// The next call of tbx that works on the toolbox, or lists all, repairs an interrupted
+// edit. The kept file shows that there was one; the mark in the layers shows where the
+// contents are; see package layers.
 
-// repairOf puts right the edit of a toolbox that was interrupted, if there is one. The
-// toolbox's lock is held, so no edit is under way.
+// repairOf repairs an interrupted edit of a toolbox. The caller holds the toolbox's lock,
+// so no edit is running.
 func (m *Manager) repairOf(ctx context.Context, name Name) error {
 	for _, k := range m.interrupted() {
 		if k.Name != name {
@@ -35,7 +35,7 @@ func (m *Manager) repairOf(ctx context.Context, name Name) error {
 	return nil
 }
 
-// repairFree is repairOf where no lock is held. An edit that is under way is left alone.
+// repairFree is repairOf without the lock. It leaves a running edit alone.
 func (m *Manager) repairFree(ctx context.Context, name Name) error {
 	if !slices.ContainsFunc(m.interrupted(), func(k *kept) bool { return k.Name == name }) {
 		return nil
@@ -51,15 +51,14 @@ func (m *Manager) repairFree(ctx context.Context, name Name) error {
 	return m.repairOf(ctx, name)
 }
 
-// repairAll does it for every toolbox, also where nothing was kept: of all containers,
-// those that are apart say it. It returns whether something was changed, and warns of
-// what could not be put right.
+// repairAll repairs every toolbox, also without a kept file: containers that are apart
+// show it. It returns whether something changed, and warns about failures.
 func (m *Manager) repairAll(ctx context.Context, e Engine, all []Container) bool {
 	changed := false
 	for _, k := range m.unfinished(all) {
 		l, err := flock.Try(m.lockFile(k.Name))
 		if errors.Is(err, flock.ErrBusy) {
-			continue // an edit is under way
+			continue // an edit is running
 		}
 		if err == nil {
 			err = m.repair(ctx, e, k)
@@ -78,8 +77,7 @@ func (m *Manager) repairAll(ctx context.Context, e Engine, all []Container) bool
 	return changed
 }
 
-// unfinished lists the edits that were kept, and those of which there are containers
-// only.
+// unfinished lists the kept edits, and those that only their containers show.
 func (m *Manager) unfinished(all []Container) []*kept {
 	out := m.interrupted()
 	for i := range all {
@@ -101,7 +99,7 @@ func (m *Manager) unfinished(all []Container) []*kept {
 	return out
 }
 
-// labelled is the specification that a container was made of, by its label, or nil.
+// labelled returns the specification in a container's label, or nil.
 func labelled(c *Container) *Spec {
 	s := &Spec{}
 	if json.Unmarshal([]byte(c.Labels[LabelSpecification]), s) != nil || s.ID != c.Labels[LabelID] || s.Hash() != c.Labels[LabelSpec] {
@@ -110,8 +108,8 @@ func labelled(c *Container) *Spec {
 	return s
 }
 
-// shown are the containers of all as a user is to see them: one that is apart while its
-// toolbox has no other counts as the toolbox.
+// shown returns the containers that a user should see: one that is apart counts as the
+// toolbox if its toolbox has no other.
 func shown(all []Container) []Container {
 	out := settled(all)
 	for i := range all {
@@ -125,13 +123,13 @@ func shown(all []Container) []Container {
 	return out
 }
 
-// halves are the two containers of an edit as they are found.
+// halves are the present containers of an edit.
 type halves struct {
 	old, new       *Container // nil: there is none
 	oldHalf, newer layers.Half
 }
 
-// repair puts one edit right. The toolbox's lock is held.
+// repair repairs one edit. The caller holds the toolbox's lock.
 func (m *Manager) repair(ctx context.Context, e Engine, k *kept) error {
 	if k.Rebase {
 		return m.repairTurn(ctx, e, k)
@@ -145,7 +143,7 @@ func (m *Manager) repair(ctx context.Context, e Engine, k *kept) error {
 	}
 	h, err := m.halvesOf(ctx, e, k)
 	if err != nil {
-		return fail.Wrap(nil, err, "the edit of toolbox %s that was interrupted cannot be put right", k.Name)
+		return fail.Wrap(nil, err, "the interrupted edit of toolbox %s cannot be repaired", k.Name)
 	}
 	step := layers.Decide(h.oldHalf, h.newer)
 	m.debug("the edit of toolbox %s was interrupted: old %v, new %v: step %d", k.Name, h.oldHalf, h.newer, step)
@@ -168,10 +166,10 @@ func (m *Manager) repair(ctx context.Context, e Engine, k *kept) error {
 		return ambiguousError(k, h)
 	}
 	if err != nil {
-		return fail.Wrap(nil, err, "the edit of toolbox %s that was interrupted cannot be put right yet; nothing in it is lost", k.Name).
-			Hint("when the cause is gone: tbx list")
+		return fail.Wrap(nil, err, "the interrupted edit of toolbox %s cannot be repaired yet; nothing in it is lost", k.Name).
+			Hint("after removing the cause, call: tbx list")
 	}
-	if h.new == nil && k.Hex != "" { // a podman that was killed may have left the name in its storage
+	if h.new == nil && k.Hex != "" { // a killed podman may have left the name in its storage
 		_ = e.Remove(ctx, apart(k.Name, apartNew, k.Hex), true)
 	}
 	m.forgetRecord(k.Name)
@@ -185,14 +183,14 @@ func (m *Manager) repair(ctx context.Context, e Engine, k *kept) error {
 func (m *Manager) tellRepaired(k *kept, step layers.Step, adopted bool) {
 	what, again, is, back := "an edit", "edit it again, if you still want to", "has its new settings", "tbx edit --undo "
 	if adopted {
-		what, again, is, back = "adopting", "adopt it again, if you still want to", "is tbx's", "tbx adopt --undo "
+		what, again, is, back = "adopting", "adopt it again, if you still want to", "belongs to tbx", "tbx adopt --undo "
 	}
 	what += map[bool]string{true: " toolbox ", false: " of toolbox "}[adopted] + string(k.Name)
 	switch step {
 	case layers.DropNew, layers.GoBack:
 		m.Progress.Warn(what+" was interrupted: the toolbox is as it was", again)
 	case layers.GoOn, layers.Finish:
-		m.Progress.Warn(what+" was interrupted, and is brought to its end: the toolbox "+is, "take that back with: "+back+string(k.Name))
+		m.Progress.Warn(what+" was interrupted, and is completed now: the toolbox "+is, "undo it with:  "+back+string(k.Name))
 	}
 }
 
@@ -228,7 +226,7 @@ func (m *Manager) halvesOf(ctx context.Context, e Engine, k *kept) (*halves, err
 	return h, err
 }
 
-// half is where a container stands, and whether it has the mark.
+// half returns a container's state in the edit: its name, and whether it has the mark.
 func (m *Manager) half(ctx context.Context, e Engine, c *Container, name Name) (layers.Half, error) {
 	if c == nil {
 		return layers.Half{}, nil
@@ -254,7 +252,7 @@ func (m *Manager) half(ctx context.Context, e Engine, c *Container, name Name) (
 	return h, nil
 }
 
-// removeHalf removes the container of an edit that has nothing of the user's.
+// removeHalf removes a container of an edit that has none of the user's files.
 func (m *Manager) removeHalf(ctx context.Context, e Engine, c *Container) error {
 	b := &Box{Name: Name(c.Name), Container: *c, Spec: labelled(c)}
 	if b.runs() && b.Spec != nil {
@@ -268,8 +266,8 @@ func (m *Manager) removeHalf(ctx context.Context, e Engine, c *Container) error 
 	return nil
 }
 
-// finish records the settings of the new container, moves what goes with its layer, and
-// removes the old one.
+// finish records the settings of the new container, moves the files that belong to its
+// layer, and removes the old one.
 func (m *Manager) finish(ctx context.Context, e Engine, k *kept, h *halves) error {
 	s := labelled(h.new)
 	if s == nil {
@@ -302,7 +300,7 @@ func (m *Manager) finish(ctx context.Context, e Engine, k *kept, h *halves) erro
 	return m.removeHalf(ctx, e, h.old)
 }
 
-// ambiguousError says what there is, of which nobody can know what is the toolbox.
+// ambiguousError describes the containers when it is unknown which one is the toolbox.
 func ambiguousError(k *kept, h *halves) error {
 	err := fail.New(nil, "an edit of toolbox %s was interrupted, and its containers were changed since: tbx touches none of them", k.Name)
 	for _, c := range []*Container{h.old, h.new} {
@@ -310,5 +308,5 @@ func ambiguousError(k *kept, h *halves) error {
 			err.Hint("look into container %s (%.12s) with: podman diff %.12s", c.Name, c.ID, c.ID)
 		}
 	}
-	return err.Hint("give the one that has your files the name with: podman rename CONTAINER %s", k.Name)
+	return err.Hint("rename the one with your files: podman rename CONTAINER %s", k.Name)
 }

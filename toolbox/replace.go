@@ -11,8 +11,8 @@ import (
 	"github.com/tbx-project/tbx/toolbox/layers"
 )
 
-// replacement is an edit under way: the container of a toolbox, and the one that takes
-// its place.
+// replacement is a running edit: the container of a toolbox, and the one that takes its
+// place.
 type replacement struct {
 	m        *Manager
 	e        Engine
@@ -22,11 +22,11 @@ type replacement struct {
 	back     []func(context.Context) error
 }
 
-// undoWith remembers what takes back the step that was done.
+// undoWith records how to undo the step that was done.
 func (r *replacement) undoWith(f func(context.Context) error) { r.back = append(r.back, f) }
 
-// replace puts another container in the place of p's toolbox, which is stopped for it and
-// started again if it runs. In the end p.box is the new one.
+// replace puts another container in the place of p's toolbox. If the toolbox runs, it is
+// stopped and started again. At the end p.box is the new one.
 func (m *Manager) replace(ctx context.Context, e Engine, p *EditPlan, force bool) error {
 	r := &replacement{m: m, e: e, k: p.kept, old: p.box}
 	if m.deadRuns(r.old) {
@@ -48,13 +48,13 @@ func (m *Manager) replace(ctx context.Context, e Engine, p *EditPlan, force bool
 	})
 }
 
-// carryOut does the steps. When one fails, those before are to be taken back.
+// carryOut does the steps. If one fails, the caller undoes those before.
 func (r *replacement) carryOut(ctx context.Context, plan *Plan, force bool) error {
 	restart := r.old.runs()
 	if err := r.make(ctx, plan); err != nil {
 		return err
 	}
-	ctx = context.WithoutCancel(ctx) // from here on it is brought to an end
+	ctx = context.WithoutCancel(ctx) // from here on, it is completed in any case
 	if err := r.stopOld(ctx, restart, force); err != nil {
 		return err
 	}
@@ -68,12 +68,13 @@ func (r *replacement) carryOut(ctx context.Context, plan *Plan, force bool) erro
 	return r.m.stop(ctx, r.e, r.new, 0)
 }
 
-// adopts says whether the container that is replaced is another maker's: its toolbox is
-// started once, which clears what that left, and it is kept for the way back.
+// adopts reports whether the old container belongs to another maker. Then the toolbox is
+// started once, to clear the maker's leftovers, and the container is kept for the way
+// back.
 func (r *replacement) adopts() bool { return !r.old.ours() }
 
-// deadRuns says whether podman believes that a container runs whose first process has
-// ended.
+// deadRuns reports whether podman believes that a container runs although its first
+// process has ended.
 func (m *Manager) deadRuns(b *Box) bool { return b.runs() && !m.alive(b) }
 
 // make makes the new container and tries it.
@@ -88,7 +89,7 @@ func (r *replacement) make(ctx context.Context, plan *Plan) error {
 	m.stage("trying the new settings of toolbox %s", name)
 	id, err := r.e.Create(ctx, &p)
 	if err != nil {
-		if ctx.Err() != nil { // podman may still be at it
+		if ctx.Err() != nil { // podman may still be working on it
 			r.undoWith(func(ctx context.Context) error {
 				m.halfMade(ctx, r.e, p.Name)
 				return r.e.Remove(ctx, string(p.Name), true)
@@ -122,7 +123,7 @@ func (r *replacement) make(ctx context.Context, plan *Plan) error {
 }
 
 func mountedError(name Name) error {
-	return fail.Wrap(nil, layers.ErrMounted, "toolbox %s does not run, and yet what is in it cannot be moved", name).
+	return fail.Wrap(nil, layers.ErrMounted, "toolbox %s does not run, but its contents cannot be moved", name).
 		Hint("see what podman has mounted: podman mount").Hint("unmount it with: podman umount %s", name)
 }
 
@@ -132,9 +133,9 @@ func (r *replacement) stopOld(ctx context.Context, runs, force bool) error {
 		return r.unmounted(ctx)
 	}
 	m := r.m
-	m.forgetRecord(r.old.Name) // from here on who enters waits for the lock
+	m.forgetRecord(r.old.Name) // from here on, entering waits for the lock
 	if running := r.inUse(); len(running) > 0 && !force {
-		return inUseError(r.old.Name, running).Hint("try again when that has ended, or have it ended: --force")
+		return inUseError(r.old.Name, running).Hint("try again when that has ended, or end it with: --force")
 	}
 	r.undoWith(func(ctx context.Context) error {
 		_, err := m.bringUp(ctx, r.e, r.old)
@@ -149,7 +150,7 @@ func (r *replacement) stopOld(ctx context.Context, runs, force bool) error {
 	return r.unmounted(ctx)
 }
 
-// inUse lists what is ended when the old container is stopped.
+// inUse lists the processes that end when the old container is stopped.
 func (r *replacement) inUse() []Process {
 	if r.adopts() {
 		return r.m.foreignInUse(r.old)
@@ -162,8 +163,8 @@ func (r *replacement) unmounted(ctx context.Context) error {
 	return r.m.unmounted(ctx, r.old.Name, r.a, r.b)
 }
 
-// unmounted waits until no layer of the toolbox's containers is mounted: the monitor of one
-// that has ended may still have podman clear up after it.
+// unmounted waits until no layer of the toolbox's containers is mounted: podman may still
+// be cleaning up after one that has ended.
 func (m *Manager) unmounted(ctx context.Context, name Name, of ...*layers.Layer) error {
 	const cleared, poll = 5 * time.Second, 10 * time.Millisecond
 	for end := time.Now().Add(cleared); ; time.Sleep(poll) {
@@ -179,7 +180,7 @@ func (m *Manager) unmounted(ctx context.Context, name Name, of ...*layers.Layer)
 	}
 }
 
-// swap gives the new container the name and all that is in the old one.
+// swap gives the new container the name and the contents of the old one.
 func (r *replacement) swap(ctx context.Context) error {
 	m, name := r.m, string(r.old.Name)
 	if err := r.e.Rename(ctx, r.old.ID, apart(r.old.Name, apartOld, r.k.Hex)); err != nil {
@@ -216,16 +217,16 @@ func (r *replacement) swap(ctx context.Context) error {
 	return nil
 }
 
-// goBack takes back all that was done, last first. What cannot be taken back ends it: the
-// rest is for the next call of tbx, which finds what is kept.
+// goBack undoes all steps, the last first. If one cannot be undone, it stops: the next
+// call of tbx finds the kept file and does the rest.
 func (r *replacement) goBack(ctx context.Context, cause error) error {
 	ctx = context.WithoutCancel(ctx)
 	name := r.old.Name
 	for _, undo := range slices.Backward(r.back) {
 		if err := undo(ctx); err != nil && !errors.Is(err, fail.NotFound) {
-			return fail.Wrap(nil, errors.Join(cause, err), "the change of toolbox %s failed, and could not be taken back; nothing in it is lost",
+			return fail.Wrap(nil, errors.Join(cause, err), "the change of toolbox %s failed, and could not be undone; nothing in it is lost",
 				name).
-				Hint("when the cause is gone, the next call puts it right: tbx list")
+				Hint("after removing the cause, the next call repairs it: tbx list")
 		}
 	}
 	r.m.drop(r.k.Spec.ID, editNow)
@@ -235,8 +236,8 @@ func (r *replacement) goBack(ctx context.Context, cause error) error {
 	return fail.Wrap(nil, cause, "toolbox %s is as it was: it cannot have the new settings", name)
 }
 
-// tidyUp ends a replacement: it removes the container that was replaced, which is empty,
-// and what was kept for a crash. What fails the next call of tbx does.
+// tidyUp ends a replacement: it removes the old container, which is empty, and the file
+// for a crash. If it fails, the next call of tbx does it.
 func (m *Manager) tidyUp(ctx context.Context, e Engine, k *kept, old *Container) {
 	if k.Was != nil {
 		before := &kept{Name: k.Name, Spec: k.Was}
@@ -252,7 +253,7 @@ func (m *Manager) tidyUp(ctx context.Context, e Engine, k *kept, old *Container)
 	m.drop(k.Spec.ID, editNow)
 }
 
-// putAway removes a container that was replaced, or sets it aside if it is another maker's.
+// putAway removes the old container, or sets it aside if it belongs to another maker.
 func (m *Manager) putAway(ctx context.Context, e Engine, k *kept, old *Container) error {
 	if !old.ours() {
 		return m.setAside(ctx, e, k, old.ID)
@@ -263,7 +264,7 @@ func (m *Manager) putAway(ctx context.Context, e Engine, k *kept, old *Container
 	return nil
 }
 
-// space is where the layers of containers can be worked on.
+// space returns the place for work on containers' layers.
 func (m *Manager) space() layers.Space {
 	return layers.Space{Runtime: m.Host.RuntimeDir, Helper: m.BoxFile}
 }

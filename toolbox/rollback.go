@@ -13,11 +13,11 @@ import (
 	"github.com/tbx-project/tbx/toolbox/layers"
 )
 
-// Rollback makes the toolbox hold what it held at a snapshot, in one step and without a
-// copy. What it held until now becomes the snapshot BeforeRollback, in the place of the
-// one that was rolled back to and of an older BeforeRollback. force ends what runs in it;
-// without it, a toolbox that is used is left alone. It returns the names of settings that
-// are other ones today than at the snapshot: they stay as they are.
+// Rollback returns the toolbox to a snapshot, in one step and without a copy. Its
+// contents until now become the snapshot BeforeRollback, which replaces the snapshot that
+// was rolled back to and an older BeforeRollback. force ends its processes; without it, a
+// toolbox in use is left alone. It returns the names of the settings that differ from
+// those at the snapshot: they stay as they are.
 func (m *Manager) Rollback(ctx context.Context, name Name, snapshot string, force bool) (changed []string, err error) {
 	b, err := m.findManaged(ctx, name)
 	if err != nil {
@@ -33,7 +33,7 @@ func (m *Manager) Rollback(ctx context.Context, name Name, snapshot string, forc
 		return nil, err
 	}
 	defer lock.Close()
-	if b, err = m.findManaged(ctx, name); err != nil { // as it is now that nobody changes it
+	if b, err = m.findManaged(ctx, name); err != nil { // again, now that nobody else changes it
 		return nil, err
 	}
 	if err := m.settleSnapshots(ctx, b.Spec.ID); err != nil {
@@ -52,19 +52,20 @@ func (m *Manager) Rollback(ctx context.Context, name Name, snapshot string, forc
 	if err != nil {
 		err = fail.Wrap(nil, err, "toolbox %s was not rolled back", name)
 	} else {
-		removeFile(m.AppliedFile(b.Spec.ID)) // of what the toolbox holds no more
+		removeFile(m.AppliedFile(b.Spec.ID)) // it describes contents that are gone
 		changed, err = settingsChanged(was.Spec, b.Spec), m.dropOlder(ctx, e, b.Spec.ID, keeper)
 	}
 	lock.Close()
-	if ran { // as it was
+	if ran { // as before
 		_, serr := m.Start(ctx, name)
 		err = errors.Join(err, serr)
 	}
 	return changed, err
 }
 
-// rollback makes the toolbox hold what a snapshot keeps, and returns the id of the container
-// that keeps what the toolbox held. ran says whether the toolbox was running, and was stopped.
+// rollback exchanges the contents of the toolbox and of a snapshot. It returns the id of
+// the container with the old contents. ran reports whether the toolbox was running, and
+// was stopped.
 func (m *Manager) rollback(ctx context.Context, e Engine, b *Box, h *holder, force bool) (keeper string, ran bool, err error) {
 	now, err := e.Layer(ctx, b.ID)
 	if err != nil {
@@ -79,14 +80,14 @@ func (m *Manager) rollback(ctx context.Context, e Engine, b *Box, h *holder, for
 		return "", false, err
 	}
 	if seen[0].Inode != h.record.Inode {
-		return "", false, fail.New(nil, "the files of snapshot %s are not the ones that were recorded: something other than tbx changed %s",
+		return "", false, fail.New(nil, "the files of snapshot %s are not the recorded ones: another program changed %s",
 			h.record.Snapshot.Name, then.Upper).
 			Hint("look at what is there with: podman unshare ls %s", then.Upper)
 	}
 	otherImage := now.Image != then.Image
 	if err := layers.Fit(now, then); err != nil && !otherImage {
-		return "", false, fail.Wrap(fail.Unable, err, "the snapshot is of another storage than the toolbox has today").
-			Hint("make a toolbox of it, beside this one: tbx clone --snapshot %s %s NEW", h.record.Snapshot.Name, b.Name)
+		return "", false, fail.Wrap(fail.Unable, err, "the snapshot and the toolbox are in different storages").
+			Hint("make a second toolbox from it: tbx clone --snapshot %s %s NEW", h.record.Snapshot.Name, b.Name)
 	}
 	if ran = b.runs(); ran {
 		if err := m.stopUnused(ctx, e, b, force); err != nil {
@@ -103,11 +104,12 @@ func (m *Manager) rollback(ctx context.Context, e Engine, b *Box, h *holder, for
 	if err := m.saveRecord(h); err != nil {
 		return "", ran, err
 	}
-	// Killed from here on, the next call sees by the directory whether it was exchanged.
+	// If tbx is killed from here on, the next call sees by the directory whether the
+	// exchange was done.
 	if err := m.space().Exchange(ctx, now, then, false); err != nil {
 		h.record.Next = nil
 		if serr := m.saveRecord(h); serr != nil {
-			m.debug("%v", serr) // the next call puts it right
+			m.debug("%v", serr) // the next call repairs it
 		}
 		return "", ran, err
 	}
@@ -115,9 +117,9 @@ func (m *Manager) rollback(ctx context.Context, e Engine, b *Box, h *holder, for
 	return h.ID, ran, m.saveRecord(h)
 }
 
-// beforeRollback is the snapshot that a rollback to s leaves of b.
+// beforeRollback returns the snapshot that a rollback to s leaves of b.
 func beforeRollback(b *Box, s *Snapshot) *Snapshot {
-	before := *s // of which nobody counts what is in it
+	before := *s // its files are not counted
 	before.Name, before.Created, before.Toolbox = BeforeRollback, time.Now().UTC().Truncate(time.Second), b.Name
 	before.Reason, before.Automatic, before.Spec = "before the rollback to "+s.Name, true, b.Spec
 	before.Image, before.ImageID = b.Spec.Image, b.Spec.ImageID
@@ -136,7 +138,7 @@ func (m *Manager) rollbackImage(ctx context.Context, e Engine, b *Box, h *holder
 	}
 	r := &Rebasing{m: m, e: e, k: k, was: b}
 	defer func() {
-		if k.Turn == nil || err == nil { // else it is for the next call
+		if k.Turn == nil || err == nil { // else the next call does it
 			err = errors.Join(err, m.dropApart(context.WithoutCancel(ctx), e, k))
 			m.drop(s.ID, editNow)
 		}
@@ -147,7 +149,7 @@ func (m *Manager) rollbackImage(ctx context.Context, e Engine, b *Box, h *holder
 	if err != nil {
 		return "", err
 	}
-	ctx = context.WithoutCancel(ctx) // from here on it is brought to an end
+	ctx = context.WithoutCancel(ctx) // from here on, it is completed in any case
 	if err := m.halt(ctx, e, next, 0); err != nil {
 		return "", err
 	}
@@ -158,7 +160,7 @@ func (m *Manager) rollbackImage(ctx context.Context, e Engine, b *Box, h *holder
 	return keeper, m.carryOutTurn(ctx, e, k, [][2]string{{h.ID, next.ID}, {b.ID, keeper}}, t)
 }
 
-// stopUnused stops a toolbox in which nobody works, or with force any.
+// stopUnused stops a toolbox that nobody uses, or with force any.
 func (m *Manager) stopUnused(ctx context.Context, e Engine, b *Box, force bool) error {
 	if b.State == Paused {
 		return pausedError(b.Name)
@@ -170,7 +172,8 @@ func (m *Manager) stopUnused(ctx context.Context, e Engine, b *Box, force bool) 
 	return m.stop(ctx, e, b, grace)
 }
 
-// dropOlder removes what earlier rollbacks of the toolbox left; keeper is the last one's.
+// dropOlder removes the snapshots that earlier rollbacks of the toolbox left; keeper has
+// the last one.
 func (m *Manager) dropOlder(ctx context.Context, e Engine, toolboxID, keeper string) error {
 	hs, err := m.holders(ctx, toolboxID)
 	for _, old := range hs {
@@ -181,12 +184,12 @@ func (m *Manager) dropOlder(ctx context.Context, e Engine, toolboxID, keeper str
 	return err
 }
 
-// Changed names the settings that are other ones now than at the snapshot, by their keys
-// in the specification.
+// Changed returns the settings that differ from those at the snapshot, by their keys in
+// the specification.
 func (s *Snapshot) Changed(now *Spec) []string { return settingsChanged(s.Spec, now) }
 
-// settingsChanged names the settings, by their keys in the specification, in which two
-// differ. What a specification is known by is no setting.
+// settingsChanged returns the keys of the settings that differ between two
+// specifications. The keys that identify a specification are not settings.
 func settingsChanged(then, now *Spec) []string {
 	var out []string
 	a, b := reflect.ValueOf(*then), reflect.ValueOf(*now)

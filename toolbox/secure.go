@@ -23,10 +23,9 @@ import (
 	"github.com/tbx-project/tbx/toolbox/join"
 )
 
-// secure proves from outside, before tbx runs anything in it, that an isolated
-// toolbox is what it was made as, whoever started it: what it is mounted, at which
-// places, and that its first process is tbx's. One of which that is not true is
-// stopped, and the error says what was found.
+// secure checks from outside, before tbx runs anything in it, that an isolated toolbox is
+// as it was made, whoever started it: its mounts, at their places, and that its first
+// process is tbx's. If not, it stops the toolbox, and the error describes the finding.
 func (m *Manager) secure(ctx context.Context, e Engine, b *Box) error {
 	if !b.Spec.Isolated {
 		return nil
@@ -38,17 +37,17 @@ func (m *Manager) secure(ctx context.Context, e Engine, b *Box) error {
 	if c, inspectErr := e.Inspect(ctx, b.ID); inspectErr == nil && c.PID == 0 && c.ExitCode == boxinit.ExitSwapped {
 		return endedError(ctx, e, b, c.ExitCode)
 	}
-	said := fail.Wrap(nil, err, "toolbox %s is stopped, it is not what it was made as", b.Name)
+	said := fail.Wrap(nil, err, "toolbox %s was stopped, because it is not as it was made", b.Name)
 	if where := b.inHome(err); where != "" {
 		said.Hint("see who made the link, with: podman unshare ls -ld %s", where)
 	}
 	if stopErr := m.stop(ctx, e, b, 0); stopErr != nil {
 		return errors.Join(stopErr, said)
 	}
-	return said.Hint("what is in it or in its image did this, or somebody moved what it shares; look at it before you start it again")
+	return said.Hint("something in it or in its image did this, or somebody moved a shared directory; look at it before you start it again")
 }
 
-// inHome is where on the host the way to a mount that went elsewhere begins.
+// inHome returns where on the host the path to a misplaced mount begins.
 func (b *Box) inHome(err error) string {
 	var gone *misplaced
 	if !errors.As(err, &gone) {
@@ -91,7 +90,7 @@ func (m *Manager) prove(ctx context.Context, b *Box) error {
 			return fmt.Errorf("%s cannot be given the options that it must have", lacks[0].Point)
 		}
 		if err := m.setOptions(ctx, b.PID, lacks); err != nil {
-			return fmt.Errorf("what is mounted in it cannot be given the options that it must have: %w", err)
+			return fmt.Errorf("its mounts cannot be given their options: %w", err)
 		}
 	}
 	if err := m.proveFirst(ctx, b); err != nil {
@@ -103,9 +102,9 @@ func (m *Manager) prove(ctx context.Context, b *Box) error {
 	return nil
 }
 
-// wantedMounts are what podman was asked to mount. What the user shares must be
-// there by its very path, without a link; of other directories, such as tbx's own,
-// the user may have moved what leads to them.
+// wantedMounts returns the mounts that podman was asked for. The user's shares must be at
+// exactly their path, without a link; of other directories, such as tbx's own, the user
+// may have moved the parents.
 func wantedMounts(b *Box) ([]*wantedMount, error) {
 	shared := b.Spec.sharedSources()
 	var out []*wantedMount
@@ -121,7 +120,7 @@ func wantedMounts(b *Box) ([]*wantedMount, error) {
 		at, err := placeOf(source)
 		if errors.Is(err, unix.ELOOP) {
 			now, _ := filepath.EvalSymlinks(source)
-			return nil, fmt.Errorf("%s, which the toolbox shares, is another directory than when it was made: %s", source, now)
+			return nil, fmt.Errorf("%s, which the toolbox shares, is no longer the same directory: %s", source, now)
 		}
 		if err != nil {
 			return nil, err
@@ -150,9 +149,9 @@ func wantedMounts(b *Box) ([]*wantedMount, error) {
 	return out, nil
 }
 
-// setOptions has options of mounts set that the runtime left out: crun 1.8 forgets
-// nosuid and nodev where the user namespace is not its own, and what the host has
-// mounted below a directory that is shared to read is not to read with any.
+// setOptions sets mount options that the runtime left out: crun 1.8 forgets nosuid and
+// nodev if the user namespace is not its own, and no runtime makes the host's mounts
+// below a read-only share read-only.
 func (m *Manager) setOptions(ctx context.Context, pid int, lacks []helper.MountOptions) error {
 	nsenter, err := join.Nsenter()
 	if err != nil {
@@ -178,8 +177,8 @@ func (m *Manager) setOptions(ctx context.Context, pid int, lacks []helper.MountO
 	return nil
 }
 
-// proveFirst looks at what runs as the first process: the program that tbx put
-// there, by its content. podman may return before the runtime has become it.
+// proveFirst checks the program of the first process by its content. podman may return
+// before the runtime has become it.
 func (m *Manager) proveFirst(ctx context.Context, b *Box) error {
 	const patience, poll = 2 * time.Second, 5 * time.Millisecond
 	installed, err := boxVersion(m.BoxFile)

@@ -29,7 +29,7 @@ const (
 // ExitError carries the exit code of a session.
 type ExitError struct {
 	Code int
-	Err  error // nil: the command's own affair, nothing to print
+	Err  error // nil: the command's own failure, nothing to print
 }
 
 func (e *ExitError) Error() string {
@@ -41,18 +41,18 @@ func (e *ExitError) Error() string {
 
 func (e *ExitError) Unwrap() error { return e.Err }
 
-// SessionOptions is what a user asks of a session.
+// SessionOptions are the options of a session.
 type SessionOptions struct {
 	Args        []string // command and arguments; empty: the login shell
 	Set         []string // NAME=VALUE or NAME, see EnvOptions
 	Block       []string
 	WorkDir     string // inside; empty: where the caller is
 	Root        bool
-	PreserveFDs int    // descriptors from 3 on that must reach the command
+	PreserveFDs int    // number of descriptors, from 3 on, that must reach the command
 	Make        string // the call that makes the toolbox; empty: by its name
 	Terminal    bool   // standard input and output are terminals
 	Warn        func(text string)
-	Remark      func(text, hint string) // what is good to know once; nil: there is nobody to read it
+	Remark      func(text, hint string) // a remark to make once; nil: nobody reads it
 }
 
 // Session is a session that is about to begin.
@@ -66,8 +66,8 @@ type Session struct {
 	opts     SessionOptions
 }
 
-// Open finds the toolbox, starts it where it must, and returns a session. A
-// toolbox that runs and is set up is entered without asking podman anything.
+// Open finds the toolbox, starts it if necessary, and returns a session. It enters a
+// running toolbox that is set up without asking podman.
 func (m *Manager) Open(ctx context.Context, name Name, o SessionOptions) (*Session, error) {
 	dir := m.Host.TbxRuntime()
 	if r, err := join.Load(dir, string(name)); err == nil {
@@ -88,8 +88,7 @@ func (m *Manager) Open(ctx context.Context, name Name, o SessionOptions) (*Sessi
 	return p, p.start(ctx, name)
 }
 
-// start has the toolbox started, which knows what is different and puts it
-// right, and opens it anew.
+// start calls Manager.Start, which repairs whatever changed, and reopens the record.
 func (p *Session) start(ctx context.Context, name Name) error {
 	var err error
 	if p.Record, err = p.manager.start(ctx, name, cmp.Or(p.opts.Make, "tbx create "+string(name))); err != nil {
@@ -106,23 +105,23 @@ func (p *Session) start(ctx context.Context, name Name) error {
 	return nil
 }
 
-// dropBlind leaves to podman a toolbox that cannot be looked into.
+// dropBlind leaves the entry to podman if tbx cannot look into the toolbox.
 func (p *Session) dropBlind() {
 	if p.target != nil && p.target.Blind() {
-		p.manager.debug("toolbox %s is entered by podman exec: its files are seen from inside only", p.Record.Name)
+		p.manager.debug("toolbox %s is entered by podman exec: its files are visible from inside only", p.Record.Name)
 		p.target.Close()
 		p.target = nil
 	}
 }
 
-// OwnTerminal says whether the session gets a terminal of the toolbox's own anyway, from
-// podman.
+// OwnTerminal reports whether podman gives the session a terminal of the toolbox in any
+// case.
 func (p *Session) OwnTerminal() bool { return p.Record.Isolated || p.target == nil }
 
 // Exec becomes the session: on success it does not return.
 func (p *Session) Exec(ctx context.Context) error {
 	for again := true; p.target != nil; again = false {
-		if !p.Record.Isolated { // which has terminals of its own
+		if !p.Record.Isolated { // an isolated toolbox has terminals of its own
 			p.terminal = p.target.NameTerminal()
 		}
 		s, err := p.compose()
@@ -130,7 +129,7 @@ func (p *Session) Exec(ctx context.Context) error {
 		case !p.target.Alive():
 			err = join.ErrStale
 		case err == nil && !p.Record.Isolated && again && p.target.LookPath(p.Record.Box, nil, "/") != nil:
-			join.Forget(p.host.TbxRuntime(), p.Record.Name) // tbx-box was cleared away on the host: to be set up anew
+			join.Forget(p.host.TbxRuntime(), p.Record.Name) // somebody removed tbx-box on the host: set it up again
 			err = fmt.Errorf("%w: tbx-box is missing in it", join.ErrStale)
 		case err == nil && p.Record.Isolated:
 			err = p.byPodman(s)
@@ -145,15 +144,15 @@ func (p *Session) Exec(ctx context.Context) error {
 			continue
 		}
 		p.manager.debug("toolbox %s cannot be joined: %v", p.Record.Name, err)
-		if err := p.start(ctx, Name(p.Record.Name)); err != nil { // it was stopped in this moment, perhaps
+		if err := p.start(ctx, Name(p.Record.Name)); err != nil { // perhaps it was stopped just now
 			return err
 		}
 	}
 	return p.byPodman(nil)
 }
 
-// compose returns the session that join runs, and refuses what cannot work while there is
-// still somebody who can say so.
+// compose returns the session that join runs. It refuses a session that cannot work,
+// while tbx can still report that.
 func (p *Session) compose() (*join.Session, error) {
 	dir, err := p.workDir()
 	if err != nil {
@@ -187,8 +186,8 @@ func (p *Session) compose() (*join.Session, error) {
 	return s, nil
 }
 
-// namesToolbox says whether a word is a toolbox's name, Toolbx's too, which have no
-// specification.
+// namesToolbox reports whether a word is a toolbox's name, also one of Toolbx, which has
+// no specification.
 func (p *Session) namesToolbox(word string) bool {
 	name, err := ParseName(word)
 	if err != nil || p.manager.hasSpec(name) {
@@ -203,13 +202,13 @@ func (p *Session) namesToolbox(word string) bool {
 	return err == nil
 }
 
-// groups are the supplementary groups that the session must be given, because the
-// toolbox has some of its own for the user.
+// groups returns the supplementary groups of the session, if the toolbox has some of its
+// own for the user.
 func (p *Session) groups(drop bool) []int {
 	g := p.target.SessionGroups(p.host.User, drop || p.Record.Isolated)
 	if len(g.Lost) > 0 {
-		p.once("groups", fmt.Sprintf("in toolbox %s you are in %s; of your groups on the host, %s have no number there and are not "+
-			"in effect beside them",
+		p.once("groups", fmt.Sprintf("in toolbox %s you are in %s; your host groups %s have no number there and are not "+
+			"in effect",
 			p.Record.Name, strings.Join(g.Given, ", "), strings.Join(hostGroups(g.Lost), ", ")),
 			fmt.Sprintf("to have those instead, leave the group inside: sudo gpasswd --delete %s %s", p.host.User, g.Given[0]))
 	}
@@ -235,7 +234,7 @@ func (p *Session) command() ([]string, error) {
 	return []string{shell, "-l"}, nil
 }
 
-// chosenShell is the login shell that was set inside (chsh, usermod), or "".
+// chosenShell returns the login shell that was set inside (chsh, usermod), or "".
 func (p *Session) chosenShell() string {
 	if p.target == nil || p.Record.Wrote == "" {
 		return ""
@@ -248,7 +247,7 @@ func (p *Session) chosenShell() string {
 }
 
 // shell returns the login shell: the one that was set inside, else the caller's if the
-// toolbox has it, also since a moment ago, else what the initialiser found.
+// toolbox has it by now, else the one that the initialiser found.
 func (p *Session) shell() string {
 	if own := p.chosenShell(); own != "" {
 		return own
@@ -265,9 +264,9 @@ func (p *Session) shell() string {
 	return p.Record.Shell
 }
 
-// checkDescriptors sees to it that the descriptors to be preserved are open.
-// They reach the command by themselves: nothing closes them on the way. What is
-// closed on exec is tbx's own, which took the number because it was free.
+// checkDescriptors checks that the descriptors to preserve are open. They reach the
+// command by themselves, because nothing closes them. A descriptor that is closed on exec
+// belongs to tbx, which took a free number.
 func checkDescriptors(n int) error {
 	for fd := 3; fd < 3+n; fd++ {
 		if flags, err := unix.FcntlInt(uintptr(fd), unix.F_GETFD, 0); err != nil || flags&unix.FD_CLOEXEC != 0 {
@@ -289,9 +288,8 @@ func (p *Session) env(dir string) []string {
 	return SessionEnv(p.Record, p.host.Env, o)
 }
 
-// DefaultName says which toolbox a user means who names none: the only one, or
-// the one called preferred, if there is such a specification. ok is false when
-// podman must be asked.
+// DefaultName returns the toolbox for a user who names none: the only one, or the one
+// called preferred, if it has a specification. ok is false if podman must be asked.
 func (m *Manager) DefaultName(preferred string) (name Name, ok bool) {
 	names := specNames(m.Host.Dirs.Config)
 	if len(names) == 1 {

@@ -14,16 +14,15 @@ import (
 	"github.com/tbx-project/tbx/toolbox/join"
 )
 
-// parseShare reads DIRECTORY[:ro], as it is in a specification. What podman knows
-// besides, such as :rw and :z, is part of the name, and then not found.
+// parseShare parses DIRECTORY[:ro] from a specification. Other options of podman, such as
+// :rw and :z, count as part of the name, and are then not found.
 func parseShare(v string) (dir string, readOnly bool) { return strings.CutSuffix(v, ":ro") }
 
-// shares returns what a user means by all --share, and the places of the links that
-// led there. The home, to read, is its directories as they are now, but those that
-// --share itself would refuse. It is a list of what is shown: to show the home and
-// cover what is secret in it would hold until the first secret is written anew,
-// because the kernel takes a mount away when what it covers is replaced from another
-// mount namespace.
+// shares returns the directories of all --share, and the places of the links that led to
+// them. A read-only share of the home means its present directories, except those that
+// --share would refuse. That is a list of what is shown. Showing the home and covering
+// its secrets would hold only until a secret is rewritten: the kernel removes a mount
+// when its mount point is replaced from another mount namespace.
 func shares(h *Host, wanted []string) (out, links []string, err error) {
 	readOnly := map[string]bool{}
 	home := false
@@ -49,7 +48,7 @@ func shares(h *Host, wanted []string) (out, links []string, err error) {
 			return nil, nil, err
 		}
 		for _, dir := range dirs {
-			if _, ok := readOnly[dir]; !ok { // else it is shared by name, perhaps to change
+			if _, ok := readOnly[dir]; !ok { // else it is shared by name, perhaps for changes
 				readOnly[dir] = true
 			}
 		}
@@ -63,7 +62,7 @@ func shares(h *Host, wanted []string) (out, links []string, err error) {
 	return out, links, nil
 }
 
-// isHome says whether dir is the home, by whatever path.
+// isHome reports whether dir is the home, by any path.
 func isHome(h *Host, dir string) bool {
 	abs, err := filepath.Abs(expandHome(h, dir))
 	if err != nil || dir == "" {
@@ -73,7 +72,7 @@ func isHome(h *Host, dir string) bool {
 	return err == nil && real == h.RealHome
 }
 
-// homeShares are the directories of the home that may be shared.
+// homeShares returns the directories of the home that may be shared.
 func homeShares(h *Host) ([]string, error) {
 	entries, err := os.ReadDir(h.RealHome)
 	if err != nil {
@@ -88,7 +87,7 @@ func homeShares(h *Host) ([]string, error) {
 	}
 	if out == nil {
 		return nil, fail.New(fail.NotFound, "your home cannot be shared: it has no directory but hidden ones").
-			Hint("make one for what the toolbox shall read: mkdir %s", filepath.Join(h.Home, "shared"))
+			Hint("make one for the files that the toolbox may read: mkdir %s", filepath.Join(h.Home, "shared"))
 	}
 	return out, nil
 }
@@ -103,8 +102,8 @@ func expandHome(h *Host, dir string) string {
 	return dir
 }
 
-// wholeSource is a volume as it was asked for, with a source that begins at the home or
-// where the caller is made whole. Volumes of podman's have no slash in their names.
+// wholeSource completes the source of a volume that begins at the home or the current
+// directory. podman's volumes have no slash in their names.
 func wholeSource(h *Host, volume string) string {
 	volume = expandHome(h, volume)
 	source, rest, _ := strings.Cut(volume, ":")
@@ -114,9 +113,9 @@ func wholeSource(h *Host, volume string) string {
 	return volume
 }
 
-// follow returns what an absolute path leads to, without links, and the places of the
-// links on the way, which have none in them either. Whatever is exchanged meanwhile,
-// all that was gone through is in one of the two.
+// follow returns the target of an absolute path, without links, and the places of the
+// links on the way, themselves without links. Even if something is replaced meanwhile,
+// every directory on the way is covered by one of the two.
 func follow(path string) (real string, links []string, err error) {
 	real, rest := "/", strings.Split(path, "/")
 	for len(rest) > 0 {
@@ -129,7 +128,7 @@ func follow(path string) (real string, links []string, err error) {
 		}
 		next := filepath.Join(real, name)
 		to, err := os.Readlink(next)
-		if errors.Is(err, unix.EINVAL) { // no link
+		if errors.Is(err, unix.EINVAL) { // not a link
 			real = next
 			continue
 		}
@@ -150,9 +149,8 @@ func follow(path string) (real string, links []string, err error) {
 // maxLinks is the kernel's own limit, path_resolution(7).
 const maxLinks = 40
 
-// resolveShare returns the directory that a user means by --share, without links
-// in it: what is checked here is what will be mounted. links are the places of those
-// that led there.
+// resolveShare returns the directory of a --share, without links: tbx checks exactly the
+// path that will be mounted. links are the places of the links that led there.
 func resolveShare(h *Host, dir string) (real string, links []string, err error) {
 	abs, err := filepath.Abs(expandHome(h, dir))
 	if dir == "" || err != nil {
@@ -161,7 +159,7 @@ func resolveShare(h *Host, dir string) (real string, links []string, err error) 
 	if real, links, err = follow(abs); err != nil {
 		if name, option, ok := strings.Cut(abs, ":"); ok {
 			return "", nil, fail.New(fail.Usage, "--share %s:%s: after a directory there is only :ro", name, option).
-				Hint("without it, what is in the directory can be changed")
+				Hint("without it, the toolbox can change the directory")
 		}
 		return "", nil, fail.Wrap(fail.NotFound, err, "%s cannot be shared", abs).Hint("make it with: mkdir -p %s", abs)
 	}
@@ -171,8 +169,8 @@ func resolveShare(h *Host, dir string) (real string, links []string, err error) 
 	return real, links, checkShare(h, real)
 }
 
-// checkShare refuses a directory, whose path has no links, that would be a way
-// out of an isolated toolbox.
+// checkShare refuses a directory, given without links, that would be a way out of an
+// isolated toolbox.
 func checkShare(h *Host, dir string) error {
 	refuse := func(why string) *fail.Error {
 		return fail.New(fail.Usage, "%s cannot be shared with an isolated toolbox: %s", dir, why).
@@ -181,14 +179,14 @@ func checkShare(h *Host, dir string) error {
 	for _, home := range real(h.Home, h.RealHome) {
 		if join.Below(home, dir) {
 			return refuse("your home is in it, or it is your home").
-				Hint("to let the toolbox read what is in your home, but what is hidden: --share ~:ro")
+				Hint("to let the toolbox read your home without hidden directories: --share ~:ro")
 		}
 		rest, ok := strings.CutPrefix(dir, home+"/")
 		first, _, _ := strings.Cut(rest, "/")
 		switch {
 		case !ok:
 		case strings.HasPrefix(first, "."):
-			return refuse("hidden directories of your home have keys, settings and what your session starts")
+			return refuse("hidden directories of your home hold keys, settings and programs that your session starts")
 		case first == "bin":
 			return refuse("your shell looks there for commands")
 		}
@@ -207,7 +205,7 @@ func checkShare(h *Host, dir string) error {
 	return nil
 }
 
-// real adds to places what they are without links.
+// real adds to places their paths without links.
 func real(places ...string) []string {
 	var out []string
 	for _, p := range places {
@@ -222,8 +220,8 @@ func real(places ...string) []string {
 	return out
 }
 
-// checkSharesStill is the check at every start: a share that has become a link
-// since, or has a link on its way, leads elsewhere than where it was allowed.
+// checkSharesStill is the check at every start: if a share has become a link since, or
+// has one on its way, it leads elsewhere than it was allowed to.
 func checkSharesStill(h *Host, s *Spec) error {
 	for _, m := range s.sharedSources() {
 		now, err := filepath.EvalSymlinks(m)
@@ -231,7 +229,7 @@ func checkSharesStill(h *Host, s *Spec) error {
 			return fail.Wrap(fail.NotFound, err, "%s, which the toolbox shares, is not there", m).Hint("make it with: mkdir -p %s", m)
 		}
 		if now != m {
-			return fail.New(nil, "%s, which the toolbox shares, is another directory than when it was made: %s", m, now).
+			return fail.New(nil, "%s, which the toolbox shares, is no longer the same directory: %s", m, now).
 				Hint("put it back")
 		}
 		if err := checkShare(h, m); err != nil {
@@ -262,7 +260,7 @@ func (s *Spec) shareDirs() []string {
 	return out
 }
 
-// writableSources are those of sharedSources that can be changed inside.
+// writableSources returns those of sharedSources that can be changed inside.
 func (s *Spec) writableSources() []string {
 	var out []string
 	for _, v := range s.Share {
@@ -278,10 +276,9 @@ func (s *Spec) writableSources() []string {
 	return out
 }
 
-// checkOverlap refuses a directory that lies in another one which an isolated toolbox
-// may change: a program in that one could put a link in its place, and at the next
-// start, by whomever, podman would follow it to whatever the user can read. name is
-// the new toolbox's.
+// checkOverlap refuses a directory inside another one that an isolated toolbox may
+// change: a program there could replace it by a link, and at the next start podman would
+// follow that to anything that the user can read. name is the new toolbox's.
 func (m *Manager) checkOverlap(name Name, s *Spec) error {
 	if !s.Isolated {
 		return nil
@@ -316,8 +313,8 @@ func (m *Manager) checkOverlap(name Name, s *Spec) error {
 	return nil
 }
 
-// overlap finds a directory that a shares, or a link that led to one, which lies in a
-// directory that b may change.
+// overlap finds a directory that a shares, or a link that led to one, inside a directory
+// that b may change.
 func overlap(a, b *Spec) (in, dir string, found bool) {
 	for _, dir := range b.writableSources() {
 		for _, in := range slices.Concat(a.sharedSources(), a.links) {
@@ -330,7 +327,7 @@ func overlap(a, b *Spec) (in, dir string, found bool) {
 }
 
 // checkStorage refuses a directory that holds podman's storage, or is part of it,
-// wherever storage.conf(5) puts it: what is in there decides what containers get.
+// wherever storage.conf(5) puts it: its contents decide what containers get.
 func checkStorage(s *Spec, c *Container) error {
 	if !s.Isolated || c.NamesTable == "" {
 		return nil

@@ -12,16 +12,15 @@ import (
 	"github.com/tbx-project/tbx/toolbox/join"
 )
 
-// What shells read when they start is in files of tbx's own, in the directory that
-// every toolbox mounts. A session leads its shells there: by PROMPT_COMMAND for bash,
-// by ZDOTDIR for zsh.
+// tbx has its own start files for shells, in the directory that every toolbox mounts. A
+// session leads its shells there: by PROMPT_COMMAND for bash, by ZDOTDIR for zsh.
 
-// promptCommand is what bash does at each prompt. prompt.bash compares it with this
-// very text.
+// promptCommand runs at each prompt of bash. prompt.bash compares it with exactly this
+// text.
 const promptCommand = ". " + boxinit.ShellDir + "/prompt.bash 2>/dev/null"
 
-// setStart adds these variables. A ZDOTDIR that reached the session is the user's,
-// and is given back by the first file that zsh reads.
+// setStart sets these variables. A ZDOTDIR that is set already is the user's; the first
+// file that zsh reads restores it.
 func setStart(env *environ, r *join.Record) {
 	if r.Start == "" {
 		return
@@ -33,9 +32,10 @@ func setStart(env *environ, r *join.Record) {
 	env.set("ZDOTDIR", filepath.Join(r.Start, "zsh"))
 }
 
-// startDir is where a toolbox sees those files, which are in the directory boxes of the host: by their path on the host where that
-// is shared, so that a variable which gets to the host's zsh (by a service manager that
-// takes a session's environment over) leads to the same files there.
+// startDir returns where a toolbox sees those files, which are in the host's directory
+// boxes: by the host's path if that is shared. Then a variable that reaches the host's
+// zsh (by a service manager that takes over a session's environment) finds the same files
+// there.
 func startDir(r *join.Record, boxes string) string {
 	host := filepath.Join(boxes, filepath.Base(boxinit.ShellDir))
 	if r.SamePath(host) {
@@ -44,11 +44,11 @@ func startDir(r *join.Record, boxes string) string {
 	return boxinit.ShellDir
 }
 
-// ownFiles puts those of tbx's files into the directory boxes of the host, where toolboxes find them that are below the
-// mounted directory, and returns the others, which the initialiser puts in place.
+// ownFiles writes tbx's files that belong into the mounted directory to boxes on the
+// host, and returns the others, which the initialiser puts in place.
 //
-// Among them are scripts by the names of boxinit.FirstNames, of one line: the kernel
-// hands them to tbx-box, which so knows that it is not called as a shim of that name.
+// Among them are scripts of one line with the names of boxinit.FirstNames: the kernel
+// passes them to tbx-box, which so knows that it is not called as a shim of that name.
 func (m *Manager) ownFiles(boxes, version string) ([]ShellFile, error) {
 	var inside []ShellFile
 	files := slices.Clone(m.Files)
@@ -71,15 +71,15 @@ func (m *Manager) ownFiles(boxes, version string) ([]ShellFile, error) {
 			err = atomicfile.Write(path, []byte(f.Content), os.FileMode(f.Mode))
 		}
 		if err != nil {
-			return nil, fail.Wrap(nil, err, "what shells in toolboxes read cannot be installed").
+			return nil, fail.Wrap(nil, err, "the start files for shells in toolboxes cannot be installed").
 				Hint("make %s writable", boxes)
 		}
 	}
 	return inside, nil
 }
 
-// helped is the call of a command that the toolbox helps, see boxinit.First, also of one
-// that was installed since the toolbox was started.
+// helped returns the call of a command that the toolbox helps, see boxinit.First, also of
+// one that was installed after the toolbox was started.
 func (p *Session) helped(args []string) []string {
 	own := boxinit.FirstDir + "/" + args[0]
 	if p.opts.Root || p.Record.Isolated || !slices.Contains(boxinit.FirstNames(), args[0]) ||

@@ -19,7 +19,7 @@ import (
 	"github.com/tbx-project/tbx/internal/ownfile"
 )
 
-// Snapshot is what a toolbox held at one moment.
+// Snapshot is the contents of a toolbox at one moment.
 type Snapshot struct {
 	Name      string    `json:"name"`
 	Toolbox   Name      `json:"toolbox"`    // its name when the snapshot was made
@@ -30,18 +30,18 @@ type Snapshot struct {
 	Image     string    `json:"image"`
 	ImageID   string    `json:"image_id"`
 	Entries   int64     `json:"entries"`
-	Bytes     int64     `json:"bytes"` // that the files take; shared blocks count as if they were not
-	Spec      *Spec     `json:"spec"`  // the settings of then
+	Bytes     int64     `json:"bytes"` // of the files; shared blocks count fully
+	Spec      *Spec     `json:"spec"`  // the settings at that time
 
 	Container string `json:"-"` // podman's id of the container that keeps it
 }
 
-// BeforeRollback is the name of the snapshot that a rollback leaves: of what was there.
+// BeforeRollback is the name of the snapshot that a rollback makes.
 const BeforeRollback = "before-rollback"
 
-// Labels of the container that keeps a snapshot. It is never started. It has not
-// Toolbx's label, or one that says no where its image has it, so that nobody takes it
-// for a toolbox.
+// Labels of the container that keeps a snapshot. It is never started. It does not have
+// Toolbx's label, or has it with "no" if its image has it, so that it is not taken for a
+// toolbox.
 const (
 	LabelSnapshotOf = "io.tbx.snapshot-of" // Spec.ID of the toolbox
 	holderPrefix    = "tbx-snapshot-"
@@ -56,7 +56,7 @@ var (
 	snapshotName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_.-]*$`)
 )
 
-// maxSnapshotName is how long a snapshot's name may be.
+// maxSnapshotName is the longest name of a snapshot.
 const maxSnapshotName = 64
 
 // ParseSnapshotName checks a snapshot's name from outside.
@@ -68,26 +68,26 @@ func ParseSnapshotName(s string) (string, error) {
 	return s, nil
 }
 
-// holder is a container that keeps a snapshot, or shall.
+// holder is a container that keeps a snapshot, or will.
 type holder struct {
 	Container
-	dir    string  // what podman keeps of the container itself is here, and the record
+	dir    string  // directory of podman's files about the container, and of the record
 	record *record // nil: the snapshot is not finished
-	bad    error   // or the record cannot be understood
+	bad    error   // or the record is unreadable
 }
 
-// unsettled says whether a tbx was killed while it made the snapshot or rolled back to
-// it, or is about to.
+// unsettled reports whether a tbx was killed while it made the snapshot or rolled back to
+// it, or is doing that now.
 func (h *holder) unsettled() bool {
 	return h.bad == nil && (h.record == nil || h.record.Next != nil)
 }
 
-// record is what is kept of a snapshot beside its container, and gone with it.
+// record is tbx's file about a snapshot, beside its container and removed with it.
 type record struct {
 	Snapshot *Snapshot `json:"snapshot"`
-	// Inode is the directory's in which the snapshot's files are, which goes along when
-	// layers are exchanged. While Next is set, a rollback is under way: once the directory
-	// is another one, Next is what the container keeps.
+	// Inode is that of the directory with the snapshot's files, which moves along when
+	// layers are exchanged. While Next is set, a rollback is running: once the directory
+	// is another one, the container keeps Next.
 	Inode uint64    `json:"inode"`
 	Next  *Snapshot `json:"next,omitempty"`
 }
@@ -105,8 +105,8 @@ func (h *holder) load() error {
 	r := &record{}
 	if err := json.Unmarshal(data, r); err != nil || r.Snapshot == nil || r.Snapshot.Spec == nil ||
 		r.Snapshot.ToolboxID != h.Labels[LabelSnapshotOf] {
-		return fail.New(nil, "what tbx keeps of the snapshot in container %s cannot be understood: %s", h.Name, filepath.Join(h.dir, recordFile)).
-			Hint("look at what is in it with: podman mount %s, within podman unshare", h.Name)
+		return fail.New(nil, "the record of the snapshot in container %s is unreadable: %s", h.Name, filepath.Join(h.dir, recordFile)).
+			Hint("look at its files with: podman mount %s, within podman unshare", h.Name)
 	}
 	for _, s := range []*Snapshot{r.Snapshot, r.Next} {
 		if s != nil {
@@ -117,7 +117,7 @@ func (h *holder) load() error {
 	return nil
 }
 
-// save writes the record for good, and what is told when the container is lost.
+// saveRecord writes the record, and the notice for the case that the container is lost.
 func (m *Manager) saveRecord(h *holder) error {
 	data, err := json.Marshal(h.record)
 	if err == nil {
@@ -132,15 +132,15 @@ func (m *Manager) saveRecord(h *holder) error {
 	return nil
 }
 
-// newHolder is the plan of a container to keep a snapshot of a toolbox. Its layer fits
-// the toolbox's: the same image, the same ids.
+// newHolder returns the plan of a container that keeps a snapshot of a toolbox. Its layer
+// fits the toolbox's: the same image, the same ids.
 func (m *Manager) newHolder(s *Spec) *Plan {
 	id := make([]byte, 6)
 	rand.Read(id)
 	return &Plan{
 		Name: Name(holderPrefix + hex.EncodeToString(id)), Image: s.ImageID, Command: []string{holderCommand},
 		User: strconv.Itoa(m.Host.UID) + ":" + strconv.Itoa(m.Host.GID), Pod: holderPod,
-		// Each of them, always: what is not said here, an image can say.
+		// Each of them, always: an image can set a missing one.
 		Labels: map[string]string{
 			LabelSnapshotOf: s.ID, LabelSpecification: s.specLabel(), LabelIsolated: strconv.FormatBool(s.Isolated),
 			LabelToolbx: "false", LabelID: "", LabelSpec: "", LabelVersion: strconv.Itoa(SpecVersion), LabelReplaces: "", labelDevcontainer: "",
@@ -148,20 +148,20 @@ func (m *Manager) newHolder(s *Spec) *Plan {
 	}
 }
 
-// isHolder says whether a container is one that tbx made to keep a snapshot. Its labels
-// alone do not: an image may have them.
+// isHolder reports whether tbx made the container to keep a snapshot. Labels are not
+// enough, because an image may have them.
 func isHolder(c *Container) bool {
 	return holderName.MatchString(c.Name) && len(c.Command) > 0 && c.Command[0] == holderCommand && c.Labels[LabelSnapshotOf] != ""
 }
 
-// The records of snapshots that there were, by which a loss is noticed.
+// The list of known snapshots, to notice a loss.
 
-// known is one of them.
+// knownSnapshot is one of them.
 type knownSnapshot struct {
 	Name    string `json:"name"`
 	Toolbox Name   `json:"toolbox"`
 	Of      string `json:"of"`  // id of the toolbox's specification
-	Dir     string `json:"dir"` // what podman keeps of the container
+	Dir     string `json:"dir"` // directory of podman's files about the container
 }
 
 func (m *Manager) knownDir() string { return filepath.Join(m.Host.Dirs.State, "snapshots") }
@@ -180,8 +180,8 @@ func (m *Manager) rememberSnapshot(h *holder) error {
 
 func (m *Manager) forgetSnapshot(id string) { removeFile(filepath.Join(m.knownDir(), id+".json")) }
 
-// tellLost says once of each snapshot of the toolbox, or with "" of all, whose container
-// somebody removed by podman.
+// tellLost reports, once, each snapshot of the toolbox, or with "" of all, whose
+// container somebody removed by podman.
 func (m *Manager) tellLost(toolboxID string) {
 	files, _ := os.ReadDir(m.knownDir()) // not there: none was made
 	for _, f := range files {
@@ -190,7 +190,7 @@ func (m *Manager) tellLost(toolboxID string) {
 		if err != nil || json.Unmarshal(data, &k) != nil || k.Dir == "" || toolboxID != "" && k.Of != toolboxID {
 			continue
 		}
-		// The storage itself may be another one today, or not there now.
+		// The storage itself may be another one today, or missing now.
 		if _, err := os.Stat(filepath.Dir(k.Dir)); err != nil {
 			continue
 		}
@@ -202,5 +202,5 @@ func (m *Manager) tellLost(toolboxID string) {
 	}
 }
 
-// Text is a specification as its file has it, without the comment at its head.
+// Text returns the specification as in its file, without the comment at its head.
 func (s *Spec) Text() string { return string(s.encode()) }

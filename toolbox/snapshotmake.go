@@ -12,17 +12,17 @@ import (
 	"github.com/tbx-project/tbx/toolbox/treecopy"
 )
 
-// SnapshotOptions is what a user asks of a new snapshot.
+// SnapshotOptions is a user's request for a snapshot.
 type SnapshotOptions struct {
 	Name      string // empty: the time
 	Reason    string
 	Automatic bool
 }
 
-// Snapshot keeps what the toolbox holds now. The toolbox may be running: it stands still
-// for the second of two looks only, in which what has changed since the first is copied.
-// Killed at any point it leaves the toolbox as it was, and nothing that the next call
-// does not remove.
+// Snapshot keeps the present contents of the toolbox, which may be running. It copies in
+// two passes; the toolbox stands still only for the second, which copies the changes
+// since the first. If tbx is killed at any point, the toolbox is as it was, and the next
+// call removes the rest.
 func (m *Manager) Snapshot(ctx context.Context, name Name, o SnapshotOptions) (*Snapshot, error) {
 	b, err := m.findManaged(ctx, name)
 	if err != nil {
@@ -48,7 +48,7 @@ func (m *Manager) Snapshot(ctx context.Context, name Name, o SnapshotOptions) (*
 	return h.record.Snapshot, nil
 }
 
-// snapshotNow is a snapshot of b of this moment, without a name.
+// snapshotNow returns a snapshot of b of this moment, without a name.
 func snapshotNow(b *Box) *Snapshot {
 	return &Snapshot{
 		Toolbox: b.Name, ToolboxID: b.Spec.ID, Created: time.Now().UTC().Truncate(time.Second),
@@ -68,7 +68,7 @@ func (m *Manager) snapshotNames(ctx context.Context, b *Box) (map[string]bool, e
 	return taken, err
 }
 
-// freeSnapshotName checks the name that a user wants, or makes one of the time.
+// freeSnapshotName checks the user's name, or makes one from the time.
 func (m *Manager) freeSnapshotName(ctx context.Context, b *Box, name string) (string, error) {
 	taken, err := m.snapshotNames(ctx, b)
 	if err != nil {
@@ -92,8 +92,8 @@ func (m *Manager) freeSnapshotName(ctx context.Context, b *Box, name string) (st
 	return name, nil
 }
 
-// makeHolder makes the container that keeps s, copies what b holds into it and records
-// it. On an error nothing of it is left.
+// makeHolder makes the container for s, copies the contents of b into it and records it.
+// After an error nothing of it is left.
 func (m *Manager) makeHolder(ctx context.Context, b *Box, s *Snapshot) (h *holder, err error) {
 	e, err := m.Engine(ctx)
 	if err != nil {
@@ -132,12 +132,12 @@ func (m *Manager) makeHolder(ctx context.Context, b *Box, s *Snapshot) (h *holde
 	return h, m.saveRecord(h)
 }
 
-// quietPasses is how many looks there may be at a toolbox that cannot be made to stand
-// still until nothing changes between two of them.
+// quietPasses is the most passes over a toolbox that cannot be frozen, until nothing
+// changes between two of them.
 const quietPasses = 8
 
-// copyBox copies what a toolbox holds, as of one moment, into the layer of a container
-// that was never started.
+// copyBox copies a toolbox's contents of one moment into the layer of a container that
+// was never started.
 func (m *Manager) copyBox(ctx context.Context, e Engine, b *Box, to *layers.Layer) (treecopy.Size, error) {
 	from, err := e.Layer(ctx, b.ID)
 	if err == nil {
@@ -160,7 +160,7 @@ func (m *Manager) copyBox(ctx context.Context, e Engine, b *Box, to *layers.Laye
 	return c.Size, c.Commit()
 }
 
-// lastPass brings a copy of the toolbox to what it holds at one moment. Meanwhile no tbx
+// lastPass updates a copy of the toolbox to its contents of one moment. Meanwhile no tbx
 // starts, stops or changes it.
 func (m *Manager) lastPass(ctx context.Context, e Engine, b *Box, c *layers.Copy) error {
 	lock, err := m.lock(ctx, b.Name)
@@ -180,21 +180,21 @@ func (m *Manager) lastPass(ctx context.Context, e Engine, b *Box, c *layers.Copy
 		if quiet || err != nil {
 			return err
 		}
-		time.Sleep(100 * time.Millisecond) // longer than what a time of change is exact to
+		time.Sleep(100 * time.Millisecond) // longer than the grain of file times
 	}
-	return fail.New(nil, "toolbox %s changes its files all the time, and has no cgroup by which it could be made to stand still", b.Name).
+	return fail.New(nil, "toolbox %s changes its files all the time, and cannot be frozen, because it has no cgroup", b.Name).
 		Hint("stop it first: tbx stop %s", b.Name)
 }
 
-// quietPass makes one pass, and says whether the copy is what the toolbox held at one
-// moment: it did not run, it stood still, or nothing had changed since the last.
+// quietPass makes one pass, and reports whether the copy is of one moment: the toolbox
+// did not run, stood still, or changed nothing since the last pass.
 func (m *Manager) quietPass(ctx context.Context, b *Box, c *layers.Copy) (bool, error) {
 	if !b.runs() || b.State == Paused {
 		passed, err := c.Pass("")
 		if err != nil {
 			return false, err
 		}
-		now, err := m.Find(ctx, b.Name) // podman may have started it behind tbx's back
+		now, err := m.Find(ctx, b.Name) // podman may have started it without tbx
 		return err == nil && (passed.Changed == 0 || now.State == b.State && now.Started.Equal(b.Started)), err
 	}
 	cgroup := m.cgroupDir(b)
@@ -214,7 +214,8 @@ func (m *Manager) quietPass(ctx context.Context, b *Box, c *layers.Copy) (bool, 
 	return err == nil, err
 }
 
-// startCopy begins a copy, says how much there is to copy, and refuses what would not fit.
+// startCopy begins a copy, shows its size, and refuses a copy that does not fit on the
+// disk.
 func (m *Manager) startCopy(ctx context.Context, t layers.Tree) (*layers.Copy, error) {
 	var c *layers.Copy
 	var begin time.Time
@@ -229,14 +230,14 @@ func (m *Manager) startCopy(ctx context.Context, t layers.Tree) (*layers.Copy, e
 		defer c.Close()
 		return nil, fail.New(nil, "%s holds %s, and on the disk of podman's storage %s are free", t.What, bytesize.Text(need),
 			bytesize.Text(c.Free)).
-			Hint("make room: see df -h, and what podman could give back: podman system df")
+			Hint("make room: see df -h and podman system df")
 	}
 	begin = time.Now()
 	m.Progress.Stage(copyText(t.What, c, treecopy.Size{}, 0))
 	return c, nil
 }
 
-// copyText says how far a copy is, and once that can be told, how long it will take.
+// copyText describes the progress of a copy, and as soon as possible the time left.
 func copyText(what string, c *layers.Copy, done treecopy.Size, since time.Duration) string {
 	text := fmt.Sprintf("copying %s: %s in %d files", what, bytesize.Text(c.Bytes), c.Entries)
 	if c.Shared {
@@ -253,7 +254,7 @@ func copyText(what string, c *layers.Copy, done treecopy.Size, since time.Durati
 	return text
 }
 
-// copied is the share of a copy that is made: files and bytes take their time.
+// copied is the done share of a copy: both files and bytes take time.
 func copied(of, done treecopy.Size) float64 {
 	share := func(done, of int64) float64 {
 		if of <= 0 {

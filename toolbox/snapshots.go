@@ -13,9 +13,9 @@ import (
 	"github.com/tbx-project/tbx/internal/nearest"
 )
 
-// Snapshots returns the snapshots of the toolbox of that specification's id, or with ""
-// of all, the oldest first. What a tbx that was killed left of one is put right, if no
-// other tbx works on it.
+// Snapshots returns the snapshots of the toolbox with that specification id, or with ""
+// of all, the oldest first. It repairs what a killed tbx left, unless another tbx works
+// on it.
 func (m *Manager) Snapshots(ctx context.Context, toolboxID string) ([]*Snapshot, error) {
 	hs, err := m.holders(ctx, toolboxID)
 	if err != nil {
@@ -30,7 +30,7 @@ func (m *Manager) Snapshots(ctx context.Context, toolboxID string) ([]*Snapshot,
 	for id := range unsettled {
 		lock, err := flock.Try(m.snapshotsLock(id))
 		if errors.Is(err, flock.ErrBusy) {
-			continue // it is being worked on
+			continue // another tbx works on it
 		} else if err != nil {
 			return nil, err
 		}
@@ -49,7 +49,7 @@ func (m *Manager) Snapshots(ctx context.Context, toolboxID string) ([]*Snapshot,
 	return finished(hs), nil
 }
 
-// finished are the snapshots that are whole, by their time.
+// finished returns the complete snapshots, sorted by time.
 func finished(hs []*holder) []*Snapshot {
 	out := []*Snapshot{}
 	for _, h := range hs {
@@ -89,7 +89,7 @@ func (m *Manager) holders(ctx context.Context, toolboxID string) ([]*holder, err
 		if err != nil {
 			return nil, err
 		}
-		if h.bad != nil { // the others are of use without it
+		if h.bad != nil { // the others are useful without it
 			m.Progress.Warn(h.bad.Error(), strings.Join(fail.Hints(h.bad), "; "))
 		}
 		out = append(out, h)
@@ -123,8 +123,8 @@ func (m *Manager) lockSnapshots(ctx context.Context, toolboxID string) (*flock.L
 	return l, nil
 }
 
-// settleSnapshots puts right what a tbx left that was killed while it made a snapshot of
-// the toolbox or rolled back to one. The caller has the lock.
+// settleSnapshots repairs what a killed tbx left of a snapshot of the toolbox or of a
+// rollback. The caller has the lock.
 func (m *Manager) settleSnapshots(ctx context.Context, toolboxID string) error {
 	hs, err := m.holders(ctx, toolboxID)
 	if err != nil {
@@ -149,8 +149,8 @@ func (m *Manager) settleSnapshots(ctx context.Context, toolboxID string) error {
 	return nil
 }
 
-// settleRollback decides by the directory that a container has as its layer whether a
-// rollback was carried out.
+// settleRollback finds out by the directory of a container's layer whether a rollback was
+// carried out.
 func (m *Manager) settleRollback(ctx context.Context, e Engine, h *holder) error {
 	l, err := e.Layer(ctx, h.ID)
 	if err != nil {
@@ -161,7 +161,7 @@ func (m *Manager) settleRollback(ctx context.Context, e Engine, h *holder) error
 		return err
 	}
 	if seen[0].Missing {
-		return fail.New(nil, "the files of snapshot %s are not where podman says: %s", h.record.Snapshot.Name, l.Upper)
+		return fail.New(nil, "the files of snapshot %s are not where podman expects them: %s", h.record.Snapshot.Name, l.Upper)
 	}
 	if seen[0].Inode != h.record.Inode {
 		h.record.Snapshot, h.record.Inode = h.record.Next, seen[0].Inode
@@ -170,10 +170,10 @@ func (m *Manager) settleRollback(ctx context.Context, e Engine, h *holder) error
 	return m.saveRecord(h)
 }
 
-// dropHolder removes a container with the snapshot in it. That there was one is forgotten
-// before: another tbx that looks meanwhile would call it lost.
+// dropHolder removes a container with its snapshot. It removes the notice first, or
+// another tbx would report the snapshot as lost.
 func (m *Manager) dropHolder(ctx context.Context, e Engine, h *holder) error {
-	if l, err := e.Layer(ctx, h.ID); err == nil && l.Driver == "vfs" { // where it would not go with the container
+	if l, err := e.Layer(ctx, h.ID); err == nil && l.Driver == "vfs" { // vfs does not remove it with the container
 		if err := m.space().RemovePart(ctx, l.Upper); err != nil {
 			return err
 		}
@@ -214,7 +214,7 @@ func (m *Manager) snapshot(ctx context.Context, b *Box, name string) (*holder, e
 	return nil, e.Hint("see which there are: tbx snapshot list %s", b.Name)
 }
 
-// findManaged finds a toolbox that tbx made and whose specification is usable.
+// findManaged finds a toolbox of tbx with a usable specification.
 func (m *Manager) findManaged(ctx context.Context, name Name) (*Box, error) {
 	b, err := m.Find(ctx, name)
 	switch {
@@ -223,8 +223,8 @@ func (m *Manager) findManaged(ctx context.Context, name Name) (*Box, error) {
 	case b.SpecErr != nil:
 		return nil, b.SpecErr
 	case b.Ephemeral():
-		return nil, fail.New(fail.Usage, "toolbox %s is gone when its session ends: it has no snapshots and no clones", name).
-			Hint("make one that stays: tbx create")
+		return nil, fail.New(fail.Usage, "toolbox %s will be removed when its session ends: it can have no snapshots and no clones", name).
+			Hint("make a lasting one with: tbx create")
 	case b.Spec == nil:
 		return nil, foreignError(b, "keeps no snapshots of those, and makes no clones")
 	}
@@ -237,7 +237,7 @@ func (m *Manager) SnapshotOf(ctx context.Context, name Name, snapshot string) (*
 	if err != nil {
 		return nil, err
 	}
-	if _, err := m.Snapshots(ctx, b.Spec.ID); err != nil { // puts right what was interrupted
+	if _, err := m.Snapshots(ctx, b.Spec.ID); err != nil { // repairs interrupted work
 		return nil, err
 	}
 	h, err := m.snapshot(ctx, b, snapshot)
@@ -285,7 +285,7 @@ func (m *Manager) RemoveSnapshot(ctx context.Context, s *Snapshot) error {
 	return m.dropHolder(ctx, e, h)
 }
 
-// removeSnapshots removes all snapshots of a toolbox, which is gone.
+// removeSnapshots removes all snapshots of a removed toolbox.
 func (m *Manager) removeSnapshots(ctx context.Context, e Engine, toolboxID string) error {
 	if toolboxID == "" {
 		return nil
@@ -304,8 +304,8 @@ func (m *Manager) removeSnapshots(ctx context.Context, e Engine, toolboxID strin
 	return err
 }
 
-// sweepStored removes what a podman that was killed left in its storage of a container for
-// a snapshot or a clone. One that podman is still making appears within a moment.
+// sweepStored removes leftovers of a killed podman in its storage, of a container for a
+// snapshot or a clone. A container that podman is still making appears within a moment.
 func (m *Manager) sweepStored(ctx context.Context, e Engine) error {
 	names, err := e.Stored(ctx)
 	if err != nil {

@@ -22,14 +22,14 @@ import (
 // SpecVersion is the version of the specification that this tbx writes.
 const SpecVersion = 1
 
-// Spec is the desired state of one toolbox, as the user wrote or asked for it.
-// It is kept in $XDG_CONFIG_HOME/tbx/toolboxes/NAME.toml, and the container is a
-// rendering of it; see docs/spec.md.
+// Spec is the desired state of one toolbox. It is kept in
+// $XDG_CONFIG_HOME/tbx/toolboxes/NAME.toml, and the container is made from it; see
+// docs/spec.md.
 type Spec struct {
 	Version  int       `toml:"version"`
 	ID       string    `toml:"id"` // 32 hex digits; ties the file to its container through a label
 	Created  time.Time `toml:"created"`
-	Image    string    `toml:"image"`              // reference as asked for
+	Image    string    `toml:"image"`              // reference as requested
 	ImageID  string    `toml:"image_id"`           // podman's id of it at creation
 	Hostname string    `toml:"hostname,omitempty"` // empty: the host's own
 	Home     string    `toml:"home,omitempty"`     // directory of the host to be the home; empty: the user's own
@@ -38,15 +38,15 @@ type Spec struct {
 	Without  []string  `toml:"without,omitempty"`  // keys of integrations that are off
 
 	// Declared is the absolute path of the file that declares the toolbox, from which tbx
-	// apply made it or took it over; empty: it is nobody's but the user's.
+	// apply made it or took it over; empty: the user made it by other commands.
 	Declared string `toml:"declared,omitempty" json:",omitempty"`
 
-	Isolated  bool     `toml:"isolated,omitempty"`                    // a boundary: nothing of the host but what is listed here
+	Isolated  bool     `toml:"isolated,omitempty"`                    // a security boundary: only the parts of the host that are listed here
 	Share     []string `toml:"share,omitempty"`                       // DIRECTORY[:ro] of the host that an isolated toolbox has, without links
 	NoNetwork bool     `toml:"no_network,omitempty"`                  // an isolated toolbox without any network
-	Memory    string   `toml:"memory,omitempty"`                      // the most that it may take, such as 12g; empty or 0: not limited
-	CPUs      string   `toml:"cpus,omitempty" json:",omitempty"`      // how many processors' time it may take, such as 1.5; empty: not limited
-	Pids      int64    `toml:"pids_limit,omitzero" json:",omitempty"` // processes and threads; 0: not limited, in an isolated toolbox 4096
+	Memory    string   `toml:"memory,omitempty"`                      // limit, such as 12g; empty or 0: no limit
+	CPUs      string   `toml:"cpus,omitempty" json:",omitempty"`      // limit in processors, such as 1.5; empty: no limit
+	Pids      int64    `toml:"pids_limit,omitzero" json:",omitempty"` // limit of processes and threads; 0: none, in an isolated toolbox 4096
 	ShmSize   string   `toml:"shm_size,omitempty"`                    // of its /dev/shm; empty: podman's default
 	GPU       bool     `toml:"gpu,omitempty"`                         // an isolated toolbox has the host's GPUs
 
@@ -54,7 +54,7 @@ type Spec struct {
 
 	Ephemeral string `toml:"-" json:",omitempty"` // path of the lock that its owner holds; never in a file
 
-	links []string // of a new one: places of the links by which the user named what it shares
+	links []string // only in a new one: places of the links in the user's names of shares
 }
 
 // Hash identifies the content of s: 64 hex digits.
@@ -66,12 +66,12 @@ func (s *Spec) Hash() string {
 func (s *Spec) encode() []byte {
 	var b bytes.Buffer
 	if err := toml.NewEncoder(&b).Encode(s); err != nil {
-		panic(err) //nolint:forbidigo // a Spec holds nothing that TOML cannot
+		panic(err) //nolint:forbidigo // TOML can hold every Spec
 	}
 	return b.Bytes()
 }
 
-// specFile is where the specification of name is kept.
+// specFile returns the path of the specification of name.
 func specFile(configDir string, name Name) string {
 	return filepath.Join(configDir, "toolboxes", string(name)+".toml")
 }
@@ -90,7 +90,7 @@ func saveSpec(configDir string, name Name, s *Spec) error {
 	return nil
 }
 
-// loadSpec returns fs.ErrNotExist, wrapped, where there is none.
+// loadSpec returns fs.ErrNotExist, wrapped, if there is none.
 func loadSpec(configDir string, name Name) (*Spec, error) {
 	return readSpec(specFile(configDir, name), name)
 }
@@ -116,8 +116,8 @@ func readSpec(path string, name Name) (*Spec, error) {
 	return &s, nil
 }
 
-// removeTorn removes what a write of the specification that was killed left.
-// Nobody else may be writing it.
+// removeTorn removes leftovers of a killed write of the specification. Nobody else may be
+// writing it.
 func removeTorn(configDir string, name Name) {
 	path := specFile(configDir, name)
 	files, _ := os.ReadDir(filepath.Dir(path))
@@ -138,8 +138,8 @@ func removeSpec(configDir string, name Name) error {
 		Hint("make %s writable, then: tbx rm %s", filepath.Join(configDir, "toolboxes"), name)
 }
 
-// Isolated says whether the toolbox of that name was made to be, by its specification.
-// Where there is none, known is false: podman may have such a toolbox, see Find.
+// Isolated reports whether the toolbox of that name is isolated, by its specification.
+// Without one, known is false: podman may still have such a toolbox, see Find.
 func (m *Manager) Isolated(name Name) (isolated, known bool, err error) {
 	s, err := loadSpec(m.Host.Dirs.Config, name)
 	if errors.Is(err, fs.ErrNotExist) {

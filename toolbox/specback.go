@@ -15,26 +15,26 @@ import (
 	"github.com/tbx-project/tbx/toolbox/integration"
 )
 
-// A specification is a file in the user's settings, which one variable of the caller
-// moves and which is cleaned, synced and restored like any other. So the container
-// carries what is needed to write it anew: a label, and beside what podman keeps of the
-// container a copy as of the last start, because a label cannot be changed.
+// A specification is a file among the user's settings, which a variable of the caller can
+// move and which users clean up, synchronise and restore. So the container carries enough
+// to write it again: a label, and, because a label cannot be changed, a copy from the
+// last start beside podman's own files about the container.
 
 // specLabel is the value of LabelSpecification.
 func (s *Spec) specLabel() string {
 	data, err := json.Marshal(s)
 	if err != nil {
-		panic(err) //nolint:forbidigo // a Spec holds nothing that JSON cannot
+		panic(err) //nolint:forbidigo // JSON can hold every Spec
 	}
 	return string(data)
 }
 
-// specCopy is where a copy of the specification is.
+// specCopy returns the path of the copy.
 func specCopy(b *Box) string {
 	return filepath.Join(filepath.Dir(b.NamesTable), b.ID, "tbx.toml")
 }
 
-// keepSpec makes the copy what the specification is now.
+// keepSpec updates the copy.
 func (m *Manager) keepSpec(b *Box) {
 	if b.Spec == nil || b.NamesTable == "" {
 		return
@@ -43,13 +43,13 @@ func (m *Manager) keepSpec(b *Box) {
 	if have, err := os.ReadFile(specCopy(b)); err == nil && bytes.Equal(have, data) {
 		return
 	}
-	if err := atomicfile.Write(specCopy(b), data, 0o600); err != nil { // there is the label
+	if err := atomicfile.Write(specCopy(b), data, 0o600); err != nil { // there is still the label
 		m.debug("toolbox %s keeps no copy of its specification: %v", b.Name, err)
 	}
 }
 
-// restoreSpec writes the specification of b anew where it is missing, from what the
-// container carries. Everything is known of the container, and it is tbx's.
+// restoreSpec rewrites the missing specification of b from what the container carries. b
+// is inspected, and tbx's.
 func (m *Manager) restoreSpec(b *Box) {
 	if !b.specMissing {
 		return
@@ -60,41 +60,41 @@ func (m *Manager) restoreSpec(b *Box) {
 	}
 	b.Spec, b.SpecErr, b.specMissing = s, nil, false
 	if m.hasSpec(b.Name) {
-		return // of another toolbox, which had the name before
+		return // it belongs to another toolbox, which had the name before
 	}
 	if err := saveSpec(m.Host.Dirs.Config, b.Name, s); err != nil {
 		m.Progress.Warn(err.Error(), "")
 		return
 	}
-	text := fmt.Sprintf("the specification of toolbox %s was missing, and is written anew from its container: %s", b.Name,
+	text := fmt.Sprintf("the specification of toolbox %s was missing, and was restored from its container: %s", b.Name,
 		specFile(m.Host.Dirs.Config, b.Name))
 	if exact {
 		m.Progress.Remark(text, "")
 		return
 	}
-	m.Progress.Warn(text, "it is made of what podman knows: look whether all is in it that you left out by --no-KEY, and options of volumes")
+	m.Progress.Warn(text, "it was made from podman's data: check the settings of --no-KEY, and options of volumes")
 }
 
-// carried returns the specification that the container carries, and whether it is that
-// or a guess; nil where there is neither.
+// carried returns the specification that the container carries, and whether it is exact
+// or a guess; nil without either.
 func (b *Box) carried(h *Host) (s *Spec, exact bool) {
 	id := b.Labels[LabelID]
 	if s, err := readSpec(specCopy(b), b.Name); err == nil && s.ID == id {
 		return s, true
 	}
-	// Of a container that was made before there was this label, its image may have one.
+	// An older container may not have this label, and then its image may set it.
 	s = &Spec{}
 	if json.Unmarshal([]byte(b.Labels[LabelSpecification]), s) == nil && s.ID == id && s.Hash() == b.Labels[LabelSpec] {
 		return s, true
 	}
 	if b.Labels[LabelIsolated] == strconv.FormatBool(true) {
-		return nil, false // what it may change of the host's is not to be guessed
+		return nil, false // its rights on the host must not be guessed
 	}
 	return b.guessed(h)
 }
 
-// guessed makes a specification of what podman says of a container. exact says whether
-// it is the one that the container was made of, by its hash.
+// guessed makes a specification from podman's data about a container. exact reports, by
+// its hash, whether it is the one that the container was made from.
 func (b *Box) guessed(h *Host) (s *Spec, exact bool) {
 	s = &Spec{Version: SpecVersion, ID: b.Labels[LabelID], Created: b.Created.UTC().Truncate(time.Second), Image: b.Image, ImageID: b.ImageID}
 	known := map[string]string{}
@@ -121,7 +121,7 @@ func (b *Box) guessed(h *Host) (s *Spec, exact bool) {
 			s.Volumes = append(s.Volumes, v)
 		}
 	}
-	for _, i := range integration.All() { // in one order
+	for _, i := range integration.All() { // in a fixed order
 		for _, key := range known {
 			if i.Key == key {
 				s.Without = append(s.Without, key)

@@ -19,13 +19,13 @@ func SpecText(name Name, s *Spec) string {
 		"# version, id, created, image, image_id, isolated and adopted stay as they are.\n" + string(s.encode())
 }
 
-// FromText is the Change of an EditRequest that a user wrote, of what SpecText gave him
-// for base. file is its name in errors.
+// FromText returns the Change of an EditRequest that sets the user's text, edited from
+// SpecText of base. file names the text in errors.
 func (m *Manager) FromText(name Name, base *Spec, file, text string) func(*Spec) (*Spec, error) {
 	return func(now *Spec) (*Spec, error) {
 		if now.Hash() != base.Hash() {
 			return nil, fail.New(nil, "toolbox %s was edited by another tbx meanwhile", name).
-				Hint("edit it once more: what you wrote is in %s", file)
+				Hint("edit it again: your text is in %s", file)
 		}
 		s, err := parseSpec(file, text)
 		if err != nil {
@@ -37,7 +37,7 @@ func (m *Manager) FromText(name Name, base *Spec, file, text string) func(*Spec)
 				return nil, fail.New(fail.Usage, "%s:%d: %s cannot be changed by an edit", file, lineOfKey(text, d.Key), d.Key).
 					Hint("write there again: %s", strings.TrimSpace(lineWith(string(base.encode()), d.Key)))
 			case "isolated":
-				return nil, fail.New(fail.Usage, "%s:%d: a toolbox is made isolated or not, and stays so", file, lineOfKey(text, d.Key)).
+				return nil, fail.New(fail.Usage, "%s:%d: a toolbox cannot change between isolated and not isolated", file, lineOfKey(text, d.Key)).
 					Hint("make another with: tbx create --isolated")
 			}
 		}
@@ -85,8 +85,8 @@ func specKeys() []string {
 	return out
 }
 
-// lineOfKey finds the line on which a key is set, which the TOML library does not tell;
-// the last one where there is none.
+// lineOfKey returns the line that sets a key, which the TOML library does not tell; or
+// the last line.
 func lineOfKey(text, key string) int {
 	first, _, _ := strings.Cut(key, ".")
 	assign := regexp.MustCompile(fmt.Sprintf(`^\s*\[*["']?%s["']?\s*[=.\]]`, regexp.QuoteMeta(first)))

@@ -29,7 +29,7 @@ func TestE12_SettingsAsText(t *testing.T) {
 		{"another id", strings.Replace(text, base.ID, strings.Repeat("0", 32), 1), "id cannot be changed by an edit", "write there again: id = "},
 		{"no id", strings.Replace(text, "id = ", "# id = ", 1), "id cannot be changed", "write there again"},
 		{"another image", strings.Replace(text, base.Image, "localhost/other:1", 1), "image cannot be changed", "write there again: image = "},
-		{"isolated", with("isolated = true"), "stays so", "tbx create --isolated"},
+		{"isolated", with("isolated = true"), "cannot change between", "tbx create --isolated"},
 		{"a bad volume", with(`volumes = ["nowhere"]`), "two or three parts", "SOURCE:TARGET"},
 		{"a bad integration", with(`without = ["x12"]`), `no integration "x12"`, "there are:"},
 		{"empty", "", "version cannot be changed", "version = 1"},

@@ -19,15 +19,14 @@ import (
 	"github.com/tbx-project/tbx/toolbox/join"
 )
 
-// Start starts the toolbox where it is not running, sets it up and returns the
-// record by which it can be entered. A toolbox that is running and set up costs
-// one look. It may be called any number of times, also after a start by podman
-// behind tbx's back or a tbx that was killed on the way.
+// Start starts the toolbox if it is not running, sets it up and returns its record. For a
+// running toolbox that is set up this is one look. It may be called any number of times,
+// also after a start by podman or an interrupted start.
 func (m *Manager) Start(ctx context.Context, name Name) (*join.Record, error) {
 	return m.start(ctx, name, "tbx create "+string(name))
 }
 
-// start is Start; makes is the call that makes the toolbox where there is none.
+// start is Start; makes is the call that makes a missing toolbox.
 func (m *Manager) start(ctx context.Context, name Name, makes string) (*join.Record, error) {
 	lock, err := m.lock(ctx, name)
 	if err != nil {
@@ -57,8 +56,8 @@ func (m *Manager) start(ctx context.Context, name Name, makes string) (*join.Rec
 	return m.bringUp(ctx, e, b)
 }
 
-// bringUp starts b where it is not running, sets it up and leaves a record. The lock is
-// held.
+// bringUp starts b if it is not running, sets it up and leaves a record. The caller holds
+// the lock.
 func (m *Manager) bringUp(ctx context.Context, e Engine, b *Box) (*join.Record, error) {
 	var err error
 	if b.Managed() && b.Spec.Isolated {
@@ -77,7 +76,7 @@ func (m *Manager) bringUp(ctx context.Context, e Engine, b *Box) (*join.Record, 
 	return m.initialise(ctx, e, b)
 }
 
-// run makes the container run and returns what podman then knows of it.
+// run makes the container run and returns podman's data about it.
 func (m *Manager) run(ctx context.Context, e Engine, b *Box) (*Box, error) {
 	if b.State == Paused {
 		return nil, pausedError(b.Name)
@@ -86,7 +85,7 @@ func (m *Manager) run(ctx context.Context, e Engine, b *Box) (*Box, error) {
 	if b.State == Running && m.alive(b) {
 		return b, nil
 	}
-	if b.runs() { // its first process died without podman's noticing, or a stop did not end
+	if b.runs() { // podman has not noticed that its first process died, or a stop did not end
 		if err := m.stop(ctx, e, b, 0); err != nil {
 			return nil, err
 		}
@@ -115,8 +114,8 @@ func (m *Manager) run(ctx context.Context, e Engine, b *Box) (*Box, error) {
 		if err == nil || ctx.Err() != nil || noWay.MatchString(err.Error()) {
 			break
 		}
-		// The monitor of the last run may still have podman clear up after it, which
-		// takes the root away from under this start.
+		// podman may still be cleaning up after the last run, which removes the root from
+		// under this start.
 		time.Sleep(250 * time.Millisecond)
 		err = e.Start(ctx, b.ID)
 	}
@@ -137,38 +136,38 @@ func (m *Manager) run(ctx context.Context, e Engine, b *Box) (*Box, error) {
 	return b, nil
 }
 
-// checkInside refuses to start an isolated toolbox for what is in it, which its root may
-// have changed.
+// checkInside refuses to start an isolated toolbox because of its contents, which its
+// root may have changed.
 func (m *Manager) checkInside(ctx context.Context, e Engine, b *Box) error {
-	c, err := e.Inspect(ctx, b.ID) // a list does not tell what is mounted
+	c, err := e.Inspect(ctx, b.ID) // a list does not show the mounts
 	if err != nil {
 		return err
 	}
 	if err := checkTables(ctx, e, b.ID, b.Image); err != nil {
 		return fail.Wrap(nil, err, "toolbox %s cannot be started", b.Name).
-			Hint("what is in it can be copied out: podman cp %s:DIRECTORY DIRECTORY", b.Name)
+			Hint("copy its contents out with: podman cp %s:DIRECTORY DIRECTORY", b.Name)
 	}
 	return m.checkWay(ctx, b, c)
 }
 
-// endedError says that a toolbox ended as soon as it was started, and why if its
-// first process did so itself.
+// endedError reports that a toolbox ended as soon as it was started, with the reason if
+// its first process gave one.
 func endedError(ctx context.Context, e Engine, b *Box, code int) error {
 	err := fail.New(nil, "toolbox %s ended as soon as it was started, with exit code %d", b.Name, code)
 	if code == boxinit.ExitSwapped {
 		err = fail.New(nil, "toolbox %s cannot be started: its first process found that a directory which it shares is another one "+
 			"than when it was made, or that a link is on the way to it", b.Name).
-			Hint("put back what it shares; what is in it, or in its image, may have put a link there")
+			Hint("restore the shared directory; something in the toolbox, or in its image, may have put a link there")
 	}
 	said := bounded.Buffer{Most: 4 << 10}
 	if e.Logs(ctx, b.ID, 1, &said) == nil && strings.TrimSpace(said.String()) == "" {
-		return err.Hint("it said nothing; what podman knows of it: podman inspect %s", b.Name)
+		return err.Hint("it printed nothing; see podman's data about it: podman inspect %s", b.Name)
 	}
-	return err.Hint("see what it said with: tbx logs %s", b.Name)
+	return err.Hint("see its messages with: tbx logs %s", b.Name)
 }
 
-// checkShared finds what the toolbox shares with the host and is not there, which
-// the runtime would say of a path and no more.
+// checkShared finds missing shares of the toolbox, for which the runtime would only name
+// a path.
 func (m *Manager) checkShared(b *Box) error {
 	for _, mt := range b.Mounts {
 		if !filepath.IsAbs(mt.Source) {
@@ -179,9 +178,9 @@ func (m *Manager) checkShared(b *Box) error {
 		}
 		err := fail.New(nil, "toolbox %s cannot be started: it shares %s with the host, which is not there", b.Name, mt.Source)
 		if strings.HasPrefix(mt.Source, "/run/user/") {
-			return err.Hint("it is there while you are logged in, and from boot on after: loginctl enable-linger %s", m.Host.User)
+			return err.Hint("it exists while you are logged in, or from boot on after: loginctl enable-linger %s", m.Host.User)
 		}
-		return err.Hint("bring it back: the toolbox itself is as it was")
+		return err.Hint("restore it: the toolbox itself is as it was")
 	}
 	return nil
 }
@@ -190,13 +189,13 @@ func pausedError(name Name) error {
 	return fail.New(nil, "toolbox %s is paused", name).Hint("continue it with: podman unpause %s", name)
 }
 
-// state finds what the container's OCI runtime knows of it.
+// state returns the OCI runtime's state of the container.
 func (m *Manager) state(b *Box) (join.RuntimeState, error) {
 	return join.FindState(b.Runtime, m.Host.RuntimeDir, b.ID)
 }
 
-// alive says whether the container's first process runs, which podman does not
-// know when the monitor was killed.
+// alive reports whether the container's first process runs, which podman does not know if
+// the monitor was killed.
 func (m *Manager) alive(b *Box) bool {
 	s, err := m.state(b)
 	if s.Path == "" { // a runtime whose state tbx cannot read
@@ -234,7 +233,7 @@ func (m *Manager) initialise(ctx context.Context, e Engine, b *Box) (*join.Recor
 	defer log.Close()
 	init := initRun{manager: m, name: b.Name, log: log, config: cfg}
 	var summary *boxinit.Summary
-	if b.Spec.Isolated { // the initialiser too stays within what podman lets into the container
+	if b.Spec.Isolated { // the initialiser, too, stays within the rights that podman gives the container
 		summary, err = init.byEngine(ctx, e, b.ID, r.Box)
 	} else {
 		summary, err = init.byJoining(ctx, r, joinErr, trees)
@@ -253,7 +252,7 @@ func (m *Manager) initialise(ctx context.Context, e Engine, b *Box) (*join.Recor
 		r.Mounts = append(r.Mounts, notShared(cfg.Inside)...)
 	}
 	if summary.Watch {
-		unix.Kill(r.PID, unix.SIGHUP) // its first process is the user's, and at worst the file stays as it is
+		unix.Kill(r.PID, unix.SIGHUP) // its first process is the user's; at worst the file stays as it is
 	}
 	if joinErr == nil {
 		if err := r.Save(m.Host.TbxRuntime()); err != nil {
@@ -263,8 +262,8 @@ func (m *Manager) initialise(ctx context.Context, e Engine, b *Box) (*join.Recor
 	return r, nil
 }
 
-// newRecord describes a running toolbox. The error says why it cannot be joined;
-// the record is good for an entry by podman even so.
+// newRecord describes a running toolbox. The error is why it cannot be joined; even then
+// the record is good for an entry by podman.
 func (m *Manager) newRecord(b *Box) (*join.Record, error) {
 	r := &join.Record{
 		Name: string(b.Name), ID: b.ID, PID: b.PID, Env: b.Env, Home: m.Host.Home,

@@ -10,12 +10,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// clockTick is the unit of start times in /proc, proc_pid_stat(5). The kernel shows
-// programs a hundred a second on every architecture that podman runs on.
+// clockTick is the unit of start times in /proc, proc_pid_stat(5). The kernel uses a
+// hundred a second on every architecture of podman.
 const clockTick = 10 * time.Millisecond
 
-// started returns when a process was started, by its start time in clock ticks after
-// boot, in nanoseconds since 1970; 0 where that cannot be known.
+// started converts a process's start time, in clock ticks after boot, to nanoseconds
+// since 1970; 0 if unknown.
 func started(ticks uint64) int64 {
 	var boot unix.Timespec
 	if ticks == 0 || unix.ClockGettime(unix.CLOCK_BOOTTIME, &boot) != nil {
@@ -29,9 +29,9 @@ func started(ticks uint64) int64 {
 // aZone is the name of a time zone, as tzfile(5) has them below its directory.
 var aZone = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_+-]*(/[A-Za-z0-9_+-]+)*$`)
 
-// zoneName returns the name of the host's time zone, or "", and whether the host has it
-// in /etc/timezone too. The link /etc/localtime decides, localtime(5); only where that
-// is a file does the other count. root is "" but in tests.
+// zoneName returns the name of the host's time zone, or "", and whether the host also has
+// it in /etc/timezone. The link /etc/localtime decides, localtime(5); the other counts
+// only if that is a file. root is "" except in tests.
 func zoneName(root string) (name string, inFile bool) {
 	file := filepath.Join(root, "/etc/timezone")
 	data, err := os.ReadFile(file)

@@ -10,8 +10,8 @@ import (
 	"github.com/tbx-project/tbx/toolbox/join"
 )
 
-// Stop ends everything that runs in the toolbox: TERM, then KILL after grace.
-// One that does not run is no error; stopped says whether it did.
+// Stop ends all processes in the toolbox: TERM, then KILL after grace. It is no error if
+// it does not run; stopped reports whether it did.
 func (m *Manager) Stop(ctx context.Context, name Name, grace time.Duration) (stopped bool, err error) {
 	lock, err := m.lock(ctx, name)
 	if err != nil {
@@ -44,16 +44,16 @@ func (m *Manager) Stop(ctx context.Context, name Name, grace time.Duration) (sto
 	return true, nil
 }
 
-// stop stops a container that runs, or of which podman believes so. Without a
-// cgroup, which takes a systemd user session, podman cannot find what runs in
-// it: then tbx does, by the mount namespace.
+// stop stops a container that runs, or that podman believes to run. Without a cgroup,
+// which needs a systemd user session, podman cannot find its processes: then tbx finds
+// them by the mount namespace.
 func (m *Manager) stop(ctx context.Context, e Engine, b *Box, grace time.Duration) error {
 	join.Forget(m.Host.TbxRuntime(), string(b.Name))
 	m.thawed(ctx, b.ID) // if a snapshot was interrupted
 	return m.halt(ctx, e, b, grace)
 }
 
-// halt is stop for a container that need not be the one of its name.
+// halt is stop for a container that may have another name than the toolbox.
 func (m *Manager) halt(ctx context.Context, e Engine, b *Box, grace time.Duration) error {
 	var held *join.Held
 	if s, err := m.state(b); err == nil && (b.Managed() || b.Maker() != "") {
@@ -81,8 +81,8 @@ func (m *Manager) halt(ctx context.Context, e Engine, b *Box, grace time.Duratio
 	return fail.Wrap(nil, stopErr, "toolbox %s cannot be stopped", b.Name).Hint("see what runs in it with: podman top %s", b.Name)
 }
 
-// bury sees to it that podman knows when the container's first process has
-// ended. Its monitor says so, unless that is gone too.
+// bury makes sure that podman knows the end of the container's first process. Its monitor
+// tells podman, unless that is gone too.
 func (m *Manager) bury(ctx context.Context, e Engine, b *Box) error {
 	if m.alive(b) {
 		return nil
@@ -94,7 +94,7 @@ func (m *Manager) bury(ctx context.Context, e Engine, b *Box) error {
 	return nil
 }
 
-// settle waits until podman has noticed that the container ended: conmon tells it.
+// settle waits until podman has noticed the container's end: conmon tells it.
 func (m *Manager) settle(ctx context.Context, e Engine, id string) {
 	const noticed, poll = 3 * time.Second, 20 * time.Millisecond
 	ctx, cancel := context.WithTimeout(ctx, noticed)
@@ -108,8 +108,8 @@ func (m *Manager) settle(ctx context.Context, e Engine, id string) {
 	}
 }
 
-// Remove removes a toolbox with everything in it; the user's files outside are
-// untouched. force also removes one that runs.
+// Remove removes a toolbox with everything in it; the user's files outside are untouched.
+// force also removes a running one.
 func (m *Manager) Remove(ctx context.Context, name Name, force bool) error {
 	lock, err := m.lock(ctx, name)
 	if err != nil {
@@ -121,7 +121,7 @@ func (m *Manager) Remove(ctx context.Context, name Name, force bool) error {
 		return err
 	}
 	b, err := m.Find(ctx, name)
-	if errors.Is(err, fail.NotFound) && !errors.Is(err, errOtherStore) && m.hasSpec(name) { // of a create that was killed
+	if errors.Is(err, fail.NotFound) && !errors.Is(err, errOtherStore) && m.hasSpec(name) { // left by a killed create
 		if s, err := loadSpec(m.Host.Dirs.Config, name); err == nil {
 			m.dropAll(s.ID)
 			if s.Isolated {
@@ -178,8 +178,8 @@ func (m *Manager) Remove(ctx context.Context, name Name, force bool) error {
 	return m.forget(name)
 }
 
-// forget removes what tbx keeps of a toolbox, the specification last: with it
-// the name is known until all else is done.
+// forget removes tbx's files about a toolbox, the specification last: it keeps the name
+// known until all else is done.
 func (m *Manager) forget(name Name) error {
 	join.Forget(m.Host.TbxRuntime(), string(name))
 	removeFile(m.logFile(name))
@@ -200,12 +200,12 @@ func (m *Manager) Rename(ctx context.Context, old, name Name) error {
 	if err != nil {
 		return err
 	}
-	if err := refuseForeign(b, "gives those no other names"); err != nil {
+	if err := refuseForeign(b, "does not rename those"); err != nil {
 		return err
 	}
 	if b.Ephemeral() {
-		return fail.New(fail.Usage, "toolbox %s is gone when its session ends, and cannot be renamed", old).
-			Hint("make one that stays: tbx create --image %s %s", b.Image, name)
+		return fail.New(fail.Usage, "toolbox %s will be removed when its session ends, and cannot be renamed", old).
+			Hint("make a lasting one with: tbx create --image %s %s", b.Image, name)
 	}
 	e, err := m.Engine(ctx)
 	if err != nil {
@@ -221,7 +221,7 @@ func (m *Manager) Rename(ctx context.Context, old, name Name) error {
 	if b.Spec == nil {
 		return nil
 	}
-	// Killed here, the specification is found by its id at the next call.
+	// If tbx is killed here, the next call finds the specification by its id.
 	if err := saveSpec(m.Host.Dirs.Config, name, b.Spec); err != nil {
 		return err
 	}
@@ -239,8 +239,7 @@ func sorted(a, b Name) []Name {
 	return []Name{b, a}
 }
 
-// Removable returns the error with which Remove would refuse, before a user is
-// asked whether he means it.
+// Removable returns the error with which Remove would refuse, before the user is asked.
 func (m *Manager) Removable(ctx context.Context, name Name, force bool) error {
 	b, err := m.Find(ctx, name)
 	switch {
@@ -249,7 +248,7 @@ func (m *Manager) Removable(ctx context.Context, name Name, force bool) error {
 	case errors.Is(err, fail.NotFound) && m.hasSpec(name):
 		return nil
 	case errors.Is(err, fail.NotFound):
-		// A create that was killed may not have come as far as the specification.
+		// A killed create may not have written the specification yet.
 		if lock, lerr := m.lock(ctx, name); lerr == nil {
 			removeTorn(m.Host.Dirs.Config, name)
 			lock.Close()
@@ -265,7 +264,7 @@ func (m *Manager) Removable(ctx context.Context, name Name, force bool) error {
 	return nil
 }
 
-// runs says whether podman believes that the container runs.
+// runs reports whether podman believes that the container runs.
 func (b *Box) runs() bool { return b.State == Running || b.State == Paused || b.State == Stopping }
 
 func runningError(name Name) error {

@@ -9,8 +9,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// warnOfStorage tells a user whose podman stores containers in a way that makes toolboxes
-// slow, and what is faster there.
+// warnOfStorage warns a user whose podman has a storage that makes toolboxes slow, and
+// names a faster one.
 func (m *Manager) warnOfStorage(ctx context.Context, e Engine, id string) {
 	c, err := e.Inspect(ctx, id)
 	if err != nil {
@@ -21,24 +21,24 @@ func (m *Manager) warnOfStorage(ctx context.Context, e Engine, id string) {
 	}
 }
 
-// slowStorage says what is slow: whole images are copied for every container, as podman
-// 4.3 on Debian does for users without a storage.conf, or mounted by a program. The kernel
-// mounts no overlay whose upper directory is on another one, so there the program is what
-// is faster.
+// slowStorage describes a slow storage: podman copies whole images for every container,
+// as podman 4.3 on Debian does for users without a storage.conf, or a program mounts
+// them. The kernel cannot mount an overlay whose upper directory is on another overlay;
+// there the program is the faster way.
 func slowStorage(namesTable string, onOverlay bool) (text, hint string) {
-	const anew = "; images and containers must be made anew then"
+	const anew = "; then make images and containers again"
 	copies, mounts := strings.Contains(namesTable, "/vfs-containers/"), throughFUSE(namesTable)
 	switch {
 	case copies && onOverlay:
-		return "your podman copies the whole image for every toolbox (storage driver vfs): its storage is on an overlay, and the " +
-				"kernel puts no other on that",
+		return "your podman copies the whole image for every toolbox (storage driver vfs): its storage is on an overlay, where the " +
+				"kernel cannot mount another one",
 			`install fuse-overlayfs, and in ~/.config/containers/storage.conf write driver = "overlay" below [storage] and ` +
 				`mount_program = "/usr/bin/fuse-overlayfs" below [storage.options.overlay], or move the storage to another disk` + anew
 	case copies:
 		return "your podman copies the whole image for every toolbox (storage driver vfs)",
 			`write driver = "overlay" below [storage] in ~/.config/containers/storage.conf` + anew
 	case mounts:
-		text = "your podman mounts toolboxes by a program (mount_program, such as fuse-overlayfs): only podman can look into them, " +
+		text = "your podman mounts toolboxes by a program (mount_program, such as fuse-overlayfs): only podman can see their files, " +
 			"so commands take longer to begin"
 		if onOverlay {
 			return text, "its storage is on an overlay, where the kernel cannot; on another disk it can" + anew
@@ -48,15 +48,15 @@ func slowStorage(namesTable string, onOverlay bool) (text, hint string) {
 	return "", ""
 }
 
-// onOverlay says whether a directory is on a file system of overlays, as the home is on a
+// onOverlay reports whether a directory is on an overlay file system, like the home on a
 // live system and in a container.
 func onOverlay(dir string) bool {
 	var st unix.Statfs_t
 	return unix.Statfs(dir, &st) == nil && st.Type == unix.OVERLAYFS_SUPER_MAGIC
 }
 
-// throughFUSE says whether containers/storage, by the path of its table of names,
-// mounts by a program: it writes that into a file of its own, for good.
+// throughFUSE reports whether containers/storage, given by the path of its table of
+// names, mounts by a program: it records that in a file.
 func throughFUSE(namesTable string) bool {
 	dir, ok := strings.CutSuffix(filepath.Dir(namesTable), "-containers")
 	said, err := os.ReadFile(filepath.Join(dir, ".has-mount-program"))

@@ -9,28 +9,28 @@ import (
 	"github.com/tbx-project/tbx/toolbox/layers"
 )
 
-// A toolbox gets another image by a container of that image taking its place. What it
-// held becomes a snapshot: its layer is exchanged with the empty one of a container that is
-// to keep it. That takes several steps; before the first, all of them are written down, and
-// whoever finds that carries out what is left. The directory of a layer, which goes along
-// with it, tells whether an exchange was done.
+// A toolbox changes its image when a container of the new image takes its place. The old
+// contents become a snapshot: their layer is exchanged with the empty one of a container
+// that keeps it. That takes several steps. All are written down before the first, and
+// whoever finds the file carries out the rest. The directory of a layer, which moves
+// along with it, shows whether an exchange was done.
 
-// turn is what is written down.
+// turn is the written plan.
 type turn struct {
-	Keeper    string     // podman's id of the container that is to keep the snapshot
-	Record    *record    // what is written beside it
-	New       string     // of the container that is to be the toolbox
+	Keeper    string     // podman's id of the container that will keep the snapshot
+	Record    *record    // the record to write beside it
+	New       string     // the container that will be the toolbox
 	Exchanges []exchange // in this order
 	Drop      []string   // containers to remove in the end
 }
 
-// exchange is one of layers between two containers.
+// exchange is an exchange of layers between two containers.
 type exchange struct {
 	A, B  string
-	Inode uint64 // of the directory that A has before
+	Inode uint64 // of A's directory before
 }
 
-// planTurn writes a turn down, which is carried out from here on whatever happens.
+// planTurn writes a turn down; from then on it is carried out in any case.
 func (m *Manager) planTurn(ctx context.Context, e Engine, k *kept, pairs [][2]string, t *turn) error {
 	for _, p := range pairs {
 		a, b, err := m.pair(ctx, e, p[0], p[1])
@@ -59,7 +59,7 @@ func (m *Manager) planTurn(ctx context.Context, e Engine, k *kept, pairs [][2]st
 	return nil
 }
 
-// pair are the layers of two containers, which fit.
+// pair returns the layers of two containers, if they fit.
 func (m *Manager) pair(ctx context.Context, e Engine, a, b string) (*layers.Layer, *layers.Layer, error) {
 	x, err := e.Layer(ctx, a)
 	if err != nil {
@@ -72,8 +72,8 @@ func (m *Manager) pair(ctx context.Context, e Engine, a, b string) (*layers.Laye
 	return x, y, layers.Fit(x, y)
 }
 
-// carryOutTurn writes a turn down and carries it out. When nothing of it was done, what was
-// made for it is removed.
+// carryOutTurn writes a turn down and carries it out. If no step of it was done, it
+// removes the new containers.
 func (m *Manager) carryOutTurn(ctx context.Context, e Engine, k *kept, pairs [][2]string, t *turn) error {
 	err := m.planTurn(ctx, e, k, pairs, t)
 	if err == nil {
@@ -84,17 +84,17 @@ func (m *Manager) carryOutTurn(ctx context.Context, e Engine, k *kept, pairs [][
 	}
 	if k.Turn != nil && m.turnBegun(ctx, e, k) {
 		return fail.Wrap(errTurning, err, "it was interrupted; nothing in the toolbox is lost").
-			Hint("when the cause is gone, the next call brings it to its end: tbx list")
+			Hint("after removing the cause, the next call completes it: tbx list")
 	}
 	k.Turn = nil
 	return errors.Join(err, m.keep(editNow, k), m.dropHolder(ctx, e, &holder{Container: Container{ID: t.Keeper, Name: t.Keeper}}))
 }
 
-// errTurning is the kind of an error after which a turn is for the next call.
+// errTurning is the kind of error after which the next call completes the turn.
 var errTurning = errors.New("in the middle of a turn")
 
-// turnOver carries out what is left of a turn. The locks of the toolbox and of its
-// snapshots are held. An error leaves the rest to the next call.
+// turnOver carries out the rest of a turn. The caller holds the locks of the toolbox and
+// of its snapshots. After an error the next call does the rest.
 func (m *Manager) turnOver(ctx context.Context, e Engine, k *kept) error {
 	ctx = context.WithoutCancel(ctx)
 	t := k.Turn
@@ -127,7 +127,7 @@ func (m *Manager) turnOver(ctx context.Context, e Engine, k *kept) error {
 	return nil
 }
 
-// errNotBegun says that no step of a turn was done, and none can be.
+// errNotBegun means that no step of a turn was done, and none can be.
 var errNotBegun = errors.New("nothing was exchanged")
 
 // recordKeeper writes the snapshot's record.
@@ -135,7 +135,7 @@ func (m *Manager) recordKeeper(ctx context.Context, e Engine, k *kept) error {
 	h, err := openHolder(ctx, e, k.Turn.Keeper)
 	if errors.Is(err, fail.NotFound) {
 		if m.turnBegun(ctx, e, k) {
-			return nil // somebody removed the snapshot, and the turn goes on without
+			return nil // somebody removed the snapshot, and the turn continues without
 		}
 		return errNotBegun
 	}
@@ -146,7 +146,7 @@ func (m *Manager) recordKeeper(ctx context.Context, e Engine, k *kept) error {
 	return m.saveRecord(h)
 }
 
-// turnBegun says whether the first exchange of a turn was done, or may have been.
+// turnBegun reports whether the first exchange of a turn was done, or may have been.
 func (m *Manager) turnBegun(ctx context.Context, e Engine, k *kept) bool {
 	x := k.Turn.Exchanges[0]
 	a, err := e.Layer(ctx, x.A)
@@ -172,7 +172,8 @@ func (m *Manager) exchangeOnce(ctx context.Context, e Engine, x exchange) error 
 	return m.space().Exchange(ctx, a, b, false)
 }
 
-// renameOnce gives the new container the name, and moves what goes with the layer.
+// renameOnce gives the new container the name, and moves the files that belong to the
+// layer.
 func (m *Manager) renameOnce(ctx context.Context, e Engine, k *kept) error {
 	c, err := e.Inspect(ctx, k.Turn.New)
 	if err != nil {
@@ -199,19 +200,19 @@ func (m *Manager) renameOnce(ctx context.Context, e Engine, k *kept) error {
 	return m.space().Move(ctx, [2]string{data(old), data(c)})
 }
 
-// repairTurn ends a change of the image that was interrupted: it carries out what was
-// written down, or else removes what was made for it.
+// repairTurn ends an interrupted change of the image: it carries out the written plan, or
+// removes the new containers.
 func (m *Manager) repairTurn(ctx context.Context, e Engine, k *kept) error {
-	const failed = "the change of toolbox %s to another image was interrupted, and cannot be put right yet; nothing in it is lost"
+	const failed = "the change of toolbox %s to another image was interrupted, and cannot be repaired yet; nothing in it is lost"
 	err := errNotBegun
 	if k.Turn != nil {
 		err = m.turnOver(ctx, e, k)
 	}
 	if err != nil && !errors.Is(err, errNotBegun) {
-		return fail.Wrap(nil, err, failed, k.Name).Hint("when the cause is gone: tbx list")
+		return fail.Wrap(nil, err, failed, k.Name).Hint("after removing the cause, call: tbx list")
 	}
 	if err == nil {
-		m.Progress.Warn("the change of toolbox "+string(k.Name)+" to another image was interrupted, and is brought to its end: it "+
+		m.Progress.Warn("the change of toolbox "+string(k.Name)+" to another image was interrupted, and is completed now: it "+
 			"is made from "+k.Spec.Image,
 			"what it held before is a snapshot: tbx snapshot list "+string(k.Name))
 		return nil
@@ -235,7 +236,7 @@ func (m *Manager) dropApart(ctx context.Context, e Engine, k *kept) error {
 		switch {
 		case err == nil && c.Name == name:
 			err = m.removeHalf(ctx, e, c)
-		case errors.Is(err, fail.NotFound): // a podman that was killed may have left the name in its storage
+		case errors.Is(err, fail.NotFound): // a killed podman may have left the name in its storage
 			_ = e.Remove(ctx, name, true)
 			err = nil
 		}

@@ -10,9 +10,8 @@ import (
 	"github.com/tbx-project/tbx/toolbox/join"
 )
 
-// unseen composes a session without a look at what is inside. Its directory is found by
-// tbx-box, there; podman would take another one of its name, or fail with a sentence of
-// its own.
+// unseen composes a session without looking into the toolbox. tbx-box finds its directory
+// inside; podman would take another one of that name, or fail with a message of its own.
 func (p *Session) unseen() (*join.Session, error) {
 	begin, err := p.beginning()
 	if err != nil {
@@ -34,7 +33,7 @@ func (p *Session) unseen() (*join.Session, error) {
 	return s, nil
 }
 
-// beginning is the order to find the directory of a session inside, as workDir finds it
+// beginning returns the order to find the session's directory inside, as workDir does
 // from outside.
 func (p *Session) beginning() (*helper.Beginning, error) {
 	want, r := p.opts.WorkDir, p.Record
@@ -63,9 +62,10 @@ func (p *Session) beginning() (*helper.Beginning, error) {
 	return saying(why, b), nil
 }
 
-// places are where the caller's directory may be inside, in the order of join's WorkDir.
+// places lists where the caller's directory may be inside, in the order of join's
+// WorkDir.
 func (p *Session) places(at *spot) []helper.BeginAt {
-	if p.Record.Box == "" { // Toolbx's own, where nothing of tbx's can look
+	if p.Record.Box == "" { // Toolbx's own, where no part of tbx can look
 		return []helper.BeginAt{{Dir: p.Record.BoxPath(at.way)}}
 	}
 	var places []helper.BeginAt

@@ -12,17 +12,17 @@ import (
 
 const cgroupRoot = "/sys/fs/cgroup"
 
-// pauseMemory is more than what the first process of a toolbox takes, in bytes.
+// pauseMemory is more than the memory of a toolbox's first process, in bytes.
 const pauseMemory = 8 << 20
 
-// yieldMemory makes this process, and all that it starts, be ended before the
-// first process of the toolbox when the toolbox's memory is used up. The kernel
-// ends who has most; while that one is ending, it may need another, and the first
-// process is larger than a shell. With it everything would end.
+// yieldMemory makes the kernel kill this process and its children before the toolbox's
+// first process when the toolbox's memory is used up. The kernel kills the largest; while
+// that ends, it may kill another, and the first process is larger than a shell. If that
+// ends, everything ends.
 //
-// It is raised by what the first process has, as a part of the limit, and so does
-// not make a difference on the host: proc_pid_oom_score_adj(5). A command of podman
-// exec inherits it by podman and its monitor; runtimes set it for no exec.
+// The value is the first process's memory as a part of the limit, so it makes no
+// difference on the host: proc_pid_oom_score_adj(5). A command of podman exec inherits it
+// through podman and its monitor; runtimes set it for no exec.
 func yieldMemory(pid int) {
 	limit := memoryLimit(cgroupRoot, pid)
 	if limit <= 0 {
@@ -43,8 +43,8 @@ func yieldBy(limit int64) int64 {
 	return min((pauseMemory*1000+limit-1)/limit, 500)
 }
 
-// memoryLimit is the least limit of memory in bytes over the cgroup of a process, up
-// to the unit that holds it, or 0. root is where cgroup2 is mounted.
+// memoryLimit returns the smallest memory limit in bytes on the cgroup of a process and
+// those above, up to its unit, or 0. root is where cgroup2 is mounted.
 func memoryLimit(root string, pid int) int64 {
 	least := int64(0)
 	for _, dir := range cgroupsOf(root, pid) {
@@ -55,27 +55,26 @@ func memoryLimit(root string, pid int) int64 {
 	return least
 }
 
-// startable is less than what podman exec needs of processes and threads in a toolbox.
+// startable is less than the processes and threads that podman exec needs in a toolbox.
 const startable = 3
 
-// checkProcesses refuses a session that podman could not start, since the toolbox
-// has as many processes and threads as it may have: the runtime would only say that
-// a resource is unavailable.
+// checkProcesses refuses a session that podman could not start because the toolbox has
+// reached its limit of processes and threads: the runtime would only say that a resource
+// is unavailable.
 func checkProcesses(root string, r *join.Record) error {
 	for _, dir := range cgroupsOf(root, r.PID) {
 		limit, limited := readNumber(filepath.Join(dir, "pids.max"))
 		now, known := readNumber(filepath.Join(dir, "pids.current"))
 		if limited && known && limit-now < startable {
-			return fail.New(nil, "toolbox %s has as many processes as it may have: %d of %d", r.Name, now, limit).
+			return fail.New(nil, "toolbox %s has reached its limit of processes: %d of %d", r.Name, now, limit).
 				Hint("end what runs in it with: tbx stop %s", r.Name)
 		}
 	}
 	return nil
 }
 
-// cgroupsOf are the directories of a process's cgroup and of those above it, up to
-// the unit that holds it. There are none with version 1, where podman limits
-// nothing for a user.
+// cgroupsOf returns the directories of a process's cgroup and of those above, up to its
+// unit. There are none with version 1, where podman sets no limits for a user.
 func cgroupsOf(root string, pid int) []string {
 	data, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/cgroup")
 	path, ok := strings.CutPrefix(strings.TrimSpace(string(data)), "0::")
@@ -92,7 +91,7 @@ func cgroupsOf(root string, pid int) []string {
 	return out
 }
 
-// readNumber reads a file with one number; "max" is none.
+// readNumber reads a file with one number; "max" means none.
 func readNumber(path string) (int64, bool) {
 	data, err := os.ReadFile(path)
 	n, bad := strconv.ParseInt(strings.TrimSpace(string(data)), 10, 64)

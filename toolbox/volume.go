@@ -15,7 +15,7 @@ import (
 	"github.com/tbx-project/tbx/toolbox/join"
 )
 
-// takenBy says whether the owner has a volume at a path, and that is not the host's
+// takenBy reports whether the owner has a volume at a path that is not the host's
 // directory of the same path.
 func (s *Spec) takenBy(path string) bool {
 	return slices.ContainsFunc(s.Volumes, func(v string) bool {
@@ -24,7 +24,7 @@ func (s *Spec) takenBy(path string) bool {
 	})
 }
 
-// volumeTargets are where the owner's volumes are.
+// volumeTargets returns the targets of the owner's volumes.
 func (s *Spec) volumeTargets() []string {
 	var out []string
 	for _, v := range s.Volumes {
@@ -35,10 +35,10 @@ func (s *Spec) volumeTargets() []string {
 	return out
 }
 
-// checkTarget refuses a volume at a place where it could not be seen, or where no runtime
-// can make anything to mount it on.
+// checkTarget refuses a volume at a place where it would be hidden, or where no runtime
+// can make a mount point.
 func checkTarget(s *Spec, mt Mount) error {
-	const nowhere = "there is nothing to mount it on, and nothing can be made"
+	const nowhere = "there is no mount point, and none can be made"
 	why := ""
 	switch {
 	case join.Below(mt.Target, boxinit.HostView) && !s.Isolated && s.Has(integration.HostView):
@@ -57,7 +57,7 @@ func checkTarget(s *Spec, mt Mount) error {
 		Hint("choose another place, such as /mnt/%s", filepath.Base(mt.Target))
 }
 
-// canBeMade says whether something is at a path of the host's, or this user may make it.
+// canBeMade reports whether a path of the host exists, or this user may make it.
 func canBeMade(path string) bool {
 	if _, err := os.Lstat(path); err == nil {
 		return true
@@ -69,9 +69,9 @@ func canBeMade(path string) bool {
 	return unix.Access(dir, unix.W_OK) == nil
 }
 
-// makeMountPoints makes what volumes are mounted on in directories that the toolbox
-// shares. A runtime would make it too, as a user of the toolbox's who is nobody here: in
-// /tmp its owner could not remove it again.
+// makeMountPoints makes mount points for volumes in shared directories. A runtime would
+// make them as a user of the toolbox who is nobody here: in /tmp the owner could not
+// remove them again.
 func (m *Manager) makeMountPoints(b *Box) {
 	for _, v := range b.Spec.Volumes {
 		mt, err := ParseVolume(v)
@@ -89,12 +89,12 @@ func (m *Manager) makeMountPoints(b *Box) {
 			}
 			continue
 		}
-		os.MkdirAll(path, 0o755) // else the runtime tries, and says why not
+		os.MkdirAll(path, 0o755) // else the runtime tries, and reports its error
 	}
 }
 
-// hostPath is the path of the host's that a path of the toolbox is, without the volumes,
-// if it is below what is shared.
+// hostPath returns the host's path of a path inside, ignoring the volumes, if it is below
+// a shared directory.
 func (b *Box) hostPath(target string) (string, bool) {
 	best := Mapping{}
 	for _, mt := range b.Mounts {
@@ -109,7 +109,7 @@ func (b *Box) hostPath(target string) (string, bool) {
 	return best.Source + strings.TrimPrefix(target, best.Target), true
 }
 
-// checkSources finds a missing source before podman does, and says whose it is.
+// checkSources finds a missing source before podman does, and explains it.
 func checkSources(p *Plan) error {
 	for _, mt := range p.Mounts {
 		if mt.Type != "bind" {
@@ -120,7 +120,7 @@ func checkSources(p *Plan) error {
 			continue
 		}
 		e := fail.Wrap(fail.NotFound, err, "%s cannot be mounted (%s)", mt.Source, mt.Reason)
-		if to, lerr := os.Readlink(mt.Source); lerr == nil { // of which mkdir would make nothing
+		if to, lerr := os.Readlink(mt.Source); lerr == nil { // mkdir would not make its target
 			return e.Hint("it is a link to %s: make that, or remove the link", escape.Text(to))
 		}
 		return e.Hint("make it with: mkdir -p %s", mt.Source)

@@ -19,14 +19,14 @@ import (
 	"github.com/tbx-project/tbx/toolbox/join"
 )
 
-// A runtime follows links of the toolbox when it mounts, and makes the directories
-// that are missing where they lead: in what is mounted already, so on the host. What
-// is found after the start is too late for that.
+// A runtime follows links inside the toolbox when it mounts, and makes missing
+// directories where they lead: in mounted directories, so on the host. A check after the
+// start is too late for that.
 
-// checkWay refuses to start an isolated toolbox in whose home a link is on the way to
-// where something is mounted. Nothing runs in it, so nobody can put one there
-// meanwhile. Of an image's own links, and of a start by podman, the proof after the
-// start tells. c is what podman knows of it.
+// checkWay refuses to start an isolated toolbox if a link in its home is on the way to a
+// mount point. Nothing runs in it, so nobody can put one there meanwhile. The check after
+// the start covers an image's own links, and starts by podman. c is podman's data about
+// it.
 func (m *Manager) checkWay(ctx context.Context, b *Box, c *Container) error {
 	for _, v := range c.Volumes {
 		var below []string
@@ -38,13 +38,13 @@ func (m *Manager) checkWay(ctx context.Context, b *Box, c *Container) error {
 		if v.Target != m.Host.RealHome || v.Source == "" || len(below) == 0 {
 			continue
 		}
-		// The directory is of podman's root, and closed to the user.
+		// The directory belongs to podman's root, and is closed to the user.
 		cmd := hostprog.Podman(ctx, append([]string{"unshare", m.BoxFile, "way", v.Source}, below...)...)
 		var out, errs bytes.Buffer
 		cmd.Stdout, cmd.Stderr = &out, &errs
 		if err := cmd.Run(); err != nil {
 			m.debug("the home of toolbox %s cannot be looked into: %v: %s", b.Name, err, escape.Text(errs.String()))
-			continue // it is proved after the start
+			continue // the check after the start covers it
 		}
 		if err := b.obstacle(v, &out); err != nil {
 			return err
@@ -53,7 +53,7 @@ func (m *Manager) checkWay(ctx context.Context, b *Box, c *Container) error {
 	return nil
 }
 
-// obstacle turns the first line of what was found in the home v into an error.
+// obstacle turns the first line of the finding in the home v into an error.
 func (b *Box) obstacle(v Mapping, found io.Reader) error {
 	var o helper.Obstacle
 	if err := json.NewDecoder(found).Decode(&o); errors.Is(err, io.EOF) {
@@ -63,12 +63,12 @@ func (b *Box) obstacle(v Mapping, found io.Reader) error {
 	}
 	return fail.New(nil, "toolbox %s cannot be started: in its home, on the way to %s, %s is %s", b.Name,
 		filepath.Join(v.Target, o.Path), filepath.Join(v.Target, o.At), o.Is).
-		Hint("what is in it made that; look at it with: podman unshare ls -ld %s", filepath.Join(v.Source, o.At)).
-		Hint("rename that, or make another toolbox: what is shared with this one stays on the host")
+		Hint("something in the toolbox made that; look at it with: podman unshare ls -ld %s", filepath.Join(v.Source, o.At)).
+		Hint("rename it, or make another toolbox: the files shared with this one stay on the host")
 }
 
-// clearStrays has removed what a runtime has made in the directory of tbx-box: empty
-// directories that belong to a toolbox's root.
+// clearStrays removes directories that a runtime made in the directory of tbx-box: they
+// are empty and belong to a toolbox's root.
 func (m *Manager) clearStrays(ctx context.Context, dir string) {
 	entries, _ := os.ReadDir(dir)
 	versions, _ := filepath.Glob(filepath.Join(dir, "*/*"))
@@ -86,7 +86,7 @@ func (m *Manager) clearStrays(ctx context.Context, dir string) {
 	}) {
 		return
 	}
-	// What is in one of these the user cannot remove, but podman's root can.
+	// The user cannot remove the contents of these, but podman's root can.
 	if out, err := hostprog.Podman(context.WithoutCancel(ctx), "unshare", m.BoxFile, "strays", dir).CombinedOutput(); err != nil {
 		m.debug("%s cannot be tidied up: %v: %s", dir, err, escape.Text(string(out)))
 	}

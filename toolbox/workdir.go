@@ -14,9 +14,9 @@ import (
 	"github.com/tbx-project/tbx/toolbox/join"
 )
 
-// workDir finds the directory in which the session begins: the one that was asked for,
-// else the caller's. A command is never run in a directory that the caller did not name:
-// it may be one that removes files. A shell begins at home instead, and says so.
+// workDir finds the directory in which the session begins: the requested one, else the
+// caller's. A command never runs in a directory that the caller did not name, because it
+// may remove files. A shell begins at home instead, with a warning.
 func (p *Session) workDir() (string, error) {
 	if want := p.opts.WorkDir; filepath.IsAbs(want) {
 		return want, p.checkWorkDir(want)
@@ -57,12 +57,12 @@ func (p *Session) checkWorkDir(dir string) error {
 
 // spot is the caller's directory.
 type spot struct {
-	way  string // the name by which the user came, links and all
+	way  string // the caller's name for it, links included
 	cwd  string // the kernel's name, without links
 	stat unix.Stat_t
 }
 
-// whereabouts looks where the caller is.
+// whereabouts returns where the caller is.
 func whereabouts(env []string) (*spot, error) {
 	p := &spot{}
 	if err := unix.Stat(".", &p.stat); err != nil {
@@ -92,24 +92,24 @@ func whereabouts(env []string) (*spot, error) {
 	return p, nil
 }
 
-// whyNot says why no session can begin in the caller's directory.
+// whyNot returns why no session can begin in the caller's directory.
 func (p *Session) whyNot(cwd string) *fail.Error {
 	dir := escape.Text(cwd)
 	switch {
 	case p.Record.Isolated:
 		return fail.New(fail.NotFound, "directory %s is not in toolbox %s", dir, p.Record.Name).
-			Hint("name one of the toolbox's, such as its own home: --workdir %s", escape.Text(p.Record.Home)).
-			Hint("or share one of yours, by --share DIRECTORY of tbx create and tbx edit")
+			Hint("name a directory of the toolbox, such as its own home: --workdir %s", escape.Text(p.Record.Home)).
+			Hint("or share one of yours with --share DIRECTORY of tbx create or tbx edit")
 	case unix.Access(".", unix.R_OK|unix.X_OK) != nil:
-		return fail.New(nil, "directory %s may not be read by you, and no session begins in such a one", dir).
+		return fail.New(nil, "you may not read directory %s, so no session can begin there", dir).
 			Hint("look at it with: ls -ld %s", dir)
 	}
 	return fail.New(fail.NotFound, "directory %s is not in toolbox %s", dir, p.Record.Name).
-		Hint("change to one that is shared, or name one of the toolbox's: --workdir DIRECTORY")
+		Hint("change to a shared directory, or name one of the toolbox: --workdir DIRECTORY")
 }
 
-// elsewhere is what happens where the caller's directory is not to be had: an error for
-// a command, and the home for a shell.
+// elsewhere handles a caller's directory that the toolbox lacks: an error for a command,
+// the home for a shell.
 func (p *Session) elsewhere(why error) (string, error) {
 	if len(p.opts.Args) > 0 || p.opts.WorkDir != "" {
 		return "", &ExitError{ExitFailed, why}
@@ -123,8 +123,8 @@ func (p *Session) elsewhere(why error) (string, error) {
 	return "", &ExitError{ExitFailed, why}
 }
 
-// sayOnce tells, on a terminal and once in a boot, that a directory of this path is the
-// toolbox's own, where host and toolbox both have one, such as /srv.
+// sayOnce reports, on a terminal and once a boot, that the directory of this path is the
+// toolbox's own, where both have one, such as /srv.
 func (p *Session) sayOnce(dir string) {
 	text := fmt.Sprintf("directory %s is the toolbox's own", escape.Text(dir))
 	if p.Record.HostFiles {

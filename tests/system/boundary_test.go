@@ -190,7 +190,7 @@ func TestX8_LinkInTheHome(t *testing.T) {
 				if start == "podman" {
 					try("podman", "start", c.name) // which may fail, or end
 				}
-				c.refused(`not what it was made as|cannot be started: `)
+				c.refused(`not as it was made|cannot be started: `)
 				c.harmless()
 			}
 			// Without the link it is a toolbox again, and what is in it is there.
@@ -239,7 +239,7 @@ func TestX8_LinksOfRoot(t *testing.T) {
 				if start == "podman" {
 					try("podman", "start", c.name)
 				}
-				c.refused(`not what it was made as|cannot be (started|set up)`)
+				c.refused(`not as it was made|cannot be (started|set up)`)
 				c.harmless()
 			}
 		})
@@ -291,10 +291,10 @@ func TestX8_HostileImage(t *testing.T) {
 	for _, d := range []string{"/src/p", "/ro"} {
 		must(t, os.WriteFile(c.dir+d+"/tbx-box", fmt.Appendf(nil, plant, c.dir), 0o755))
 	}
-	c.refused(`not what it was made as|cannot be started: `)
+	c.refused(`not as it was made|cannot be started: `)
 	c.harmless()
 	try("podman", "start", c.name)
-	c.refused(`not what it was made as|cannot be started: `)
+	c.refused(`not as it was made|cannot be started: `)
 	c.harmless()
 }
 
@@ -371,7 +371,7 @@ func TestX9_Exchanged(t *testing.T) {
 	if out, _ := try("tbx", "logs", c.name); !strings.Contains(out, "is another directory than when the toolbox was made") {
 		t.Errorf("it does not say why it ended: %s", out)
 	}
-	c.refused("is another directory than when it was made: .*/secret")
+	c.refused("is no longer the same directory: .*/secret")
 	must(t, exchange())
 	if out := tbx(t, append([]string{"run", "--workdir", "/", c.name, "--"}, read...)...); !strings.Contains(out, "harmless") {
 		t.Errorf("put back, it is not there: %s", out)
@@ -506,10 +506,10 @@ func TestX8_Upgrade(t *testing.T) {
 		if start == "podman" {
 			try("podman", "start", c.name)
 		}
-		if out, err := upgraded("run", "--workdir", "/", c.name, "--", "true"); err == nil || !strings.Contains(out, "not what it was made as") && !strings.Contains(out, "cannot be started") {
+		if out, err := upgraded("run", "--workdir", "/", c.name, "--", "true"); err == nil || !strings.Contains(out, "not as it was made") && !strings.Contains(out, "cannot be started") {
 			t.Errorf("started by %s: %v\n%s", start, err, out)
 		}
-		c.refused("not what it was made as|cannot be started")
+		c.refused("not as it was made|cannot be started")
 		c.harmless()
 	}
 }

@@ -58,7 +58,7 @@ func TestX33_NothingMadeOnTheHost(t *testing.T) {
 					try("podman", "start", c.name) // which fails, or the toolbox ends
 					made = len(strays()) > 0
 				}
-				c.refused(`on the way to .*/x33-p, .*` + way.at + ` is a link|ends at once|not what it was made as`)
+				c.refused(`on the way to .*/x33-p, .*` + way.at + ` is a link|ends at once|not as it was made`)
 				if found := strays(); len(found) > 0 {
 					t.Errorf("%s start: the runtime has made on the host: %q", start, found)
 				}
