@@ -12,9 +12,9 @@ import (
 
 const maxIndex = 4 << 20 // bytes of the member of an archive that names its images
 
-// Nameless copies an archive of one image, of the format oci-archive or docker-archive, and
-// leaves the names out that it would give the image: an archive from outside must not
-// rename what is here. The format is containers-transports(5)'s.
+// Nameless copies an archive of one image, in the format oci-archive or docker-archive,
+// without the names that it would give the image: an archive from outside must not rename
+// local images. See containers-transports(5).
 func Nameless(from io.Reader, to io.Writer) error {
 	in, out := tar.NewReader(from), tar.NewWriter(to)
 	images := 0
@@ -54,7 +54,7 @@ func Nameless(from io.Reader, to io.Writer) error {
 	return out.Close()
 }
 
-// nameless is an archive's index of one image, without its names.
+// nameless returns an archive's index of one image, without its names.
 func nameless(name string, in io.Reader) ([]byte, error) {
 	bad := fail.New(fail.Usage, "the archive with the image is not as tbx writes it: its %s has not one image", name)
 	if name == "manifest.json" {

@@ -32,7 +32,7 @@ type BootstrapOptions struct {
 	Include []string // packages beyond the recipe's
 }
 
-// Bootstrapped says how an image was made from a package mirror.
+// Bootstrapped records how an image was made from a package mirror.
 type Bootstrapped struct {
 	Distro   string            `json:"distro"`
 	Release  string            `json:"release"`
@@ -47,7 +47,7 @@ type Bootstrapped struct {
 // means are the tools of this machine for a recipe.
 type means struct{ tool, path, keyring string }
 
-// means finds the tools for a suite, or says which one is missing.
+// means finds the tools for a suite, or returns an error that names the missing one.
 func (b *BootstrapRecipe) means(suite string) (means, error) {
 	m, err := b.tool()
 	if err != nil {
@@ -77,11 +77,10 @@ func (b *BootstrapRecipe) keyring(suite string) string {
 	return ""
 }
 
-// Bootstrap makes ch.Local from the distribution's package mirror with one of
-// the host's own tools, as an ordinary user, and prepares it. The mirror's
-// signatures are checked. The root file system streams into the store: nothing
-// is in the store until all of it was made, and what a killed bootstrap left on
-// disk is removed by the next.
+// Bootstrap makes ch.Local from the distribution's package mirror with one of the host's
+// own tools, as an ordinary user, and prepares it. The mirror's signatures are checked.
+// The root file system streams into the store, which has the image only when all of it
+// was made. The next bootstrap removes a killed one's files.
 func Bootstrap(ctx context.Context, store Store, ch Choice, opts BootstrapOptions, progress Progress) (Image, error) {
 	b := ch.Bootstrap
 	if b == nil {

@@ -33,11 +33,11 @@ func ParsePullPolicy(s string) (PullPolicy, error) {
 	return "", fail.New(fail.Usage, "pull policy %s: it must be missing, always, newer or never", escape.Quote(s))
 }
 
-// Question is asked by Ensure before a long operation.
+// Question is a question that Ensure asks before a long operation.
 type Question struct {
 	Kind      QuestionKind
 	Reference string // what would be downloaded or made
-	Bytes     int64  // in AskPull: how much would be downloaded; 0 when the registry did not say
+	Bytes     int64  // the image to download or make
 	Free      int64  // in AskPull: bytes left on the store's disk; 0 when Bytes is
 	Tool      string // in AskBootstrap: the program that would make it
 	Cause     error  // in AskBootstrap: why there was no pull
@@ -56,22 +56,22 @@ const (
 type EnsureOptions struct {
 	Policy PullPolicy // "" is PullMissing
 	Pull   PullOptions
-	// Ask answers a Question; false is a no. Where nobody can be asked it
-	// returns an error of kind fail.NeedAnswer. It must not be nil.
+	// Ask answers a Question; false means no. If nobody can answer, it returns an error
+	// of kind fail.NeedAnswer. It must not be nil.
 	Ask       func(Question) (bool, error)
 	Registry  Registry         // says how large a download will be; may be nil, unless Trust is set
 	Bootstrap BootstrapOptions // its StateDir also keeps the records of pulls
-	// Trust, if set, refuses every image that no key or keyring vouches for, unless
-	// UnsignedOK.
+	// Trust, if set, refuses every image that no trusted key or keyring has verified,
+	// unless UnsignedOK is set.
 	Trust      *Trust
 	UnsignedOK bool
 	Progress   Progress
 }
 
-// Ensure returns the image of ch, getting it where it has to: an image that is
-// there is used without touching the network, else it is pulled, and when no
-// registry can be reached and the distribution can be bootstrapped, that is
-// offered. What was just fetched is prepared, so that toolboxes start at once.
+// Ensure returns the image of ch, and gets it if necessary. A local image is used without
+// the network. Otherwise it is pulled; if no registry can be reached and the distribution
+// can be bootstrapped, that is offered. A fetched image is prepared, so that toolboxes
+// start at once.
 func Ensure(ctx context.Context, store Store, ch Choice, opts EnsureOptions) (Image, error) {
 	here, name, err := find(ctx, store, ch)
 	missing := errors.Is(err, fail.NotFound)
@@ -130,7 +130,7 @@ func Ensure(ctx context.Context, store Store, ch Choice, opts EnsureOptions) (Im
 	return Bootstrap(ctx, store, ch, opts.Bootstrap, opts.Progress)
 }
 
-// weigh asks for the size of the download and refuses one that does not fit. Where the
+// weigh asks for the size of the download and refuses one that does not fit. If the
 // registry does not tell the size, the pull goes on.
 func weigh(ctx context.Context, store Store, ref string, opts EnsureOptions) (Question, error) {
 	q := Question{Kind: AskPull, Reference: ref}
@@ -175,14 +175,14 @@ func (o EnsureOptions) vouched(img Image, asked string) error {
 		return fmt.Errorf("image %s: its provenance: %w", img.name(), err)
 	}
 	if !ok {
-		return fail.Wrap(fail.Unable, ErrPolicy, "image %s: signatures are required, and nobody vouches for it", escape.Text(asked)).
+		return fail.Wrap(fail.Unable, ErrPolicy, "image %s: a signature is required, and it has none that is trusted", escape.Text(asked)).
 			Hint("--pull always fetches it anew and checks its signature; --unsigned-ok takes it as it is")
 	}
 	return nil
 }
 
 // find looks for ch in the store: under its own name, then as bootstrapped. name is the
-// name that it found.
+// name that was found.
 func find(ctx context.Context, store Store, ch Choice) (img Image, name string, err error) {
 	img, err = store.Inspect(ctx, ch.Reference)
 	if errors.Is(err, fail.NotFound) && ch.Local != "" {

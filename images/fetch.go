@@ -15,7 +15,7 @@ import (
 	"github.com/tbx-project/tbx/internal/flock"
 )
 
-// Fetcher gets images from registries into a store and writes down where they came from.
+// Fetcher gets images from registries into a store and records where they came from.
 type Fetcher struct {
 	Store    Store
 	Registry Registry // asked for digests by PullVerified; else it may be nil
@@ -30,7 +30,7 @@ func (f Fetcher) Pull(ctx context.Context, ref string, opts PullOptions) (Image,
 	if err != nil {
 		return Image{}, err
 	}
-	// Keep the note of an earlier check of the same image.
+	// Keep the record of an earlier check of the same image.
 	provenances := ProvenancesIn(f.StateDir)
 	if rec, ok, err := provenances.Load(img.ID); err != nil || !ok || rec.Signer == "" {
 		if err := provenances.Save(Provenance{Image: img.ID, Reference: ref, Origin: OriginPull, Digest: img.Digest()}); err != nil {
@@ -40,9 +40,9 @@ func (f Fetcher) Pull(ctx context.Context, ref string, opts PullOptions) (Image,
 	return img, f.prepare(ctx, img, opts)
 }
 
-// PullVerified is Pull for an image that the key of its scope must have signed. It
-// never falls back: without a key, without an answer about the digest, or with a
-// podman that cannot check such signatures, it is an error.
+// PullVerified is Pull for an image that the key of its scope must have signed. It never
+// falls back: a missing key, a missing answer about the digest, or a podman that cannot
+// check such signatures is an error.
 func (f Fetcher) PullVerified(ctx context.Context, ref string, opts PullOptions) (Image, error) {
 	parsed, err := ParseRef(ref)
 	if err != nil {

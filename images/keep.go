@@ -15,8 +15,8 @@ import (
 	"github.com/tbx-project/tbx/internal/fail"
 )
 
-// Remove removes the image of ref, or only the name where the image has others. It
-// refuses an image that has containers.
+// Remove removes the image of ref, or only that name if the image has others. It refuses
+// an image that has containers.
 func Remove(ctx context.Context, store Store, ref string) error {
 	img, err := store.Inspect(ctx, ref)
 	if err != nil {
@@ -33,8 +33,8 @@ func Remove(ctx context.Context, store Store, ref string) error {
 	return store.Remove(ctx, ref)
 }
 
-// Unused lists the images that Prune would remove: those without a name that no
-// container is made from, and, where all is set, those with a name too.
+// Unused lists the images that Prune would remove: those without a name that no container
+// is made from, and with all, those with a name too.
 func Unused(ctx context.Context, store Store, all bool) ([]Image, error) {
 	list, err := store.List(ctx)
 	if err != nil {
@@ -49,8 +49,8 @@ func Unused(ctx context.Context, store Store, all bool) ([]Image, error) {
 	}), nil
 }
 
-// Prune removes those images, each with all its names, and returns the ones that are
-// gone. Images that came into use meanwhile stay: podman refuses to remove them.
+// Prune removes those images, each with all its names, and returns the removed ones.
+// Images that came into use meanwhile stay: podman refuses to remove them.
 func Prune(ctx context.Context, store Store, unused []Image) ([]Image, error) {
 	var gone []Image
 	var failed error
@@ -75,10 +75,10 @@ func Prune(ctx context.Context, store Store, unused []Image) ([]Image, error) {
 type Staleness struct {
 	Reference string    `json:"reference"`
 	Image     string    `json:"image"`   // ID of the one that is here
-	Digest    string    `json:"digest"`  // what the registry has under the name; "" when it did not say
-	Newer     bool      `json:"newer"`   // that is not what is here
+	Digest    string    `json:"digest"`  // the registry's digest for the name; "" without an answer
+	Newer     bool      `json:"newer"`   // that differs from the local one
 	Checked   time.Time `json:"checked"` // when the registry said so
-	Err       error     `json:"-"`       // why it did not
+	Err       error     `json:"-"`       // why there was no answer
 }
 
 // OutdatedOptions are the choices of Outdated.
@@ -87,9 +87,9 @@ type OutdatedOptions struct {
 	MaxAge    time.Duration // how old a kept answer may be; 0 asks anew
 }
 
-// Outdated asks, once for each name and several at a time, whether a newer image
-// is there. Names of no registry are left out. A registry that does not answer
-// is an Err of that entry only, and then an older answer counts.
+// Outdated asks, once for each name and several at a time, whether there is a newer
+// image. Names without a registry are left out. If a registry does not answer, only that
+// entry has an Err, and an older answer is used.
 func Outdated(ctx context.Context, registry Registry, list []Image, opts OutdatedOptions) []Staleness {
 	type answer struct {
 		Digest  string    `json:"digest"`

@@ -12,14 +12,14 @@ import (
 	"github.com/tbx-project/tbx/internal/atomicfile"
 )
 
-// Provenance says where an image came from. It is the only thing that tbx believes
-// about that: labels come from whoever made the image.
+// Provenance records where an image came from. tbx believes nothing else about that:
+// labels come from whoever made the image.
 type Provenance struct {
 	Image     string    `json:"image"`     // ID
 	Reference string    `json:"reference"` // under which it was fetched or made
 	Origin    Origin    `json:"origin"`
-	Digest    string    `json:"digest,omitempty"` // what the registry called it
-	Signer    string    `json:"signer,omitempty"` // ID of the key that the signature was checked with; "" when none was
+	Digest    string    `json:"digest,omitempty"` // the registry's name for it
+	Signer    string    `json:"signer,omitempty"` // ID of the key that verified the signature; "" without one
 	Signed    []Signed  `json:"signed,omitempty"` // each name under which it was verified
 	Date      time.Time `json:"date"`
 
@@ -27,7 +27,7 @@ type Provenance struct {
 	Build     *Built        `json:"build,omitempty"`
 }
 
-// Origin is how an image came here.
+// Origin is the way of an image to this machine.
 type Origin string
 
 // The origins.
@@ -45,7 +45,7 @@ func ProvenancesIn(stateDir string) Provenances {
 	return Provenances{filepath.Join(stateDir, "images")}
 }
 
-// Load returns the provenance of an image ID; false when there is none.
+// Load returns the provenance of an image ID; false if there is none.
 func (r Provenances) Load(id string) (Provenance, bool, error) {
 	var rec Provenance
 	data, err := os.ReadFile(filepath.Join(r.dir, id+".json"))
@@ -55,7 +55,7 @@ func (r Provenances) Load(id string) (Provenance, bool, error) {
 	if err == nil {
 		err = json.Unmarshal(data, &rec)
 	}
-	// A record that was copied or cut must not vouch for what it is not of.
+	// A copied or truncated record must not count for another image.
 	if err == nil && (rec.Image != id || rec.Origin == OriginBootstrap && rec.Bootstrap == nil) {
 		err = fmt.Errorf("%s: it is not the provenance of this image", filepath.Join(r.dir, id+".json"))
 	}
@@ -75,7 +75,7 @@ func (r Provenances) Save(rec Provenance) error {
 	return atomicfile.Write(filepath.Join(r.dir, rec.Image+".json"), append(data, '\n'), 0o600)
 }
 
-// All returns every provenance that can be read, in no order.
+// All returns every readable provenance, in no order.
 func (r Provenances) All() ([]Provenance, error) {
 	names, err := filepath.Glob(filepath.Join(r.dir, "*.json"))
 	if err != nil {
@@ -91,7 +91,7 @@ func (r Provenances) All() ([]Provenance, error) {
 	return out, nil
 }
 
-// Forget removes the provenance of an image that is gone.
+// Forget removes the provenance of a removed image.
 func (r Provenances) Forget(id string) error {
 	err := os.Remove(filepath.Join(r.dir, id+".json"))
 	if errors.Is(err, fs.ErrNotExist) {
@@ -100,7 +100,8 @@ func (r Provenances) Forget(id string) error {
 	return err
 }
 
-// lastSigner is who signed what was fetched last as ref; "" when nothing was.
+// lastSigner returns the signer of the image that was fetched last as ref; "" if there is
+// none.
 func (r Provenances) lastSigner(ref Ref) string {
 	all, err := r.All()
 	if err != nil {
@@ -115,7 +116,7 @@ func (r Provenances) lastSigner(ref Ref) string {
 	return last.Signer
 }
 
-// Built says what an image was built from.
+// Built records what an image was built from.
 type Built struct {
 	Containerfile string            `json:"containerfile"` // absolute path
 	Args          map[string]string `json:"args,omitempty"`

@@ -10,10 +10,9 @@ import (
 	"github.com/tbx-project/tbx/internal/fail"
 )
 
-// PullFailure turns the error of a pull of ref into one that says what to do
-// next, and that wraps the Err… of its reason. podman passes on only the text
-// of what containers/image said, so the reason is read from the text; a text
-// that is not known stays a plain failure.
+// PullFailure turns the error of a pull of ref into one with a hint that wraps the Err…
+// of its reason. podman passes on only the text of containers/image, so the reason is
+// recognised by the text; an unknown text stays a plain failure.
 func PullFailure(ref string, err error) error {
 	e := fail.Wrap(nil, err, "image %s: pull", escape.Text(ref))
 	reason := pullReason(err)
@@ -38,7 +37,7 @@ func kindOf(reason error) error {
 	return nil
 }
 
-// nextStep is what to do about a pull of ref that failed for a reason with that text.
+// nextStep returns the hint for a failed pull of ref with that reason and text.
 func nextStep(reason error, ref, text string) string {
 	registry, short := "the registry", false
 	if r, err := ParseRef(ref); err == nil {
@@ -67,13 +66,13 @@ func nextStep(reason error, ref, text string) string {
 		return "another release may have it; --platform takes an image for another architecture"
 	case errors.Is(reason, ErrTLS):
 		if strings.Contains(text, "server gave HTTP response to HTTPS client") {
-			return "the registry speaks no TLS; if you want that, say insecure = true for " + registry + " in ~/.config/containers/registries.conf"
+			return "the registry does not use TLS; to allow that, write insecure = true for  " + registry + " in ~/.config/containers/registries.conf"
 		}
 		return "put the registry's CA in ~/.config/containers/certs.d/" + registry + "/ca.crt, or below /etc/containers for all users"
 	case errors.Is(reason, ErrDiskFull):
 		return makeRoom
 	case errors.Is(reason, ErrPolicy):
-		return "see containers-policy.json(5) for who must have signed it"
+		return "containers-policy.json(5) describes who must have signed it"
 	}
 	if short {
 		return "name its registry too, such as docker.io/" + ref + "; ~/.config/containers/registries.conf lists registries for short names"
@@ -85,8 +84,8 @@ func oneOf(err error, kinds ...error) bool {
 	return slices.ContainsFunc(kinds, func(kind error) bool { return errors.Is(err, kind) })
 }
 
-// NameFullDisk makes the cause of e an ErrDiskFull, and says what to do, where that
-// cause or another line that was said tells of a full disk.
+// NameFullDisk makes the cause of e an ErrDiskFull, with a hint, if that cause or another
+// line reports a full disk.
 func NameFullDisk(e *fail.Error, said ...string) *fail.Error {
 	full := errors.Is(pullReason(e.Cause), ErrDiskFull)
 	for _, line := range said {
@@ -102,11 +101,10 @@ func NameFullDisk(e *fail.Error, said ...string) *fail.Error {
 	return e.Hint(makeRoom)
 }
 
-const makeRoom = "make room: tbx image prune removes images that nothing uses"
+const makeRoom = "make room: tbx image prune removes unused images"
 
-// WorthRetrying tells whether the same pull may well work in a moment: the
-// registry failed after it had answered. What fails before that, podman tries
-// again by itself.
+// WorthRetrying reports whether the same pull may succeed in a moment: the registry
+// failed after it had answered. Earlier failures podman retries itself.
 func WorthRetrying(err error) bool {
 	text := err.Error()
 	return errors.Is(err, ErrServer) && !strings.Contains(text, "pinging container registry") && !strings.Contains(text, "reading manifest")

@@ -72,8 +72,8 @@ func ParseRef(s string) (Ref, error) {
 	return r, nil
 }
 
-// MaybeID tells whether s could be the beginning of an image's ID, as podman images
-// prints it. It could be a short name as well.
+// MaybeID reports whether s could be the beginning of an image's ID, as podman images
+// prints it. It could also be a short name.
 func MaybeID(s string) bool { return s != "" && len(s) < 64 && all(s, isLowerHex) }
 
 // String is the reference as it was given.
@@ -110,14 +110,14 @@ func (r Ref) Tagged() Ref {
 // Base is the last part of the name, e.g. "fedora-toolbox".
 func (r Ref) Base() string { return r.Path[strings.LastIndexByte(r.Path, '/')+1:] }
 
-// Short tells whether podman must complete the name from registries.conf.
+// Short reports whether podman must complete the name from registries.conf.
 func (r Ref) Short() bool { return r.Domain == "" && r.ID == "" }
 
-// Local tells whether the reference can only be in the local store.
+// Local reports whether the reference can only be in the local store.
 func (r Ref) Local() bool { return r.Domain == "localhost" || r.ID != "" }
 
-// looksLikeDomain tells a registry from the first part of a path, as every
-// container tool does: it has a dot or a colon, or is "localhost".
+// looksLikeDomain distinguishes a registry from the first part of a path, like every
+// container tool: it has a dot or a colon, or is "localhost".
 func looksLikeDomain(s string) bool {
 	return s == "localhost" || strings.ContainsAny(s, ".:")
 }
@@ -178,7 +178,7 @@ func validDigest(s string) bool {
 
 func all(s string, is func(byte) bool) bool { return span(s, is) == len(s) }
 
-// span counts the leading bytes that are such.
+// span counts the leading bytes that is accepts.
 func span(s string, is func(byte) bool) int {
 	for i := range len(s) {
 		if !is(s[i]) {

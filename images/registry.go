@@ -2,8 +2,8 @@ package images
 
 import "context"
 
-// Registry answers small questions about images that are not here. Errors are
-// made by PullFailure. Package images/registry implements it.
+// Registry answers small questions about remote images. PullFailure makes its errors.
+// Package images/registry implements it.
 type Registry interface {
 	// Digest is what the tag of ref points to, at the cost of one HEAD request.
 	Digest(ctx context.Context, ref string) (string, error)

@@ -19,12 +19,12 @@ type Request struct {
 	Image   string // a reference, instead of the two above
 }
 
-// Choice is the one image that a Request comes to.
+// Choice is the one image that a Request resolves to.
 type Choice struct {
 	Distro      string // name in the catalogue; "" for an image that it does not know
 	Release     string // "" when Distro is ""
 	Reference   string // what to pull; a tag or digest is always there, except for an image ID
-	Local       string // what a bootstrap of it is called in the local store; "" where there is none
+	Local       string // the name of its bootstrapped image in the local store; "" if there is none
 	ToolboxName string // default name of a toolbox made from it
 	Bootstrap   *BootstrapRecipe
 	Suite       string // the mirror's name of Release; "" where Bootstrap is nil

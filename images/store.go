@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// Image is what the store knows of one image.
+// Image is an image in the store.
 type Image struct {
 	ID      string    `json:"id"`      // 64 hex digits
 	Names   []string  `json:"names"`   // repository:tag, fully qualified
@@ -62,12 +62,12 @@ type Store interface {
 	Prepare(ctx context.Context, id string) error
 }
 
-// Archives is a Store that writes images to archives, and makes them of such.
+// Archives is a Store that writes images to archives, and makes images from them.
 type Archives interface {
 	// Save writes the image to an archive, in the format that keeps its ID.
 	Save(ctx context.Context, id string, archive io.Writer) error
-	// Load makes an image of what Save wrote, without a name; see Nameless. Its ID
-	// says what is in it.
+	// Load makes an image from Save's archive, without a name; see Nameless. Its ID
+	// identifies its contents.
 	Load(ctx context.Context, archive io.Reader) error
 }
 
@@ -116,18 +116,18 @@ type Event struct {
 	Text  string // one line from outside: escape it before printing
 }
 
-// Progress is told of events by one goroutine at a time. It must not block for
-// long. A nil Progress hears nothing.
+// Progress gets events from one goroutine at a time. It must not block for long. A nil
+// Progress is allowed.
 type Progress func(Event)
 
-// Report tells p, which may be nil.
+// Report passes an event to p, which may be nil.
 func (p Progress) Report(e Event) {
 	if p != nil {
 		p(e)
 	}
 }
 
-// Why a pull failed, as far as it can be told. Test with errors.Is.
+// The reasons of a failed pull, as far as they are known. Test with errors.Is.
 var (
 	ErrUnreachable = errors.New("registry not reachable")         // name, route, connection
 	ErrStalled     = errors.New("registry stopped sending")       // connected, then silence
@@ -137,9 +137,9 @@ var (
 	ErrNoManifest  = errors.New("registry has no such image")     // repository, tag or digest unknown
 	ErrNoPlatform  = errors.New("no image for this architecture") // in a manifest list
 	ErrTLS         = errors.New("registry's certificate not trusted")
-	ErrCorrupt     = errors.New("registry sent something else than it promised") // digest mismatch
+	ErrCorrupt     = errors.New("registry sent other data than it announced") // digest mismatch
 	ErrDiskFull    = errors.New("disk full")
-	ErrNoRegistry  = errors.New("what answered is no registry") // a login page, a redirect to itself
+	ErrNoRegistry  = errors.New("the answer did not come from a registry") // a login page, a redirect to itself
 	ErrPolicy      = errors.New("signature policy refuses the image")
 	ErrSettings    = errors.New("podman's own settings are in the way") // registries.conf and its neighbours
 )

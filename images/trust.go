@@ -14,14 +14,14 @@ import (
 	"github.com/tbx-project/tbx/internal/ownfile"
 )
 
-// Trust is the owner's keys: for a scope, which is a registry or a namespace or
-// repository of it, one public key that must have signed every image from
-// there. The directories are the whole state: SCOPE/key.gpg or SCOPE/key.pub.
+// Trust holds the owner's keys: for a scope, which is a registry or a namespace or
+// repository in it, the one public key that must have signed every image from there. The
+// directories are the whole state: SCOPE/key.gpg or SCOPE/key.pub.
 type Trust struct {
 	Dir   string   // the user's, where keys are added: $XDG_CONFIG_HOME/tbx/keys
 	Other []string // the administrator's and the distribution's, which the user's override
-	// Keyrings are those that may have checked the mirror for a bootstrapped image of
-	// that name; nil: none vouches.
+	// Keyrings returns the keyrings that may have verified the mirror for a bootstrapped
+	// image of that name; nil: none.
 	Keyrings func(local Ref) []string
 }
 
@@ -33,8 +33,8 @@ type Key struct {
 	Path  string  `json:"path"`
 }
 
-// Add trusts a key for a scope. A scope that has one already is fail.Exists:
-// who may sign changes only by the owner's own hand.
+// Add trusts a key for a scope. A scope that has one already is fail.Exists: only the
+// owner changes who may sign.
 func (t Trust) Add(scope string, data []byte) (Key, error) {
 	if err := checkScope(scope); err != nil {
 		return Key{}, err
@@ -74,7 +74,7 @@ func (t Trust) Remove(scope string) error {
 	return os.Remove(key.Path)
 }
 
-// List gives all keys that count, by scope.
+// List returns all keys that are used, by scope.
 func (t Trust) List() ([]Key, error) {
 	var out []Key
 	seen := map[string]bool{}
@@ -104,8 +104,7 @@ func (t Trust) List() ([]Key, error) {
 	return out, nil
 }
 
-// For gives the key of the narrowest scope that holds ref; false when there is
-// none.
+// For returns the key of the narrowest scope that holds ref; false if there is none.
 func (t Trust) For(ref Ref) (Key, bool, error) {
 	for scope := ref.Name(); ref.Domain != "" && scope != ""; {
 		for _, dir := range append([]string{t.Dir}, t.Other...) {
@@ -160,15 +159,15 @@ func checkScope(scope string) error {
 	return nil
 }
 
-// signerOf is the key that must have signed ref.
+// signerOf returns the key that must have signed ref.
 func (t Trust) signerOf(ref Ref) (Key, error) {
 	key, ok, err := t.For(ref)
 	switch {
 	case err != nil:
 		return Key{}, err
 	case ref.Short():
-		return Key{}, fail.Wrap(fail.Unable, ErrPolicy, "image %s: its name says no registry, and keys are trusted for registries", ref).
-			Hint("name that too, such as docker.io/library/%s", ref)
+		return Key{}, fail.Wrap(fail.Unable, ErrPolicy, "image %s: its name has no registry, and keys are trusted for registries", ref).
+			Hint("add the registry, such as docker.io/library/%s", ref)
 	case !ok:
 		return Key{}, fail.Wrap(fail.Unable, ErrPolicy, "image %s: no key is trusted for its registry", ref).
 			Hint("tbx image trust add %s KEYFILE", ref.Name())

@@ -13,8 +13,8 @@ type Signed struct {
 	Signer    string `json:"signer"`
 }
 
-// sign notes a signature that was checked just now. What was checked under other
-// names of the image stays.
+// sign records a signature that was just verified. Signatures under other names of the
+// image stay.
 func (r *Provenance) sign(s Signed) {
 	r.Signed = append(slices.DeleteFunc(r.signatures(), func(old Signed) bool { return old.Reference == s.Reference }), s)
 	r.Signer = s.Signer
@@ -28,11 +28,11 @@ func (r *Provenance) signatures() []Signed {
 	return r.Signed
 }
 
-// Vouched tells who verified the image under the name by which it is asked for now,
-// if that counts still: the key that is that name's today, or a keyring by which
-// tbx would make an image of that name. What another key vouches for under another
-// name is another matter: who may sign for one registry does not for the next. An
-// image that is asked for by its ID is vouched for under any name of its record.
+// Vouched returns who verified the image under the name of the present request, if that
+// still counts: today's key of that name, or a keyring that tbx would use for an image of
+// that name. A key for another name does not count, because the signer for one registry
+// may not sign for the next. An image requested by its ID counts as verified under any
+// name of its record.
 func (t Trust) Vouched(records Provenances, img Image, asked string) (by string, ok bool, err error) {
 	rec, ok, err := records.Load(img.ID)
 	if err != nil || !ok {
@@ -70,8 +70,8 @@ func (t Trust) Vouched(records Provenances, img Image, asked string) (by string,
 	return "", false, nil
 }
 
-// KeyringsOf gives the keyrings by which tbx would check the mirror for an image
-// that a bootstrap calls so; none if no bootstrap does.
+// KeyringsOf returns the keyrings that tbx would use to verify the mirror for a
+// bootstrapped image of that name; none if there is no such image.
 func (c *Catalogue) KeyringsOf(local Ref) []string {
 	for _, d := range c.Distros {
 		if local.Name() != BootstrapPrefix+d.Name || local.Digest != "" {

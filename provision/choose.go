@@ -8,8 +8,8 @@ import (
 	"github.com/tbx-project/tbx/internal/fail"
 )
 
-// Choose returns the image that r means. An empty r means the configuration's
-// image, else the host's own distribution. Errors are those of images.Resolve.
+// Choose returns the image of a request. An empty request means the configured image,
+// else the host's own distribution. Errors are those of images.Resolve.
 func (p *Provisioner) Choose(ctx context.Context, r images.Request) (images.Choice, error) {
 	if r == (images.Request{}) {
 		r = p.Default

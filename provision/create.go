@@ -11,8 +11,8 @@ import (
 	"github.com/tbx-project/tbx/toolbox"
 )
 
-// Request is what a user asks of a new toolbox: the image, how it may be got, and
-// the options. An empty Name is made up from the image's.
+// Request is a user's request for a new toolbox: the image, how to get it, and the
+// options. An empty Name is made from the image's.
 type Request struct {
 	Image         images.Request
 	Containerfile string // build the image from it; Image is empty then
@@ -20,14 +20,14 @@ type Request struct {
 	toolbox.CreateOptions
 }
 
-// order is a Request that was checked: everything is known but the image itself.
+// order is a checked Request: all but the image itself is known.
 type order struct {
 	choice images.Choice
-	build  *images.Build // where the image is built and not fetched
+	build  *images.Build // if the image is built and not fetched
 	draft  *toolbox.Draft
 }
 
-// settle checks a request, once, before anything is asked, fetched or changed.
+// settle checks a request, once, before it asks, fetches or changes anything.
 func (p *Provisioner) settle(ctx context.Context, r Request) (*order, error) {
 	if err := r.Fetch.Check(); err != nil {
 		return nil, err
@@ -51,17 +51,17 @@ func (p *Provisioner) settle(ctx context.Context, r Request) (*order, error) {
 	return o, err
 }
 
-// built is what a request with a Containerfile makes the toolbox from.
+// built returns the image and the build of a request with a Containerfile.
 func built(r Request) (images.Choice, *images.Build, error) {
 	switch {
 	case r.Image != (images.Request{}):
-		return images.Choice{}, nil, fail.New(fail.Usage, "--containerfile says what the image is; --image, --distro and --release go without it")
+		return images.Choice{}, nil, fail.New(fail.Usage, "--containerfile excludes --image, --distro and --release")
 	case r.Platform != "":
-		return images.Choice{}, nil, fail.New(fail.Usage, "--containerfile builds for this machine; --platform goes without it")
+		return images.Choice{}, nil, fail.New(fail.Usage, "--containerfile builds for this machine, and excludes --platform")
 	case r.Pull != "" && r.Pull != string(images.PullMissing):
 		return images.Choice{}, nil, fail.New(fail.Usage,
-			"--containerfile builds when the file or what it copies has changed; --pull goes without it").
-			Hint("a newer image to build from is fetched with: tbx image pull IMAGE")
+			"--containerfile builds when the file or a file that it copies has changed, and excludes --pull").
+			Hint("fetch a newer base image with: tbx image pull IMAGE")
 	}
 	b, err := images.NewBuild(r.Containerfile, "", nil)
 	if err != nil {
@@ -72,8 +72,8 @@ func built(r Request) (images.Choice, *images.Build, error) {
 	return images.Choice{Reference: b.Tag, ToolboxName: ref.Base()}, &b, err
 }
 
-// Plan returns what podman would be asked for r. It changes nothing, and does not
-// look at the image: its plan is of the image's name.
+// Plan returns the request to podman for r. It changes nothing, and does not look at the
+// image: its plan has the image's name.
 func (p *Provisioner) Plan(ctx context.Context, r Request) (*toolbox.Plan, error) {
 	o, err := p.settle(ctx, r)
 	if err != nil {
@@ -83,8 +83,8 @@ func (p *Provisioner) Plan(ctx context.Context, r Request) (*toolbox.Plan, error
 	return p.Toolboxes.Plan(o.draft, toolbox.Image{Reference: ref, ID: ref})
 }
 
-// Create makes a toolbox, gets its image where it has to, and returns the
-// toolbox's name. It is Plan with the last steps.
+// Create makes a toolbox, gets its image if necessary, and returns the toolbox's name. It
+// is Plan with the last steps.
 func (p *Provisioner) Create(ctx context.Context, r Request) (toolbox.Name, error) {
 	o, err := p.settle(ctx, r)
 	if err != nil {
@@ -100,7 +100,8 @@ func (p *Provisioner) Create(ctx context.Context, r Request) (toolbox.Name, erro
 	return o.draft.Name, p.Toolboxes.Create(ctx, o.draft, img)
 }
 
-// Ephemeral is Create for a toolbox that is gone when its session ends, and starts it.
+// Ephemeral is Create for a toolbox that is removed when its session ends. It also starts
+// it.
 func (p *Provisioner) Ephemeral(ctx context.Context, r Request) (*toolbox.Ephemeral, error) {
 	o, err := p.settle(ctx, r)
 	if err != nil {
@@ -128,7 +129,7 @@ func (p *Provisioner) image(ctx context.Context, o *order, r Request) (toolbox.I
 	return toolbox.Image{Reference: o.reference(img), ID: img.ID, Env: img.Env}, err
 }
 
-// reference is the name under which a toolbox remembers its image.
+// reference returns the image's name for the toolbox's specification.
 func (o *order) reference(img images.Image) string {
 	if o.choice.Local != "" && slices.Contains(img.Names, o.choice.Local) && !slices.Contains(img.Names, o.choice.Reference) {
 		return o.choice.Local // it was made here, not downloaded
@@ -136,8 +137,8 @@ func (o *order) reference(img images.Image) string {
 	return o.choice.Reference
 }
 
-// checkArch refuses an image whose programs this machine cannot run, unless the
-// kernel was told how, binfmt_misc.
+// checkArch refuses an image whose programs this machine cannot run, unless the kernel
+// can with binfmt_misc.
 func checkArch(ref, arch string) error {
 	if arch == "" || arch == runtime.GOARCH {
 		return nil
@@ -149,7 +150,7 @@ func checkArch(ref, arch string) error {
 		return nil
 	}
 	return fail.New(fail.Unable, "image %s is for %s, and this machine is %s", ref, arch, runtime.GOARCH).
-		Hint("choose an image for %s, or install qemu-user-static, which runs the others", runtime.GOARCH)
+		Hint("choose an image for %s, or install qemu-user-static, which runs others", runtime.GOARCH)
 }
 
 // Fetch gets the image of a request, as Create would.

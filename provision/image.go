@@ -13,17 +13,17 @@ import (
 	"github.com/tbx-project/tbx/toolbox"
 )
 
-// Fetch says how an image may be got.
+// Fetch has the options for getting an image.
 type Fetch struct {
 	Pull       string // when to ask the registry, images.ParsePullPolicy; "" is missing
 	Platform   string // OS/ARCH[/VARIANT]; "" is this machine's
-	AuthFile   string // the registry's credentials; "" is the user's own
-	UnsignedOK bool   // take it even if signatures are required and it has none
+	AuthFile   string // with the registry's credentials; "" is the user's own
+	UnsignedOK bool   // take it even if a signature is required and it has none
 	Unprepared bool   // leave the preparation to the first toolbox
-	Agreed     bool   // the user has asked for the download already
+	Agreed     bool   // the user has agreed to the download already
 }
 
-// Check refuses a Fetch that cannot be right. Errors are of kind fail.Usage.
+// Check refuses an impossible Fetch. Errors are of kind fail.Usage.
 func (f *Fetch) Check() error {
 	if _, err := images.ParsePullPolicy(f.Pull); err != nil {
 		return err
@@ -38,8 +38,8 @@ func (f *Fetch) Check() error {
 	return nil
 }
 
-// Ensure returns the image of choice, and gets it where it has to; see
-// images.Ensure. It warns of what the image brings along.
+// Ensure returns the image of choice, and gets it if necessary; see images.Ensure. It
+// warns about settings that the image brings along.
 func (p *Provisioner) Ensure(ctx context.Context, choice images.Choice, f Fetch) (images.Image, error) {
 	policy, err := images.ParsePullPolicy(f.Pull)
 	if err != nil {
@@ -49,7 +49,7 @@ func (p *Provisioner) Ensure(ctx context.Context, choice images.Choice, f Fetch)
 	if err != nil {
 		return images.Image{}, err
 	}
-	_ = os.MkdirAll(p.StateDir, 0o700) // who has to write there will say that it cannot
+	_ = os.MkdirAll(p.StateDir, 0o700) // a later write reports the failure
 	fetched := false
 	img, err := images.Ensure(ctx, store, choice, images.EnsureOptions{
 		Policy: policy,
@@ -92,12 +92,12 @@ func checkPlatform(ref string, img images.Image, platform string, fetched bool) 
 		Hint("--pull always fetches the other in its place")
 }
 
-// EnsureBuilt returns the image of b, and builds it where it has to. It refuses
-// to where signatures are required: nobody signs what is built here.
+// EnsureBuilt returns the image of b, and builds it if necessary. It refuses if
+// signatures are required, because images built here are not signed.
 func (p *Provisioner) EnsureBuilt(ctx context.Context, b images.Build, unsignedOK bool) (images.Image, error) {
 	if p.Trust != nil && !unsignedOK {
 		return images.Image{}, fail.New(fail.Unable,
-			"image %s: signatures are required, and nobody signs what is built here", escape.Text(b.Tag)).
+			"image %s: signatures are required, but images built here are not signed", escape.Text(b.Tag)).
 			Hint("--unsigned-ok takes it as it is")
 	}
 	store, err := p.Store(ctx)
@@ -114,7 +114,7 @@ func (p *Provisioner) EnsureBuilt(ctx context.Context, b images.Build, unsignedO
 	return img, err
 }
 
-// warnOf warns of what an image brings along and a toolbox does not take over.
+// warnOf warns about settings of an image that a toolbox does not take over.
 func (p *Provisioner) warnOf(img images.Image) {
 	for _, s := range Suspicious(img) {
 		p.Warn("the image brings along "+s+", which is left out",
@@ -122,8 +122,8 @@ func (p *Provisioner) warnOf(img images.Image) {
 	}
 }
 
-// Suspicious lists what an image brings along that would act on toolboxes or on
-// tbx if it were taken over, as NAME=VALUE of its environment and label NAME.
+// Suspicious lists the settings of an image that would act on toolboxes or on tbx if they
+// were taken over, as NAME=VALUE of its environment and label NAME.
 func Suspicious(img images.Image) []string {
 	out := []string{}
 	for _, kv := range img.Env {

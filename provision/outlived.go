@@ -8,8 +8,8 @@ import (
 	"github.com/tbx-project/tbx/packages"
 )
 
-// Outlived says of the image that a toolbox is made from whether it is of a release without
-// support, as far as its name tells. It looks at nothing else.
+// Outlived reports whether a toolbox's image is of an unsupported release, as far as its
+// name tells. It looks at nothing else.
 func (p *Provisioner) Outlived(image string, now time.Time) (release string, since string, over bool) {
 	cat, host, err := p.Catalogue()
 	if err != nil {

@@ -21,29 +21,30 @@ import (
 	"github.com/tbx-project/tbx/toolbox/carry"
 )
 
-// RebaseRequest is what a user asks of a toolbox that is to be of another release.
+// RebaseRequest is a user's request to move a toolbox to another release.
 type RebaseRequest struct {
 	Name  toolbox.Name
-	Image images.Request // a release alone is of the toolbox's own distribution
+	Image images.Request // a release alone means the toolbox's own distribution
 	Fetch
-	Also  []string      // directories that come along beside /opt, /srv and /usr/local
-	Force bool          // end what runs in it
-	Dry   bool          // say what would be done, as far as that can be known before packages are installed
-	Quiet time.Duration // how long a package manager may say nothing; 0: for ever
+	Also  []string      // directories to bring along besides /opt, /srv and /usr/local
+	Force bool          // end its processes
+	Dry   bool          // only report, as far as possible before packages are installed
+	Quiet time.Duration // the longest silence of a package manager; 0: no limit
 
-	// Agree is shown what would be done, before it is; nil: nobody is asked.
+	// Agree gets the report before the rebase begins; nil: nobody is asked.
 	Agree func(*RebaseReport) error
-	// Said is told what goes on.
+	// Said gets the progress.
 	Said func(what, line string)
 }
 
 // wholeDirs are directories that packages leave to the user, hier(7) and the FHS.
 var wholeDirs = []string{"/opt", "/srv", "/usr/local"}
 
-// ruleDirs are those of settings.
+// ruleDirs are the directories of settings.
 var ruleDirs = []string{"/etc", "/root", "/var/spool/cron"}
 
-// notCarried is below them what is made anew in each system, or looked after otherwise.
+// notCarried lists paths below them that each system makes itself, or that are brought
+// along in another way.
 var notCarried = []string{
 	"/etc/passwd*", "/etc/group*", "/etc/shadow*", "/etc/gshadow*", "/etc/subuid*", "/etc/subgid*", "/etc/.pwd.lock",
 	"/etc/hostname", "/etc/hosts", "/etc/resolv.conf", "/etc/mtab", "/etc/machine-id", "/etc/localtime", "/etc/timezone",
@@ -53,10 +54,11 @@ var notCarried = []string{
 	"/usr/local/bin/tbx", "/usr/local/share/man/", "/etc/locale.gen", "/etc/adjtime",
 }
 
-// Rebase makes a toolbox of another image take the place of one, and brings along what its
-// user put into it: packages, repositories, settings, users, and what is in /opt and
-// /usr/local. It stays as a snapshot. The report says what came along and what could not;
-// on an error it says how far that came, and the toolbox is as it was.
+// Rebase replaces a toolbox by one of another image, and brings along the user's
+// additions: packages, repositories, settings, users, and the contents of /opt and
+// /usr/local. The old toolbox stays as a snapshot. The report lists what came along and
+// what could not. After an error it lists the part that was done, and the toolbox is as
+// it was.
 func (p *Provisioner) Rebase(ctx context.Context, r RebaseRequest) (*RebaseReport, error) {
 	if err := r.Fetch.Check(); err != nil {
 		return nil, err
@@ -98,7 +100,7 @@ func (p *Provisioner) Rebase(ctx context.Context, r RebaseRequest) (*RebaseRepor
 	return rb.report, err
 }
 
-// saveReport writes a report where its user finds it again.
+// saveReport writes a report to a place where the user finds it.
 func (p *Provisioner) saveReport(r *RebaseReport, at time.Time) error {
 	r.File = filepath.Join(p.StateDir, "rebase", r.Name+"-"+at.Local().Format("2006-01-02-150405")+".txt")
 	var b bytes.Buffer
@@ -112,12 +114,12 @@ func (p *Provisioner) saveReport(r *RebaseReport, at time.Time) error {
 	return err
 }
 
-// rebaseChoice is the image that is meant.
+// rebaseChoice returns the requested image.
 func (p *Provisioner) rebaseChoice(ctx context.Context, r RebaseRequest, now *toolbox.Spec) (images.Choice, error) {
 	q := r.Image
 	if q == (images.Request{}) {
-		return images.Choice{}, fail.New(fail.Usage, "it is not said what toolbox %s is to be made from", r.Name).
-			Hint("say a release of its distribution: tbx rebase --release RELEASE %s", r.Name).
+		return images.Choice{}, fail.New(fail.Usage, "toolbox %s needs a release or an image to move to", r.Name).
+			Hint("name a release of its distribution: tbx rebase --release RELEASE %s", r.Name).
 			Hint("or any image: tbx rebase --image IMAGE %s", r.Name)
 	}
 	if q.Image == "" && q.Distro == "" {
@@ -127,15 +129,15 @@ func (p *Provisioner) rebaseChoice(ctx context.Context, r RebaseRequest, now *to
 		}
 		q.Distro = distroOf(cat, host, now.Image)
 		if q.Distro == "" {
-			const unknown = "toolbox %s is made from %s, of which the catalogue does not know the distribution"
+			const unknown = "toolbox %s is made from %s, whose distribution the catalogue does not know"
 			return images.Choice{}, fail.New(fail.Usage, unknown, r.Name, escape.Text(now.Image)).
-				Hint("say it: tbx rebase --distro DISTRIBUTION --release RELEASE %s", r.Name)
+				Hint("name it: tbx rebase --distro DISTRIBUTION --release RELEASE %s", r.Name)
 		}
 	}
 	return p.Choose(ctx, q)
 }
 
-// distroOf is the distribution in the catalogue of which an image is, or "".
+// distroOf returns the catalogue's distribution of an image, or "".
 func distroOf(cat *images.Catalogue, host images.HostOS, image string) string {
 	if made, ok := strings.CutPrefix(image, images.BootstrapPrefix); ok {
 		name, _, _ := strings.Cut(made, ":")
@@ -148,7 +150,7 @@ func distroOf(cat *images.Catalogue, host images.HostOS, image string) string {
 	return c.Distro
 }
 
-// rebase is one under way.
+// rebase is a running rebase.
 type rebase struct {
 	p       *Provisioner
 	request *RebaseRequest
@@ -191,7 +193,7 @@ func (b *rebase) build(ctx context.Context, w *toolbox.Rebasing) error {
 	return b.carry(ctx, false)
 }
 
-// say is told what goes on.
+// say reports the present step.
 func (b *rebase) say(what string) {
 	if b.request.Said != nil {
 		b.request.Said(what, "")
@@ -208,7 +210,7 @@ func runnerOf(room toolbox.Room) packages.Runner {
 	}
 }
 
-// openSystems finds the package managers of the three.
+// openSystems finds the package managers of the three containers.
 func (b *rebase) openSystems(ctx context.Context) error {
 	b.say("looking at what is in toolbox " + string(b.request.Name))
 	for _, s := range []struct {
@@ -240,7 +242,7 @@ func (b *rebase) openSystems(ctx context.Context) error {
 		return nil
 	}
 	if b.base == nil {
-		return fail.New(fail.Unable, "its image has no package manager, and the toolbox has %s: what was asked for cannot be told", b.old.Name)
+		return fail.New(fail.Unable, "its image has no package manager, and the toolbox has %s: the packages that you installed cannot be identified", b.old.Name)
 	}
 	b.names = packages.RenamingOf(b.old.OS, b.new.OS)
 	b.report.Manager, b.report.FromRelease, b.report.ToRelease = b.old.Name, b.old.OS["PRETTY_NAME"], b.new.OS["PRETTY_NAME"]
@@ -250,7 +252,7 @@ func (b *rebase) openSystems(ctx context.Context) error {
 	return nil
 }
 
-// carry brings files, users and groups along, or says what would come.
+// carry brings files, users and groups along, or reports what would come along.
 func (b *rebase) carry(ctx context.Context, dry bool) error {
 	if !dry {
 		b.say("bringing along what is in toolbox " + string(b.request.Name))
@@ -270,7 +272,7 @@ func (b *rebase) carry(ctx context.Context, dry bool) error {
 	return nil
 }
 
-// found adds to the report what became of files, users and groups.
+// found adds the results for files, users and groups to the report.
 func (b *rebase) found(a *carry.Answer, dry bool) {
 	for _, i := range a.Items {
 		b.report.Items = append(b.report.Items, RebaseItem{Kind: i.Kind, Name: i.Name, What: i.What, Note: i.Note, planned: dry})

@@ -13,18 +13,19 @@ import (
 	"github.com/tbx-project/tbx/toolbox/carry"
 )
 
-// madeDir is where packages that are made of what is installed are kept, inside.
+// madeDir is the directory inside for packages that are made from installed files.
 const madeDir = "/var/tmp/tbx-rebase"
 
-// preparePackages finds out what was asked for, and what of it the new release has.
+// preparePackages finds the packages that the user installed, and which of them the new
+// release has.
 func (b *rebase) preparePackages(ctx context.Context) error {
 	if err := b.inventories(ctx); err != nil {
 		return err
 	}
 	asked := b.asked()
 	if b.w.Spec().NoNetwork && len(asked) > 0 {
-		return fail.New(fail.Unable, "it has no network, by which its packages could be fetched").
-			Hint("give it one for the time: tbx edit --network %s", b.request.Name)
+		return fail.New(fail.Unable, "it has no network to fetch its packages").
+			Hint("give it one for the rebase: tbx edit --network %s", b.request.Name)
 	}
 	if err := b.architectures(ctx); err != nil {
 		return err
@@ -63,7 +64,7 @@ func (b *rebase) preparePackages(ctx context.Context) error {
 	return nil
 }
 
-// inventories asks the three, side by side.
+// inventories asks the three containers, side by side.
 func (b *rebase) inventories(ctx context.Context) error {
 	type answer struct {
 		has *packages.Inventory
@@ -87,7 +88,7 @@ func (b *rebase) inventories(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
-// asked are the packages that the user asked for, but the image's own.
+// asked returns the packages that the user installed, without the image's own.
 func (b *rebase) asked() []string {
 	var names []string
 	for _, n := range b.oldHas.Asked {
@@ -106,14 +107,15 @@ func (b *rebase) architectures(ctx context.Context) error {
 	return b.new.UseArchitectures(ctx, more)
 }
 
-// repository is a file of the user's that names some.
+// repository is one of the user's files that list repositories.
 type repository struct {
 	path, text string
 	changed    bool // for the new release
 }
 
-// repositories brings the user's along, for the new release, and fetches the indexes. One
-// that does not answer for the new release is switched off.
+// repositories brings along the user's repositories, adapted to the new release, and
+// fetches the indexes. A repository that does not answer for the new release is switched
+// off.
 func (b *rebase) repositories(ctx context.Context) error {
 	c := b.old.Carry
 	a, err := b.w.Carry(ctx, &carry.Order{Rule: c.Settings, Skip: c.Own, Defaults: b.oldHas.Defaults, Read: c.Repositories})
@@ -144,8 +146,8 @@ func (b *rebase) repositories(ctx context.Context) error {
 	return err
 }
 
-// userRepositories are those that the user added or changed, for the new release, and the
-// image's own files that the user removed, to be empty.
+// userRepositories returns the files that the user added or changed, adapted to the new
+// release, and the image's own files that the user removed, which become empty.
 func (b *rebase) userRepositories(texts []carry.Text) (mine []repository, theirs []carry.Text) {
 	there := map[string]bool{}
 	for _, t := range texts {
@@ -184,8 +186,8 @@ func (b *rebase) tellRepository(r repository) {
 	b.item("repository", r.path, what, "")
 }
 
-// eachRepository takes the user's repositories one after the other, and switches off those
-// that do not answer.
+// eachRepository tries the user's repositories one after the other, and switches off
+// those that do not answer.
 func (b *rebase) eachRepository(ctx context.Context, mine []repository, theirs []carry.Text) error {
 	texts := slices.Clone(theirs)
 	for _, r := range mine {
@@ -217,7 +219,7 @@ func (b *rebase) oneRepository(ctx context.Context, r repository) error {
 	return b.write(ctx, []carry.Text{{Path: r.path}, {Path: r.path + ".tbx-off", Text: r.text}})
 }
 
-// installPackages installs what was asked for.
+// installPackages installs the packages that the user installed before.
 func (b *rebase) installPackages(ctx context.Context) error {
 	found := b.report.Packages.Found
 	if len(found) > 0 {
@@ -242,7 +244,7 @@ func (b *rebase) installPackages(ctx context.Context) error {
 			continue
 		}
 		if err := b.new.UseAlternative(ctx, a); err != nil {
-			b.item("setting", "alternative "+a[0]+" "+a[1], carry.Lost, "the new release has it not")
+			b.item("setting", "alternative "+a[0]+" "+a[1], carry.Lost, "the new release does not have it")
 			continue
 		}
 		b.item("setting", "alternative "+a[0]+" "+a[1], carry.Taken, "")
@@ -250,7 +252,8 @@ func (b *rebase) installPackages(ctx context.Context) error {
 	return nil
 }
 
-// installLocal makes files of packages that are in no repository, and installs them.
+// installLocal makes package files of packages that are in no repository, and installs
+// them.
 func (b *rebase) installLocal(ctx context.Context) error {
 	names := b.report.Packages.Local
 	if len(names) == 0 {
@@ -291,10 +294,10 @@ func (b *rebase) installLocal(ctx context.Context) error {
 			return err
 		}
 	}
-	return b.new.Whole(ctx) // of what was installed from repositories that is known
+	return b.new.Whole(ctx) // those from repositories are known to be whole
 }
 
-// hold holds what was held, in the version that the new release has.
+// hold holds the packages that were held, at the new release's version.
 func (b *rebase) hold(ctx context.Context) error {
 	if len(b.report.Packages.Held) == 0 {
 		return nil
@@ -306,7 +309,7 @@ func (b *rebase) hold(ctx context.Context) error {
 	var names []string
 	for _, n := range b.report.Packages.Held {
 		if has.Installed[n] == "" {
-			b.item("package", n, carry.Lost, "it was held, and is not installed")
+			b.item("package", n, carry.Lost, "it was held, but is not installed")
 			continue
 		}
 		names = append(names, n)

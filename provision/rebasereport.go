@@ -10,7 +10,7 @@ import (
 	"github.com/tbx-project/tbx/toolbox/carry"
 )
 
-// RebaseReport is what a rebase is to do, or has done.
+// RebaseReport is the plan of a rebase, or its result.
 type RebaseReport struct {
 	Name        string       `json:"name"`
 	From        string       `json:"from"` // image
@@ -18,22 +18,22 @@ type RebaseReport struct {
 	FromRelease string       `json:"from_release,omitempty"`
 	ToRelease   string       `json:"to_release,omitempty"`
 	Manager     string       `json:"manager,omitempty"`
-	Snapshot    string       `json:"snapshot,omitempty"` // of what was there before
-	File        string       `json:"file,omitempty"`     // in which it is kept
+	Snapshot    string       `json:"snapshot,omitempty"` // of the contents before
+	File        string       `json:"file,omitempty"`     // that keeps the report
 	Packages    Carried      `json:"packages"`
 	Items       []RebaseItem `json:"items"`
 }
 
-// Carried are the packages that were asked for in the old toolbox.
+// Carried are the packages that the user installed in the old toolbox.
 type Carried struct {
-	Found   []string `json:"found"`   // that the new release has
-	Missing []string `json:"missing"` // that it has not
-	Local   []string `json:"local"`   // of no repository, which are taken along as they are
+	Found   []string `json:"found"`   // the new release has them
+	Missing []string `json:"missing"` // the new release does not have them
+	Local   []string `json:"local"`   // from no repository; they are brought along as they are
 	Held    []string `json:"held"`
 }
 
-// RebaseItem is one thing beside the packages that were found, and what became of it: the
-// words of package carry, and for repositories "changed", "kept" and "off".
+// RebaseItem is one thing other than a package, with the result: the words of package
+// carry, and for repositories "changed", "kept" and "off".
 type RebaseItem struct {
 	Kind string `json:"kind"` // file, directory, user, group, package, repository, setting
 	Name string `json:"name"`
@@ -43,33 +43,33 @@ type RebaseItem struct {
 	planned bool
 }
 
-// What became of a repository.
+// The results for a repository.
 const (
 	repoChanged = "changed"
 	repoKept    = "kept"
 	repoOff     = "off"
 )
 
-// trouble says whether a user has to look after an item.
+// trouble reports whether the user must look after an item.
 func (i *RebaseItem) trouble() bool {
 	return slices.Contains([]string{carry.Beside, carry.Stays, carry.Lost, carry.Left, repoOff}, i.What)
 }
 
-// meanings are what a report calls what became of something.
+// meanings are the report's titles for the results.
 var meanings = []struct{ what, title string }{
 	{carry.Lost, "Could not come along"},
 	{repoOff, "Switched off"},
 	{carry.Beside, "Changed by you and by the new release: the new one's is used, yours is beside it with the ending .tbx-old"},
-	{carry.Stays, "Removed by you, and there again"},
-	{carry.Left, "Left behind, because it belongs to no package and is in no directory that comes along"},
+	{carry.Stays, "Removed by you, and present again"},
+	{carry.Left, "Left behind: it belongs to no package and is in no directory that comes along"},
 	{repoChanged, "Changed to the new release"},
 	{repoKept, "Kept as it is"},
 	{carry.Taken, "Came along"},
-	{carry.Removed, "Removed, as you had"},
+	{carry.Removed, "Removed, as you had done"},
 }
 
-// Write prints a report for people: what needs a look first. With all it names also what
-// simply came along.
+// Write prints a report for people: first the items that need a look. With all it also
+// lists the items that simply came along.
 func (r *RebaseReport) Write(w io.Writer, all bool) error {
 	var b strings.Builder
 	fmt.Fprintf(&b, "Toolbox %s: from %s to %s\n", r.Name, textOr(r.FromRelease, r.From), textOr(r.ToRelease, r.To))
@@ -81,7 +81,7 @@ func (r *RebaseReport) Write(w io.Writer, all bool) error {
 	list("Packages that you asked for", r.Packages.Found)
 	list("Packages of no repository", r.Packages.Local)
 	list("Packages held", r.Packages.Held)
-	list("Packages that the new release has not", r.Packages.Missing)
+	list("Packages that the new release does not have", r.Packages.Missing)
 	for _, m := range meanings {
 		var some []RebaseItem
 		for _, i := range r.Items {
@@ -117,7 +117,7 @@ func (r *RebaseReport) quiet() (n int) {
 	return n
 }
 
-// Troubles counts what a user has to look after.
+// Troubles counts the items that a user must look after.
 func (r *RebaseReport) Troubles() int {
 	n := len(r.Packages.Missing)
 	for _, i := range r.Items {

@@ -12,7 +12,7 @@ import (
 	"github.com/tbx-project/tbx/toolbox"
 )
 
-// Removal is an image, or one of its names, that may be removed.
+// Removal is a removable image, or one of its names.
 type Removal struct {
 	Ref    string // as the user named it
 	Image  images.Image
@@ -20,8 +20,8 @@ type Removal struct {
 	Whole  bool     // the image goes, not one of several names
 }
 
-// Removable looks at what removing ref would do. It refuses an image that a
-// container is made from, unless force says that its toolboxes may go with it.
+// Removable returns the effect of removing ref. It refuses an image that a container is
+// made from, unless force allows removing its toolboxes.
 func (p *Provisioner) Removable(ctx context.Context, ref string, force bool) (*Removal, error) {
 	store, err := p.Store(ctx)
 	if err != nil {
@@ -45,7 +45,7 @@ func (p *Provisioner) Removable(ctx context.Context, ref string, force bool) (*R
 	return r, nil
 }
 
-// Remove removes what r says, and the toolboxes that are made from the image.
+// Remove carries out r, and removes the toolboxes that are made from the image.
 func (p *Provisioner) Remove(ctx context.Context, r *Removal) error {
 	if r.Whole {
 		if err := p.removeToolboxes(ctx, r.UsedBy); err != nil {
@@ -58,7 +58,7 @@ func (p *Provisioner) Remove(ctx context.Context, r *Removal) error {
 	}
 	if r.Whole {
 		_, err = images.Prune(ctx, store, []images.Image{r.Image}) // with all its names
-		// A name with a digest podman tells only in lists.
+		// podman shows a name with a digest only in lists.
 		if left, lerr := store.Inspect(ctx, r.Image.ID); err == nil && lerr == nil {
 			_, err = images.Prune(ctx, store, []images.Image{left})
 		}
@@ -71,7 +71,7 @@ func (p *Provisioner) Remove(ctx context.Context, r *Removal) error {
 	return p.ForgetGone(ctx, r.Image)
 }
 
-// removalOf is how to remove a container, which need not be a toolbox.
+// removalOf returns the call that removes a container, which may not be a toolbox.
 func (p *Provisioner) removalOf(ctx context.Context, container string) string {
 	if name, err := toolbox.ParseName(container); err == nil {
 		if _, err := p.Toolboxes.Find(ctx, name); !errors.Is(err, fail.NotFound) {
@@ -84,8 +84,8 @@ func (p *Provisioner) removalOf(ctx context.Context, container string) string {
 	return "podman rm " + escape.Text(container)
 }
 
-// removeToolboxes removes the toolboxes among containers: all, or none where one
-// of them is no toolbox.
+// removeToolboxes removes the toolboxes among containers: all, or none if one of them is
+// not a toolbox.
 func (p *Provisioner) removeToolboxes(ctx context.Context, containers []string) error {
 	names := make([]toolbox.Name, 0, len(containers))
 	for _, c := range containers {
@@ -94,7 +94,7 @@ func (p *Provisioner) removeToolboxes(ctx context.Context, containers []string) 
 			_, err = p.Toolboxes.Find(ctx, name)
 		}
 		if err != nil {
-			return fail.New(nil, "container %s is made from the image, and is no toolbox", escape.Text(c)).
+			return fail.New(nil, "container %s is made from the image, and is not a toolbox", escape.Text(c)).
 				Hint("if you do not need it: %s", p.removalOf(ctx, c))
 		}
 		names = append(names, name)
@@ -107,8 +107,8 @@ func (p *Provisioner) removeToolboxes(ctx context.Context, containers []string) 
 	return nil
 }
 
-// ForgetGone removes the record of an image that is gone. That of a signed one
-// is kept: when another key signs the next image of its name, the user is told.
+// ForgetGone removes the record of a removed image. It keeps that of a signed one: if
+// another key signs the next image of its name, the user is told.
 func (p *Provisioner) ForgetGone(ctx context.Context, img images.Image) error {
 	store, err := p.Store(ctx)
 	if err != nil {
@@ -124,8 +124,8 @@ func (p *Provisioner) ForgetGone(ctx context.Context, img images.Image) error {
 	return records.Forget(img.ID)
 }
 
-// FindImage returns an image that is here, or an error of kind fail.NotFound with
-// the nearest name as a hint.
+// FindImage returns a local image, or an error of kind fail.NotFound with the nearest
+// name as a hint.
 func FindImage(ctx context.Context, store images.Store, ref string) (images.Image, error) {
 	img, err := store.Inspect(ctx, ref)
 	if !errors.Is(err, fail.NotFound) {
@@ -143,5 +143,5 @@ func FindImage(ctx context.Context, store images.Store, ref string) (images.Imag
 			missing.Hint("did you mean %s?", near[0])
 		}
 	}
-	return img, missing.Hint("tbx image list shows what is here")
+	return img, missing.Hint("tbx image list shows the images")
 }

@@ -14,7 +14,7 @@ import (
 	"github.com/tbx-project/tbx/toolbox/savefile/stream"
 )
 
-// SaveOptions is what a user asks of a file with a toolbox.
+// SaveOptions is a user's request for a file with a toolbox.
 type SaveOptions struct {
 	toolbox.SaveOptions
 	WithImage bool // the file holds the image too
@@ -32,7 +32,7 @@ func (p *Provisioner) Save(ctx context.Context, name toolbox.Name, o SaveOptions
 	}
 	img, err := store.Inspect(ctx, from.ID)
 	if err != nil {
-		return nil, fail.Wrap(nil, err, "toolbox %s cannot be saved: its image is not here any more", name)
+		return nil, fail.Wrap(nil, err, "toolbox %s cannot be saved: its image is gone", name)
 	}
 	saved := toolbox.SavedImage{Digests: slices.DeleteFunc(slices.Clone(img.Digests), func(d string) bool {
 		ref, err := images.ParseRef(d)
@@ -45,8 +45,8 @@ func (p *Provisioner) Save(ctx context.Context, name toolbox.Name, o SaveOptions
 		}
 		saved.Write = func(ctx context.Context, archive io.Writer) error { return archives.Save(ctx, img.ID, archive) }
 	} else if len(saved.Digests) == 0 {
-		p.Warn("image "+escape.Text(from.Reference)+" is in no registry that is known: where it is not, the file cannot be loaded",
-			"to have it in the file: --with-image")
+		p.Warn("image "+escape.Text(from.Reference)+" is in no known registry: the file can only be loaded on machines that have the image",
+			"to put it into the file: --with-image")
 	}
 	var w *stream.Writer
 	made, err := p.Toolboxes.Save(ctx, name, o.SaveOptions, saved, func(m *savefile.Manifest) (_ savefile.Writer, err error) {
@@ -59,17 +59,17 @@ func (p *Provisioner) Save(ctx context.Context, name toolbox.Name, o SaveOptions
 	return made, err
 }
 
-// LoadOptions is what a user asks of a toolbox that is made of a file.
+// LoadOptions is a user's request to make a toolbox from a file.
 type LoadOptions struct {
 	toolbox.LoadOptions
 	Fetch
-	CheckOnly bool // read the file and make nothing
-	// Agree is shown what the toolbox is and what it will have of the host, before it is
-	// made. Its error ends that.
+	CheckOnly bool // check the file and make nothing
+	// Agree gets the toolbox and its rights on the host before it is made. An error stops
+	// that.
 	Agree func(*toolbox.Saved) error
 }
 
-// Load makes a toolbox of a file, see toolbox.Manager.Load, and gets its image if it is
+// Load makes a toolbox from a file, see toolbox.Manager.Load, and gets its image if it is
 // neither here nor in the file.
 func (p *Provisioner) Load(ctx context.Context, in io.Reader, o LoadOptions) (toolbox.Name, error) {
 	file, err := stream.NewReader(in)
@@ -103,7 +103,7 @@ func (p *Provisioner) Load(ctx context.Context, in io.Reader, o LoadOptions) (to
 	return s.Draft.Name, p.Toolboxes.Load(ctx, s, img)
 }
 
-// imageOf gets the image of a file: exactly that one, which its ID says.
+// imageOf gets the image of a file: exactly the one with its ID.
 func (p *Provisioner) imageOf(ctx context.Context, s *toolbox.Saved, file *stream.Reader, f Fetch) (toolbox.Image, error) {
 	store, err := p.Store(ctx)
 	if err != nil {
@@ -132,7 +132,7 @@ func (p *Provisioner) imageOf(ctx context.Context, s *toolbox.Saved, file *strea
 // loadImage makes the image of the file's part.
 func (p *Provisioner) loadImage(ctx context.Context, store images.Store, s *toolbox.Saved, part io.Reader) (images.Image, error) {
 	if p.Trust != nil {
-		return images.Image{}, fail.New(fail.Unable, "image %s: signatures are required, and nobody has signed what is in the file",
+		return images.Image{}, fail.New(fail.Unable, "image %s: signatures are required, and the image in the file has none",
 			escape.Text(s.Image.Reference)).
 			Hint("get the image first: tbx image pull %s", escape.Text(s.Image.Reference))
 	}
@@ -149,12 +149,12 @@ func (p *Provisioner) loadImage(ctx context.Context, store images.Store, s *tool
 	}
 	img, err := store.Inspect(ctx, s.Image.ID)
 	if errors.Is(err, fail.NotFound) || err == nil && img.ID != s.Image.ID {
-		return img, fail.New(fail.Usage, "the image in the file is another one than that of the toolbox")
+		return img, fail.New(fail.Usage, "the image in the file is not that of the toolbox")
 	}
 	return img, err
 }
 
-// pullImage gets it from where a registry had it, by its digest.
+// pullImage gets it from its registry, by its digest.
 func (p *Provisioner) pullImage(ctx context.Context, s *toolbox.Saved, f Fetch) (images.Image, error) {
 	var why error
 	for _, digest := range s.Image.Digests {
@@ -169,7 +169,7 @@ func (p *Provisioner) pullImage(ctx context.Context, s *toolbox.Saved, f Fetch) 
 		case err == nil && img.ID == s.Image.ID:
 			return img, nil
 		case err == nil:
-			err = fail.New(nil, "image %s is another one here than that of the toolbox", escape.Text(digest))
+			err = fail.New(nil, "image %s here is not that of the toolbox", escape.Text(digest))
 		}
 		why = errors.Join(why, err)
 	}

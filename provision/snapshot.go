@@ -9,10 +9,9 @@ import (
 	"github.com/tbx-project/tbx/toolbox"
 )
 
-// Snapshot keeps what a toolbox holds before something else than its user changes it, for
-// reason, such as "before upgrade". Older ones of that sort go by the retention in the
-// settings. A caller that offers --no-snapshot does not call it. What it returns can be
-// given to Toolboxes.Rollback by its name.
+// Snapshot keeps a toolbox's contents before a program changes them, for a reason such as
+// "before upgrade". The retention in the settings removes older automatic ones. A caller
+// with --no-snapshot does not call it. Toolboxes.Rollback takes the result by its name.
 func (p *Provisioner) Snapshot(ctx context.Context, name toolbox.Name, reason string) (*toolbox.Snapshot, error) {
 	s, err := p.Toolboxes.Snapshot(ctx, name, toolbox.SnapshotOptions{Reason: reason, Automatic: true})
 	if err != nil {
@@ -39,7 +38,7 @@ func (p *Provisioner) Snapshot(ctx context.Context, name toolbox.Name, reason st
 	return s, nil
 }
 
-// Clone makes a toolbox that begins as another one is, see toolbox.Manager.Clone.
+// Clone makes a copy of a toolbox, see toolbox.Manager.Clone.
 func (p *Provisioner) Clone(ctx context.Context, name toolbox.Name, o toolbox.CloneOptions) error {
 	if err := p.Toolboxes.CheckFree(ctx, o.Name); err != nil {
 		return err
@@ -54,7 +53,7 @@ func (p *Provisioner) Clone(ctx context.Context, name toolbox.Name, o toolbox.Cl
 	}
 	img, err := store.Inspect(ctx, from.ID)
 	if err != nil {
-		return fail.Wrap(nil, err, "toolbox %s cannot be cloned: its image is not here any more", name)
+		return fail.Wrap(nil, err, "toolbox %s cannot be cloned: its image is gone", name)
 	}
 	from.Env = img.Env
 	return p.Toolboxes.Clone(ctx, name, o, from)

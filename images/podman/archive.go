@@ -20,7 +20,7 @@ func (s *Store) Save(ctx context.Context, id string, out io.Writer) error {
 		return fmt.Errorf("image %s: %w", id, err)
 	}
 	format := "oci-archive"
-	if strings.Contains(data.ManifestType, "docker") { // in the other format its ID would be another
+	if strings.Contains(data.ManifestType, "docker") { // in the other format its ID would differ
 		format = "docker-archive"
 	}
 	resp, err := s.call(ctx, request{method: http.MethodGet, address: at + "/get", query: url.Values{"format": {format}}})
@@ -51,7 +51,7 @@ func (s *Store) Load(ctx context.Context, archive io.Reader) error {
 		resp.Body.Close()
 	}
 	if ferr := <-filtered; ferr != nil && err != nil {
-		err = ferr // which is why podman had not enough
+		err = ferr // the reason why podman had too little
 	}
 	if err != nil {
 		return fmt.Errorf("the image in the file: %w", err)

@@ -19,15 +19,15 @@ import (
 	"github.com/tbx-project/tbx/internal/ociregistry"
 )
 
-// Files are the places that podman reads, for one user.
+// Files are the files that podman reads, for one user.
 type Files struct {
 	RegistriesConf []string // containers-registries.conf(5), least important first
 	CertDirs       []string // directories of containers-certs.d(5)
 	Auth           []string // containers-auth.json(5), most important first
 }
 
-// UserFiles are the files that podman reads for the user of that home.
-// authFile, where not empty, comes before all logins.
+// UserFiles returns the files that podman reads for the user with that home. authFile, if
+// not empty, comes before all logins.
 func UserFiles(home, authFile string, getenv func(string) string) Files {
 	config := getenv("XDG_CONFIG_HOME")
 	if config == "" {
@@ -216,8 +216,8 @@ func readLogins(paths []string) (logins, error) {
 	return out, nil
 }
 
-// find gives the login of the longest scope that holds p, or nil. A mirror is
-// not sent what is meant for the registry that it mirrors.
+// find returns the login of the longest scope that holds p, or nil. A mirror does not get
+// the login of the registry that it mirrors.
 func (l logins) find(p place) *ociregistry.Login {
 	for scope := p.host + "/" + p.path; ; {
 		if login := l[scope]; login != nil {

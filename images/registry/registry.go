@@ -27,8 +27,7 @@ type Client struct {
 
 var _ images.Registry = (*Client)(nil)
 
-// timeout is for one request: these are a few kilobytes each, and whoever waits
-// for them waits for a convenience.
+// timeout is for one request of a few kilobytes; the user waits for a convenience only.
 const timeout = 15 * time.Second
 
 // New reads the configuration. A file that is missing is empty.

@@ -106,7 +106,7 @@ ln -s /dev/null /etc/systemd/system/masked.service
 `)
 	report := run(t, "", "tbx", "rebase", "--yes", "--image", second, name)
 	t.Log(report)
-	says(t, report, "Packages that the new release has not", "gone", "file /etc/hello.conf", "from "+m.id+" 41 to "+m.id+" 42")
+	says(t, report, "Packages that the new release does not have", "gone", "file /etc/hello.conf", "from "+m.id+" 41 to "+m.id+" 42")
 	inside(t, name, m.has+" hello\n"+m.has+` same
 grep -qx 'default 2' /etc/hello.conf; grep -qx mine /etc/hello.conf.tbx-old
 grep -qx 'default same' /etc/same.conf; grep -qx mine /etc/same.conf; test ! -e /etc/same.conf.tbx-old

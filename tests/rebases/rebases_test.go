@@ -82,7 +82,7 @@ func TestDebian(t *testing.T) {
 	took := time.Since(begin)
 	t.Logf("apt %v, rebase %v: %.2f times\n%s", apt, took, took.Seconds()/apt.Seconds(), report)
 	says(t, report,
-		"Packages of no repository (1): local-t", "Packages held (1): tree", "Packages that the new release has not (1): python3-distutils",
+		"Packages of no repository (1): local-t", "Packages held (1): tree", "Packages that the new release does not have (1): python3-distutils",
 		"repository /etc/apt/sources.list.d/gone.list", "file /etc/login.defs", "directory /usr/lib/node_modules", "directory /var/lib/mydata")
 	inside(t, name, checkDebian)
 	run(t, "", "tbx", "snapshot", "rollback", name, "before-rebase")
