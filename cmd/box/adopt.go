@@ -26,9 +26,8 @@ type adoptOptions struct {
 func NewAdopt(env *fetch.Env) *cobra.Command {
 	o := &adoptOptions{}
 	cmd := &cobra.Command{
-		Use:         "adopt [flags] NAME...",
-		Annotations: cli.Quietly(),
-		Short:       "Take over toolboxes of Toolbx, distrobox and apx",
+		Use:   "adopt [flags] NAME...",
+		Short: "Take over toolboxes of Toolbx, distrobox and apx",
 		Long: `Take over toolboxes that Toolbx, distrobox or apx made, with everything installed in
 them. Home, volumes, variables, host name and limits come along. The leftovers of those
 programs inside are cleared: hooks of package managers, profiles, rules for sudo, empty
@@ -47,12 +46,10 @@ now; a copy is removed. If tbx is killed in the middle, the next call repairs th
   tbx adopt --name work ubuntu
   tbx adopt --move --all
   tbx adopt --undo ubuntu`,
-		Args:              namesOr(&o.all),
-		RunE:              func(cmd *cobra.Command, args []string) error { return runAdopt(cmd.Context(), env, o, args) },
-		ValidArgsFunction: env.CompleteToolboxes,
+		RunE: func(cmd *cobra.Command, args []string) error { return runAdopt(cmd.Context(), env, o, args) },
 	}
+	ofToolboxes(env.Env, cmd, &o.all, "all toolboxes that are not adopted yet")
 	f := cmd.Flags()
-	f.BoolVarP(&o.all, "all", "a", false, "all toolboxes that are not adopted yet")
 	f.BoolVar(&o.move, "move", false, "no copy: the toolbox itself becomes tbx's")
 	f.StringVar(&o.name, "name", "", "`NAME` of the copy")
 	f.BoolVar(&o.undo, "undo", false, "give adopted toolboxes back")

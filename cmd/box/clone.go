@@ -31,25 +31,17 @@ name do not apply to it.`,
 		Example: `  tbx clone build try-llvm
   tbx clone --snapshot before-llvm build old-build
   tbx clone --home ~/boxes/second --with-home work second`,
-		Args: cli.Exactly(2, "the name of a toolbox and a name for the copy"),
-		RunE: func(cmd *cobra.Command, args []string) error { return runClone(cmd.Context(), env, args, o, format) },
-		ValidArgsFunction: func(cmd *cobra.Command, args []string, word string) ([]string, cobra.ShellCompDirective) {
-			return cli.OnlyFirst(env.CompleteToolboxes)(cmd, args, word)
-		},
+		Args:              cli.Exactly(2, "the name of a toolbox and a name for the copy"),
+		RunE:              func(cmd *cobra.Command, args []string) error { return runClone(cmd.Context(), env, args, o, format) },
+		ValidArgsFunction: cli.OnlyFirst(env.CompleteToolboxes),
 	}
 	f := cmd.Flags()
-	f.StringVar(&o.Snapshot, "snapshot", "", "start from this `SNAPSHOT` of the toolbox")
+	snapshotFlag(cmd, &o.Snapshot, "start from this `SNAPSHOT` of the toolbox", snapshots)
 	f.StringVar(&o.Hostname, "hostname", "", "a host `NAME` of its own, instead of the original's")
 	f.StringVar(&o.Home, "home", "", "use this `DIRECTORY` of the host as the home, instead of the original's")
 	f.BoolVar(&o.WithHome, "with-home", false, "copy the files of the original's own home")
 	cli.FormatFlag(cmd, &format)
 	cmd.RegisterFlagCompletionFunc("home", cli.Directories)
-	cmd.RegisterFlagCompletionFunc("snapshot", func(cmd *cobra.Command, args []string, word string) ([]string, cobra.ShellCompDirective) {
-		if len(args) == 0 {
-			return nil, cobra.ShellCompDirectiveNoFileComp
-		}
-		return snapshots(args[0])(cmd, args, word)
-	})
 	cli.NoCompletion(cmd, "hostname")
 	return cmd
 }

@@ -54,10 +54,9 @@ inspect names it). --undo takes back the last edit, or the waiting one.`,
   tbx edit --editor build
   tbx edit --dry-run --home ~ build
   tbx edit --undo build`,
-		Args:              cli.Exactly(1, "the name of a toolbox"),
-		RunE:              func(cmd *cobra.Command, args []string) error { return runEdit(cmd, env, o, args[0]) },
-		ValidArgsFunction: env.CompleteToolboxes,
+		RunE: func(cmd *cobra.Command, args []string) error { return runEdit(cmd, env, o, args[0]) },
 	}
+	ofToolbox(env.Env, cmd)
 	o.settings.add(cmd)
 	f := cmd.Flags()
 	f.BoolVar(&o.editor, "editor", false, "edit all settings as text, with the program in VISUAL or EDITOR")

@@ -28,12 +28,11 @@ func NewInspect(env *fetch.Env) *cobra.Command {
 		Short:       "Show what a toolbox is and what it can reach",
 		Long:        "Show what a toolbox is, what it can reach on the host, and why.",
 		Example:     "  tbx inspect build\n  tbx inspect --format json build | jq '.mounts[].target'",
-		Args:        cli.Exactly(1, "the name of a toolbox"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return runInspect(cmd.Context(), env, args[0], format)
 		},
-		ValidArgsFunction: env.CompleteToolboxes,
 	}
+	ofToolbox(env.Env, cmd)
 	cli.FormatFlag(cmd, &format)
 	return cmd
 }

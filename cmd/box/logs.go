@@ -16,7 +16,6 @@ func NewLogs(env *cli.Env) *cobra.Command {
 		Short:       "Show the log of a toolbox's last start",
 		Long:        "Show the steps and warnings of a toolbox's last start, and the output of its first process.",
 		Example:     "  tbx logs build",
-		Args:        cli.Exactly(1, "the name of a toolbox"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			name, err := toolbox.ParseName(args[0])
 			if err != nil {
@@ -28,8 +27,8 @@ func NewLogs(env *cli.Env) *cobra.Command {
 			}
 			return m.Logs(cmd.Context(), name, tail, env.Out)
 		},
-		ValidArgsFunction: env.CompleteToolboxes,
 	}
+	ofToolbox(env, cmd)
 	cmd.Flags().IntVarP(&tail, "tail", "n", tail, "only the last `N` lines of the first process's output; -1: all")
 	cli.NoCompletion(cmd, "tail")
 	return cmd

@@ -53,10 +53,9 @@ you give --force. A rebase that fails, or is interrupted, leaves the toolbox as 
 		Example: `  tbx rebase --dry-run --release 13 build
   tbx rebase --release 13 build
   tbx rebase --image registry.example.org/dev:2 build`,
-		Args:              cli.Exactly(1, "the name of a toolbox"),
-		RunE:              func(cmd *cobra.Command, args []string) error { return runRebase(cmd.Context(), env, o, args[0]) },
-		ValidArgsFunction: cli.OnlyFirst(env.CompleteToolboxes),
+		RunE: func(cmd *cobra.Command, args []string) error { return runRebase(cmd.Context(), env, o, args[0]) },
 	}
+	ofToolbox(env.Env, cmd)
 	f := cmd.Flags()
 	f.StringVarP(&o.release, "release", "r", "", "`RELEASE` of the distribution")
 	f.StringVarP(&o.image, "image", "i", "", "make it from this `IMAGE`")

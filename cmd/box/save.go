@@ -52,15 +52,9 @@ has the file can read everything in the toolbox, secrets too.`,
 		},
 	}
 	f := cmd.Flags()
-	f.StringVar(&o.Snapshot, "snapshot", "", "save the toolbox as it was at this `SNAPSHOT`")
+	snapshotFlag(cmd, &o.Snapshot, "save the toolbox as it was at this `SNAPSHOT`", snapshots)
 	f.BoolVar(&o.WithImage, "with-image", false, "put the image into the file too")
 	f.BoolVar(&o.WithHome, "with-home", false, "put the toolbox's own home into the file too; the toolbox must be stopped")
-	cmd.RegisterFlagCompletionFunc("snapshot", func(cmd *cobra.Command, args []string, word string) ([]string, cobra.ShellCompDirective) {
-		if len(args) == 0 {
-			return nil, cobra.ShellCompDirectiveNoFileComp
-		}
-		return snapshots(args[0])(cmd, args, word)
-	})
 	return cmd
 }
 

@@ -36,12 +36,10 @@ func NewStop(env *cli.Env) *cobra.Command {
 	var all bool
 	grace := 2
 	cmd := &cobra.Command{
-		Use:         "stop [flags] NAME...",
-		Annotations: cli.Quietly(),
-		Short:       "Stop toolboxes",
-		Long:        "Stop toolboxes and everything that runs in them. All files in them stay.",
-		Example:     "  tbx stop build\n  tbx stop --all",
-		Args:        namesOr(&all),
+		Use:     "stop [flags] NAME...",
+		Short:   "Stop toolboxes",
+		Long:    "Stop toolboxes and everything that runs in them. All files in them stay.",
+		Example: "  tbx stop build\n  tbx stop --all",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if grace < 0 {
 				return fail.New(fail.Usage, "--time %d: it must not be negative", grace)
@@ -55,9 +53,8 @@ func NewStop(env *cli.Env) *cobra.Command {
 				return err
 			})
 		},
-		ValidArgsFunction: env.CompleteToolboxes,
 	}
-	cmd.Flags().BoolVarP(&all, "all", "a", false, "all toolboxes")
+	ofToolboxes(env, cmd, &all, "all toolboxes")
 	cmd.Flags().IntVarP(&grace, "time", "t", grace, "`SECONDS` to wait before processes are killed")
 	cli.NoCompletion(cmd, "time")
 	return cmd
@@ -67,9 +64,8 @@ func NewStop(env *cli.Env) *cobra.Command {
 func NewRemove(env *cli.Env) *cobra.Command {
 	var all, force bool
 	cmd := &cobra.Command{
-		Use:         "rm [flags] NAME...",
-		Annotations: cli.Quietly(),
-		Short:       "Remove toolboxes",
+		Use:   "rm [flags] NAME...",
+		Short: "Remove toolboxes",
 		Long: `Remove toolboxes with everything installed in them. Your home and other directories of
 the host are untouched, also one given with create --home. An isolated toolbox's private
 home and a toolbox's snapshots are removed with it. So are the policy rules for its name
@@ -77,7 +73,6 @@ that tbx policy allow and your answers have written; each is shown.
 
 tbx asks first. --force does not ask, and also removes a running toolbox.`,
 		Example: "  tbx rm build\n  tbx rm --force build test",
-		Args:    namesOr(&all),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			args, err := allIf(env, cmd, all, args, (*toolbox.Box).Removable)
 			if err != nil {
@@ -99,9 +94,8 @@ tbx asks first. --force does not ask, and also removes a running toolbox.`,
 				return nil
 			})
 		},
-		ValidArgsFunction: env.CompleteToolboxes,
 	}
-	cmd.Flags().BoolVarP(&all, "all", "a", false, "all toolboxes")
+	ofToolboxes(env, cmd, &all, "all toolboxes")
 	cmd.Flags().BoolVarP(&force, "force", "f", false, "do not ask, and remove running toolboxes too")
 	return cmd
 }

@@ -15,10 +15,9 @@ import (
 
 // NewAllow returns `tbx allow`.
 func NewAllow(env *fetch.Env) *cobra.Command {
-	return &cobra.Command{
-		Use:         "allow [FILE]",
-		Annotations: cli.Quietly(),
-		Short:       "Trust the tbx.toml of a project as it is now",
+	cmd := &cobra.Command{
+		Use:   "allow [FILE]",
+		Short: "Trust the tbx.toml of a project as it is now",
 		Long: `Trust the tbx.toml of a project as it is now. Then tbx enter enters its toolbox, and
 tbx apply uses it without its name. When the file changes, the trust ends until you allow
 it again. Look at it before: tbx plan.
@@ -28,7 +27,6 @@ of somebody else, and a file that everybody may write to.
 
 Files that tbx.toml copies are not covered: tbx apply shows them and asks.`,
 		Example: "  tbx plan\n  tbx allow\n  tbx enter",
-		Args:    atMostOne,
 		RunE: func(_ *cobra.Command, args []string) error {
 			if _, err := env.Host(); err != nil {
 				return err
@@ -55,22 +53,22 @@ Files that tbx.toml copies are not covered: tbx apply shows them and asks.`,
 			}
 			return nil
 		},
-		ValidArgsFunction: cli.OnlyFirst(cli.Files),
 	}
+	cmd.Annotations = cli.Quietly()
+	ofFile(cmd)
+	return cmd
 }
 
 // NewDeny returns `tbx deny`.
 func NewDeny(env *fetch.Env) *cobra.Command {
-	return &cobra.Command{
-		Use:         "deny [FILE]",
-		Annotations: cli.Quietly(),
-		Short:       "Stop trusting the tbx.toml of a project",
+	cmd := &cobra.Command{
+		Use:   "deny [FILE]",
+		Short: "Stop trusting the tbx.toml of a project",
 		Long: `Stop trusting the tbx.toml of a project: tbx enter ignores it, and tbx apply needs its
 name. Toolboxes that were made from it stay.
 
 Without FILE, tbx takes the one of the project that you are in. The file may be gone.`,
 		Example: "  tbx deny\n  tbx deny ~/src/old/tbx.toml",
-		Args:    atMostOne,
 		RunE: func(_ *cobra.Command, args []string) error {
 			if _, err := env.Host(); err != nil {
 				return err
@@ -88,6 +86,8 @@ Without FILE, tbx takes the one of the project that you are in. The file may be 
 			}
 			return err
 		},
-		ValidArgsFunction: cli.OnlyFirst(cli.Files),
 	}
+	cmd.Annotations = cli.Quietly()
+	ofFile(cmd)
+	return cmd
 }

@@ -6,7 +6,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/tbx-project/tbx/cmd/cli"
 	"github.com/tbx-project/tbx/cmd/fetch"
 	"github.com/tbx-project/tbx/images"
 	"github.com/tbx-project/tbx/internal/escape"
@@ -42,10 +41,9 @@ allowed with tbx allow. The format of the file is in docs/apply.md.`,
 		Example: `  tbx apply
   tbx apply ~/boxes.toml
   tbx apply --yes --prune ~/boxes.toml`,
-		Args:              atMostOne,
-		RunE:              func(cmd *cobra.Command, args []string) error { return runApply(cmd.Context(), env, o, args) },
-		ValidArgsFunction: cli.OnlyFirst(cli.Files),
+		RunE: func(cmd *cobra.Command, args []string) error { return runApply(cmd.Context(), env, o, args) },
 	}
+	ofFile(cmd)
 	o.add(cmd)
 	f := cmd.Flags()
 	f.BoolVar(&o.NoSnapshot, "no-snapshot", false, "keep no snapshot of toolboxes that are changed")

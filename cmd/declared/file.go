@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/tbx-project/tbx/cmd/cli"
 	"github.com/tbx-project/tbx/cmd/fetch"
 	"github.com/tbx-project/tbx/declare"
 	"github.com/tbx-project/tbx/declare/project"
@@ -91,6 +92,13 @@ func located(arg string) (string, error) {
 		path = filepath.Join(dir, filepath.Base(path))
 	}
 	return path, nil
+}
+
+// ofFile completes a command about one declaration: its argument, and the shell's
+// completion of that.
+func ofFile(cmd *cobra.Command) {
+	cmd.Args = atMostOne
+	cmd.ValidArgsFunction = cli.OnlyFirst(cli.Files)
 }
 
 // atMostOne allows one file.

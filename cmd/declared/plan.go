@@ -40,7 +40,6 @@ The format of the file is in docs/apply.md.`,
   tbx plan ~/boxes.toml
   tbx plan --exit-code || echo "there is something to do"
   tbx plan --format json | jq '.toolboxes[].action'`,
-		Args: atMostOne,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			f, c, err := prepared(env, args, false)
 			if err != nil {
@@ -61,8 +60,8 @@ The format of the file is in docs/apply.md.`,
 			}
 			return nil
 		},
-		ValidArgsFunction: cli.OnlyFirst(cli.Files),
 	}
+	ofFile(cmd)
 	cli.SetExitGroup(cmd, cli.ExitPlan)
 	o.add(cmd)
 	cmd.Flags().BoolVar(&o.exitCode, "exit-code", false, "end with 23 if there is something to do, and with 0 if not")

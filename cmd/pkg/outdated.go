@@ -31,23 +31,20 @@ type outdatedOptions struct {
 func NewOutdated(env *fetch.Env, images Images) *cobra.Command {
 	o := &outdatedOptions{}
 	cmd := &cobra.Command{
-		Use:         "outdated [flags] [NAME...]",
-		Annotations: cli.Quietly(),
-		Short:       "List what is outdated: packages, releases and images",
+		Use:   "outdated [flags] [NAME...]",
+		Short: "List what is outdated: packages, releases and images",
 		Long: `List for all toolboxes, or the named ones, how many packages can be upgraded, how many of
 these are security upgrades, and whether the distribution still supports the release. With
 names, each package is listed. Images with something newer in the registry follow, as in
 tbx image outdated. Nothing is upgraded. A toolbox that does not run is started, and
 stopped again afterwards.`,
-		Example:           "  tbx outdated\n  tbx outdated build\n  tbx outdated --format json | jq '.toolboxes[].packages'",
-		Args:              cobra.ArbitraryArgs,
-		RunE:              func(cmd *cobra.Command, args []string) error { return outdated(cmd.Context(), env, o, images, args) },
-		ValidArgsFunction: env.CompleteToolboxes,
+		Example: "  tbx outdated\n  tbx outdated build\n  tbx outdated --format json | jq '.toolboxes[].packages'",
+		Args:    cobra.ArbitraryArgs,
+		RunE:    func(cmd *cobra.Command, args []string) error { return outdated(cmd.Context(), env, o, images, args) },
 	}
 	cmd.Flags().BoolVar(&o.noRefresh, "no-refresh", false, "use the indexes in the toolboxes, and fetch none")
 	cmd.Flags().BoolVar(&o.noImages, "no-images", false, "do not ask registries about images")
-	cli.TimeoutFlag(cmd, &o.quiet)
-	cli.FormatFlag(cmd, &o.format)
+	ofToolboxes(env, cmd, &o.quiet, &o.format)
 	return cmd
 }
 

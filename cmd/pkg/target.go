@@ -46,6 +46,14 @@ func (w *where) flags(env *fetch.Env, cmd *cobra.Command) {
 	cli.TimeoutFlag(cmd, &w.quiet)
 }
 
+// ofToolboxes completes a command about the packages of several toolboxes.
+func ofToolboxes(env *fetch.Env, cmd *cobra.Command, quiet *time.Duration, format *cli.Format) {
+	cmd.Annotations = cli.Quietly()
+	cmd.ValidArgsFunction = env.CompleteToolboxes
+	cli.TimeoutFlag(cmd, quiet)
+	cli.FormatFlag(cmd, format)
+}
+
 // box returns the chosen toolbox.
 func (w *where) box(ctx context.Context, env *fetch.Env) (*toolbox.Box, error) {
 	if err := cli.CheckTimeout(w.quiet); err != nil {

@@ -32,9 +32,8 @@ type upgradeOptions struct {
 func NewUpgrade(env *fetch.Env) *cobra.Command {
 	o := &upgradeOptions{}
 	cmd := &cobra.Command{
-		Use:         "upgrade [flags] [NAME...]",
-		Annotations: cli.Quietly(),
-		Short:       "Upgrade the packages in toolboxes",
+		Use:   "upgrade [flags] [NAME...]",
+		Short: "Upgrade the packages in toolboxes",
 		Long: `Upgrade everything in toolboxes, each with its own package manager: apt, dnf,
 zypper, pacman, apk or xbps. Without a name, tbx upgrades the toolbox that tbx enter would
 enter; several are upgraded side by side. An interrupted earlier upgrade is finished
@@ -57,14 +56,12 @@ minutes. tbx tells if the release gets no updates any more. For the host: tbx ho
 			}
 			return nil
 		},
-		RunE:              func(cmd *cobra.Command, args []string) error { return upgrade(cmd.Context(), env, o, args) },
-		ValidArgsFunction: env.CompleteToolboxes,
+		RunE: func(cmd *cobra.Command, args []string) error { return upgrade(cmd.Context(), env, o, args) },
 	}
 	cmd.Flags().BoolVarP(&o.all, "all", "a", false, "all toolboxes")
 	cmd.Flags().BoolVar(&o.security, "security", false, "only security upgrades")
 	cmd.Flags().BoolVar(&o.noSnapshot, "no-snapshot", false, "keep no snapshot of the contents before")
-	cli.TimeoutFlag(cmd, &o.quiet)
-	cli.FormatFlag(cmd, &o.format)
+	ofToolboxes(env, cmd, &o.quiet, &o.format)
 	return cmd
 }
 

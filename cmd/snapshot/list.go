@@ -20,19 +20,17 @@ import (
 func newList(env *fetch.Env) *cobra.Command {
 	var format cli.Format
 	cmd := &cobra.Command{
-		Use:         "list [flags] [NAME]",
-		Aliases:     []string{"ls"},
-		Annotations: cli.Quietly(),
-		Short:       "List snapshots",
+		Use:     "list [flags] [NAME]",
+		Aliases: []string{"ls"},
+		Short:   "List snapshots",
 		Long: `List the snapshots of a toolbox, or all snapshots, the oldest first. The size is that of
 the files; they take less room if the file system shares them.
 
 If podman removed the container of a snapshot, the list says once that it is lost.`,
-		Example:           "  tbx snapshot list\n  tbx snapshot list --format json build | jq '.[].name'",
-		Args:              cli.AtMostOne,
-		RunE:              func(cmd *cobra.Command, args []string) error { return runList(cmd.Context(), env, args, format) },
-		ValidArgsFunction: cli.OnlyFirst(env.CompleteToolboxes),
+		Example: "  tbx snapshot list\n  tbx snapshot list --format json build | jq '.[].name'",
+		RunE:    func(cmd *cobra.Command, args []string) error { return runList(cmd.Context(), env, args, format) },
 	}
+	ofOneOrAll(env, cmd)
 	cli.FormatFlag(cmd, &format)
 	return cmd
 }
@@ -83,16 +81,14 @@ type shown struct {
 func newShow(env *fetch.Env) *cobra.Command {
 	var format cli.Format
 	cmd := &cobra.Command{
-		Use:         "show [flags] NAME SNAPSHOT",
-		Annotations: cli.Quietly(),
-		Short:       "Show a snapshot",
+		Use:   "show [flags] NAME SNAPSHOT",
+		Short: "Show a snapshot",
 		Long: `Show a snapshot: when and why it was made, its size, the settings that the toolbox had
 then, and which of them differ today. A rollback does not change settings.`,
-		Example:           "  tbx snapshot show build before-llvm",
-		Args:              cli.Exactly(2, "the name of a toolbox and of a snapshot"),
-		RunE:              func(cmd *cobra.Command, args []string) error { return runShow(cmd.Context(), env, args, format) },
-		ValidArgsFunction: complete(env),
+		Example: "  tbx snapshot show build before-llvm",
+		RunE:    func(cmd *cobra.Command, args []string) error { return runShow(cmd.Context(), env, args, format) },
 	}
+	ofSnapshot(env, cmd)
 	cli.FormatFlag(cmd, &format)
 	return cmd
 }

@@ -56,19 +56,17 @@ type pruneOptions struct {
 func newPrune(env *fetch.Env) *cobra.Command {
 	o := &pruneOptions{}
 	cmd := &cobra.Command{
-		Use:         "prune [flags] [NAME]",
-		Annotations: cli.Quietly(),
-		Short:       "Remove old snapshots",
+		Use:   "prune [flags] [NAME]",
+		Short: "Remove old snapshots",
 		Long: `Remove old snapshots of a toolbox, or of all toolboxes: those beyond the number, the age
 or the size that the flags set, or [snapshots] in the settings. The limits are for each
 toolbox. tbx shows the snapshots and asks first. The newest before-rollback stays, and is
 removed by the next rollback. Snapshots of removed toolboxes count as old. Leftovers of
 interrupted snapshots are removed too.`,
-		Example:           "  tbx snapshot prune --dry-run\n  tbx snapshot prune --keep-last 3 build",
-		Args:              cli.AtMostOne,
-		RunE:              func(cmd *cobra.Command, args []string) error { return runPrune(cmd, env, args, o) },
-		ValidArgsFunction: cli.OnlyFirst(env.CompleteToolboxes),
+		Example: "  tbx snapshot prune --dry-run\n  tbx snapshot prune --keep-last 3 build",
+		RunE:    func(cmd *cobra.Command, args []string) error { return runPrune(cmd, env, args, o) },
 	}
+	ofOneOrAll(env, cmd)
 	f := cmd.Flags()
 	f.IntVar(&o.last, "keep-last", 0, "keep `N` of the newest; 0: no limit")
 	f.IntVar(&o.days, "keep-days", 0, "keep none older than this `NUMBER` of days; 0: no limit")

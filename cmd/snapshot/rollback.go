@@ -7,7 +7,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/tbx-project/tbx/cmd/cli"
 	"github.com/tbx-project/tbx/cmd/fetch"
 	"github.com/tbx-project/tbx/toolbox"
 )
@@ -15,9 +14,8 @@ import (
 func newRollback(env *fetch.Env) *cobra.Command {
 	var force bool
 	cmd := &cobra.Command{
-		Use:         "rollback [flags] NAME SNAPSHOT",
-		Annotations: cli.Quietly(),
-		Short:       "Return a toolbox to a snapshot",
+		Use:   "rollback [flags] NAME SNAPSHOT",
+		Short: "Return a toolbox to a snapshot",
 		Long: `Return a toolbox to a snapshot, at once: nothing is copied. The present contents become
 the snapshot before-rollback, in place of the one that you return to, and stay until the
 next rollback. So the same command leads back:
@@ -29,11 +27,10 @@ To have both the snapshot and the toolbox, clone it: tbx clone --snapshot.
 Settings, such as volumes and variables, stay as they are today; tbx tells which of them
 were different then. A toolbox that nobody works in is stopped and started again. One
 that is in use is left alone, unless you give --force.`,
-		Example:           "  tbx snapshot rollback build before-llvm",
-		Args:              cli.Exactly(2, "the name of a toolbox and of a snapshot"),
-		RunE:              func(cmd *cobra.Command, args []string) error { return runRollback(cmd.Context(), env, args, force) },
-		ValidArgsFunction: complete(env),
+		Example: "  tbx snapshot rollback build before-llvm",
+		RunE:    func(cmd *cobra.Command, args []string) error { return runRollback(cmd.Context(), env, args, force) },
 	}
+	ofSnapshot(env, cmd)
 	cmd.Flags().BoolVarP(&force, "force", "f", false, "end what runs in the toolbox")
 	return cmd
 }

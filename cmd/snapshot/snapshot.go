@@ -139,6 +139,21 @@ func one(ctx context.Context, env *fetch.Env, args []string) (*toolbox.Manager, 
 	return m, s, err
 }
 
+// ofSnapshot completes a command about one snapshot of a toolbox: its arguments, and the
+// shell's completion of these.
+func ofSnapshot(env *fetch.Env, cmd *cobra.Command) {
+	cmd.Annotations = cli.Quietly()
+	cmd.Args = cli.Exactly(2, "the name of a toolbox and of a snapshot")
+	cmd.ValidArgsFunction = complete(env)
+}
+
+// ofOneOrAll completes a command about the snapshots of one toolbox, or of all.
+func ofOneOrAll(env *fetch.Env, cmd *cobra.Command) {
+	cmd.Annotations = cli.Quietly()
+	cmd.Args = cli.AtMostOne
+	cmd.ValidArgsFunction = cli.OnlyFirst(env.CompleteToolboxes)
+}
+
 // complete offers toolboxes for the first word, then their snapshots.
 func complete(env *fetch.Env) cobra.CompletionFunc {
 	return func(cmd *cobra.Command, args []string, word string) ([]string, cobra.ShellCompDirective) {
