@@ -8,18 +8,18 @@ import (
 	"github.com/tbx-project/tbx/internal/pattern"
 )
 
-// Argument is one argument of a verb: a field of [Request], its form, and how a
-// person gives it on the command line.
+// Argument is one argument of a verb: a field of [Request], its form, and its place on
+// the command line.
 type Argument struct {
 	Flag     string   // name of its flag; empty: it stands after the command
 	Place    string   // its value in help texts: "SYSTEM"; empty: a switch without a value
 	Usage    string   // one line of help, for a flag
-	Wants    string   // what a command wants there: "one system"
-	Required string   // the error's cause where it is missing; empty: it may be
+	Wants    string   // the command's need there: "one system"
+	Required string   // the error's cause if it is missing; empty: optional
 	Hint     string   // the next step then
 	Choices  []string // the only values; empty: any of its form
 
-	kind  string                // what a bad value is not: "version or digest"
+	kind  string                // noun for error messages: "version or digest"
 	form  func() *regexp.Regexp // of each value; nil for switches and choices
 	field *field
 	word  string // a switch that puts this word into a list
@@ -48,7 +48,7 @@ var (
 	downloadField  = &field{name: "--download-only", flag: "--download-only", toggle: func(r *Request) *bool { return &r.DownloadOnly }}
 )
 
-// fields are all parts of a Request but its verb, in the order of Words.
+// fields are all parts of a Request except its verb, in the order of Words.
 func fields() []*field {
 	return []*field{targetField, packagesField, fromField, appendField, deleteField, dracutField, partsField, downgradeField, downloadField,
 		softField, successorField}
@@ -58,16 +58,16 @@ var (
 	targetForm  = pattern.Lazy(`^[A-Za-z0-9][A-Za-z0-9._:/@+~=-]*$`)
 	indexForm   = pattern.Lazy(`^[A-Za-z0-9][A-Za-z0-9._:+-]*$`)
 	packageForm = pattern.Lazy(`^@?[A-Za-z0-9][A-Za-z0-9._+:~^()-]*$`)
-	// packageOrFileForm also has an absolute path of an RPM package.
+	// packageOrFileForm also accepts an absolute path of an RPM package.
 	packageOrFileForm = pattern.Lazy(`^(?:@?[A-Za-z0-9][A-Za-z0-9._+:~^()-]*|/[A-Za-z0-9._+:~^@=/-]+\.rpm)$`)
 	directoryForm     = pattern.Lazy(`^/[A-Za-z0-9._+:~^@=/-]+$`)
-	// kargForm has white space between double quotes only, as the kernel reads it.
+	// kargForm allows white space only between double quotes, as the kernel reads it.
 	kargForm   = pattern.Lazy(`^[A-Za-z0-9_](?:[!#-~]|"[ !#-~]*")*$`)
 	dracutForm = pattern.Lazy(`^--(?:(?:add|force-add|omit|add-drivers|force-drivers|omit-drivers|filesystems)` +
 		`=[A-Za-z0-9][A-Za-z0-9._ -]*|hostonly|no-hostonly)$`)
 )
 
-// values are those of the field in r; a switch that is on has one, empty.
+// values returns the values of the field in r; a switch that is on has one, empty.
 func (f *field) values(r *Request) []string {
 	switch {
 	case f.text != nil && *f.text(r) != "":
@@ -94,10 +94,11 @@ func (a *Argument) Set(r *Request, value string) {
 	}
 }
 
-// Many says whether the argument may be given several times.
+// Many reports whether the argument may be given several times.
 func (a *Argument) Many() bool { return a.field.list != nil && a.word == "" }
 
-// longest is the most bytes of a value: no name or argument of an updater comes near it.
+// longest is the limit for a value, in bytes: no name or argument of an updater comes
+// near it.
 const longest = 1000
 
 // check refuses a value that is not of the argument's form.
@@ -109,7 +110,7 @@ func (a *Argument) check(verb Verb, value string) error {
 		return fail.New(fail.Usage, "%s: %q is not a %s", verb, value, a.kind)
 	case a.form == nil || a.form().MatchString(value):
 		return nil
-	case a.field == dracutField: // others name files that root would read, or run
+	case a.field == dracutField: // other arguments name files that root would read, or run
 		return fail.New(fail.Usage, "%s: the argument %q of dracut is not one that tbx passes on", verb, value).
 			Hint("those are --add, --force-add, --omit, --add-drivers, --force-drivers, --omit-drivers and --filesystems, each with =NAME, " +
 				"--hostonly and --no-hostonly").

@@ -2,65 +2,66 @@ package osupdate
 
 import "context"
 
-// Newer asks a registry which manifest reference names now. It returns that one's
-// digest, or "" when it is the digest given; registry.Newer is the implementation.
+// Newer asks a registry which manifest a reference names now. It returns that digest, or
+// "" if it is the given one; registry.Newer is the implementation.
 type Newer func(ctx context.Context, reference, digest string) (string, error)
 
-// Backend speaks one updater's dialect. Its methods start the real program,
-// found at an absolute path by [Tools]; none of them keeps a state of its own.
-// Each implementation passes osupdatetest.Run.
+// Backend is the driver of one updater. Its methods start the real program, found at an
+// absolute path by [Tools]; none of them keeps state. Each implementation passes
+// osupdatetest.Run.
 type Backend interface {
 	// Kind names the updater.
 	Kind() Kind
 
-	// Capabilities says what it can do on this host. It reads files only.
+	// Capabilities returns what the updater can do on this host. It reads files only.
 	Capabilities() Capabilities
 
-	// State reads the host. It changes nothing; where an ordinary user may not,
-	// the error is ErrPermission and Host asks the root helper.
+	// State reads the host. It changes nothing. If an ordinary user may not, the error is
+	// ErrPermission and Host asks the root helper.
 	State(ctx context.Context) (*State, error)
 
-	// Check looks for an update of what the host tracks; nil when there is none.
-	// It never changes what boots next.
+	// Check looks for an update of what the host follows; nil if there is none. It never
+	// changes what boots next.
 	Check(ctx context.Context, s *State) (*Update, error)
 
-	// Plan says which commands carry out r on a host in state s. It runs nothing
-	// that changes anything. A request that is fulfilled already gives a plan
-	// with Unchanged; one that the updater has no verb for, ErrUnsupported.
+	// Plan returns the commands that carry out r on a host in state s. It runs nothing
+	// that changes anything. A fulfilled request gives a plan with Unchanged; a request
+	// that the updater has no verb for, ErrUnsupported.
 	Plan(ctx context.Context, s *State, r Request) (*Plan, error)
 
-	// Explain turns the failure of one of its commands into an error of a kind
-	// of this package with the next step as hint. It also gets commands that
-	// ended with 0, for updaters that print an error and succeed: nil means fine.
+	// Explain turns the failure of one of its commands into an error of a kind of this
+	// package, with a hint. It also gets commands that ended with 0, for updaters that
+	// print an error and succeed: nil means success.
 	Explain(err *ToolError) error
 }
 
-// Limited is a Backend whose Check looks at less than upgrade takes. NotChecked
-// says what was left out, each as a part of a sentence: "layered packages".
+// Limited is a Backend whose Check covers less than its upgrade. NotChecked lists what
+// was left out, each as a part of a sentence: "layered packages".
 type Limited interface {
 	NotChecked(s *State) []string
 }
 
-// KargsReader is a Backend that is asked for the kernel arguments of the next boot,
-// which its State does not tell.
+// KargsReader is a Backend that must be asked for the kernel arguments of the next boot,
+// because its State does not have them.
 type KargsReader interface {
 	NextKargs(ctx context.Context, s *State) ([]string, error)
 }
 
-// Differ is a Backend that can tell what two of its deployments differ in.
+// Differ is a Backend that can compare two of its deployments.
 type Differ interface {
 	Diff(ctx context.Context, from, to *Deployment) (*Diff, error)
 }
 
-// EtcDiffer is a Backend that can tell what the machine changed in /etc: lines
-// of a letter of M, A and D, and a path below /etc.
+// EtcDiffer is a Backend that can list the machine's changes in /etc: lines of a letter
+// of M, A and D, and a path below /etc.
 type EtcDiffer interface {
 	EtcDiff(ctx context.Context, s *State) ([]string, error)
 }
 
-// Merger is a Backend whose staged systems get this machine's /etc at the shutdown,
-// when nobody looks.
+// Merger is a Backend whose staged systems get this machine's /etc at shutdown, when
+// nobody watches.
 type Merger interface {
-	// MergeConflicts are the names below /etc that cannot be merged into what is staged.
+	// MergeConflicts lists the names below /etc that cannot be merged into the staged
+	// system.
 	MergeConflicts(s *State) []string
 }

@@ -9,9 +9,9 @@ import (
 	"github.com/tbx-project/tbx/internal/fail"
 )
 
-// Blessed says what boot counting knows of the running system: "indeterminate" while
-// it has not proven itself, "good", "bad", "clean" without counting, or nothing where
-// systemd-bless-boot(8) is not there.
+// Blessed returns the running system's state in boot counting: "indeterminate" before it
+// has proved itself, "good", "bad", "clean" without counting, or nothing without
+// systemd-bless-boot(8).
 func Blessed(ctx context.Context, t *Tools) string {
 	bless, err := t.Path("systemd-bless-boot")
 	if err != nil {
@@ -37,8 +37,8 @@ func KeepsProven(s *State, verb Verb, loses string) error {
 		Hint("if you know that it is good: sudo systemd-bless-boot good")
 }
 
-// BootTime is when the kernel of the system below root started, from btime of
-// proc_stat(5); the zero time where that is not there.
+// BootTime returns when the kernel of the system below root started, from btime of
+// proc_stat(5); the zero time if unknown.
 func BootTime(root string) time.Time {
 	for line := range strings.Lines(probe{root}.read("proc/stat")) {
 		if v, ok := strings.CutPrefix(line, "btime "); ok {

@@ -5,9 +5,9 @@ import (
 	"time"
 )
 
-// Boot says which system boots next, in which of the states below the host is,
-// and from what that is known. It is a fact that a boot loader or an updater
-// states, never a guess from the order or the age of systems.
+// Boot tells which system boots next, the host's state in that respect, and the source of
+// this knowledge. It is a fact that a boot loader or an updater states, never a guess
+// from the order or the age of systems.
 type Boot struct {
 	State  BootState `json:"state"`
 	Next   string    `json:"next,omitempty"` // id of the system that boots next; empty: cannot tell
@@ -34,7 +34,7 @@ const (
 // BootBy is who or what chose a next system that is not the running one.
 type BootBy string
 
-// Who it can be. Empty where the running system boots next.
+// The choosers. Empty if the running system boots next.
 const (
 	ByUpdate         BootBy = "update"           // an update of this boot
 	ByRollback       BootBy = "rollback"         // a rollback of this boot, by tbx or by another program
@@ -44,9 +44,9 @@ const (
 	ByUnknown        BootBy = "unknown"
 )
 
-// settle fills s.Boot and the marks Next of the deployments. What a backend knows
-// for certain it has set before: Boot.State unknown, not-yet-blessed or
-// soft-reboot, Boot.Next, Boot.By and Boot.Source.
+// settle fills in s.Boot and the marks Next of the deployments. A backend has set before
+// what it knows for certain: Boot.State unknown, not-yet-blessed or soft-reboot,
+// Boot.Next, Boot.By and Boot.Source.
 func (s *State) settle(scope func(*Deployment) bool) {
 	b := &s.Boot
 	if b.Source == "" {
@@ -104,7 +104,7 @@ func (s *State) settle(scope func(*Deployment) bool) {
 	b.Text = s.bootText(next, booted, locked)
 }
 
-// bootText is the state as a sentence.
+// bootText describes the state in a sentence.
 func (s *State) bootText(next, booted, locked *Deployment) string {
 	switch s.Boot.State {
 	case BootRunning:
@@ -134,9 +134,9 @@ func (s *State) bootText(next, booted, locked *Deployment) string {
 	return "it cannot be told what boots next"
 }
 
-// Waits is the system that waits for the next boot because of a change of this
-// boot: staged, written or rolled back to. It is nil where nothing waits, where it
-// cannot be told, and where the running system was chosen in the boot menu.
+// Waits returns the system that waits for the next boot because of a change in this boot:
+// staged, written or rolled back to. It is nil if nothing waits, if it is not known, or
+// if the running system was chosen in the boot menu.
 func (s *State) Waits() *Deployment {
 	next, booted := s.Next(), s.Booted()
 	if next == nil || booted == nil || next == booted {
@@ -148,7 +148,7 @@ func (s *State) Waits() *Deployment {
 	return next
 }
 
-// Downloaded is the staged system that is locked, or nil.
+// Downloaded returns the staged system that is locked, or nil.
 func (s *State) Downloaded() *Deployment {
 	i := slices.IndexFunc(s.Deployments, func(d Deployment) bool { return d.Locked })
 	if i < 0 {
@@ -157,8 +157,8 @@ func (s *State) Downloaded() *Deployment {
 	return &s.Deployments[i]
 }
 
-// older says whether a is made from an older image than b, as far as is known.
-// The time of layered packages says nothing about that.
+// older reports whether a is made from an older image than b, as far as is known. The
+// time of layered packages does not matter.
 func (s *State) older(a, b *Deployment) bool {
 	at, bt := a.made(), b.made()
 	if at == nil || bt == nil {

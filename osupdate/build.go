@@ -8,7 +8,7 @@ import (
 	"github.com/tbx-project/tbx/internal/fail"
 )
 
-// Builder is a Backend that can boot a system of the owner's own making.
+// Builder is a Backend that can boot a system that the owner has built.
 type Builder interface {
 	// BuildPlan makes a system from src, a directory with a Containerfile or a
 	// file system tree, or a Containerfile, and boots it next.
@@ -18,9 +18,8 @@ type Builder interface {
 // LocalImage is the name of the image that Build makes.
 const LocalImage = "localhost/tbx-host:latest"
 
-// Build makes the owner's own host system and boots it next. It runs what src
-// says as root, so that only root itself may ask for it: no order of an ordinary
-// user comes here.
+// Build makes the owner's own host system and boots it next. It runs the commands in src
+// as root, so only root may ask for it, never an ordinary user's order.
 func (h *Host) Build(ctx context.Context, src string, dryRun bool) (*Result, error) {
 	b, ok := h.be.(Builder)
 	if !ok {
@@ -53,8 +52,8 @@ func (h *Host) Build(ctx context.Context, src string, dryRun bool) (*Result, err
 	return h.apply(ctx, p, s)
 }
 
-// FindContainerfile returns the Containerfile that src is or holds, and the
-// directory that its COPY lines mean; an empty file when there is none.
+// FindContainerfile returns the Containerfile at or in src, and the directory for its
+// COPY lines; an empty file if there is none.
 func FindContainerfile(src string) (file, dir string) {
 	fi, err := os.Stat(src)
 	if err != nil {
@@ -71,8 +70,8 @@ func FindContainerfile(src string) (file, dir string) {
 	return "", ""
 }
 
-// ContainerBuild returns the steps that make LocalImage from src, and lint it
-// where the image has bootc.
+// ContainerBuild returns the steps that make LocalImage from src, and lint it if the
+// image has bootc.
 func ContainerBuild(t *Tools, src string) ([]Step, error) {
 	podman, err := t.Path("podman")
 	if err != nil {
@@ -110,5 +109,5 @@ func explainLint(te *ToolError) error {
 		return nil
 	}
 	return fail.Wrap(ErrBackend, te, "the image was built, and bootc found mistakes in it").
-		Hint("correct what it said, and build again; the host is unchanged")
+		Hint("correct these, and build again; the host is unchanged")
 }

@@ -1,9 +1,9 @@
 package osupdate
 
-// Capability names what a backend can do beside the verbs.
+// Capability is an ability of a backend other than a verb.
 type Capability string
 
-// Capabilities besides the mutating verbs, which are capabilities of the same name.
+// The capabilities besides the changing verbs, which are capabilities of the same name.
 const (
 	CanCheck        Capability = "check"           // says whether an update exists
 	CanCheckAsUser  Capability = "check-user"      // ... without root
@@ -20,14 +20,14 @@ const (
 	CanUpgradeInRun Capability = "in-run"          // changes the other root while running
 )
 
-// Capabilities says what a backend can do here and, for what it cannot, why and
-// what to use instead.
+// Capabilities lists what a backend can do here and, for what it cannot, the reason and
+// an alternative.
 type Capabilities struct {
 	Has   []Capability          `json:"has"`
 	Lacks map[Capability]string `json:"lacks,omitempty"`
 }
 
-// Can tells whether c is among them.
+// Can reports whether c is among them.
 func (c Capabilities) Can(want Capability) bool {
 	for _, has := range c.Has {
 		if has == want {

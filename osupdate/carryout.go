@@ -62,9 +62,9 @@ func (h *Host) carryOut(ctx context.Context, p *Plan, before *State) (*Result, e
 	return res, h.effect(context.WithoutCancel(ctx), p, before, res, idle)
 }
 
-// effect reads the host again and holds it against the request. The steps are
-// done: even a caller who gave up meanwhile gets the truth. idle says that each
-// step did nothing by its own words.
+// effect reads the host again and compares it with the request. The steps are done: even
+// a caller who gave up meanwhile gets the result. idle: each step reported that it did
+// nothing.
 func (h *Host) effect(ctx context.Context, p *Plan, before *State, res *Result, idle bool) error {
 	after, err := h.state(ctx)
 	if err != nil {
@@ -87,7 +87,7 @@ func (h *Host) effect(ctx context.Context, p *Plan, before *State, res *Result, 
 	case idle:
 		res.Unchanged = "there was nothing to do"
 	case p.NeedsBoot && p.Request.Verb == Kargs:
-		return fail.New(ErrUnverified, "%s: %s said that it was done, and the next system is the same as before", p.Request.Verb, h.be.Kind()).
+		return fail.New(ErrUnverified, "%s: %s reported success, but the next system is the same as before", p.Request.Verb, h.be.Kind()).
 			Hint("see the arguments of the next boot: tbx host kargs")
 	case p.NeedsBoot:
 		res.Unchanged = "there was nothing to do"
@@ -99,8 +99,8 @@ func (h *Host) effect(ctx context.Context, p *Plan, before *State, res *Result, 
 	return h.mergeable(string(p.Request.Verb)+": ", after)
 }
 
-// mergeable is ErrEtcMerge where what is staged cannot get this machine's /etc: the
-// updater would find that at the shutdown, and the machine would boot the old system.
+// mergeable returns ErrEtcMerge if the staged system cannot get this machine's /etc: the
+// updater would notice that at shutdown, and the machine would boot the old system.
 func (h *Host) mergeable(prefix string, s *State) error {
 	m, ok := h.be.(Merger)
 	next := s.Next()
@@ -113,12 +113,12 @@ func (h *Host) mergeable(prefix string, s *State) error {
 	}
 	return fail.New(ErrEtcMerge, "%s%s is staged, and would fail at the shutdown: in /etc, %s was changed here and is something else in it",
 		prefix, s.Label(next), strings.Join(names, ", ")).
-		Hint("before the restart, move your copy of it away; put your change back afterwards").
+		Hint("move your copy of it away before the restart, and put your change back afterwards").
 		Hint("or withdraw what is staged: tbx host cancel")
 }
 
-// stopped completes the error of a step that was ended before its time. What a
-// daemon works on is stopped too, and the host is looked at once it is idle.
+// stopped completes the error of a step that was ended early. It also stops a daemon's
+// work, and reads the host when that is idle.
 func (h *Host) stopped(ctx context.Context, step Step, before *State, err error) error {
 	if step.Stop == nil || !errors.Is(err, fail.Canceled) && !errors.Is(err, ErrTimeout) {
 		return err
@@ -156,7 +156,7 @@ func (h *Host) stopped(ctx context.Context, step Step, before *State, err error)
 	}
 }
 
-// kindOf is the kind of err, so that a sentence can be put before it.
+// kindOf returns the kind of err, to keep it under another message.
 func kindOf(err error) error {
 	if errors.Is(err, fail.Canceled) {
 		return fail.Canceled
@@ -167,9 +167,9 @@ func kindOf(err error) error {
 	return ErrBackend
 }
 
-// scratch makes the directory of p's steps, on the disk of the history, where
-// there is room for a file system; empty when no step wants one. What a killed
-// tbx left there is removed first: whoever calls holds the lock.
+// scratch makes the directory of p's steps, on the disk of the history, where there is
+// room for a file system; empty if no step needs one. It first removes a killed tbx's
+// directory: the caller holds the lock.
 func (h *Host) scratch(p *Plan) (string, error) {
 	wants := func(a string) bool { return strings.Contains(a, ScratchDir) }
 	if !slices.ContainsFunc(p.Steps, func(s Step) bool { return slices.ContainsFunc(s.Argv, wants) }) {
@@ -185,9 +185,9 @@ func (h *Host) scratch(p *Plan) (string, error) {
 	return dir, errors.Join(os.MkdirAll(filepath.Join(dir, "frame/usr"), 0o755), os.Mkdir(filepath.Join(dir, "policy"), 0o755))
 }
 
-// sameSystems says whether a user would see no difference. An upgrade may stage
-// anew, with another number, what is staged already; any other verb that made
-// another number changed something.
+// sameSystems reports whether a user would see no difference. An upgrade may stage the
+// same content again under another number; any other verb that made another number
+// changed something.
 func sameSystems(verb Verb, a, b *State) bool {
 	return a.Backend == b.Backend && a.Tracked == b.Tracked && a.Boot.State == b.Boot.State &&
 		slices.EqualFunc(a.Deployments, b.Deployments, func(x, y Deployment) bool {
@@ -204,7 +204,7 @@ const (
 
 var waitsForLock = pattern.Lazy(`Waiting for sysroot lock`)
 
-// did is what a step says about itself.
+// did is a step's own report.
 type did int
 
 const (
@@ -227,7 +227,7 @@ func (h *Host) step(ctx context.Context, s Step) (did, error) {
 		argv = replaceAll(argv, OriginFile, path)
 	}
 	call := Call{Argv: argv, Waiting: waitsForLock(), ProgressFD: s.ProgressFD, Interrupt: s.Stop != nil}
-	var showing sync.Mutex // the updater's two outputs are read side by side
+	var showing sync.Mutex // both outputs of the updater are read at the same time
 	show := func(line string) {
 		showing.Lock()
 		defer showing.Unlock()

@@ -11,11 +11,11 @@ import (
 	"github.com/tbx-project/tbx/internal/pattern"
 )
 
-// Detection is what Detect found out, and from what.
+// Detection is the result of Detect, with its evidence.
 type Detection struct {
 	Kind       Kind     `json:"kind"`
-	Evidence   []string `json:"evidence"`            // one sentence a fact, in the order looked at
-	Container  string   `json:"container,omitempty"` // which kind of container we are in; Kind is then None
+	Evidence   []string `json:"evidence"`            // one sentence for each fact, in the order of checking
+	Container  string   `json:"container,omitempty"` // the kind of container tbx runs in; Kind is then None
 	Live       bool     `json:"live,omitempty"`      // a live medium: nothing may be changed
 	Composefs  bool     `json:"composefs,omitempty"` // bootc's own storage, without an OSTree repository
 	Booted     bool     `json:"booted"`              // the root is the running system, not a directory of a system
@@ -26,10 +26,10 @@ type Detection struct {
 	Managers   []string `json:"managers,omitempty"`
 }
 
-// Detect says which updater rules the system whose root directory is root. It
-// looks at the booted state, not at which programs are installed: most
-// image-based hosts carry several. It only reads files below root, starts
-// nothing, and gives the same answer for the same tree.
+// Detect returns the updater of the system whose root directory is root. It looks at the
+// booted state, not at the installed programs: most image-based hosts have several. It
+// only reads files below root, starts nothing, and gives the same answer for the same
+// tree.
 func Detect(root string) Detection {
 	p := probe{root: root}
 	var d Detection
@@ -76,7 +76,7 @@ type probe struct{ root string }
 
 func (p probe) path(name string) string { return filepath.Join(p.root, name) }
 
-// has tells whether name is there, without following it out of the root.
+// has reports whether name exists, without leaving the root.
 func (p probe) has(name string) bool {
 	_, err := os.Lstat(p.path(name))
 	return err == nil
@@ -127,8 +127,8 @@ func (p probe) container() string {
 
 var composefsKarg = pattern.Lazy(`^composefs=\??([0-9a-f]{128}|[0-9a-f]{64})$`)
 
-// composefs recognises bootc's own storage as bootc itself does: by the source
-// of the root mount or the kernel argument. /run/ostree-booted is not there then.
+// composefs recognises bootc's own storage as bootc itself does: by the source of the
+// root mount or the kernel argument. /run/ostree-booted does not exist then.
 func (p probe) composefs(cmdline []string, d *Detection, say func(string, ...any)) bool {
 	digest, from := "", ""
 	for _, arg := range cmdline {
@@ -151,7 +151,7 @@ func (p probe) composefs(cmdline []string, d *Detection, say func(string, ...any
 	return true
 }
 
-// rootSource is the mount source of / in mountinfo, proc(5).
+// rootSource returns the mount source of / in mountinfo, proc(5).
 func (p probe) rootSource() string {
 	source := ""
 	for _, m := range p.mounts() {
@@ -244,7 +244,7 @@ func (p probe) snapd(cmdline []string, d *Detection, say func(string, ...any)) b
 	return false
 }
 
-// osRelease is a key of os-release(5), "" where it cannot be read.
+// osRelease returns a key of os-release(5), or "".
 func (p probe) osRelease(key string) string {
 	keys, err := osrelease.Read(p.root)
 	if err != nil {
@@ -253,7 +253,7 @@ func (p probe) osRelease(key string) string {
 	return keys[key]
 }
 
-// packageManager names what a host that is not image-based is updated with.
+// packageManager returns the command that updates a host that is not image-based.
 func (p probe) packageManager() string {
 	for _, m := range []struct{ file, command string }{
 		{"usr/bin/apt-get", "apt update && apt full-upgrade"},
@@ -271,7 +271,7 @@ func (p probe) packageManager() string {
 	return ""
 }
 
-// managers lists the enabled units that update a host by themselves.
+// managers lists the enabled units that update a host automatically.
 func (p probe) managers() []string {
 	var out []string
 	for _, unit := range []string{
@@ -293,6 +293,6 @@ func (p probe) managers() []string {
 	return out
 }
 
-// RootSource is the device or name that is mounted as / of the system below
-// root; empty when /proc is not there.
+// RootSource returns the device or name that is mounted as / of the system below root;
+// empty without /proc.
 func RootSource(root string) string { return probe{root}.rootSource() }

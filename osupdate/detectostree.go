@@ -7,8 +7,8 @@ import (
 	"github.com/tbx-project/tbx/internal/pattern"
 )
 
-// ostree recognises the OSTree family and reads the booted deployment's origin
-// to tell its members apart.
+// ostree recognises the OSTree family, and distinguishes its members by the booted
+// deployment's origin.
 func (p probe) ostree(cmdline []string, d *Detection, say func(string, ...any)) bool {
 	karg := ""
 	for _, arg := range cmdline {
@@ -76,11 +76,11 @@ var (
 	deploymentMount = pattern.Lazy(`/ostree/deploy/([^/]+)/deploy/(([0-9a-f]{64})\.[0-9]+)(/etc)?$`)
 )
 
-// bootedOrigin reads the origin of the deployment that runs, which is where / or,
-// on composefs, /etc is mounted from. Where the mounts do not tell, it follows
+// bootedOrigin reads the origin of the running deployment, from which / or, on composefs,
+// /etc is mounted. If the mounts do not tell, it follows
 // ostree=/ostree/boot.N/<stateroot>/<boot checksum>/<serial> of the kernel's command
-// line, a link to the deployment, by hand, so that nothing leads out of the root.
-// After a change of what boots next that link is gone, or leads elsewhere.
+// line, a link to the deployment, step by step, so that nothing leads out of the root.
+// After a change of the next boot that link is gone, or leads elsewhere.
 func (p probe) bootedOrigin(karg string, d *Detection) *Origin {
 	for _, m := range p.mounts() {
 		if f := deploymentMount().FindStringSubmatch(m.root); f != nil && (m.at == "/" && f[4] == "" || m.at == "/etc" && f[4] == "/etc") {
@@ -109,8 +109,8 @@ func (p probe) bootedOrigin(karg string, d *Detection) *Origin {
 	return nil
 }
 
-// origin reads the origin file of the deployment name, in the first of the
-// sysroots that has it.
+// origin reads the origin file of the deployment name, in the first of the sysroots that
+// has it.
 func (p probe) origin(name, checksum string, d *Detection, sysroots ...string) *Origin {
 	d.Checksum = checksum
 	for _, base := range sysroots {

@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// Difference says in words what after has on top of its image that before has not, and
-// the other way round; empty where both are alike, or nothing is known.
+// Difference describes the changes from before to after on top of their images; empty if
+// they are alike, or nothing is known.
 func Difference(before, after *Deployment) string {
 	var out []string
 	say := func(what string, names []string) {
@@ -41,7 +41,7 @@ func Difference(before, after *Deployment) string {
 	return strings.Join(out, "; ")
 }
 
-// added are the words of now that are not in was.
+// added returns the words of now that are not in was.
 func added(was, now []string) []string {
 	return slices.DeleteFunc(slices.Clone(now), func(n string) bool { return slices.Contains(was, n) })
 }

@@ -11,7 +11,7 @@ import (
 	"github.com/tbx-project/tbx/internal/fail"
 )
 
-// plan says what r would do, and from which state; it does nothing.
+// plan returns what r would do, and the state that it starts from. It changes nothing.
 func (h *Host) plan(ctx context.Context, r Request) (*Plan, *State, error) {
 	if err := r.Validate(); err != nil {
 		return nil, nil, err
@@ -91,8 +91,8 @@ func rootLost(r Request) string {
 		"the boot menu"
 }
 
-// takesFile is ErrUnsupported where the updater cannot take a package or an update from
-// this machine's files.
+// takesFile returns ErrUnsupported if the updater cannot take a package or an update from
+// a file of this machine.
 func (h *Host) takesFile(r Request) error {
 	want := map[Verb]Capability{Install: CanLocalPackage, Upgrade: CanOneTime}[r.Verb]
 	caps := h.be.Capabilities()
@@ -106,8 +106,8 @@ func (h *Host) takesFile(r Request) error {
 	return Unsupported(h.be.Kind(), Verb(want), why)
 }
 
-// Do carries out r: plan, lock, compare, run, read again, verify, record. With
-// dryRun it only plans.
+// Do carries out r: plan, lock, compare, run, read again, verify, record. With dryRun it
+// only plans.
 func (h *Host) Do(ctx context.Context, r Request, dryRun bool) (*Result, error) {
 	p, before, err := h.plan(ctx, r)
 	if err == nil && (dryRun || p.Unchanged != "") {
@@ -120,13 +120,13 @@ func (h *Host) Do(ctx context.Context, r Request, dryRun bool) (*Result, error) 
 		return nil, err
 	}
 	res, err := h.apply(ctx, p, before)
-	if r.Verb == Reboot && h.mayElevate(err) { // logind lets some users restart the machine, and others not
+	if r.Verb == Reboot && h.mayElevate(err) { // logind lets some users restart the machine
 		return h.elevate(ctx, r, dryRun)
 	}
 	return res, err
 }
 
-// elevate has root's tbx carry out r.
+// elevate makes root's tbx carry out r.
 func (h *Host) elevate(ctx context.Context, r Request, dryRun bool) (*Result, error) {
 	if h.cfg.Elevate == nil {
 		return nil, fail.New(ErrPermission, "%s %s needs root", h.be.Kind(), r.Verb).Hint("run it with sudo")
@@ -188,8 +188,8 @@ func (h *Host) apply(ctx context.Context, p *Plan, before *State) (*Result, erro
 	return res, err
 }
 
-// idle waits until nobody else works on the host, for at most LockWait. A cancel
-// is for a busy host, and does not wait.
+// idle waits until no other program works on the host, for at most LockWait. A cancel is
+// meant for a busy host, and does not wait.
 func (h *Host) idle(ctx context.Context, verb Verb) (*State, error) {
 	const poll = 500 * time.Millisecond
 	for deadline := time.Now().Add(h.cfg.LockWait); ; {

@@ -1,12 +1,10 @@
-// Package osupdate is one model of an image-based host and of what can be done
-// to it: which system boots next, what an update would bring, how to go back.
+// Package osupdate is one model of an image-based host and of the operations on it: which
+// system boots next, what an update would bring, how to go back.
 //
-// [Detect] says which updater rules the booted system, a [Backend] speaks that
-// updater's dialect, and [Host] promises one behaviour over all of them: plan
-// before apply, one mutator at a time, results believed only after reading the
-// state again. Start reading at [Host].
+// [Detect] finds the updater of the booted system, a [Backend] drives that updater, and
+// [Host] gives all of them one behaviour: plan before apply, one change at a time, and a
+// result counts only after reading the state again. Start reading at [Host].
 //
-// The package uses upstream's own transactional verbs and nothing else: it never
-// edits a boot entry, a deployment or a repository itself. It must not print,
-// ask or exit; the cmd package does.
+// The package uses only upstream's own transactional verbs: it never edits a boot entry,
+// a deployment or a repository itself. It must not print, ask or exit; cmd does.
 package osupdate

@@ -32,9 +32,9 @@ func (f *findings) report(name string, err error) {
 	f.add(name, "error", err.Error(), strings.Join(fail.Hints(err), "; "))
 }
 
-// Doctor looks for what would keep this host from being updated. h may be one
-// that Open returned with an error; openErr is that error. The error is what is
-// worst: ErrFinalize when the last update did not come through the reboot.
+// Doctor looks for causes that would keep this host from being updated. h may come from a
+// failed Open; openErr is that error. It returns the worst problem: ErrFinalize if the
+// last update did not survive the reboot.
 func (h *Host) Doctor(ctx context.Context, openErr error) ([]Finding, error) {
 	var f findings
 	f.add("detection", "ok", fmt.Sprintf("%s: %s", h.det.Kind, strings.Join(h.det.Evidence, "; ")), "")
@@ -84,7 +84,8 @@ func (h *Host) diagnoseSystems(s *State, f *findings) {
 	}
 }
 
-// diagnoseOthers tells of other agents, by what their units do, and of work that runs.
+// diagnoseOthers reports other update agents, by the state of their units, and work in
+// progress.
 func (h *Host) diagnoseOthers(ctx context.Context, st *Status, f *findings) {
 	for _, m := range h.det.Managers {
 		detail := m + " is enabled and also drives updates"
@@ -103,19 +104,19 @@ func (h *Host) diagnoseOthers(ctx context.Context, st *Status, f *findings) {
 	}
 }
 
-// unitState is systemd's word for a unit; empty where it does not answer.
+// unitState returns systemd's word for a unit; empty without an answer.
 func (h *Host) unitState(ctx context.Context, unit string) string {
 	systemctl, err := h.cfg.Tools.Path("systemctl")
 	if err != nil || h.cfg.Root != "/" {
 		return ""
 	}
-	out, _, _ := h.cfg.Tools.Run(ctx, Call{Argv: []string{systemctl, "is-active", unit}}) // its code is that of the state
+	out, _, _ := h.cfg.Tools.Run(ctx, Call{Argv: []string{systemctl, "is-active", unit}}) // its exit code only reflects the state
 	return strings.TrimSpace(string(out))
 }
 
-// diagnoseSource tries what an update would need: whether the source can have news,
-// and whether it can be reached with the mirrors, logins and proxy of this user; and
-// says where the updater, which works as root, looks for those.
+// diagnoseSource tests the needs of an update: whether the source can have news, and
+// whether it can be reached with the mirrors, logins and proxy of this user. It also
+// tells where the updater, which runs as root, looks for those.
 func (h *Host) diagnoseSource(ctx context.Context, s *State, f *findings) {
 	if err := h.wayToOld(s, ParseSource(s.Tracked).NoNews(s.Custom)); err != nil && h.family() {
 		f.add("source", "warning", err.Error(), strings.Join(fail.Hints(err), "; "))
@@ -139,12 +140,12 @@ func (h *Host) diagnoseSource(ctx context.Context, s *State, f *findings) {
 	}
 }
 
-// family says whether the updater writes what it follows as OSTree's family does.
+// family reports whether the updater writes its source as OSTree's family does.
 func (h *Host) family() bool {
 	return slices.Contains([]Kind{OSTree, RPMOSTree, Bootc}, h.be.Kind())
 }
 
-// proxies are the names of the proxy variables of the caller.
+// proxies returns the names of the caller's proxy variables.
 func (h *Host) proxies() []string {
 	var out []string
 	for _, v := range h.cfg.Tools.Env {
@@ -156,7 +157,7 @@ func (h *Host) proxies() []string {
 	return out
 }
 
-// proxyPlace says where the updater reads a proxy.
+// proxyPlace tells where the updater reads a proxy.
 func (h *Host) proxyPlace() string {
 	switch h.be.Kind() {
 	case RPMOSTree:
@@ -169,13 +170,13 @@ func (h *Host) proxyPlace() string {
 		"in sudo: env_keep"
 }
 
-// diagnoseSpace looks at each file system that an update writes.
+// diagnoseSpace checks each file system that an update writes to.
 func (h *Host) diagnoseSpace(f *findings) {
 	hint := "an update may not fit"
 	if h.be.Capabilities().Can(Capability(Cleanup)) {
 		hint += ": tbx host cleanup"
 	} else if h.be.Capabilities().Can(Capability(Cancel)) {
-		hint += "; what is staged and not wanted goes with: tbx host cancel"
+		hint += "; remove an unwanted staged system with: tbx host cancel"
 	}
 	for _, d := range h.places() {
 		var fs unix.Statfs_t
@@ -194,8 +195,8 @@ func (h *Host) diagnoseSpace(f *findings) {
 	}
 }
 
-// tightBoot warns before something is staged that may not fit: what is staged is
-// written to /boot at the shutdown, when nobody looks.
+// tightBoot warns before staging a system that may not fit: it is written to /boot at
+// shutdown, when nobody watches.
 func (h *Host) tightBoot() []string {
 	boot := h.places()[0]
 	var fs unix.Statfs_t
@@ -210,16 +211,16 @@ func (h *Host) tightBoot() []string {
 		boot.path, free>>20, boot.need>>20)}
 }
 
-// place is a directory that an update writes into, and the bytes that it takes.
+// place is a directory that an update writes to, and the bytes that it needs.
 type place struct {
 	path string
 	need uint64
-	what string // what to do when it is full; empty: the usual
+	what string // the remedy when it is full; empty: the usual one
 }
 
-// places: /boot takes one kernel with its initramfs more, where the kernel changes;
-// the repository what a small update takes. The EFI system partition counts where it
-// is a file system of its own.
+// places: /boot needs one more kernel with its initramfs, if the kernel changes; the
+// repository needs the size of a small update. The EFI system partition counts if it is a
+// file system of its own.
 func (h *Host) places() []place {
 	const small = 2 << 30 // bytes: what a small update takes
 	boot, sysroot := filepath.Join(h.cfg.Root, "boot"), filepath.Join(h.cfg.Root, "sysroot")
@@ -241,8 +242,8 @@ func (h *Host) places() []place {
 	return out
 }
 
-// kernelSize is the size of the largest kernel with its initramfs below boot, and 200
-// MiB where there is none: a system with the same kernel as another takes nothing.
+// kernelSize returns the size of the largest kernel with its initramfs below boot, or 200
+// MiB without one: a system with the same kernel as another needs nothing.
 func kernelSize(boot string) uint64 {
 	const unknown = 200 << 20
 	var most uint64
@@ -266,7 +267,7 @@ func kernelSize(boot string) uint64 {
 	return most
 }
 
-// device is the number of the file system that path is on; 0 where it is not there.
+// device returns the number of the file system of path; 0 if it is missing.
 func device(path string) uint64 {
 	var st unix.Stat_t
 	if unix.Stat(path, &st) != nil {

@@ -8,9 +8,8 @@ import (
 	"github.com/tbx-project/tbx/internal/fail"
 )
 
-// Rule maps what an updater prints to a kind of failure. Pattern is matched
-// against stderr and stdout; its first group, where there is one, is put into
-// Message in the place of %s.
+// Rule maps an updater's message to a kind of failure. Pattern is matched against stderr
+// and stdout; its first group, if it has one, replaces %s in Message.
 type Rule struct {
 	Pattern *regexp.Regexp
 	Kind    *Problem
@@ -23,10 +22,10 @@ func NewRule(pattern string, kind *Problem, message, hint string) Rule {
 	return Rule{regexp.MustCompile(pattern), kind, message, hint}
 }
 
-// Explain applies the first rule that matches: the backend's, then those that
-// every updater shares. A failure that none knows is ErrBackend; a success (code
-// 0) that none of the backend's own rules knows is nil. The error names the program
-// that failed, which may be another one than the updater.
+// Explain applies the first rule that matches: the backend's, then those that every
+// updater shares. An unknown failure is ErrBackend; a success (code 0) that none of the
+// backend's own rules matches is nil. The error names the program that failed, which may
+// be another one than the updater.
 func Explain(kind Kind, rules []Rule, te *ToolError) error {
 	if te.Code != 0 {
 		rules = append(rules[:len(rules):len(rules)], commonRules(kind)...)
@@ -34,7 +33,7 @@ func Explain(kind Kind, rules []Rule, te *ToolError) error {
 	return explainTool(string(kind), rules, te)
 }
 
-// explainTool is Explain with no rules but those given.
+// explainTool is Explain with the given rules only.
 func explainTool(name string, rules []Rule, te *ToolError) error {
 	if len(te.Argv) > 0 {
 		name = filepath.Base(te.Argv[0])
@@ -54,14 +53,14 @@ func explainTool(name string, rules []Rule, te *ToolError) error {
 	if te.Code == 0 {
 		return nil
 	}
-	return fail.Wrap(ErrBackend, te, "%s failed", name).Hint("see all that it said with --verbose")
+	return fail.Wrap(ErrBackend, te, "%s failed", name).Hint("see all of its output with --verbose")
 }
 
-// NoHostImage is the rule of what ostree-rs-ext, in bootc and rpm-ostree alike, says of
-// an image that was made for containers.
+// NoHostImage is the rule for the message of ostree-rs-ext, in bootc and rpm-ostree
+// alike, about an image that was made for containers.
 func NoHostImage() Rule {
 	return NewRule(`does not have (ostree\.bootable) label`, ErrNotFound,
-		"the image is no host's system: it lacks the label %s", "name an image that is made for hosts")
+		"the image is not a host system: it lacks the label %s", "name an image that is made for hosts")
 }
 
 func firstOf(groups []string) string {
@@ -73,8 +72,8 @@ func firstOf(groups []string) string {
 	return ""
 }
 
-// credentials says which file of logins an updater reads: it works as root, and the
-// logins of a user's home are not used.
+// credentials returns the file of logins that an updater reads: it runs as root, and does
+// not use the logins of a user's home.
 func credentials(kind Kind) string {
 	switch kind {
 	case Bootc, RPMOSTree, OSTree:
@@ -97,11 +96,11 @@ func commonRules(kind Kind) []Rule {
 		NewRule(`(?i)getting username and password|auth\.json|unauthorized: |denied: (?:requested )?access|access to the resource is denied|`+
 			`no basic auth credentials|invalid username/password|authentication required to access|HTTP 401|HTTP 403|status(?: code)?:? 40[13]`,
 			ErrPermission,
-			"the registry or server wants other credentials", credentials(kind)),
+			"the registry or server needs other credentials", credentials(kind)),
 		NewRule(`(?i)must be (?:executed|run) as (?:the )?root|requires? root|root (?:user|privileges?)|permission denied|`+
 			`not authorized|not allowed for user|authentication is required|interactive authentication required|operation not permitted`,
 			ErrPermission,
-			"it may not do that as this user", "run it from a session that can ask for a password, or with sudo"),
+			"this user may not do that", "run it from a session that can ask for a password, or with sudo"),
 		NewRule(`(?i)while fetching|could ?n.t (?:resolve|connect)|could not (?:resolve|connect)|name resolution|`+
 			`connection (?:refused|reset|timed out)|network is unreachable|timed? ?out|no route to host|\bTLS\b|`+
 			`pinging container registry|temporary failure|HTTP (?:4|5)\d\d|Server returned HTTP`, ErrNetwork,

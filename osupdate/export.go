@@ -14,10 +14,10 @@ import (
 	"github.com/tbx-project/tbx/internal/fail"
 )
 
-// Containerfile writes what the client changed on the running system, its
-// layered packages, overrides and kernel arguments, as a Containerfile: the way
-// from a layered host to an image of one's own. m is the image's package manager.
-// It has no here-documents, which podman before 5 cannot read.
+// Containerfile writes the client's changes to the running system, its layered packages,
+// overrides and kernel arguments, as a Containerfile: the way from a layered host to an
+// own image. m is the image's package manager. It has no here-documents, which podman
+// before 5 cannot read.
 func Containerfile(s *State, m Manager) (string, error) {
 	d := s.Current()
 	if d == nil {
@@ -67,14 +67,14 @@ func Containerfile(s *State, m Manager) (string, error) {
 	return b.String(), nil
 }
 
-// Manager is how packages are installed, removed and brought to the newest in a
+// Manager has a package manager's commands to install, remove and upgrade packages in a
 // line of a Containerfile.
 type Manager struct {
 	install, remove, upgrade, end string
 	base                          string // an image to begin with, where the family has one for hosts
 }
 
-// ManagerOf is the one of a family of images that hosts are made from, by ID and ID_LIKE of
+// ManagerOf returns the package manager of a distribution family, given ID and ID_LIKE of
 // os-release(5).
 func ManagerOf(ids ...string) (m Manager, ok bool) {
 	for _, f := range []struct {
@@ -89,7 +89,7 @@ func ManagerOf(ids ...string) (m Manager, ok bool) {
 			"RUN apt-get update && DEBIAN_FRONTEND=noninteractive apt-get -y install ", "RUN DEBIAN_FRONTEND=noninteractive apt-get -y purge ",
 			"RUN apt-get update && DEBIAN_FRONTEND=noninteractive apt-get -y install --only-upgrade ", " && rm -rf /var/lib/apt/lists/*", "",
 		}},
-		// pacman knows no installation beside an older system.
+		// pacman cannot install a package without upgrading the system.
 		{[]string{"arch"}, Manager{"RUN pacman -Syu --noconfirm --needed ", "RUN pacman -Rns --noconfirm ", "RUN pacman -Syu --noconfirm ",
 			" && rm -rf /var/cache/pacman/pkg/*", ""}},
 	} {
@@ -100,8 +100,8 @@ func ManagerOf(ids ...string) (m Manager, ok bool) {
 	return Manager{}, false
 }
 
-// manager is the one of the running system, which is the image. rpm-ostree's hosts
-// are Fedora's family, whatever they are called.
+// manager returns the package manager of the running system, which is the image's.
+// rpm-ostree's hosts are of Fedora's family, whatever their names.
 func (h *Host) manager() (Manager, error) {
 	p := probe{h.cfg.Root}
 	ids := append(strings.Fields(p.osRelease("ID_LIKE")), p.osRelease("ID"))
@@ -120,7 +120,7 @@ func (h *Host) manager() (Manager, error) {
 	return m, nil
 }
 
-// Containerfile is what the running system is, as a Containerfile.
+// Containerfile describes the running system as a Containerfile.
 func (h *Host) Containerfile(ctx context.Context) (string, error) {
 	st, err := h.Status(ctx)
 	if err != nil {
@@ -133,18 +133,19 @@ func (h *Host) Containerfile(ctx context.Context) (string, error) {
 	return Containerfile(st.State, m)
 }
 
-// FromImage says whether the running system was made from an image, so that it
-// can be changed by building another one.
+// FromImage reports whether the running system was made from an image, so that building
+// another one can change it.
 func (h *Host) FromImage(ctx context.Context) bool {
 	if _, ok := h.be.(Builder); !ok {
 		return false
 	}
-	st, err := h.Status(ctx) // root's, where bootc shows nothing to others
+	st, err := h.Status(ctx) // root's, if bootc shows nothing to others
 	return err == nil && st.State.Current() != nil && st.State.Current().Image != nil
 }
 
-// AddToContainerfile has the Containerfile in file install packages, and returns
-// those that it did not. A file that is not there is begun as what the host is.
+// AddToContainerfile adds an installation of packages to the Containerfile in file, and
+// returns the packages that were not in it. A new file starts from the host's present
+// system.
 func (h *Host) AddToContainerfile(ctx context.Context, file string, packages []string) (added []string, err error) {
 	if !h.FromImage(ctx) {
 		return nil, fail.New(ErrUnsupported, "the running system was not made from an image").
@@ -192,7 +193,7 @@ func (h *Host) AddToContainerfile(ctx context.Context, file string, packages []s
 	return added, nil
 }
 
-// RunningKargs are the kernel arguments of the running system, as an administrator
+// RunningKargs returns the kernel arguments of the running system, as an administrator
 // would have given them.
 func RunningKargs(root string) []string {
 	list := SplitKargs(probe{root}.read("proc/cmdline"))
@@ -230,8 +231,8 @@ func ownKargs(kargs []string) []string {
 	})
 }
 
-// sorted joins lists of package names; what is none is left out, so that nothing
-// can become another instruction or command.
+// sorted joins lists of package names. It leaves out anything that is not one, so that
+// nothing can become another instruction or command.
 func sorted(lists ...[]string) []string {
 	all := slices.DeleteFunc(slices.Concat(lists...), func(p string) bool {
 		return !packageForm().MatchString(p) ||

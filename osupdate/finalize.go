@@ -12,25 +12,25 @@ import (
 	"github.com/tbx-project/tbx/internal/fail"
 )
 
-// Unfinished is why a staged system could not be written at the last shutdown:
-// the machine boots the old one, and all looks well.
+// Unfinished tells why a staged system could not be written at the last shutdown: the
+// machine boots the old one, and seems fine.
 type Unfinished struct {
 	Problem string `json:"problem"` // a name of a Problem
 	Message string `json:"message"`
 	Hint    string `json:"hint"`
-	Text    string `json:"text"` // what the updater wrote
+	Text    string `json:"text"` // the updater's message
 }
 
-// finalizeStamp is where ostree leaves the error of a shutdown. The service
-// ostree-boot-complete shows it in the journal at the next boot, fails, and
-// removes the file.
+// finalizeStamp is the file in which ostree leaves the error of a shutdown. At the next
+// boot the service ostree-boot-complete shows it in the journal, fails, and removes the
+// file.
 const finalizeStamp = "boot/ostree/finalize-failure.stamp"
 
 func (h *Host) unfinished() *Unfinished {
 	p := probe{h.cfg.Root}
 	text := strings.TrimSpace(p.read(finalizeStamp))
 	if text == "" || h.det.OriginPath != "" && p.changed(strings.TrimSuffix(h.det.OriginPath, ".origin")).After(p.changed(finalizeStamp)) {
-		return nil // where that service does not run, the file stays: the running system was written later
+		return nil // without that service the file stays: the running system was written later
 	}
 	err := h.be.Explain(&ToolError{Argv: []string{"ostree", "admin", "finalize-staged"}, Code: 1, Stderr: text})
 	u := &Unfinished{Problem: ProblemOf(err).Name, Message: text, Text: text}
@@ -42,8 +42,8 @@ func (h *Host) unfinished() *Unfinished {
 	return u
 }
 
-// changed is the time of the last change of name's inode; the zero time when it is
-// not there.
+// changed returns the time of the last change of name's inode; the zero time if it is
+// missing.
 func (p probe) changed(name string) time.Time {
 	var st unix.Stat_t
 	if unix.Lstat(p.path(name), &st) != nil {
@@ -52,8 +52,8 @@ func (p probe) changed(name string) time.Time {
 	return time.Unix(st.Ctim.Unix())
 }
 
-// finalizer is the unit that writes a staged system at shutdown, and the one that
-// tells at the next boot that it could not; empty where there is none.
+// finalizer returns the unit that writes a staged system at shutdown, and the one that
+// reports a failure at the next boot; empty if there is none.
 func (d *Detection) finalizer() (writes, tells string) {
 	switch {
 	case d.Composefs:
@@ -103,11 +103,11 @@ func (h *Host) lastBoot(ctx context.Context, st *Status) error {
 	var e *fail.Error
 	switch u := st.Unfinished; {
 	case u != nil && st.Unbooted != nil:
-		e = fail.New(ErrFinalize, "%s was to boot and did not: %s", st.Unbooted.Intended, u.Message)
+		e = fail.New(ErrFinalize, "%s should have booted and did not: %s", st.Unbooted.Intended, u.Message)
 	case u != nil:
 		e = fail.New(ErrFinalize, "the last shutdown could not finish an update: %s", u.Message)
 	case st.Unbooted != nil:
-		e = fail.New(ErrFinalize, "%s was to boot and did not", st.Unbooted.Intended)
+		e = fail.New(ErrFinalize, "%s should have booted and did not", st.Unbooted.Intended)
 	case h.det.Booted && tells != "" && h.failedUnit(ctx, tells):
 		e = h.toldInJournal(ctx, tells)
 	default:
@@ -122,8 +122,8 @@ func (h *Host) lastBoot(ctx context.Context, st *Status) error {
 	return e
 }
 
-// toldInJournal is the failure that a unit of this boot has written into the journal:
-// it removes the updater's own note.
+// toldInJournal returns the failure that a unit of this boot has written to the journal,
+// because it removes the updater's own file.
 func (h *Host) toldInJournal(ctx context.Context, unit string) *fail.Error {
 	e := fail.New(ErrFinalize, "the last shutdown could not finish an update: %s failed", unit).Hint("see why: journalctl -b -u %s", unit)
 	journalctl, err := h.cfg.Tools.Path("journalctl")
@@ -147,7 +147,7 @@ func (h *Host) toldInJournal(ctx context.Context, unit string) *fail.Error {
 	return e
 }
 
-// failedUnit asks systemd. Where it does not answer, nothing is known to have failed.
+// failedUnit asks systemd. Without an answer, no failure is known.
 func (h *Host) failedUnit(ctx context.Context, unit string) bool {
 	systemctl, err := h.cfg.Tools.Path("systemctl")
 	if err != nil {

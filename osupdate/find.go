@@ -8,9 +8,9 @@ import (
 	"github.com/tbx-project/tbx/internal/fail"
 )
 
-// Find resolves an index, an id, a version, a checksum (or a start of it of at
-// least eight characters), or one of booted, next and rollback. An id or an index
-// is exact; any other name that fits several systems is refused with their indexes.
+// Find resolves an index, an id, a version, a checksum (or its first eight characters or
+// more), or one of booted, next and rollback. An id or an index is exact; any other name
+// that fits several systems is refused with their indexes.
 func (s *State) Find(name string) (*Deployment, error) {
 	if d := s.byID(name); d != nil {
 		return d, nil
@@ -28,7 +28,7 @@ func (s *State) Find(name string) (*Deployment, error) {
 	})
 }
 
-// only is the one system that fits.
+// only returns the one system that fits.
 func (s *State) only(name string, fits func(*Deployment) bool) (*Deployment, error) {
 	var found []*Deployment
 	for i := range s.Deployments {
@@ -51,22 +51,22 @@ func (s *State) only(name string, fits func(*Deployment) bool) (*Deployment, err
 		Hint("give the index of the one that you mean, see: tbx host status")
 }
 
-// Back resolves the target of a rollback; empty means the previous system, or the
-// running one where it is not the default.
+// Back resolves the target of a rollback; empty means the previous system, or the running
+// one if it is not the default.
 func (s *State) Back(target string) (*Deployment, error) {
 	if target != "" {
 		return s.Find(target)
 	}
 	booted, next := s.Booted(), s.Next()
 	if s.wentBack && next != nil {
-		return next, nil // twice is once
+		return next, nil // a second rollback does nothing
 	}
 	if booted != nil && next == nil {
-		return nil, fail.New(ErrNoRollback, "it cannot be told what boots next, so neither what a rollback would change").
+		return nil, fail.New(ErrNoRollback, "it is not known what boots next, nor what a rollback would change").
 			Hint("name the system to boot next: tbx host rollback booted, or an index from tbx host status")
 	}
 	if booted != nil && next != booted && !next.Staged && (s.Boot.State == BootRollback || s.Waits() == next && s.older(next, booted)) {
-		return next, nil // went back already; twice is once
+		return next, nil // rolled back already; a second one does nothing
 	}
 	if i := slices.IndexFunc(s.Deployments, func(d Deployment) bool { return d.Rollback }); i >= 0 {
 		return &s.Deployments[i], nil

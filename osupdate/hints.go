@@ -8,7 +8,7 @@ import (
 	"github.com/tbx-project/tbx/internal/fail"
 )
 
-// possible takes from err the hints that name a verb which this updater does not have.
+// possible removes from err the hints that name a verb which this updater does not have.
 func (h *Host) possible(err error) error {
 	var e *fail.Error
 	if !errors.As(err, &e) {

@@ -17,8 +17,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Entry is one line of the history: an operation that began, or ended. An entry
-// that began and never ended was interrupted.
+// Entry is one line of the history: an operation that began, or ended. An entry that
+// began and never ended was interrupted.
 type Entry struct {
 	Op       string    `json:"op"`    // same for the two lines of one operation
 	Phase    string    `json:"phase"` // begin or end
@@ -31,7 +31,7 @@ type Entry struct {
 	From     string    `json:"from,omitempty"`     // name of the system that ran or would have booted
 	Follows  string    `json:"follows,omitempty"`  // what the host followed before
 	Running  string    `json:"running,omitempty"`  // content of the system that ran
-	Intended string    `json:"intended,omitempty"` // name of the system that should boot next, afterwards
+	Intended string    `json:"intended,omitempty"` // name of the deployment that should boot next once the operation is done
 	Content  string    `json:"content,omitempty"`  // its content
 	Staged   bool      `json:"staged,omitempty"`   // it was to be written at shutdown
 	Outcome  string    `json:"outcome,omitempty"`  // done, unchanged or failed
@@ -41,8 +41,8 @@ type Entry struct {
 
 const historyFile = "history.jsonl"
 
-// record appends e, in one write and down to the disk, so that a crash leaves
-// whole lines and at most one torn one at the end.
+// record appends e, in one write and synced to the disk, so that a crash leaves whole
+// lines and at most one torn one at the end.
 func record(dir string, e Entry) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return fmt.Errorf("history: %w", err)
@@ -72,8 +72,8 @@ func record(dir string, e Entry) error {
 	return nil
 }
 
-// readHistory returns the entries of several directories by time. Lines that are
-// torn or from a newer tbx are left out.
+// readHistory returns the entries of several directories by time. It leaves out torn
+// lines and those of a newer tbx.
 func readHistory(dirs []string) ([]Entry, error) {
 	var all []Entry
 	for _, dir := range dirs {
@@ -103,8 +103,8 @@ func parseHistory(data []byte) []Entry {
 	return out
 }
 
-// interrupted is the last operation that began and did not end, unless a later
-// one ended well.
+// interrupted returns the last operation that began and did not end, unless a later one
+// ended well.
 func interrupted(entries []Entry) *Entry {
 	ended := map[string]bool{}
 	for i := len(entries) - 1; i >= 0; i-- {
@@ -121,7 +121,7 @@ func interrupted(entries []Entry) *Entry {
 	return nil
 }
 
-// atWork says whether the tbx that began e still runs: its number is in Op.
+// atWork reports whether the tbx that began e still runs: its number is in Op.
 func atWork(e *Entry, boot string) bool {
 	if e == nil || e.Boot != boot {
 		return false
@@ -130,7 +130,7 @@ func atWork(e *Entry, boot string) bool {
 	return err == nil && strings.HasPrefix(processName(pid), "tbx")
 }
 
-// moves are the verbs whose aim is another system at the next boot.
+// moves are the verbs that change the system of the next boot.
 func moves(v Verb) bool {
 	switch v {
 	case Upgrade, Switch, BuildVerb, Install, Uninstall, OverrideReplace, OverrideRemove, OverrideReset, Kargs, Initramfs:
@@ -139,10 +139,10 @@ func moves(v Verb) bool {
 	return false
 }
 
-// unbooted returns the last system that tbx staged and that was lost before it
-// booted: the system that ran then runs again, and the staged one is not among
-// those that are there. It is no evidence that another system runs, which somebody
-// else has installed, nor that the staged one is there and another was chosen.
+// unbooted returns the last system that tbx staged and that was lost before it booted:
+// the system that ran then runs again, and the staged one no longer exists. If another
+// system runs, somebody else may have installed it; if the staged one exists, another was
+// chosen. Neither is evidence of a loss.
 func unbooted(entries []Entry, boot string, s *State) *Entry {
 	booted := s.Booted()
 	if booted == nil {
@@ -166,17 +166,17 @@ func unbooted(entries []Entry, boot string, s *State) *Entry {
 	return nil
 }
 
-// now is what runs, and in which boot. A soft reboot keeps the boot's id, so that the
-// content of the running system tells too.
+// now is the running system and its boot. A soft reboot keeps the boot's id, so the
+// content of the running system counts too.
 type now struct{ boot, content string }
 
-// did says whether e was done by what runs now.
+// did reports whether e was done in this boot of this system.
 func (n now) did(e *Entry) bool {
 	return e.Boot == n.boot && (e.Running == "" || e.Running == n.content)
 }
 
-// chosen says by which kind of verb of tbx the system of that content was made the
-// next one since the running one was started; empty where it was not tbx.
+// chosen returns the kind of verb by which tbx chose the system of that content for the
+// next boot, since the running one started; empty if tbx did not.
 func chosen(entries []Entry, n now, content string) BootBy {
 	for i := len(entries) - 1; i >= 0; i-- {
 		e := &entries[i]
@@ -199,7 +199,7 @@ func chosen(entries []Entry, n now, content string) BootBy {
 	return ""
 }
 
-// lastWentBack says whether the last change since the running system was started was a
+// lastWentBack reports whether the last change since the running system started was a
 // rollback without a target, to the system of that content: a second one has nothing to
 // do.
 func lastWentBack(entries []Entry, n now, content string) bool {
@@ -216,12 +216,12 @@ func lastWentBack(entries []Entry, n now, content string) bool {
 	return false
 }
 
-// of keeps the entries about one sysroot; empty is the running host.
+// of returns the entries about one sysroot; empty is the running host.
 func of(entries []Entry, sysroot string) []Entry {
 	return slices.DeleteFunc(entries, func(e Entry) bool { return e.Sysroot != sysroot })
 }
 
-// BootID is this boot's id; empty where /proc is not there.
+// BootID returns this boot's id; empty without /proc.
 func BootID(root string) string {
 	p := probe{root: cmp.Or(root, "/")}
 	return string(bytes.TrimSpace([]byte(p.read("proc/sys/kernel/random/boot_id"))))

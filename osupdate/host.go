@@ -14,29 +14,29 @@ import (
 
 // Config is what a Host needs from its caller.
 type Config struct {
-	Root       string        // of the running system; "/" but for tests
+	Root       string        // of the running system; "/" except in tests
 	Sysroot    string        // an OSTree sysroot directory to manage instead of the running host
-	OS         string        // its stateroot, where it has several
+	OS         string        // its stateroot, if it has several
 	Tools      *Tools        //
 	StateDir   string        // history; /var/lib/tbx/host for root
 	HistoryIn  []string      // other directories whose history is shown too
 	LockPath   string        // /run/tbx/host.lock for root
-	LockWait   time.Duration // how long to wait for other mutators, ours and theirs
+	LockWait   time.Duration // the longest wait for other programs that change the host
 	Superuser  bool          // we are root, or the sysroot is ours
 	User       int           // on whose behalf, for the history
 	Elevate    Elevator      // runs an order as root; nil: never
 	Progress   func(Progress)
-	Output     func(line string)  // what a build says, as it comes; may be nil
+	Output     func(line string)  // the output of a build; may be nil
 	Trace      func(event string) // what happens, for --debug; may be nil
 	NewBackend func(Detection, Config) (Backend, error)
 }
 
-// Elevator has an order carried out by a tbx that runs as root.
+// Elevator carries out an order by a tbx that runs as root.
 type Elevator interface {
 	Run(ctx context.Context, o Order, progress func(Progress)) (*Answer, error)
 }
 
-// Order is what an ordinary user's tbx asks of root's: typed, and validated again there.
+// Order is an ordinary user's request to root's tbx: typed, and validated again there.
 type Order struct {
 	Request Request `json:"request"`
 	DryRun  bool    `json:"dry_run,omitempty"`
@@ -62,8 +62,8 @@ type Status struct {
 	Capabilities Capabilities `json:"capabilities"`
 	State        *State       `json:"state"`
 	Interrupted  *Entry       `json:"interrupted,omitempty"` // began and never ended
-	Unbooted     *Entry       `json:"unbooted,omitempty"`    // was to boot and did not
-	Unfinished   *Unfinished  `json:"unfinished,omitempty"`  // why the updater could not write it at shutdown, where it says so
+	Unbooted     *Entry       `json:"unbooted,omitempty"`    // should have booted and did not
+	Unfinished   *Unfinished  `json:"unfinished,omitempty"`  // why the updater could not write it at shutdown, if known
 }
 
 // Checked is `tbx host check`.
@@ -76,7 +76,7 @@ type Checked struct {
 	Boot       Boot     `json:"boot"`                  // what boots next
 }
 
-// Result is what a mutating verb came to.
+// Result is the result of a changing verb.
 type Result struct {
 	Plan      *Plan       `json:"plan"`
 	DryRun    bool        `json:"dry_run,omitempty"`
@@ -87,9 +87,9 @@ type Result struct {
 	Warnings  []string    `json:"warnings,omitempty"`
 }
 
-// Open detects the host and takes the backend for it. Inside a container the
-// error is ErrInContainer; on a host without an image-based updater, ErrNotImage
-// with what manages it instead.
+// Open detects the host and its backend. Inside a container the error is ErrInContainer;
+// on a host without an image-based updater, ErrNotImage with the command that updates it
+// instead.
 func Open(cfg Config) (*Host, error) {
 	h := &Host{cfg: cfg}
 	if cfg.Sysroot != "" {
@@ -102,7 +102,7 @@ func Open(cfg Config) (*Host, error) {
 		return h, fail.New(ErrInContainer, "this is not the host: %s", h.det.Container).
 			Hint("run it on the host, or from a toolbox made by tbx, which passes it on")
 	case h.det.Kind == None:
-		e := fail.New(ErrNotImage, "this host is not image-based: no updater with bootable systems rules it")
+		e := fail.New(ErrNotImage, "this host is not image-based: it has no updater with bootable systems")
 		if h.det.Would != "" {
 			e.Hint("it is updated with: %s", h.det.Would)
 		}
@@ -113,7 +113,7 @@ func Open(cfg Config) (*Host, error) {
 	return h, err
 }
 
-// Detection says what Open found.
+// Detection returns what Open found.
 func (h *Host) Detection() Detection { return h.det }
 
 // Backend is the driver in use.
@@ -160,8 +160,8 @@ func (h *Host) Status(ctx context.Context) (*Status, error) {
 	return st, nil
 }
 
-// state reads the backend's state, and hands over to rpm-ostree where bootc
-// refuses a host with local modifications.
+// state reads the backend's state, and switches to rpm-ostree if bootc refuses a host
+// with local modifications.
 func (h *Host) state(ctx context.Context) (*State, error) {
 	s, err := h.be.State(ctx)
 	if errors.Is(err, ErrLocalMods) && h.det.Kind == Bootc {
@@ -178,15 +178,15 @@ func (h *Host) state(ctx context.Context) (*State, error) {
 	if err == nil {
 		h.learn(s)
 		if wrong := s.Sound(); wrong != nil {
-			return nil, fail.Wrap(ErrBadOutput, wrong, "%s shows what no host can be", h.be.Kind()).
-				Hint("see what it was asked with --verbose, and ask it yourself")
+			return nil, fail.Wrap(ErrBadOutput, wrong, "%s shows an impossible state", h.be.Kind()).
+				Hint("see the command with --verbose, and try it yourself")
 		}
 	}
 	return s, h.explain(err)
 }
 
-// learn adds to s what the history knows and the updater does not: that what boots
-// next was chosen by tbx in this boot.
+// learn adds to s what only the history knows: that tbx chose the next system in this
+// boot.
 func (h *Host) learn(s *State) {
 	booted, next := s.Booted(), s.Next()
 	entries, err := h.History()
@@ -215,8 +215,8 @@ func (h *Host) learn(s *State) {
 	}
 }
 
-// rightAfter says whether this boot is the one that followed the boot of that id, as
-// far as the journal tells. Two boots later nothing can be said of the first.
+// rightAfter reports whether this boot directly followed the boot with that id, by the
+// journal. Later boots say nothing about it.
 func (h *Host) rightAfter(ctx context.Context, boot string) bool {
 	journalctl, err := h.cfg.Tools.Path("journalctl")
 	if err != nil || h.cfg.Root != "/" {
@@ -242,13 +242,14 @@ func (h *Host) explain(err error) error {
 	return err
 }
 
-// mayElevate: root's tbx could do what err says this one may not.
+// mayElevate reports whether retrying as root could help: err is a permission error and
+// elevation is configured.
 func (h *Host) mayElevate(err error) bool {
 	return errors.Is(err, ErrPermission) && !h.cfg.Superuser && h.cfg.Elevate != nil
 }
 
-// wayToOld adds to err, which says that nothing new can be seen of what the host
-// follows, what it followed before tbx moved it to a file, or to an image of its own.
+// wayToOld adds a hint to err, which says that the source can have no news: the source
+// that the host followed before tbx moved it to a file, or to an own image.
 func (h *Host) wayToOld(s *State, err error) error {
 	var e *fail.Error
 	class := ParseSource(s.Tracked).Class
@@ -301,14 +302,14 @@ func (h *Host) Check(ctx context.Context) (*Checked, error) {
 	return c, nil
 }
 
-// History is what tbx did to this host, oldest first.
+// History returns what tbx did to this host, oldest first.
 func (h *Host) History() ([]Entry, error) {
 	entries, err := readHistory(append([]string{h.cfg.StateDir}, h.cfg.HistoryIn...))
 	return of(entries, h.cfg.Sysroot), err
 }
 
-// Kargs are the kernel arguments of the next boot and the running ones; nil where
-// they are not known.
+// Kargs returns the kernel arguments of the next boot and the running ones; nil if they
+// are not known.
 func (h *Host) Kargs(ctx context.Context) (next, running []string, err error) {
 	st, err := h.Status(ctx)
 	if err != nil {
@@ -334,9 +335,8 @@ func (h *Host) Kargs(ctx context.Context) (next, running []string, err error) {
 	return next, running, nil
 }
 
-// Diff tells what two deployments differ in; from and to as [State.Find] takes
-// them, by default the running one and the next (or, where that is the same, the
-// previous one).
+// Diff compares two deployments. from and to are names for [State.Find], by default the
+// running one and the next (or, if that is the same, the previous one).
 func (h *Host) Diff(ctx context.Context, from, to string) (*Diff, error) {
 	d, ok := h.be.(Differ)
 	if !ok {
@@ -366,7 +366,7 @@ func (h *Host) Diff(ctx context.Context, from, to string) (*Diff, error) {
 	return out, h.explain(err)
 }
 
-// EtcDiff lists what this machine changed in /etc: "M app.conf".
+// EtcDiff lists this machine's changes in /etc: "M app.conf".
 func (h *Host) EtcDiff(ctx context.Context) ([]string, error) {
 	d, ok := h.be.(EtcDiffer)
 	if !ok {

@@ -65,14 +65,14 @@ func TestUpdateThatDidNotBoot(t *testing.T) {
 		unbooted                        bool
 		want                            string // of doctor's error; empty: none
 	}{
-		"another boot, the old system": {entry, "now", "", "", true, "42.2 was to boot and did not"},
+		"another boot, the old system": {entry, "now", "", "", true, "42.2 should have booted and did not"},
 		"not rebooted yet":             {entry, "before", "", "", false, ""},
 		"another boot, as intended":    {strings.Replace(entry, "bbb", "aaa", 1), "now", "", "", false, ""},
 		"a failed one does not count":  {strings.Replace(entry, `"done"`, `"failed"`, 1), "now", "", "", false, ""},
 		"no history":                   {"", "now", "", "active", false, ""},
-		"a torn line at the end":       {entry + `{"op":"2","phase":"be`, "now", "", "", true, "42.2 was to boot and did not"},
+		"a torn line at the end":       {entry + `{"op":"2","phase":"be`, "now", "", "", true, "42.2 should have booted and did not"},
 		"the updater's own stamp":      {"", "now", "error: No space left on device", "", false, "could not finish an update: ostree: there is no space"},
-		"both":                         {entry, "now", "error: No space left on device", "", true, "42.2 was to boot and did not: ostree: there is no space"},
+		"both":                         {entry, "now", "error: No space left on device", "", true, "42.2 should have booted and did not: ostree: there is no space"},
 		"a stamp that tbx cannot read": {"", "now", "error: something new", "", false, "could not finish an update: error: something new"},
 		"the stamp is in the journal":  {"", "now", "", "failed", false, "ostree-boot-complete.service failed"},
 	} {

@@ -21,9 +21,9 @@ import (
 	"github.com/tbx-project/tbx/internal/flock"
 )
 
-// lock makes tbx the only tbx that changes the host. It waits for at most wait,
-// and then says who holds it. The note beside the lock only informs; the kernel's
-// lock decides.
+// lock makes this tbx the only one that changes the host. It waits for at most wait, and
+// then names the holder. The note beside the lock only informs; the kernel's lock
+// decides.
 func lock(ctx context.Context, path string, wait time.Duration, what Verb) (unlock func(), err error) {
 	note := path + ".holder"
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
@@ -36,7 +36,7 @@ func lock(ctx context.Context, path string, wait time.Duration, what Verb) (unlo
 		h := Holder{What: "another tbx host"}
 		if data, err := os.ReadFile(note); err == nil {
 			if json.Unmarshal(data, &h) != nil {
-				h = Holder{What: "another tbx host"} // half a note is no note
+				h = Holder{What: "another tbx host"} // ignore a partial note
 			}
 		}
 		return nil, Busy(h)
@@ -52,7 +52,7 @@ func lock(ctx context.Context, path string, wait time.Duration, what Verb) (unlo
 	return func() { os.Remove(note); l.Close() }, nil
 }
 
-// Busy is the error for a host on which h works.
+// Busy returns the error for a host on which h works.
 func Busy(h Holder) error {
 	text := h.What
 	if h.Who != "" && h.Who != "tbx" {
@@ -67,9 +67,9 @@ func Busy(h Holder) error {
 	return fail.New(ErrBusy, "the host is busy: %s", text).Hint("try again when it is done")
 }
 
-// FileLock tells who holds an OFD or POSIX lock on path, as ostree holds one on
-// <sysroot>/ostree/lock (flock(2) would not see it). nil when nobody does, or the
-// file is missing.
+// FileLock returns the holder of an OFD or POSIX lock on path, such as ostree's on
+// <sysroot>/ostree/lock (flock(2) would not see it); nil if nobody holds one, or the file
+// is missing.
 func FileLock(path string) *Holder {
 	f, err := os.Open(path)
 	if err != nil {
@@ -88,8 +88,8 @@ func FileLock(path string) *Holder {
 	return h
 }
 
-// lockHolder looks for the process with a lock on that file in
-// /proc/PID/fdinfo, which shows OFD locks too; 0 when it may not be seen.
+// lockHolder looks for the process with a lock on that file in /proc/PID/fdinfo, which
+// shows OFD locks too; 0 if it is not visible.
 func lockHolder(fi os.FileInfo) int {
 	st, ok := fi.Sys().(*syscall.Stat_t)
 	if !ok {
@@ -134,7 +134,7 @@ func processName(pid int) string {
 	return strings.TrimSpace(string(data))
 }
 
-// PIDLock tells who holds a lock that is a file with a process id in it
+// PIDLock returns the holder of a lock that is a file with a process id in it
 // (transactional-update, ABRoot). A dead process holds nothing.
 func PIDLock(path string) *Holder {
 	data, err := os.ReadFile(path)

@@ -8,9 +8,9 @@ import (
 	"strings"
 )
 
-// Origin is a deployment's origin file: where it came from and what was put on
-// top. The format is GKeyFile (glib, "Key-value file parser"); keys are those of
-// ostree(1) and of rpm-ostree's origin. Unknown groups and keys are kept.
+// Origin is a deployment's origin file: its source, and the changes on top. The format is
+// GKeyFile (glib, "Key-value file parser"); keys are those of ostree(1) and of
+// rpm-ostree's origin. Unknown groups and keys are kept.
 type Origin struct {
 	Groups []OriginGroup `json:"groups"`
 }
@@ -48,7 +48,7 @@ func ParseOrigin(data []byte) (*Origin, error) {
 	return o, sc.Err()
 }
 
-// Get returns a value; empty when it is missing. The last one counts.
+// Get returns a value; empty if it is missing. The last one counts.
 func (o *Origin) Get(group, key string) (value string) {
 	for _, g := range o.Groups {
 		for _, kv := range g.Keys {
@@ -65,8 +65,7 @@ func (o *Origin) List(group, key string) []string {
 	return slices.DeleteFunc(strings.Split(o.Get(group, key), ";"), func(s string) bool { return s == "" })
 }
 
-// Bytes writes the origin without the groups named, ready for ostree's
-// --origin-file.
+// Bytes writes the origin without the named groups, for ostree's --origin-file.
 func (o *Origin) Bytes(without ...string) []byte {
 	var b bytes.Buffer
 	for _, g := range o.Groups {
@@ -81,8 +80,8 @@ func (o *Origin) Bytes(without ...string) []byte {
 	return b.Bytes()
 }
 
-// Tracks is what the deployment follows: an image with its transport, or a
-// refspec; empty when it follows nothing.
+// Tracks returns what the deployment follows: an image with its transport, or a refspec;
+// empty for nothing.
 func (o *Origin) Tracks() string {
 	for _, key := range []string{"container-image-reference", "baserefspec", "refspec"} {
 		if v := o.Get("origin", key); v != "" {
@@ -92,8 +91,8 @@ func (o *Origin) Tracks() string {
 	return ""
 }
 
-// Custom is rpm-ostree's custom-origin: who manages the host instead of an upgrade,
-// and what it follows; nil where there is none.
+// Custom returns rpm-ostree's custom-origin: who manages the host instead of an upgrade,
+// and what it follows; nil if there is none.
 func (o *Origin) Custom() []string {
 	if url := o.Get("origin", "custom-url"); url != "" {
 		custom := []string{url}
@@ -105,8 +104,8 @@ func (o *Origin) Custom() []string {
 	return nil
 }
 
-// Changed says whether the client layered, removed or replaced anything, which
-// bootc refuses to upgrade.
+// Changed reports whether the client layered, removed or replaced anything, which makes
+// bootc refuse to upgrade.
 func (o *Origin) Changed() bool {
 	for _, g := range o.Groups {
 		switch g.Name {

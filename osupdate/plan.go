@@ -18,35 +18,37 @@ type Step struct {
 	// lines go to Read.
 	ProgressFD bool `json:"-"`
 	Show       bool `json:"-"` // its output is for the user, as it comes
-	// Idle says whether the program did nothing, by its own words or code: the host
-	// was as asked for. May be nil: then only the states before and after tell.
+	// Idle reports whether the program did nothing, by its output or exit code: the host
+	// was already as requested. If nil, only the states before and after tell.
 	Idle func(stdout, stderr string, code int) bool `json:"-"`
-	// Skip says whether the step has nothing left to do, asked just before it. May be nil.
+	// Skip, called just before the step, reports whether it has nothing left to do. May
+	// be nil.
 	Skip func(context.Context) (bool, error) `json:"-"`
-	// Stop is the command that ends the work where ending the program does not: a
-	// daemon does it. May be nil.
+	// Stop is the command that stops a daemon's work, if ending the program does not. May
+	// be nil.
 	Stop []string `json:"-"`
-	// Enough is asked after the step whether those that follow have anything left to
-	// do; if not, it says why, and the plan ends. May be nil.
+	// Enough, called after the step, returns a reason if the later steps have nothing
+	// left to do; then the plan ends. May be nil.
 	Enough func(context.Context) (why string, err error) `json:"-"`
-	// Explain is for a step that is not of the updater: Backend.Explain otherwise.
+	// Explain is for a step of another program than the updater; otherwise
+	// Backend.Explain is used.
 	Explain func(*ToolError) error `json:"-"`
 }
 
-// OriginFile, ProgressFile and ScratchDir stand in a step's arguments for a name
-// that is known only when it runs. ScratchDir is a directory that all steps of
-// the plan share and that is gone afterwards; in it are "policy", an empty
-// directory, and "frame", one with nothing but an empty "usr".
+// OriginFile, ProgressFile and ScratchDir are placeholders in a step's arguments for
+// names that are known only when it runs. ScratchDir is a directory that all steps of the
+// plan share and that is removed afterwards; it has "policy", an empty directory, and
+// "frame", one with only an empty "usr".
 const (
 	OriginFile   = "{origin}"
 	ProgressFile = "{progress}"
 	ScratchDir   = "{scratch}"
 )
 
-// LineFunc reads one line of output; ok is false when it tells no progress.
+// LineFunc reads one line of output; ok is false if it shows no progress.
 type LineFunc func(line string) (p Progress, ok bool)
 
-// Progress is how far a step is. Total 0: unknown.
+// Progress is the progress of a step. Total 0: unknown.
 type Progress struct {
 	Task  string `json:"task"`
 	Done  int64  `json:"done"`
@@ -54,14 +56,13 @@ type Progress struct {
 	Bytes bool   `json:"bytes"` // else: steps or per cent
 }
 
-// Plan is what a request would do, before anything is done. It is the output of
-// --dry-run.
+// Plan is the plan of a request. It is the output of --dry-run.
 type Plan struct {
 	Backend    Kind     `json:"backend"`
 	Request    Request  `json:"request"`
 	Steps      []Step   `json:"steps"`
 	Effects    []string `json:"effects"`             // what changes, in sentences
-	Warnings   []string `json:"warnings,omitempty"`  // what to know before it is done
+	Warnings   []string `json:"warnings,omitempty"`  // to know before it is carried out
 	Unchanged  string   `json:"unchanged,omitempty"` // why there is nothing to do; then Steps is empty
 	NeedsRoot  bool     `json:"needs_root"`
 	NeedsBoot  bool     `json:"needs_reboot"`
@@ -75,7 +76,7 @@ func Nothing(kind Kind, r Request, why string) *Plan {
 	return &Plan{Backend: kind, Request: r, Unchanged: why, Reversible: true}
 }
 
-// Hash identifies a state: a plan made on one is not applied to another.
+// Hash identifies a state: a plan for one is not applied to another.
 func (s *State) Hash() string {
 	type identity struct {
 		ID                                   string
@@ -94,8 +95,8 @@ func (s *State) Hash() string {
 	return hex.EncodeToString(sum[:8])
 }
 
-// Finish ends a backend's plan: the effects are those of its steps, and a plan
-// with a reason for no change has no steps.
+// Finish completes a backend's plan: its effects are those of its steps, and a plan with
+// a reason for no change has no steps.
 func (p *Plan) Finish(kind Kind, r Request) *Plan {
 	if p.Unchanged != "" {
 		return Nothing(kind, r, p.Unchanged)

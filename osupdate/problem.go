@@ -44,7 +44,7 @@ var (
 	ErrBadOutput   = &Problem{"unreadable answer"}
 )
 
-// Problems is every kind: for the way back from root's answer, and the documents.
+// Problems returns every kind, to decode root's answer and for the documents.
 func Problems() []*Problem {
 	return []*Problem{
 		ErrBackend, ErrNotImage, ErrInContainer, ErrUnsupported, ErrManaged, ErrPermission, ErrSignature,
@@ -53,7 +53,7 @@ func Problems() []*Problem {
 	}
 }
 
-// ProblemOf returns the kind of err, or nil where it is none of this package's.
+// ProblemOf returns the kind of err, or nil if it is not of this package.
 func ProblemOf(err error) *Problem {
 	var p *Problem
 	if errors.As(err, &p) {
@@ -62,7 +62,8 @@ func ProblemOf(err error) *Problem {
 	return nil
 }
 
-// Unsupported says that the backend has no such verb, why, and what to use.
+// Unsupported returns the error for a verb that the backend does not have, with a reason
+// and an alternative.
 func Unsupported(kind Kind, verb Verb, why string) error {
 	e := fail.New(ErrUnsupported, "%s cannot %s", kind, phrase(Capability(verb)))
 	if why != "" {
@@ -71,8 +72,8 @@ func Unsupported(kind Kind, verb Verb, why string) error {
 	return e
 }
 
-// ToolError is the failure of an upstream program: the exact command and what it
-// said. Every classified error wraps it, for --verbose.
+// ToolError is the failure of an upstream program: the exact command and its output.
+// Every classified error wraps it, for --verbose.
 type ToolError struct {
 	Argv   []string
 	Code   int    // -1 when a signal ended it
@@ -89,10 +90,10 @@ func (e *ToolError) Error() string {
 	if line := e.lastLine(); line != "" {
 		return fmt.Sprintf("%s ended with code %d: %s", name, e.Code, line)
 	}
-	return fmt.Sprintf("%s ended with code %d and said nothing", name, e.Code)
+	return fmt.Sprintf("%s ended with code %d and printed nothing", name, e.Code)
 }
 
-// Text is all that the program wrote, stderr first.
+// Text returns all output of the program, stderr first.
 func (e *ToolError) Text() string { return colours().ReplaceAllString(e.Stderr+e.Stdout, "") }
 
 var colours = pattern.Lazy("\x1b\\[[0-9;]*m")
@@ -106,7 +107,7 @@ func (e *ToolError) lastLine() string {
 	return ""
 }
 
-// ProblemNamed is the kind of that name, ErrBackend where there is none.
+// ProblemNamed returns the kind with that name, or ErrBackend.
 func ProblemNamed(name string) *Problem {
 	for _, p := range Problems() {
 		if p.Name == name {

@@ -44,11 +44,11 @@ func (h *Host) rebootPlan(ctx context.Context, s *State, r Request) (*Plan, erro
 	return p, nil
 }
 
-// SoftRebooter is a Backend that can prepare a reboot of the user space alone, into
-// the system that boots next.
+// SoftRebooter is a Backend that can prepare a reboot of the user space only, into the
+// system that boots next.
 type SoftRebooter interface {
-	// SoftReboot returns the step; ErrUnsupported where the next system does not
-	// allow it or the updater cannot.
+	// SoftReboot returns the step; ErrUnsupported if the next system does not allow it or
+	// the updater cannot do it.
 	SoftReboot(ctx context.Context, s *State) (*Step, error)
 }
 
@@ -99,7 +99,7 @@ func (h *Host) explainSystemctl(te *ToolError) error {
 		NewRule(`Operation inhibited by (.*?)\.?(?:\n|$)`, ErrInhibited, "the machine was not restarted: it is inhibited by %s",
 			"end that program, or restart anyway: systemctl reboot -i"),
 		NewRule(`User (\S+ is logged in on \S+?)\.?(?:\n|$)`, ErrInhibited, "the machine was not restarted: %s",
-			"have that session ended, or restart anyway: systemctl reboot -i"),
+			"end that session, or restart anyway: systemctl reboot -i"),
 		NewRule(`(?i)active block inhibitor|closing inhibitors|ignore inhibitors|check-inhibitors`, ErrInhibited,
 			"the machine was not restarted: a program inhibits it",
 			"see which: systemd-inhibit --list; restart anyway: systemctl reboot -i"),
@@ -117,7 +117,7 @@ func (h *Host) explainSystemctl(te *ToolError) error {
 	return err
 }
 
-// inhibitors are the names of the programs that inhibit a shutdown.
+// inhibitors returns the names of the programs that inhibit a shutdown.
 func (h *Host) inhibitors() string {
 	list, err := h.cfg.Tools.Path("systemd-inhibit")
 	if err != nil {

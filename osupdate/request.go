@@ -7,8 +7,8 @@ import (
 	"github.com/tbx-project/tbx/internal/fail"
 )
 
-// Request is one verb with typed arguments. It is all that an ordinary user's
-// tbx can hand to root, so every field is checked by Validate on both sides.
+// Request is one verb with typed arguments. An ordinary user's tbx can pass nothing else
+// to root, so Validate checks every field on both sides.
 type Request struct {
 	Verb           Verb     `json:"verb"`
 	Target         string   `json:"target,omitempty"`
@@ -24,7 +24,7 @@ type Request struct {
 	Successor      bool     `json:"successor,omitempty"`
 }
 
-// Words are the request's arguments, as a person would write them after the verb.
+// Words returns the request's arguments, as a person would write them after the verb.
 func (r Request) Words() []string {
 	var out []string
 	for _, f := range fields() {
@@ -35,7 +35,7 @@ func (r Request) Words() []string {
 	return out
 }
 
-// KargsAfter are the kernel arguments that r, of the verb Kargs, makes of now.
+// KargsAfter returns now, changed by r, a request with the verb Kargs.
 func (r Request) KargsAfter(now []string) []string {
 	want := slices.DeleteFunc(slices.Clone(now), func(k string) bool { return slices.Contains(r.Delete, k) })
 	for _, k := range r.Append {
@@ -46,9 +46,9 @@ func (r Request) KargsAfter(now []string) []string {
 	return want
 }
 
-// File is the part of the request that names a file of this machine: an image in a
-// file or directory, a repository, a package. Root's helper takes none. Empty: there
-// is none.
+// File returns the part of the request that names a file of this machine: an image in a
+// file or directory, a repository, a package. Root's helper accepts none. Empty: there is
+// none.
 func (r Request) File() string {
 	switch {
 	case r.Verb == Switch && ParseSource(r.Target).Class == SourceArchive:
@@ -64,9 +64,9 @@ func (r Request) File() string {
 	return ""
 }
 
-// Validate refuses a value that is not of its argument's form, and an argument
-// that the verb does not take. An option, a path, a URL with credentials, white
-// space outside of quotes or a control character never reaches an updater.
+// Validate refuses a value of a wrong form, and an argument that the verb does not take.
+// An option, a path, a URL with credentials, white space outside of quotes or a control
+// character never reaches an updater.
 func (r Request) Validate() error {
 	row := r.Verb.info()
 	if row == nil || row.local {

@@ -8,9 +8,9 @@ import (
 	"github.com/tbx-project/tbx/internal/pattern"
 )
 
-// Source is what a host follows, taken apart: a ref of OSTree, or a scheme, a
-// transport and an image. [ParseSource] is the one place that tells them from each
-// other; upgrade, switch, check, doctor and build ask it.
+// Source is the parsed source that a host follows: a ref of OSTree, or a scheme, a
+// transport and an image. Only [ParseSource] distinguishes them; upgrade, switch, check,
+// doctor and build use it.
 type Source struct {
 	Text      string // as the updater writes it
 	Class     SourceClass
@@ -21,10 +21,10 @@ type Source struct {
 	Digest    string // "sha256:…" that the image is pinned to
 }
 
-// SourceClass is what kind of thing is followed.
+// SourceClass is the kind of a source.
 type SourceClass string
 
-// The classes. A check can see news in a ref or an image only.
+// The classes. Only a ref or an image can have news.
 const (
 	SourceNone    SourceClass = "none"    // no origin: it is gone, or was never written
 	SourceRef     SourceClass = "ref"     // a branch of an OSTree repository
@@ -44,13 +44,13 @@ var (
 	transportForm = pattern.Lazy(`^(registry|docker|containers-storage|oci|oci-archive|docker-archive|docker-daemon|dir):(?://)?(.+)$`)
 )
 
-// imageSchemes are those of ostree-rs-ext, with what each says of signatures.
+// imageSchemes are those of ostree-rs-ext, with their treatment of signatures.
 var imageSchemes = []string{"ostree-image-signed", "ostree-unverified-image", "ostree-unverified-registry", "ostree-remote-image",
 	"ostree-remote-registry"}
 
-// ParseSource reads what an updater says that it follows: an origin with a scheme
-// of ostree-rs-ext, a transport and an image as bootc writes it, a plain image, a
-// ref with or without a remote, or a commit.
+// ParseSource parses the source as an updater writes it: an origin with a scheme of
+// ostree-rs-ext, a transport and an image as bootc writes it, a plain image, a ref with
+// or without a remote, or a commit.
 func ParseSource(text string) Source {
 	s := Source{Text: text, Name: text}
 	if text == "" || strings.HasPrefix(text, "<") {
@@ -85,7 +85,7 @@ func ParseSource(text string) Source {
 	return s
 }
 
-// image reads a transport and a name, or a name alone.
+// image parses a transport and a name, or a name alone.
 func (s Source) image(rest string) Source {
 	s.Transport, s.Name = "registry", rest
 	if m := transportForm().FindStringSubmatch(rest); m != nil {
@@ -116,8 +116,8 @@ func (s Source) image(rest string) Source {
 	return s
 }
 
-// looksLikeImage tells HOST/NAME:TAG from REMOTE:REF and from a ref: its first part
-// is a host's name with a dot or a port, or localhost.
+// looksLikeImage distinguishes HOST/NAME:TAG from REMOTE:REF and from a ref: its first
+// part is a host's name with a dot or a port, or localhost.
 func looksLikeImage(text string) bool {
 	host, _, slash := strings.Cut(text, "/")
 	if !slash {
@@ -133,7 +133,7 @@ func looksLikeImage(text string) bool {
 	return strings.Contains(name, ".") || name == "localhost"
 }
 
-// Image is the source as the image of a deployment; nil where it is none.
+// Image returns the source as the image of a deployment; nil if it is not an image.
 func (s Source) Image() *Image {
 	if s.Transport == "" || s.Class == SourceOther {
 		return nil
@@ -153,8 +153,7 @@ func (s Source) Image() *Image {
 	return im
 }
 
-// ParseImage reads a container origin as ostree-rs-ext writes it; nil when it is
-// none.
+// ParseImage parses a container origin of ostree-rs-ext; nil if it is not one.
 func ParseImage(origin string) *Image {
 	s := ParseSource(origin)
 	if s.Scheme == "" {
@@ -163,9 +162,8 @@ func ParseImage(origin string) *Image {
 	return s.Image()
 }
 
-// NoNews is ErrUnsupported where a check or an upgrade can never see anything new of
-// what is followed, with the way out; nil where it can. custom is the host's own word
-// for who manages it, which may be empty.
+// NoNews returns ErrUnsupported, with a remedy, if the source can never have news; nil if
+// it can. custom is the host's own text about who manages it; it may be empty.
 func (s Source) NoNews(custom []string) error {
 	whose := ""
 	if len(custom) > 0 {
@@ -201,10 +199,10 @@ func (s Source) NoNews(custom []string) error {
 	return nil
 }
 
-// To is what a host that follows s is to follow after `switch target`, as rpm-ostree
-// and ostree-rs-ext write it. remotes are the names of the host's OSTree remotes,
-// where they are known. A target without a scheme keeps the policy for signatures
-// of s; one that would need a choice of it is refused.
+// To returns the new source of a host that follows s, after `switch target`, as
+// rpm-ostree and ostree-rs-ext write it. remotes are the names of the host's OSTree
+// remotes, if known. A target without a scheme keeps the signature policy of s; one that
+// needs a choice of policy is refused.
 func (s Source) To(target string, remotes []string) (Source, error) {
 	to := ParseSource(target)
 	remote, ref, colon := strings.Cut(target, ":")
@@ -234,7 +232,7 @@ func (s Source) To(target string, remotes []string) (Source, error) {
 	return s.imageTo(to)
 }
 
-// imageTo gives an image without a scheme the policy that s has.
+// imageTo gives an image without a scheme the policy of s.
 func (s Source) imageTo(to Source) (Source, error) {
 	from := to.Transport + ":"
 	if to.Transport == "registry" {
@@ -271,7 +269,7 @@ func (s Source) nameAndDigest() string {
 	return s.Name
 }
 
-// Same says whether both are the same thing to follow, however they are written.
+// Same reports whether both are the same source, however they are written.
 func (s Source) Same(o Source) bool {
 	return s.Class == o.Class && s.Remote == o.Remote && s.Transport == o.Transport && s.Name == o.Name && s.Digest == o.Digest &&
 		(s.Scheme == o.Scheme || s.Scheme == "" || o.Scheme == "")

@@ -30,19 +30,20 @@ const (
 	None          Kind = "none" // not image-based
 )
 
-// State is what a host would boot and what is going on, read from the updater
-// and never remembered. It is the "state" of `tbx host status --format json`.
+// State is the bootable systems of a host and its present work, read from the updater and
+// never remembered. It is the "state" of `tbx host status --format json`.
 type State struct {
 	Backend     Kind         `json:"backend"`
 	Deployments []Deployment `json:"deployments"` // in the updater's own order
 	Boot        Boot         `json:"boot"`        // what boots next
 	Tracked     string       `json:"tracked"`     // what upgrade follows: a refspec, an image, a channel
 	wentBack    bool         // the last change of this boot is a rollback of tbx, without a target
-	// id of the way back, where the updater knows it better than the order; one that is not there: none
+	// id of the system to go back to, if the updater knows it better than the order; a
+	// missing id: none
 	Previous  string   `json:"-"`
 	OwnIndex  bool     `json:"-"`                       // the backend has set each Index: numbers of the updater's own
 	Custom    []string `json:"custom_origin,omitempty"` // who manages it instead, and of what: rpm-ostree's custom-origin
-	Stateroot string   `json:"stateroot,omitempty"`     // the one that was asked for; empty: the running one
+	Stateroot string   `json:"stateroot,omitempty"`     // the requested one; empty: the running one
 	Busy      *Holder  `json:"busy,omitempty"`
 	Driver    *Driver  `json:"driver,omitempty"`
 	Reboot    string   `json:"reboot,omitempty"` // why a reboot is needed; empty when it is not
@@ -56,24 +57,25 @@ type Deployment struct {
 	Booted     bool       `json:"booted"`
 	Next       bool       `json:"next"`     // boots next
 	Staged     bool       `json:"staged"`   // written at shutdown; lost by a power cut
-	Rollback   bool       `json:"rollback"` // what rollback without a target goes to
+	Rollback   bool       `json:"rollback"` // the target of a rollback without a target
 	Pinned     bool       `json:"pinned"`
 	Locked     bool       `json:"locked"`                // staged, and not applied until unlocked
 	Incomplete string     `json:"incomplete,omitempty"`  // why it cannot boot: partly installed, given up by boot counting
 	SoftReboot bool       `json:"soft_reboot,omitempty"` // can be reached without firmware and kernel
 	Version    string     `json:"version,omitempty"`
 	Checksum   string     `json:"checksum,omitempty"` // identity of the content: OSTree commit, fs-verity digest
-	Base       string     `json:"base,omitempty"`     // commit below the layers, where it differs
+	Base       string     `json:"base,omitempty"`     // commit below the layers, if it differs
 	Tracks     string     `json:"tracks,omitempty"`   // refspec or image
 	Image      *Image     `json:"image,omitempty"`
 	Time       *time.Time `json:"time,omitempty"`
-	BaseTime   *time.Time `json:"base_time,omitempty"` // of the image below the layers, where it differs
+	BaseTime   *time.Time `json:"base_time,omitempty"` // of the image below the layers, if it differs
 	Changes    *Changes   `json:"changes,omitempty"`
 	Kargs      []string   `json:"kargs,omitempty"` // where cheap to know
 	Unlocked   string     `json:"unlocked,omitempty"`
 	EndOfLife  string     `json:"end_of_life,omitempty"`
 	Successor  string     `json:"successor,omitempty"` // the ref to follow at the end of life
-	// how the signature of what it follows is checked: required, policy, remote:NAME, none, insecure, valid
+	// how the signature of its source is checked: required, policy, remote:NAME, none,
+	// insecure, valid
 	Signature string `json:"signature,omitempty"`
 	Stateroot string `json:"stateroot,omitempty"`
 }
@@ -97,21 +99,21 @@ type Changes struct {
 	Dracut    []string `json:"dracut,omitempty"`        // dracut's arguments for that
 	Live      bool     `json:"live,omitempty"`          // changed while running
 	Files     []string `json:"initramfs_etc,omitempty"` // files of /etc in the initramfs
-	NotInUse  []string `json:"not_in_use,omitempty"`    // asked for, and without effect: overrides of nothing, packages that failed
+	NotInUse  []string `json:"not_in_use,omitempty"`    // requested without effect: overrides of nothing, packages that failed
 }
 
-// Any says whether the client put anything on top that a reset would take off.
+// Any reports whether the client put anything on top that a reset would remove.
 func (c *Changes) Any() bool {
 	return c != nil && (len(c.Layered)+len(c.Inactive)+len(c.Local)+len(c.Removed)+len(c.Replaced)+len(c.Files) > 0 || c.Initramfs)
 }
 
-// Requested says whether a package was asked for, by its name or its full name.
+// Requested reports whether a package was requested, by its name or its full name.
 func (c *Changes) Requested(name string) bool {
 	return slices.Contains(c.Layered, name) || slices.Contains(c.Inactive, name) || c.LocalName(name) != ""
 }
 
-// LocalName is the full name of the package from a local file that name stands for:
-// "docker-ce" for docker-ce-18.05-3.x86_64. It is empty where there is none.
+// LocalName returns the full name of the local package with that name: "docker-ce" for
+// docker-ce-18.05-3.x86_64. It is empty if there is none.
 func (c *Changes) LocalName(name string) string {
 	for _, full := range c.Local {
 		if full == name || PackageName(full) == name {
@@ -121,7 +123,7 @@ func (c *Changes) LocalName(name string) string {
 	return ""
 }
 
-// FileOf is the full name of the package that a package file of rpm's is called by.
+// FileOf returns the full package name from the name of an rpm file.
 func FileOf(path string) string { return strings.TrimSuffix(filepath.Base(path), ".rpm") }
 
 var fullName = pattern.Lazy(`^(.+)-(?:[0-9]+:)?[0-9][^-]*-[0-9][^-]*\.[a-z0-9_]+$`)
@@ -135,7 +137,7 @@ func PackageName(full string) string {
 	return full
 }
 
-// Holder is whoever works on the host now.
+// Holder is the program that works on the host now.
 type Holder struct {
 	What  string    `json:"what"`            // the transaction or the lock
 	Who   string    `json:"who,omitempty"`   // program or D-Bus sender
@@ -150,7 +152,7 @@ type Driver struct {
 	Inactive bool   `json:"inactive,omitempty"` // registered, and its unit does not run: the updater ignores it
 }
 
-// Update is a newer system that the host could take.
+// Update is a newer system for the host.
 type Update struct {
 	Version    string     `json:"version,omitempty"`
 	Checksum   string     `json:"checksum,omitempty"` // commit, or manifest digest
@@ -164,8 +166,7 @@ type Update struct {
 	Source     string     `json:"source"`              // where the answer comes from
 }
 
-// Diff is the difference of two systems, by package or, where there are none,
-// by file.
+// Diff is the difference between two systems, by package or, without packages, by file.
 type Diff struct {
 	From     string   `json:"from"`
 	To       string   `json:"to"`
@@ -175,10 +176,10 @@ type Diff struct {
 	Packages bool     `json:"packages"`          // false: paths
 }
 
-// Arrange fills Index, Boot, Next, Rollback and Reboot from the order of the
-// deployments, their marks, and what the backend has set in Boot; every backend's
-// State ends by calling it. Nothing booted (a sysroot of another machine): the first
-// of the stateroot counts as current and its second as the way back.
+// Arrange fills in Index, Boot, Next, Rollback and Reboot from the order of the
+// deployments, their marks, and the backend's values in Boot; every backend's State ends
+// by calling it. If nothing is booted (a sysroot of another machine), the first of the
+// stateroot counts as current and its second as the way back.
 func (s *State) Arrange() *State {
 	root := s.Stateroot
 	for i := range s.Deployments {
@@ -210,9 +211,9 @@ func (s *State) Arrange() *State {
 	return s
 }
 
-// wayBack is what a rollback without a target goes to: the system of the same
-// stateroot that comes after the running one; or the running one, where it is not
-// the default by nobody's rollback.
+// wayBack returns the target of a rollback without a target: the system of the same
+// stateroot after the running one; or the running one, if it is not the default and no
+// rollback caused that.
 func (s *State) wayBack(mine func(*Deployment) bool) *Deployment {
 	booted, next := s.Booted(), s.Next()
 	cur := s.Current()
@@ -242,8 +243,8 @@ func (s *State) wayBack(mine func(*Deployment) bool) *Deployment {
 	return nil
 }
 
-// Sound says why s cannot be the state of a host, or nil: every system has a name
-// of its own, and at most one of them runs.
+// Sound returns why s cannot be the state of a host, or nil: names must be unique, and at
+// most one system runs.
 func (s *State) Sound() error {
 	names, booted := map[string]bool{}, ""
 	for _, d := range s.Deployments {
@@ -260,7 +261,7 @@ func (s *State) Sound() error {
 	return nil
 }
 
-// Name is how a person would call d.
+// Name returns the name that a person would use for d.
 func (d *Deployment) Name() string {
 	switch {
 	case d.Version != "":
@@ -271,13 +272,14 @@ func (d *Deployment) Name() string {
 	return d.ID
 }
 
-// Content identifies what d holds: its checksum, or its id where there is none.
+// Content identifies the content of d: its checksum, or else its id.
 func (d *Deployment) Content() string { return cmp.Or(d.Checksum, d.ID) }
 
-// Same says whether both hold the same content.
+// Same reports whether both have the same content.
 func (d *Deployment) Same(o *Deployment) bool { return d.Content() == o.Content() }
 
-// Label is the name of d, and what tells it from another system of that name.
+// Label returns the name of d, and what distinguishes it from another system of that
+// name.
 func (s *State) Label(d *Deployment) string {
 	for i := range s.Deployments {
 		if o := &s.Deployments[i]; o.ID != d.ID && o.Name() == d.Name() {
@@ -287,7 +289,7 @@ func (s *State) Label(d *Deployment) string {
 	return d.Name()
 }
 
-// mark is what tells d from o, of the same name.
+// mark returns what distinguishes d from o, of the same name.
 func (d *Deployment) mark(o *Deployment) string {
 	serial := func(id string) string { return id[strings.LastIndexByte(id, '.')+1:] }
 	switch {
@@ -299,7 +301,7 @@ func (d *Deployment) mark(o *Deployment) string {
 	return d.ID
 }
 
-// NamesOf names two systems for a sentence, so that they can be told apart.
+// NamesOf returns the names of two systems for a sentence, distinguishable.
 func NamesOf(a, b *Deployment) (string, string) {
 	if a.Name() != b.Name() {
 		return a.Name(), b.Name()
@@ -307,8 +309,8 @@ func NamesOf(a, b *Deployment) (string, string) {
 	return a.Name() + " (" + a.mark(b) + ")", b.Name() + " (" + b.mark(a) + ")"
 }
 
-// Current is the running system; where nothing is booted, the next one of the
-// stateroot that was asked for; nil without deployments.
+// Current returns the running system; if nothing is booted, the next one of the requested
+// stateroot; nil without deployments.
 func (s *State) Current() *Deployment {
 	if b := s.Booted(); b != nil {
 		return b
@@ -322,7 +324,7 @@ func (s *State) Current() *Deployment {
 	return nil
 }
 
-// Booted is the running system, or nil.
+// Booted returns the running system, or nil.
 func (s *State) Booted() *Deployment {
 	for i := range s.Deployments {
 		if s.Deployments[i].Booted {
@@ -332,7 +334,8 @@ func (s *State) Booted() *Deployment {
 	return nil
 }
 
-// Next is what boots next; nil without deployments, and where it cannot be told.
+// Next returns the system that boots next; nil without deployments, or if it is not
+// known.
 func (s *State) Next() *Deployment {
 	for i := range s.Deployments {
 		if s.Deployments[i].Next {
@@ -342,8 +345,8 @@ func (s *State) Next() *Deployment {
 	return nil
 }
 
-// Head is the system that a change begins with: what waits for the next boot, else
-// the running one. A downloaded system that is not applied is none.
+// Head returns the system that a change starts from: the one that waits for the next
+// boot, else the running one. A downloaded system that is not applied does not count.
 func (s *State) Head() *Deployment {
 	if next := s.Next(); next != nil {
 		return next

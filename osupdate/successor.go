@@ -8,9 +8,9 @@ import (
 	"github.com/tbx-project/tbx/internal/fail"
 )
 
-// successor is r with what the running system names at its end of life as the target.
-// The name comes from a commit: it must be of the kind and the remote that the host
-// follows, or it is for its owner to decide.
+// successor returns r with the target that the running system names for its end of life.
+// The name comes from a commit, so it must be of the kind and the remote that the host
+// follows; otherwise its owner must decide.
 func successor(r Request, s *State) (Request, error) {
 	if !r.Successor {
 		return r, nil
@@ -36,8 +36,8 @@ func successor(r Request, s *State) (Request, error) {
 	return r, nil
 }
 
-// keepFirst has the running system pinned before p, where the updater can: the next
-// release's own updates would else push it out before the new one has proved itself.
+// keepFirst adds to p a pin of the running system, if the updater can pin: otherwise the
+// next release's own updates would remove it before the new one has proved itself.
 func (h *Host) keepFirst(ctx context.Context, p *Plan, s *State) error {
 	cur := s.Current()
 	if p.Unchanged != "" || cur == nil || cur.Pinned || cur.Staged || !h.be.Capabilities().Can(Capability(Pin)) {

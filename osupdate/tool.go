@@ -21,25 +21,25 @@ import (
 	"github.com/tbx-project/tbx/internal/pattern"
 )
 
-// SystemDirs is where updaters live. The caller's PATH is never looked at when
-// root is to run something.
+// SystemDirs are the directories of updaters. The caller's PATH is never used to run
+// something as root.
 func SystemDirs() []string {
 	return []string{"/usr/bin", "/usr/sbin", "/bin", "/sbin", "/usr/lib/systemd", "/usr/libexec", "/run/current-system/sw/bin"}
 }
 
-// Tools runs upstream's programs: by absolute path, with a clean environment in
-// the C locale, without a terminal on their output, and never for longer than
-// they show signs of life.
+// Tools runs upstream's programs: by absolute path, with a clean environment in the C
+// locale, without a terminal on their output, and only as long as they show signs of
+// life.
 type Tools struct {
 	Dirs    []string      // absolute directories searched in order; SystemDirs for root
 	Env     []string      // besides LC_ALL and PATH; nothing of the caller's for root
 	Stdin   *os.File      // for a program that asks polkit on a terminal; may be nil
-	Idle    time.Duration // a program that is silent for so long is ended; 0: never
-	Patient time.Duration // how long a program may say that it waits for a lock; 0: not at all
+	Idle    time.Duration // a program that is silent for this long is ended; 0: never
+	Patient time.Duration // how long a program may wait for a lock; 0: not at all
 	Log     func(argv []string, code int, took time.Duration)
 }
 
-// Path finds a program; ErrUnsupported names it when it is not there.
+// Path finds a program; ErrUnsupported names a missing one.
 func (t *Tools) Path(name string) (string, error) {
 	for _, dir := range t.Dirs {
 		p := filepath.Join(dir, name)
@@ -75,8 +75,8 @@ var (
 )
 
 // Run starts a program and returns its stdout and stderr. A code other than 0 is a
-// *[ToolError] together with the output; a program ended by us is ErrTimeout,
-// ErrBusy (it only waited for a lock) or the context's error.
+// *[ToolError] together with the output; a program that tbx ended is ErrTimeout, ErrBusy
+// (it only waited for a lock) or the context's error.
 func (t *Tools) Run(ctx context.Context, c Call) (stdout, stderr []byte, err error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -131,7 +131,7 @@ func (t *Tools) Run(ctx context.Context, c Call) (stdout, stderr []byte, err err
 	return out.buf.Bytes(), errs.buf.Bytes(), ended
 }
 
-// command is a program with the surroundings that it gets, and how it is ended.
+// command prepares a program: its surroundings, and how it is ended.
 func (t *Tools) command(ctx context.Context, c *Call, argv []string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
 	if t.Stdin != nil {
@@ -149,8 +149,8 @@ func (t *Tools) command(ctx context.Context, c *Call, argv []string) *exec.Cmd {
 	return cmd
 }
 
-// ended is the error of a program that tbx has ended because of cause; nil where
-// there is none.
+// ended returns the error of a program that tbx has ended because of cause; nil if tbx
+// has not.
 func (t *Tools) ended(cause error, te *ToolError) error {
 	program := te.Argv[0]
 	switch {
@@ -169,8 +169,8 @@ func (t *Tools) ended(cause error, te *ToolError) error {
 	return nil
 }
 
-// interrupt sends SIGINT, and SIGTERM where that changes nothing: a program that was
-// started with SIGINT ignored never sees it.
+// interrupt sends SIGINT, and later SIGTERM: a program that was started with SIGINT
+// ignored never sees it.
 func interrupt(p *os.Process) error {
 	err := p.Signal(os.Interrupt)
 	time.AfterFunc(graceToKill, func() { _ = p.Signal(syscall.SIGTERM) }) // it has ended long since, or it is time
@@ -187,8 +187,8 @@ func replaceAll(argv []string, old, to string) []string {
 
 func lastBytes(b []byte) string { return string(b[max(0, len(b)-keepTail):]) }
 
-// watchdog ends a program that is silent too long, or that says for too long
-// that it waits for somebody else's lock.
+// watchdog ends a program that is silent too long, or that waits too long for another
+// program's lock.
 type watchdog struct {
 	tools   *Tools
 	waiting *regexp.Regexp
@@ -196,7 +196,7 @@ type watchdog struct {
 
 	mu      sync.Mutex
 	pid     int
-	written int64 // what the program had written when the clock was set
+	written int64 // bytes that the program had written when the clock was set
 	timer   *time.Timer
 	locked  bool
 }
@@ -208,9 +208,9 @@ func (w *watchdog) begin(pid int) {
 	w.touch(nil)
 }
 
-// silent is called when a program has printed nothing for Idle. ostree prints
-// nothing at all to a pipe while it downloads; what it writes to the disk is its
-// sign of life. Wake-ups of its threads count as writes too, hence the minimum.
+// silent is called when a program has printed nothing for Idle. ostree prints nothing at
+// all to a pipe while it downloads; its writes to the disk are its sign of life. Wake-ups
+// of its threads count as writes too, hence the minimum.
 func (w *watchdog) silent() {
 	const alive = 16 << 10
 	w.mu.Lock()
@@ -224,8 +224,8 @@ func (w *watchdog) silent() {
 	w.cancel(errIdle)
 }
 
-// wrote is the number of bytes that a process has written, proc_pid_io(5); 0
-// when it may not be seen.
+// wrote returns the number of bytes that a process has written, proc_pid_io(5); 0 if it
+// is not visible.
 func wrote(pid int) (n int64) {
 	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/io", pid))
 	if err != nil {
@@ -272,7 +272,7 @@ func (w *watchdog) stop() {
 	}
 }
 
-// sink collects output and hands on its lines.
+// sink collects output and passes on its lines.
 type sink struct {
 	buf   bytes.Buffer
 	limit int
@@ -316,7 +316,7 @@ func (s *sink) flush() {
 	}
 }
 
-// Percent is a LineFunc for lines that hold "NN%".
+// Percent is a LineFunc for lines with "NN%".
 func Percent(task string) LineFunc {
 	return func(line string) (Progress, bool) {
 		m := percent().FindStringSubmatch(line)
@@ -333,9 +333,9 @@ func Percent(task string) LineFunc {
 
 var percent = pattern.Lazy(`\b(\d{1,3})%`)
 
-// BadOutput says that a program's answer could not be read.
+// BadOutput returns the error for an unreadable answer of a program.
 func BadOutput(argv []string, output []byte, cause error) error {
 	te := &ToolError{Argv: argv, Stdout: lastBytes(output)}
-	return fail.Wrap(ErrBadOutput, errors.Join(cause, te), "%s answered what tbx cannot read", filepath.Base(argv[0])).
+	return fail.Wrap(ErrBadOutput, errors.Join(cause, te), "tbx cannot read the answer of %s", filepath.Base(argv[0])).
 		Hint("see the answer with --verbose; a newer tbx may know this version")
 }

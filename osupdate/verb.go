@@ -2,11 +2,11 @@ package osupdate
 
 import "strings"
 
-// Verb is one thing that can be done to a host. The names are also the first
-// argument of the root helper and the last part of the polkit action.
+// Verb is one operation on a host. The names are also the first argument of the root
+// helper and the last part of the polkit action.
 type Verb string
 
-// The verbs. What each of them takes and means is its row in [Table].
+// The verbs. Their arguments and meaning are in their rows in [Table].
 const (
 	Upgrade         Verb = "upgrade"
 	Rollback        Verb = "rollback"
@@ -31,9 +31,9 @@ const (
 	CheckVerb       Verb = "check"  // reads, as StatusVerb
 )
 
-// VerbInfo is the row of a verb: all that is said about it in one place. The
-// commands, the root helper, polkit's policy, the documents and the shared suite
-// range over the rows; what an updater does for the verb is in its backend.
+// VerbInfo is the row of a verb: everything about it in one place. The commands, the root
+// helper, polkit's policy, the documents and the shared suite range over the rows; an
+// updater's way to carry out the verb is in its backend.
 type VerbInfo struct {
 	Verb    Verb
 	Phrase  string // completes "UPDATER cannot …"
@@ -44,15 +44,15 @@ type VerbInfo struct {
 	Help    Help
 
 	local  bool                    // never crosses the border to root
-	check  func(Request) error     // what the arguments must be together; may be nil
-	verify func(*comparison) error // whether the host is as asked for afterwards; may be nil
+	check  func(Request) error     // checks the arguments together; may be nil
+	verify func(*comparison) error // checks afterwards that the host is as requested; may be nil
 }
 
 // Action is an action of polkit, dev.tbx.host.NAME.
 type Action struct {
 	Name        string
 	Description string
-	Message     string             // what authentication is required for, where it is not Description
+	Message     string             // the reason of an authentication, if it is not Description
 	Anybody     string             // allow_any and allow_inactive
 	Active      string             // allow_active
 	Needs       func(Request) bool // whether a request needs this one; nil: any
@@ -85,10 +85,10 @@ func (v *VerbInfo) Use() string {
 	return strings.Join(use, " ")
 }
 
-// Table is every verb, in the order of the documents.
+// Table returns every verb, in the order of the documents.
 func Table() []VerbInfo { return table() }
 
-// Verbs lists the verbs that change something and that root's helper takes.
+// Verbs lists the changing verbs that root's helper accepts.
 func Verbs() []Verb {
 	var out []Verb
 	for _, row := range table() {
@@ -116,7 +116,7 @@ func (v Verb) info() *VerbInfo {
 	return nil
 }
 
-// ActionOf is the last part of the polkit action that a request needs.
+// ActionOf returns the last part of the polkit action that a request needs.
 func ActionOf(r Request) string {
 	row := r.Verb.info()
 	if row == nil {

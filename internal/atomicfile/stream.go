@@ -12,18 +12,18 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Stream makes the file path of what write writes, which may be long: there is nothing by
-// that name until all of it is on the disk. A process that is killed leaves nothing, where
-// the file system has files without a name, open(2), else a file .NAME.tbx-part, which the
-// next call for path takes over. With replace another file is replaced; else it is an error
-// that wraps fs.ErrExist.
+// Stream makes the file path from the output of write, which may be long: the name
+// appears only when all of it is on the disk. A killed process leaves nothing if the file
+// system has unnamed files, open(2); otherwise it leaves .NAME.tbx-part, which the next
+// call for path takes over. With replace an existing file is replaced; without, it is an
+// error that wraps fs.ErrExist.
 func Stream(path string, replace bool, write func(io.Writer) error) (err error) {
 	if _, serr := os.Lstat(path); serr == nil && !replace {
 		return &fs.PathError{Op: "create", Path: path, Err: fs.ErrExist}
 	}
 	dir := filepath.Dir(path)
 	part := filepath.Join(dir, "."+filepath.Base(path)+".tbx-part")
-	const perm = 0o600 // it holds what nobody else may see
+	const perm = 0o600 // nobody else may see its content
 	f, err := os.OpenFile(dir, os.O_WRONLY|unix.O_TMPFILE|unix.O_CLOEXEC, perm)
 	named := errors.Is(err, unix.EOPNOTSUPP) || errors.Is(err, unix.EISDIR) || errors.Is(err, unix.EINVAL)
 	if named {

@@ -1,4 +1,4 @@
-// Package bounded keeps what another program says, up to a size.
+// Package bounded keeps the output of another program, up to a size.
 package bounded
 
 import (
@@ -6,9 +6,9 @@ import (
 	"fmt"
 )
 
-// Buffer keeps Most bytes at most: a Write beyond that keeps what has room and is an
-// error, so that who copies into it ends. It embeds no bytes.Buffer, whose ReadFrom
-// knows no limit.
+// Buffer keeps Most bytes at most. A Write beyond that keeps what fits and returns an
+// error, so that a copy into it ends. It does not embed bytes.Buffer, whose ReadFrom has
+// no limit.
 type Buffer struct {
 	Most int
 	kept bytes.Buffer
@@ -20,14 +20,14 @@ func (b *Buffer) Write(p []byte) (int, error) {
 		return b.kept.Write(p)
 	}
 	b.kept.Write(p[:room])
-	return room, fmt.Errorf("it said more than %d KiB", b.Most>>10)
+	return room, fmt.Errorf("it wrote more than %d KiB", b.Most>>10)
 }
 
-// Read takes from the beginning of what is kept.
+// Read reads from the beginning of the kept output.
 func (b *Buffer) Read(p []byte) (int, error) { return b.kept.Read(p) }
 
-// String is what is kept and not read yet.
+// String returns the kept output that is not read yet.
 func (b *Buffer) String() string { return b.kept.String() }
 
-// Len is its length in bytes.
+// Len returns its length in bytes.
 func (b *Buffer) Len() int { return b.kept.Len() }

@@ -10,8 +10,8 @@ import (
 )
 
 // Start starts program with args, the first of which is its name. It has no environment,
-// stands in the root directory, reads nothing, writes to stdout and stderr (nil: nothing),
-// and knows by descriptor 3, a pidfd of this process, when this process ends.
+// runs in the root directory, reads nothing, writes to stdout and stderr (nil: nothing),
+// and notices by descriptor 3, a pidfd of this process, when this process ends.
 func Start(program string, args []string, stdout, stderr *os.File, sys *syscall.SysProcAttr) error {
 	pidfd, err := unix.PidfdOpen(os.Getpid(), 0)
 	if err != nil {

@@ -1,7 +1,6 @@
-// Package config reads tbx's configuration: /etc/tbx/config.toml, then the
-// user's. It is strict, because a key that is silently ignored is a setting that
-// its writer believes in. It knows keys and types; what a value means is the
-// business of whoever uses it.
+// Package config reads tbx's configuration: /etc/tbx/config.toml, then the user's. It is
+// strict, because the user would rely on a key that is silently ignored. It checks keys
+// and types; the meaning of a value is the business of the package that uses it.
 package config
 
 import (
@@ -28,10 +27,9 @@ type Config struct {
 	Bridge      Bridge      `toml:"bridge"`
 }
 
-// General holds what Toolbx's [general] does, and which toolbox is meant by
-// default.
+// General holds the settings of Toolbx's [general], and the default toolbox.
 type General struct {
-	Toolbox string `toml:"toolbox"` // the toolbox that enter and run mean without a name
+	Toolbox string `toml:"toolbox"` // the toolbox of enter and run without a name
 	Distro  string `toml:"distro"`  // for create without --distro or --image
 	Release string `toml:"release"`
 	Image   string `toml:"image"`
@@ -43,29 +41,29 @@ type Prompt struct {
 	Format  string `toml:"format"` // %s is the toolbox's name
 }
 
-// Terminal configures what tbx tells the terminal.
+// Terminal configures the messages to the terminal.
 type Terminal struct {
 	Announce bool `toml:"announce"` // OSC 777: terminals open new tabs in the same toolbox
 	Title    bool `toml:"title"`    // the window's title names the toolbox
 }
 
-// Environment configures which variables of the caller reach a toolbox.
+// Environment configures the caller's variables in a toolbox.
 type Environment struct {
-	Block []string `toml:"block"` // exact names that do not
+	Block []string `toml:"block"` // exact names that do not reach it
 }
 
-// Images configures what is asked of images and of registries.
+// Images configures the use of images and registries.
 type Images struct {
-	RequireSignature bool `toml:"require_signature"` // take only what a trusted key vouches for
-	StallSeconds     int  `toml:"stall_seconds"`     // how long a registry may send nothing before a pull is given up
+	RequireSignature bool `toml:"require_signature"` // take only images that a trusted key has signed
+	StallSeconds     int  `toml:"stall_seconds"`     // the longest silence of a registry during a pull
 }
 
-// Snapshots says which snapshots of a toolbox stay when they are pruned. 0 and "" are
-// no limit.
+// Snapshots chooses the snapshots of a toolbox that pruning keeps. 0 and "" mean no
+// limit.
 type Snapshots struct {
-	KeepLast int    `toml:"keep_last"` // so many of the newest
-	KeepDays int    `toml:"keep_days"` // those that are no older
-	MaxSize  string `toml:"max_size"`  // the newest that take no more together, such as 20g
+	KeepLast int    `toml:"keep_last"` // this many of the newest
+	KeepDays int    `toml:"keep_days"` // those not older than this
+	MaxSize  string `toml:"max_size"`  // the newest, up to this size together, such as 20g
 }
 
 // Host configures `tbx host`.
@@ -95,9 +93,9 @@ func Default() Config {
 	}
 }
 
-// Load reads the files in order, later ones winning key by key. A file that is
-// not there is no error; one that cannot be read or believed (ownfile.ReadIfThere), or has
-// an unknown key or a value of the wrong type, is, with its name and line.
+// Load reads the files in order, later ones winning key by key. A missing file is no
+// error. An unreadable or untrusted file (ownfile.ReadIfThere), an unknown key, or a
+// value of the wrong type is an error with file and line.
 func Load(files ...string) (Config, error) {
 	c := Default()
 	for _, file := range files {
@@ -117,7 +115,7 @@ func Load(files ...string) (Config, error) {
 	}
 	if strings.ContainsFunc(c.Prompt.Format, unicode.IsControl) {
 		return c, fail.New(fail.Usage, "[prompt] format %s: it must not hold control characters", escape.Quote(c.Prompt.Format)).
-			Hint("colours are your shell's to add")
+			Hint("your shell can add colours")
 	}
 	if c.Images.StallSeconds < 1 {
 		return c, fail.New(fail.Usage, "[images] stall_seconds %d: it must be at least 1", c.Images.StallSeconds)

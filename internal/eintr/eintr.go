@@ -1,8 +1,7 @@
-// Package eintr repeats system calls that a signal has interrupted. Go's runtime
-// sends SIGURG to its own threads at any time, and installs its handlers with
-// SA_RESTART; but poll(2), connect(2) and open(2) of some file systems return EINTR
-// all the same, signal(7). EINTR says nothing about what was asked for: taken for
-// an answer, it ends things by chance.
+// Package eintr repeats system calls that a signal has interrupted. Go's runtime sends
+// SIGURG to its own threads at any time, and installs its handlers with SA_RESTART; but
+// poll(2), connect(2) and open(2) of some file systems still return EINTR, signal(7).
+// EINTR is no answer to the call: code that takes it for one fails at random.
 //
 // It is linked into tbx-box: standard library and x/sys only.
 package eintr
@@ -15,7 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Do calls f until it returns something else than EINTR.
+// Do calls f until it returns something other than EINTR.
 func Do(f func() error) error {
 	for {
 		if err := f(); !errors.Is(err, unix.EINTR) {
@@ -24,7 +23,7 @@ func Do(f func() error) error {
 	}
 }
 
-// Get calls f until its error is something else than EINTR.
+// Get calls f until its error is something other than EINTR.
 func Get[T any](f func() (T, error)) (T, error) {
 	for {
 		if v, err := f(); !errors.Is(err, unix.EINTR) {
@@ -38,13 +37,12 @@ func Open(path string, flags int, mode uint32) (int, error) {
 	return Get(func() (int, error) { return unix.Open(path, flags, mode) })
 }
 
-// Ready is poll(2) that does not wait. It returns how many of fds have something
-// to tell.
+// Ready is poll(2) without waiting. It returns how many of fds have an event.
 func Ready(fds []unix.PollFd) (int, error) {
 	return Get(func() (int, error) { return unix.Poll(fds, 0) })
 }
 
-// Await is poll(2) that waits until one of fds has something to tell.
+// Await is poll(2) that waits until one of fds has an event.
 func Await(fds []unix.PollFd) (int, error) {
 	return Get(func() (int, error) { return unix.Poll(fds, -1) })
 }
@@ -64,7 +62,7 @@ func Sleep(d time.Duration) {
 	Do(func() error { return unix.Nanosleep(&left, &left) })
 }
 
-// Ended says whether the process of a pidfd has ended, pidfd_open(2).
+// Ended reports whether the process of a pidfd has ended, pidfd_open(2).
 func Ended(pidfd int) (bool, error) {
 	n, err := Ready([]unix.PollFd{{Fd: int32(pidfd), Events: unix.POLLIN}})
 	return n > 0, err

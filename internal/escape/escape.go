@@ -1,5 +1,5 @@
-// Package escape makes text from outside safe to print on a terminal or in a
-// log line. It changes how text looks, never what a program is given.
+// Package escape makes text from outside safe to print on a terminal or in a log line. It
+// is for display only, never for the input of a program.
 package escape
 
 import (
@@ -35,9 +35,9 @@ func Text(s string) string {
 	return b.String()
 }
 
-// JSON returns JSON text with what Text writes otherwise as \u escapes, which mean the
-// same to whoever parses it: encoding/json leaves the control characters from U+007F to
-// U+009F, which terminals heed, and all that hides or reorders text as they are.
+// JSON escapes JSON text further, by \u escapes, which do not change its meaning:
+// encoding/json leaves the control characters from U+007F to U+009F, which terminals
+// obey, and all characters that hide or reorder text.
 func JSON(text []byte) []byte {
 	if safe(strings.ReplaceAll(string(text), "\n", " ")) {
 		return text

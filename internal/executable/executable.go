@@ -7,7 +7,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Is says whether path leads to a regular file that this process may execute.
+// Is reports whether path leads to a regular file that this process may execute.
 func Is(path string) bool {
 	fi, err := os.Stat(path)
 	return err == nil && fi.Mode().IsRegular() && unix.Access(path, unix.X_OK) == nil

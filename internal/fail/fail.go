@@ -1,9 +1,9 @@
-// Package fail names the few kinds of failure that tbx tells apart and carries
-// the hints that go with them.
+// Package fail has the few kinds of failure that tbx distinguishes, and the hints of an
+// error.
 //
-// A domain package returns fail.New(fail.NotFound, ...) or wraps a cause with
-// fail.Wrap; the cmd package alone maps kinds to exit codes and prints hints.
-// This package must not print, exit or know any exit code.
+// A domain package returns fail.New(fail.NotFound, ...) or wraps a cause with fail.Wrap;
+// cmd alone maps kinds to exit codes and prints hints. This package must not print, exit
+// or know any exit code.
 package fail
 
 import (
@@ -21,7 +21,7 @@ var (
 	Canceled   = errors.New("canceled by user") // the user said no, or pressed Ctrl-C
 )
 
-// Error is a message of one kind with its cause and what to do next.
+// Error is a message of one kind, with its cause and the next steps.
 type Error struct {
 	Kind  error    // one of the kinds above; nil for a plain failure
 	Msg   string   // a sentence that names the object first: lower case, no full stop
@@ -57,7 +57,7 @@ func New(kind error, format string, args ...any) *Error {
 	return &Error{Kind: kind, Msg: fmt.Sprintf(format, args...)}
 }
 
-// Wrap returns an error of that kind that says what failed before its cause.
+// Wrap returns an error of that kind with a message in front of its cause.
 func Wrap(kind, cause error, format string, args ...any) *Error {
 	return &Error{Kind: kind, Msg: fmt.Sprintf(format, args...), Cause: cause}
 }

@@ -1,5 +1,5 @@
-// Package flock serialises tbx processes of one user by flock(2) on a file.
-// The kernel drops the lock when its holder dies, so nothing needs clearing.
+// Package flock serialises tbx processes of one user by flock(2) on a file. The kernel
+// releases the lock when its holder dies, so nothing needs cleaning up.
 package flock
 
 import (
@@ -15,10 +15,10 @@ import (
 	"github.com/tbx-project/tbx/internal/eintr"
 )
 
-// Lock is a held lock. Close it to let go.
+// Lock is a held lock. Close releases it.
 type Lock struct{ f *os.File }
 
-// ErrBusy says that somebody else holds the lock.
+// ErrBusy means that another process holds the lock.
 var ErrBusy = errors.New("locked by another tbx")
 
 // Try takes the lock on path at once or returns ErrBusy. It makes the file and

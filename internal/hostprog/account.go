@@ -11,9 +11,8 @@ import (
 	"time"
 )
 
-// Account returns the login name of the calling user as the user database has it, or
-// "" where it has none. The variable USER is another matter: after setpriv, gosu or
-// sudo -E it names somebody else.
+// Account returns the calling user's login name from the user database, or "". The
+// variable USER may differ: after setpriv, gosu or sudo -E it names somebody else.
 var Account = sync.OnceValue(func() string {
 	uid := strconv.Itoa(os.Getuid())
 	data, _ := os.ReadFile("/etc/passwd") // not there: others are asked
@@ -40,8 +39,8 @@ func nameOf(passwd []byte, uid string) string {
 	return ""
 }
 
-// BadTmpdir returns the value of TMPDIR if it is none that podman can work with: not
-// an absolute path, or no directory in which the caller may make files.
+// BadTmpdir returns the value of TMPDIR if podman cannot work with it: a relative path,
+// or a place where the caller cannot make files.
 func BadTmpdir(env []string) string {
 	for _, kv := range env {
 		dir, ok := strings.CutPrefix(kv, "TMPDIR=")

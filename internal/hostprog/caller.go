@@ -7,9 +7,9 @@ import (
 	"github.com/tbx-project/tbx/internal/userns"
 )
 
-// CheckCaller finds a caller in a user namespace that has no ids for containers. There
-// podman can neither join the namespace of its containers nor make another, and takes
-// its own processes for ended.
+// CheckCaller returns an error for a caller in a user namespace without ids for
+// containers. There podman can neither join the namespace of its containers nor make
+// another, and believes that its own processes have ended.
 func CheckCaller() error {
 	subuid, _ := os.ReadFile("/etc/subuid") // the ids may come from elsewhere
 	if !userns.LacksIDs(userns.Own(), string(subuid), Account(), os.Getuid()) {

@@ -1,5 +1,5 @@
-// Package hostprog finds the host's programs that tbx calls, and says what of the
-// caller's environment they get. tbx's own parts are found by package programs.
+// Package hostprog finds the host's programs that tbx calls, and composes their
+// environment. Package programs finds tbx's own parts.
 package hostprog
 
 import (
@@ -18,9 +18,8 @@ import (
 	"github.com/tbx-project/tbx/internal/variables"
 )
 
-// Look finds a program in the caller's PATH, of which only the absolute
-// directories count: what lies in the directory where somebody happens to stand is
-// not called. The error wraps exec.ErrNotFound.
+// Look finds a program in the absolute directories of the caller's PATH. It never uses
+// the current directory. The error wraps exec.ErrNotFound.
 func Look(name string) (string, error) {
 	for _, dir := range filepath.SplitList(os.Getenv("PATH")) {
 		path := filepath.Join(dir, name)
@@ -31,9 +30,9 @@ func Look(name string) (string, error) {
 	return "", fmt.Errorf("%s: %w", name, exec.ErrNotFound)
 }
 
-// Podman returns a call of podman. From a user namespace that has no ids it fails before
-// podman runs, which would take its pause process for ended, and forget it: the next one
-// then makes another mount namespace, in which no container is mounted.
+// Podman returns a call of podman. It fails in a user namespace without ids. podman there
+// would think that its pause process has ended, and forget it; the next podman would then
+// make another mount namespace, in which no container is mounted.
 func Podman(ctx context.Context, args ...string) *exec.Cmd {
 	path, err := Look("podman")
 	if err == nil {
@@ -47,10 +46,10 @@ func Podman(ctx context.Context, args ...string) *exec.Cmd {
 	return cmd
 }
 
-// PodmanEnv is what podman gets of the caller's environment: all but what would
-// make it talk to a podman elsewhere, act on the program itself, or belongs to the
-// process that systemd started. podman takes USER for the account whose ids it may
-// use, so that is the account's, and a TMPDIR that is no directory makes it fail.
+// PodmanEnv is the caller's environment for podman, without the variables that would
+// connect it to another podman, act on the program itself, or belong to the process that
+// systemd started. podman uses the ids of the account in USER, so that is set to the real
+// account; a TMPDIR that is not a directory is left out, because podman would fail.
 func PodmanEnv(caller []string) []string {
 	account, tmpdir, bus := Account(), BadTmpdir(caller), userBus(caller)
 	env := slices.DeleteFunc(slices.Clone(caller), func(kv string) bool {

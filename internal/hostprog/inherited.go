@@ -7,11 +7,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// WithoutInherited calls start, which starts a process that outlives this one, and
-// keeps from that process what this one was given besides the standard streams.
-// With a lock's descriptor, the next run of a script would wait for a process that
-// the script knows nothing of, and with a pipe's, its reader. They stay open here,
-// for the command that this process becomes. Nothing else may be started meanwhile.
+// WithoutInherited calls start, which starts a process that outlives this one, and hides
+// this process's inherited descriptors from it, except the standard streams. If the new
+// process kept a lock, the next run of a script would wait for it; if it kept a pipe, the
+// reader would. The descriptors stay open here, for the command that this process
+// becomes. Start nothing else meanwhile.
 func WithoutInherited(start func() error) error {
 	open, _ := os.ReadDir("/proc/self/fd") // without it they are passed on
 	for _, e := range open {

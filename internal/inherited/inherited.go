@@ -1,9 +1,9 @@
-// Package inherited knows which signals the caller of this process ignores and blocks,
-// and gives that to the program that this process becomes. Go's runtime installs
-// handlers for all signals but an ignored SIGHUP and SIGINT, and takes most from the
-// mask, before any Go code runs: so it is written down at the program's entry
-// (entry_linux_amd64.s), in programs that are linked with the flag -E=tbx_entry.
-// In others, as in go test, nothing is known, and Go's ways stand.
+// Package inherited knows the signals that the caller of this process ignores and blocks,
+// and passes them to the program that this process becomes. Before any Go code runs, Go's
+// runtime installs handlers for all signals but an ignored SIGHUP and SIGINT, and changes
+// the mask. So the program's entry (entry_linux_amd64.s) records them, in programs that
+// are linked with the flag -E=tbx_entry. In others, as in go test, nothing is recorded,
+// and Go's behaviour stays.
 package inherited
 
 import (
@@ -29,8 +29,9 @@ var (
 var tooLittle = "tbx: it cannot start: a limit on memory, processes or open files leaves it too little\n" +
 	"tbx: hint: look at ulimit -a; -v and -d must be 800000 or more, -n 16, and -u above what you run\n"
 
-// Honor lets this process ignore what the caller ignores, so that signal.Ignored is
-// true of it and children inherit it. It leaves alone what Go itself lives by.
+// Honor makes this process ignore the signals that the caller ignores, so that
+// signal.Ignored is true for them and children inherit that. It leaves alone the signals
+// that Go's runtime needs.
 func Honor() {
 	for sig := syscall.Signal(1); sig <= 31; sig++ {
 		if has(ignored, sig) && sig != unix.SIGCHLD && sig != unix.SIGURG {
@@ -39,8 +40,8 @@ func Honor() {
 	}
 }
 
-// Notify is signal.Notify for those of wanted that are not ignored: what the caller
-// ignores, as nohup(1) has it, stays ignored. It says whether there is one.
+// Notify is signal.Notify for those of wanted that the caller does not ignore: ignored
+// signals, as by nohup(1), stay ignored. It reports whether any is left.
 func Notify(c chan<- os.Signal, wanted ...os.Signal) bool {
 	wanted = slices.DeleteFunc(slices.Clone(wanted), signal.Ignored)
 	if len(wanted) > 0 { // signal.Notify without any would catch all
@@ -49,9 +50,9 @@ func Notify(c chan<- os.Signal, wanted ...os.Signal) bool {
 	return len(wanted) > 0
 }
 
-// Restore gives the calling thread the mask, and the process the ignored signals, that
-// the caller gave it. It is for the moment before execve(2), which keeps both; the
-// goroutine stays on its thread from then on.
+// Restore sets the caller's mask for the calling thread, and the caller's ignored signals
+// for the process. It is for the moment before execve(2), which keeps both; the goroutine
+// stays on its thread from then on.
 func Restore() {
 	if !known {
 		return
@@ -66,8 +67,7 @@ func Restore() {
 	unix.RawSyscall6(unix.SYS_RT_SIGPROCMASK, unix.SIG_SETMASK, uintptr(unsafe.Pointer(&blocked)), 0, 8, 0, 0)
 }
 
-// Become is execve(2) with what the caller gave this process. On success it does not
-// return.
+// Become is execve(2) with the caller's signals restored. On success it does not return.
 func Become(path string, args, env []string) error {
 	Restore()
 	return os.NewSyscallError("execve", syscall.Exec(path, args, env))

@@ -6,9 +6,9 @@ import (
 	"strings"
 )
 
-// Names returns at most three of known that word may have meant, best first:
-// those that start with it, and those that differ by at most a third of their
-// letters (insert, delete, replace, swap one each).
+// Names returns at most three of known that word may have meant, best first: those that
+// start with it, and those that differ from it in at most a third of their letters
+// (insert, delete, replace, swap count one each).
 func Names(word string, known []string) []string {
 	word = strings.ToLower(word)
 	type hit struct {

@@ -14,12 +14,12 @@ const (
 // Manifest is a registry's answer.
 type Manifest struct {
 	Type   string // its media type
-	Digest string // computed after a GET; after a HEAD what the registry says, which may be nothing
+	Digest string // computed after a GET; after a HEAD the registry's own, which may be missing
 	Body   []byte // empty after a HEAD
 }
 
-// Contents is what is read of an index or of one image's manifest: of either, the
-// other's fields are empty.
+// Contents is the part of an index, or of one image's manifest, that tbx reads: the
+// fields of the other are empty.
 type Contents struct {
 	Config    struct{ Size int64 }
 	Layers    []struct{ Size int64 }
@@ -29,21 +29,21 @@ type Contents struct {
 	}
 }
 
-// IsIndex says, by its type, whether it names the images of several machines.
+// IsIndex reports, by its type, whether it lists the images of several machines.
 func (m Manifest) IsIndex() bool {
 	kind, _, err := mime.ParseMediaType(m.Type)
 	return err == nil && (kind == typeIndex || kind == typeList)
 }
 
-// Contents reads the body.
+// Contents parses the body.
 func (m Manifest) Contents() (Contents, error) {
 	var c Contents
 	err := json.Unmarshal(m.Body, &c)
 	return c, err
 }
 
-// Instance is the digest for a platform, OS/ARCH or OS/ARCH/VARIANT, "" meaning this
-// machine's; of several variants the first. It is "" where the index has none.
+// Instance returns the digest for a platform, OS/ARCH or OS/ARCH/VARIANT; "" means this
+// machine's. Of several variants it takes the first. It returns "" if the index has none.
 func (c Contents) Instance(platform string) string {
 	if platform == "" {
 		platform = "linux/" + runtime.GOARCH
@@ -57,7 +57,7 @@ func (c Contents) Instance(platform string) string {
 	return ""
 }
 
-// Size is what a pull of one image downloads at most, in bytes.
+// Size returns how much a pull of one image downloads at most, in bytes.
 func (c Contents) Size() int64 {
 	total := c.Config.Size
 	for _, l := range c.Layers {

@@ -1,9 +1,9 @@
-// Package ociregistry asks a container registry for a manifest, without pulling what it
-// names: the OCI distribution specification 1.1, "Pulling manifests", and the token
+// Package ociregistry asks a container registry for a manifest, without pulling the
+// image: the OCI distribution specification 1.1, "Pulling manifests", and the token
 // protocol of the distribution project.
 //
-// It knows no files of podman's (mirrors, logins, certificates): whoever calls it says
-// where to ask, and with which client. It must not download layers or change anything.
+// It knows no files of podman (mirrors, logins, certificates): the caller says where to
+// ask, and with which client. It must not download layers or change anything.
 package ociregistry
 
 import (
@@ -17,11 +17,11 @@ import (
 	"strings"
 )
 
-// MaxManifest is the size, in bytes, that the specification tells clients to accept at
-// least. What is larger is refused.
+// MaxManifest is the smallest limit, in bytes, that the specification allows for clients.
+// Larger manifests are refused.
 const MaxManifest = 4 << 20
 
-// Repository is where to ask.
+// Repository is the place to ask.
 type Repository struct {
 	Client   *http.Client
 	Host     string // with its port, if it has one; docker.io is asked where it serves
@@ -93,8 +93,8 @@ type response struct {
 	body []byte
 }
 
-// request sends one request and reads the answer whole. An insecure registry is tried
-// without TLS where it does not speak it, as podman does.
+// request sends one request and reads the whole answer. An insecure registry is tried
+// without TLS if it does not use it, as podman does.
 func (r Repository) request(ctx context.Context, method, address string, header http.Header) (response, error) {
 	schemes := []string{"https://"}
 	if r.Insecure {

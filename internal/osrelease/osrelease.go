@@ -12,9 +12,8 @@ import (
 	"strings"
 )
 
-// Parse reads the format of os-release(5): shell assignments without expansion.
-// Lines that are not assignments are skipped, as that page asks of readers; of a
-// key that comes twice the last counts.
+// Parse reads the format of os-release(5): shell assignments without expansion. It skips
+// other lines, as that page demands; if a key occurs twice, the last counts.
 func Parse(r io.Reader) (map[string]string, error) {
 	out := map[string]string{}
 	lines := bufio.NewScanner(r)
@@ -30,8 +29,8 @@ func Parse(r io.Reader) (map[string]string, error) {
 	return out, nil
 }
 
-// Read reads the file of the system below root: etc/os-release, or the one in
-// usr/lib where that is not there. Without either it is empty.
+// Read reads the file of the system below root: etc/os-release, or the one in usr/lib.
+// Without either it returns nothing.
 func Read(root string) (map[string]string, error) {
 	for _, name := range []string{"etc/os-release", "usr/lib/os-release"} {
 		f, err := os.Open(filepath.Join(root, name))

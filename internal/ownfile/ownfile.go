@@ -1,6 +1,6 @@
-// Package ownfile reads small files that their owner is believed in, such as
-// settings. What stands at the path may be anything: it must not block, must not
-// fill the memory, and must not take the word of a stranger.
+// Package ownfile reads small files that tbx trusts because of their owner, such as
+// settings. Anything may be at the path, so it must not block, must not fill the memory,
+// and must not trust another user's file.
 package ownfile
 
 import (
@@ -21,8 +21,8 @@ import (
 // Max is the size in bytes of the largest file that is read.
 const Max = 256 << 10
 
-// ReadIfThere is Read for a file that need not be there, and then is nil. One below
-// /etc that may not be read counts as not there: it is the administrator's.
+// ReadIfThere is Read for an optional file; it returns nil if that is missing. An
+// unreadable one below /etc counts as missing: it is the administrator's.
 func ReadIfThere(path string) ([]byte, error) {
 	data, err := Read(path)
 	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) && strings.HasPrefix(path, "/etc/") {
@@ -31,22 +31,21 @@ func ReadIfThere(path string) ([]byte, error) {
 	return data, err
 }
 
-// Read returns the content of the regular file at path, if it belongs to the
-// calling user or to root and no others may write to it. Links are followed, as
-// people keep their settings elsewhere; what counts is where they lead. The error
-// wraps fs.ErrNotExist or fs.ErrPermission where that is the cause, else it is of
-// kind fail.Unable.
+// Read returns the content of the regular file at path, if it belongs to the calling user
+// or to root and others may not write to it. Links are followed, because people keep
+// their settings elsewhere; the target is checked. The error wraps fs.ErrNotExist or
+// fs.ErrPermission if that is the cause; otherwise it is of kind fail.Unable.
 func Read(path string) ([]byte, error) { return read(path, 0) }
 
-// ReadNoLink is Read for a file that must not be a link: one that comes with what others
-// made, where the link would name a file of the user's.
+// ReadNoLink is Read for a file that must not be a link: it comes with other people's
+// files, where a link could name a file of the user's.
 func ReadNoLink(path string) ([]byte, error) { return read(path, unix.O_NOFOLLOW) }
 
 func read(path string, flags int) ([]byte, error) {
 	f, err := os.OpenFile(path, os.O_RDONLY|unix.O_NONBLOCK|unix.O_NOCTTY|flags, 0)
 	if flags&unix.O_NOFOLLOW != 0 && errors.Is(err, unix.ELOOP) {
 		return nil, fail.New(fail.Unable, "%s is not read: it is a link", escape.Text(path)).
-			Hint("put a file in its place, or name the file that it leads to")
+			Hint("replace it by a file, or name its target")
 	}
 	if err != nil {
 		return nil, fail.Wrap(fail.Unable, err, "a settings file cannot be read")

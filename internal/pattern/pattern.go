@@ -1,5 +1,5 @@
-// Package pattern holds regular expressions that are compiled when they are first
-// used. Compiling all of them would be a good part of the start of tbx.
+// Package pattern holds regular expressions that are compiled on first use. Compiling all
+// of them would take a good part of tbx's start.
 package pattern
 
 import (
@@ -7,8 +7,8 @@ import (
 	"sync"
 )
 
-// Lazy returns a function that returns expr compiled. It panics at the first use of
-// an expr that is none, so that expr must be a constant that a test uses.
+// Lazy returns a function that returns expr compiled. An invalid expr panics on first
+// use, so it must be a constant that a test uses.
 func Lazy(expr string) func() *regexp.Regexp {
 	return sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(expr) })
 }

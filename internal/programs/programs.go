@@ -1,6 +1,5 @@
-// Package programs finds the programs that tbx consists of, beside the one that
-// runs or where packages put them. It must not look at PATH: what is found becomes
-// this process, or root.
+// Package programs finds tbx's own programs, beside the running one or where packages put
+// them. It must not use PATH: the program becomes this process, or runs as root.
 package programs
 
 import (
@@ -38,8 +37,8 @@ func Find(name string) (string, error) {
 		Hint("install it beside tbx, as make install does, or build it with make")
 }
 
-// Front returns the path of tbx as users call it, or of this program if there is
-// no other.
+// Front returns the path of tbx as users call it, or of this program if there is no
+// other.
 func Front() (string, error) {
 	if path, err := Find(front); err == nil {
 		return path, nil

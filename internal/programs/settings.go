@@ -7,15 +7,15 @@ import (
 )
 
 // engineSettings are variables that name files which podman's bindings read before main
-// begins: one that cannot be read ends the program there, with exit code 1 and without a
-// sentence, also for --help. tbx itself needs nothing of them.
+// begins. An unreadable file ends the program there, with exit code 1 and without a
+// message, even for --help. tbx itself needs none of them.
 var engineSettings = []string{"CONTAINERS_CONF", "CONTAINERS_CONF_OVERRIDE"}
 
-// aside is what such a variable is called while the program starts.
+// aside returns the name of such a variable while the program starts.
 const aside = "TBX_ASIDE_"
 
-// withoutSettings is env for tbx-podman: an empty file for each of engineSettings, and
-// the caller's value under another name.
+// withoutSettings returns env for tbx-podman: an empty file for each of engineSettings,
+// and the caller's value under another name.
 func withoutSettings(env []string) []string {
 	out := slices.DeleteFunc(slices.Clone(env), func(kv string) bool {
 		name, _, _ := strings.Cut(kv, "=")
@@ -31,8 +31,8 @@ func withoutSettings(env []string) []string {
 	return append(out, engineSettings[0]+"=/dev/null", aside+"=1")
 }
 
-// RestoreSettings gives the process the variables of its caller back, for the programs
-// that it starts. It is the first call of main.
+// RestoreSettings restores the caller's variables, for the programs that this process
+// starts. It is the first call of main.
 func RestoreSettings() {
 	if os.Getenv(aside) == "" {
 		return // called by hand

@@ -1,7 +1,6 @@
-// Package progress shows on standard error what takes long, and nothing of what
-// does not: a stage is shown when it has lasted Delay. On a terminal it is one
-// line, with a few more below it where there is more to tell, that vanish with
-// the stage; elsewhere it is one line a stage.
+// Package progress shows long work on standard error, and nothing of short work: a stage
+// appears when it has lasted Delay. On a terminal it is one line, perhaps with a few
+// lines below, which disappear with the stage; elsewhere it is one line a stage.
 package progress
 
 import (
@@ -14,7 +13,7 @@ import (
 	"github.com/tbx-project/tbx/internal/escape"
 )
 
-// Delay is how long a stage may last in silence.
+// Delay is how long a stage stays hidden.
 const Delay = 300 * time.Millisecond
 
 // Display shows stages and warnings. Its methods may be called concurrently.
@@ -60,8 +59,8 @@ func (d *Display) Stage(text string) {
 	})
 }
 
-// Update changes the text of the current stage, as for a share that is done, and
-// the lines below it. It is shown on a terminal only, and only once the stage is.
+// Update changes the text of the current stage, for example to its progress, and the
+// lines below it. It is shown on a terminal only, and only together with the stage.
 func (d *Display) Update(text string, below ...string) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -87,7 +86,7 @@ func (d *Display) Line(text string) {
 	d.above("%s\n", escape.Text(text))
 }
 
-// Remark says once what is good to know and asks for nothing. quiet leaves it out.
+// Remark prints, once, a note that needs no action. quiet leaves it out.
 func (d *Display) Remark(text, hint string) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -105,7 +104,7 @@ func hintLine(hint string) string {
 	return "tbx: hint: " + escape.Text(hint) + "\n"
 }
 
-// Warn says once what does not work.
+// Warn prints, once, a problem.
 func (d *Display) Warn(text, hint string) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -129,7 +128,7 @@ func (d *Display) end() {
 	d.text, d.below, d.shown, d.timer = "", nil, false, nil
 }
 
-// above writes what stays, with the stage, if it is shown, below it again.
+// above writes a lasting line, and below it the stage again, if that is shown.
 func (d *Display) above(format string, args ...any) {
 	if d.shown {
 		d.erase()
@@ -140,9 +139,9 @@ func (d *Display) above(format string, args ...any) {
 	}
 }
 
-// draw writes the stage over what was there and leaves the cursor in its first
-// line. The terminal is told not to wrap meanwhile, so that each line takes one
-// row however narrow it is.
+// draw writes the stage over the previous one and leaves the cursor in its first line.
+// Meanwhile the terminal does not wrap, so that each line takes one row, however narrow
+// the terminal is.
 func (d *Display) draw() {
 	if !d.terminal {
 		return

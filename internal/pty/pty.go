@@ -9,8 +9,8 @@ import (
 
 // Open opens a pair by the multiplexer ptmx, with flags of open(2) for the master, such
 // as O_NONBLOCK. Both are closed on exec, and neither becomes a controlling terminal.
-// ptmx may belong to a devpts that is mounted elsewhere: the slave is opened with
-// TIOCGPTPEER, ioctl_tty(2), because its path would name another terminal here.
+// ptmx may belong to another devpts: the slave is opened with TIOCGPTPEER, ioctl_tty(2),
+// because its path would name another terminal here.
 func Open(ptmx string, flags int) (master, slave int, err error) {
 	const own = unix.O_RDWR | unix.O_NOCTTY | unix.O_CLOEXEC
 	if master, err = eintr.Open(ptmx, own|flags, 0); err != nil {
@@ -27,7 +27,7 @@ func Open(ptmx string, flags int) (master, slave int, err error) {
 	return -1, -1, err
 }
 
-// CopySize gives the terminal to the size of the terminal from.
+// CopySize sets the size of the terminal to to that of the terminal from.
 func CopySize(to, from int) {
 	if size, err := unix.IoctlGetWinsize(from, unix.TIOCGWINSZ); err == nil {
 		unix.IoctlSetWinsize(to, unix.TIOCSWINSZ, size)

@@ -1,5 +1,5 @@
-// Package ptytest lets tests have a program on a terminal that they can hang up. It is
-// imported by tests alone.
+// Package ptytest gives tests a program on a terminal that they can hang up. Only tests
+// import it.
 package ptytest
 
 import (
@@ -10,10 +10,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Start starts cmd as the first process on a terminal of its own, and returns the
-// terminal's outer end. That takes deadlines, and its Close hangs the terminal up at
-// once. What package pty returns blocks: a reader of it keeps the descriptor, and a
-// program that says nothing stays for as long, however often it is closed.
+// Start starts cmd as the first process on a new terminal, and returns the terminal's
+// outer end. That has deadlines, and its Close hangs the terminal up at once. The result
+// of package pty blocks: a reader keeps the descriptor open, and with it a silent
+// program, however often it is closed.
 func Start(cmd *exec.Cmd, rows, cols uint16) (*os.File, error) {
 	blocking, err := pty.StartWithSize(cmd, &pty.Winsize{Rows: rows, Cols: cols})
 	if err != nil {

@@ -3,7 +3,7 @@ package rights
 
 import "golang.org/x/sys/unix"
 
-// Received returns the descriptors of all control messages in oob, also beside an error.
+// Received returns the descriptors of all control messages in oob, even with an error.
 func Received(oob []byte) ([]int, error) {
 	msgs, err := unix.ParseSocketControlMessage(oob)
 	var fds []int

@@ -1,6 +1,5 @@
-// Package rootonly says whether only root can change what is at a path. What
-// others can change must not be run as root, nor be taken for what a rule of the
-// administrator's or the owner's names.
+// Package rootonly checks that only root can change the file at a path. A file that
+// others can change must not run as root, nor count as the program that a rule names.
 package rootonly
 
 import (
@@ -18,10 +17,10 @@ import (
 // maxLinks is as many symbolic links as the kernel follows, path_resolution(7).
 const maxLinks = 40
 
-// Check follows an absolute path from the root, through symbolic links, and returns
-// an error that names the first step that others than root can change: a file, a
-// directory on the way, or where a link leads. Access control lists are seen in the
-// bits of the group, acl(5).
+// Check follows an absolute path from the root, through symbolic links, and returns an
+// error that names the first step that others than root can change: a file, a directory
+// on the way, or the target of a link. Access control lists show in the group's bits,
+// acl(5).
 func Check(path string) error {
 	if !filepath.IsAbs(path) {
 		return errors.New(escape.Quote(path) + " is not an absolute path")

@@ -1,4 +1,4 @@
-// Package selinux asks the kernel's SELinux, where there is one, by its files:
+// Package selinux asks the kernel's SELinux, if there is one, through its files:
 // selinuxfs and /proc/PID/attr. It changes no policy.
 package selinux
 
@@ -14,7 +14,7 @@ import (
 // fs is where selinuxfs is mounted, if SELinux is on.
 const fs = "/sys/fs/selinux"
 
-// Enforcing says whether SELinux is on and refuses what its policy does not allow.
+// Enforcing reports whether SELinux is on and enforces its policy.
 func Enforcing() bool {
 	b, err := os.ReadFile(fs + "/enforce")
 	return err == nil && strings.TrimSpace(string(b)) == "1"
@@ -33,7 +33,7 @@ func Label(pid int) string {
 	return strings.TrimRight(string(b), "\x00\n")
 }
 
-// Type returns the type of a label: what rules are about.
+// Type returns the type in a label, which rules refer to.
 func Type(label string) string {
 	if f := strings.SplitN(label, ":", 4); len(f) >= 3 {
 		return f[2]
@@ -41,8 +41,8 @@ func Type(label string) string {
 	return label
 }
 
-// Allows says whether the policy allows a process with the label subject one
-// permission of a class, such as write of fifo_file, on what has the label object.
+// Allows reports whether the policy allows a process with the label subject one
+// permission of a class, such as write of fifo_file, on something with the label object.
 func Allows(subject, object, class, permission string) (bool, error) {
 	number := func(elem ...string) (uint64, error) {
 		b, err := os.ReadFile(filepath.Join(append([]string{fs, "class", class}, elem...)...))
@@ -77,8 +77,8 @@ func Allows(subject, object, class, permission string) (bool, error) {
 	return err == nil && allowed&(1<<(bit-1)) != 0, err
 }
 
-// MakeSockets calls f, and the sockets that f makes have the label. With "", or
-// where the kernel refuses that, they have the process's own, and an error says why.
+// MakeSockets calls f; the sockets that f makes get the label. With "", or if the kernel
+// refuses, they get the process's own, and an error says why.
 func MakeSockets(label string, f func()) error {
 	if label == "" {
 		f()

@@ -1,6 +1,6 @@
-// Package tomlfile reads files of settings in TOML strictly: a key that is not known is
-// an error, and an error names file, line and, where it is known, column, and the key
-// that was probably meant. It must not know any setting, nor open a file.
+// Package tomlfile reads settings files in TOML strictly: an unknown key is an error, and
+// an error names file, line and, if known, column, and the key that was probably meant.
+// It must not know any setting, nor open a file.
 package tomlfile
 
 import (
@@ -19,12 +19,12 @@ import (
 
 // Error is one mistake in a file.
 type Error struct {
-	File string // as it is shown
+	File string // as shown to the user
 	Line int
-	Col  int      // 0 where the parser does not tell
+	Col  int      // 0 if the parser does not tell
 	Text string   // what is wrong
-	Key  string   // the key that is not known, if that is the mistake
-	Near []string // of a key that is not known: those that may have been meant
+	Key  string   // the unknown key, if that is the mistake
+	Near []string // known keys that may have been meant
 }
 
 // Error is FILE:LINE:COL: TEXT.
@@ -36,7 +36,7 @@ func (e *Error) Error() string {
 	return at + ": " + e.Text
 }
 
-// DidYouMean is a hint with the keys that may have been meant, or "".
+// DidYouMean returns a hint with the keys that may have been meant, or "".
 func (e *Error) DidYouMean() string {
 	if len(e.Near) == 0 {
 		return ""
@@ -69,7 +69,7 @@ func Decode(name string, text []byte, v any) error {
 	return f.Unknown()
 }
 
-// Keys are the keys that the file sets, in their order.
+// Keys returns the keys that the file sets, in their order.
 func (f *File) Keys() [][]string {
 	var out [][]string
 	for _, k := range f.meta.Keys() {
@@ -78,12 +78,11 @@ func (f *File) Keys() [][]string {
 	return out
 }
 
-// Part decodes what Parse left undecoded into v, a pointer.
+// Part decodes the part that Parse left undecoded into v, a pointer.
 func (f *File) Part(raw toml.Primitive, v any) error { return f.meta.PrimitiveDecode(raw, v) }
 
-// Unknown returns an *Error for the first key that nothing was decoded from, or nil. The
-// keys that may be meant are those of what Parse decoded into, and further ones of what
-// Part did, without their tables.
+// Unknown returns an *Error for the first key that nothing was decoded from, or nil. Its
+// suggestions are the keys that Parse and Part decode, except those in Part's tables.
 func (f *File) Unknown(further ...string) error {
 	if len(f.meta.Undecoded()) == 0 {
 		return nil
@@ -100,7 +99,7 @@ func (f *File) Unknown(further ...string) error {
 // inText takes `line 3 (last key "a.b"): what is wrong` apart.
 var inText = regexp.MustCompile(`^line (\d+) (.*)$`)
 
-// explain makes an *Error of the library's.
+// explain turns an error of the library into an *Error.
 func (f *File) explain(err error) error {
 	if err == nil {
 		return nil
@@ -156,9 +155,9 @@ func keys(t reflect.Type, key toml.Key, prefix string) []string {
 
 var header = regexp.MustCompile(`^\s*\[+([^\]]+)\]`)
 
-// Line is where a key is set, or 1. The library knows it while it parses and does not
-// tell, so that this looks at the text: a key in a string of several lines may be taken
-// for it.
+// Line returns the line that sets a key, or 1. The library knows it while it parses, but
+// does not tell. So this looks at the text, and may mistake a line of a multi-line string
+// for the key.
 func (f *File) Line(key ...string) int {
 	whole, parent := toml.Key(key).String(), toml.Key(key[:len(key)-1]).String()
 	assign := regexp.MustCompile(fmt.Sprintf(`^\s*(?:[\w."'-]+\.)?["']?%s["']?\s*(=|\.)`, regexp.QuoteMeta(key[len(key)-1])))

@@ -1,7 +1,6 @@
-// Package userns says what user namespace a process is in, by the ids that it has
-// there, user_namespaces(7). The caller's own place is looked at before tbx says why
-// something fails: much that looks broken from inside a unit's or a sandbox's
-// namespace is whole outside.
+// Package userns describes the user namespace of a process by the ids in it,
+// user_namespaces(7). tbx looks at the caller's namespace before it explains a failure:
+// much that seems broken inside a unit's or a sandbox's namespace works outside.
 package userns
 
 import (
@@ -12,12 +11,12 @@ import (
 
 // Own returns /proc/self/uid_map, or "" on a kernel that has none.
 func Own() string {
-	data, _ := os.ReadFile("/proc/self/uid_map") // "" is for the caller of these functions to understand
+	data, _ := os.ReadFile("/proc/self/uid_map") // callers handle ""
 	return string(data)
 }
 
-// FakeRoot says whether id 0 of a namespace, as uid_map has it, is an ordinary user
-// outside who is root only here, as in unshare --map-root-user and podman unshare.
+// FakeRoot reports whether id 0 of a namespace, given its uid_map, is an ordinary user
+// outside, who is root only here, as in unshare --map-root-user and podman unshare.
 func FakeRoot(uidMap string) bool {
 	for _, m := range parse(uidMap) {
 		if m.first == 0 {
@@ -27,16 +26,16 @@ func FakeRoot(uidMap string) bool {
 	return false
 }
 
-// LacksIDs says whether a namespace holds none of the ranges that subuid(5), as text,
-// gives a user. Without a range it goes by the number of ids: those that are made for
-// one process have its user's and perhaps root's.
+// LacksIDs reports whether a namespace has none of the ranges that subuid(5), as text,
+// gives a user. Without a range it counts the ids: a namespace for one process has only
+// its user's and perhaps root's.
 func LacksIDs(uidMap, subuid, account string, uid int) bool {
 	have, total := parse(uidMap), 0
 	for _, m := range have {
 		total += m.end - m.first
 	}
 	if total == 0 {
-		return false // not to be understood
+		return false // unreadable
 	}
 	ranges := rangesOf(subuid, account, uid)
 	if len(ranges) == 0 {
@@ -52,11 +51,12 @@ func LacksIDs(uidMap, subuid, account string, uid int) bool {
 	return true
 }
 
-// HasRange says whether subuid(5), as text, gives a user ids, by name or number.
+// HasRange reports whether subuid(5), as text, gives a user ids, by name or number.
 func HasRange(subuid, account string, uid int) bool { return len(rangesOf(subuid, account, uid)) > 0 }
 
-// Unused returns the first of ids, as many as useradd(8) gives, that no text of subuid(5)
-// gives to anybody: whoever shares ids with another user owns what is in his containers.
+// Unused returns the first of a range of ids, as large as useradd(8) gives, that no text
+// of subuid(5) gives to anybody: a user who shares ids with another owns the files in
+// that one's containers.
 func Unused(texts ...string) int {
 	first := 100000 // SUB_UID_MIN of login.defs(5)
 	for _, text := range texts {
@@ -70,7 +70,7 @@ func Unused(texts ...string) int {
 	return first
 }
 
-// ids are those from first to before end, and what the first is outside.
+// ids are the ids from first to before end, and the outside id of first.
 type ids struct{ first, end, outside int }
 
 func parse(uidMap string) []ids {
@@ -97,7 +97,7 @@ func rangesOf(subuid, account string, uid int) []ids {
 	return out
 }
 
-// numbers returns nil where one of words is none.
+// numbers returns nil if one of words is not a number.
 func numbers(words []string) []int {
 	var out []int
 	for _, w := range words {

@@ -1,6 +1,6 @@
-// Package variables knows what environment variables mean, as far as that decides
-// whether one of the host's is right in a toolbox: a path may not be there, nor a
-// program. It is the one table of them; docs/environment.md is held to it.
+// Package variables knows what environment variables mean, as far as that decides whether
+// a host's value is right in a toolbox: a path may be missing there, or a program. It is
+// the one table of them; a test compares docs/environment.md with it.
 //
 // Sources: the manual pages and documents of glibc (ld.so(8), environ(7)), systemd
 // (systemd.exec(5)), the XDG specifications, GTK, Qt, CPython, Perl, Ruby, Java, Node,
@@ -12,11 +12,11 @@ import (
 	"slices"
 )
 
-// Meaning says what the value of a variable is.
+// Meaning is the meaning of a variable's value.
 type Meaning uint8
 
-// What a value is. Of a path, "shared" is what a toolbox has at a path of its own, and
-// the host view is where it has all else.
+// The meanings. A path is "shared" if the toolbox has it at a path of its own; the host
+// view has all other paths.
 const (
 	Value     Meaning = iota // words, numbers, options: the same anywhere
 	Always                   // a value that a terminal cannot be used without
@@ -37,15 +37,15 @@ const (
 	Terminal                 // the name of a terminal
 )
 
-// Variable is one that is known.
+// Variable is a known variable.
 type Variable struct {
 	Name    string // exact
 	Meaning Meaning
-	// Of is for an Along: the variable that names its environment.
+	// Of, for an Along, is the variable that names its environment.
 	Of string
 }
 
-// Look returns what is known of a variable. What is not known is a Value.
+// Look returns the known facts about a variable. An unknown one is a Value.
 func Look(name string) (v Variable, known bool) {
 	for _, table := range [...][]Variable{table1[:], table2[:], table3[:]} {
 		if name <= table[len(table)-1].Name {
@@ -59,5 +59,5 @@ func Look(name string) (v Variable, known bool) {
 	return Variable{Name: name}, false
 }
 
-// All returns all that are known, by name.
+// All returns all known variables, by name.
 func All() []Variable { return slices.Concat(table1[:], table2[:], table3[:]) }

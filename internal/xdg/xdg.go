@@ -1,7 +1,6 @@
-// Package xdg answers where tbx keeps its files, after the XDG Base Directory
-// Specification 0.8. It reads the environment through a function, so that a
-// caller decides whose environment it is; it creates nothing but Runtime's
-// fallback directory.
+// Package xdg says where tbx keeps its files, after the XDG Base Directory Specification
+// 0.8. It reads the environment through a function, so that the caller chooses whose
+// environment that is. It creates nothing except Runtime's fallback directory.
 package xdg
 
 import (
@@ -43,10 +42,9 @@ func Home(home string, getenv func(string) string) Dirs {
 	}
 }
 
-// RuntimeBase returns the user's runtime directory: $XDG_RUNTIME_DIR, else
-// /run/user/UID, else a directory in /tmp that is ours alone, which it makes.
-// One of the first two that others could change is passed over. It never returns a
-// relative path, and never a directory of somebody else.
+// RuntimeBase returns the user's runtime directory: $XDG_RUNTIME_DIR, else /run/user/UID,
+// else a private directory in /tmp, which it makes. It skips the first two if others
+// could change them. It never returns a relative path, or another user's directory.
 func RuntimeBase(uid int, getenv func(string) string) (string, error) {
 	return runtimeBase(uid, getenv("XDG_RUNTIME_DIR"), "/run/user", "/tmp")
 }
@@ -61,15 +59,15 @@ func runtimeBase(uid int, asked, run, tmp string) (string, error) {
 	if err := os.Mkdir(dir, 0o700); err != nil && !os.IsExist(err) {
 		return "", fmt.Errorf("runtime directory %s: %w", dir, err)
 	}
-	// /tmp is everybody's: believe the directory only if it is closed to others.
+	// Everybody may write to /tmp: trust the directory only if it is closed to others.
 	if err := checkDir(dir, uid, 0o077); err != nil {
 		return "", fmt.Errorf("runtime directory %s: %w", dir, err)
 	}
 	return dir, nil
 }
 
-// RuntimeProblem says why dir, as XDG_RUNTIME_DIR has it, cannot be the user's
-// runtime directory, or nil.
+// RuntimeProblem returns why dir, from XDG_RUNTIME_DIR, cannot be the user's runtime
+// directory, or nil.
 func RuntimeProblem(uid int, dir string) error {
 	switch {
 	case !filepath.IsAbs(dir):
@@ -80,17 +78,17 @@ func RuntimeProblem(uid int, dir string) error {
 	return checkDir(filepath.Clean(dir), uid, 0o022)
 }
 
-// OwnRuntime says whether dir, from RuntimeBase, is the last resort: a directory of
-// tbx's own, in which no session has sockets.
+// OwnRuntime reports whether dir, from RuntimeBase, is the fallback: tbx's own directory,
+// in which no session has sockets.
 func OwnRuntime(dir string) bool { return strings.HasPrefix(dir, "/tmp/tbx-runtime-") }
 
-// checkDir says why dir is not a directory of the user's, and no link to one, in
-// which others have none of the rights.
+// checkDir returns an error unless dir is a directory of the user, not a link, and closed
+// to others.
 func checkDir(dir string, uid int, rights uint32) error {
 	fd, err := eintr.Open(dir, unix.O_PATH|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
 	switch {
 	case errors.Is(err, unix.ENOTDIR):
-		return errors.New("it is a file or a link, and no directory")
+		return errors.New("it is a file or a link, not a directory")
 	case errors.Is(err, unix.ENOENT):
 		return errors.New("there is no such directory")
 	}

@@ -18,7 +18,7 @@ func TestH87_ImageForContainers(t *testing.T) {
 		"bootc": (&bootc.Backend{}).Explain, "rpm-ostree": (&rpmostree.Backend{}).Explain,
 	} {
 		err := explain(&osupdate.ToolError{Argv: []string{name}, Code: 1, Stderr: "error: Target image does not have ostree.bootable label\n"})
-		if !errors.Is(err, osupdate.ErrNotFound) || !strings.Contains(err.Error(), "is no host's system") || len(fail.Hints(err)) == 0 {
+		if !errors.Is(err, osupdate.ErrNotFound) || !strings.Contains(err.Error(), "is not a host system") || len(fail.Hints(err)) == 0 {
 			t.Errorf("%s: %v", name, err)
 		}
 	}

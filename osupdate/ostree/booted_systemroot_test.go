@@ -38,8 +38,8 @@ func TestBooted(t *testing.T) {
 	if st := m.runs("42.1", "42.1"); st.Unbooted == nil || st.Unbooted.Intended != "42.2" {
 		t.Errorf("unbooted: %+v", st.Unbooted)
 	}
-	m.says(0, "status", "42.2 was to boot and did not", "tbx host doctor")
-	m.says(11, "doctor", "42.2 was to boot and did not", "tbx host upgrade --reboot")
+	m.says(0, "status", "42.2 should have booted and did not", "tbx host doctor")
+	m.says(11, "doctor", "42.2 should have booted and did not", "tbx host upgrade --reboot")
 
 	// A shutdown: the new system, with what was changed in /etc until then.
 	m.tbx(0, "upgrade")
@@ -179,14 +179,14 @@ func TestFinalisationFails(t *testing.T) {
 	if st.Unfinished == nil || st.Unfinished.Problem != "/etc merge" || st.Unfinished.Hint == "" || st.Unbooted == nil {
 		t.Errorf("%+v, %+v", st.Unfinished, st.Unbooted)
 	}
-	m.says(0, "status", "the last shutdown could not finish an update", "app.conf", "hint: move your copy of it away", "42.3 was to boot and did not")
-	m.says(11, "doctor", "42.3 was to boot and did not: ostree: the file app.conf in /etc", "move your copy of it away")
+	m.says(0, "status", "the last shutdown could not finish an update", "app.conf", "hint: move your copy of it away", "42.3 should have booted and did not")
+	m.says(11, "doctor", "42.3 should have booted and did not: ostree: the file app.conf in /etc", "move your copy of it away")
 
 	// ostree-boot-complete.service shows the cause in the journal and removes it.
 	if out, err := m.inside("env", "INVOCATION_ID=1", "ostree", "admin", "boot-complete").CombinedOutput(); err == nil || !strings.Contains(string(out), "failed on previous boot") {
 		t.Errorf("%v\n%s", err, out)
 	}
-	m.says(11, "doctor", "42.3 was to boot and did not", "journalctl -b -1 -u ostree-finalize-staged.service")
+	m.says(11, "doctor", "42.3 should have booted and did not", "journalctl -b -1 -u ostree-finalize-staged.service")
 
 	// As the hint says: out of the way, once more, and all is well.
 	if out, err := m.inside("rm", "/etc/app.conf").CombinedOutput(); err != nil {
@@ -224,7 +224,7 @@ cp -a /boot/ostree/finalize-failure.stamp /sysroot/boot/ostree/`
 	if st := m.runs("42.1", "42.1"); st.Unfinished == nil || st.Unfinished.Problem != "no space" {
 		t.Errorf("%+v", st.Unfinished)
 	}
-	m.says(11, "doctor", "42.3 was to boot and did not: ostree: there is no space left on the disk", "tbx host cleanup")
+	m.says(11, "doctor", "42.3 should have booted and did not: ostree: there is no space left on the disk", "tbx host cleanup")
 	m.tbx(0, "upgrade") // the disk is large again
 	m.restart()
 	m.runs("42.3", "42.3")
@@ -251,7 +251,7 @@ func TestKillFinalisation(t *testing.T) {
 			fresh++
 		case booted == version:
 			old++
-			m.says(11, "doctor", newest+" was to boot and did not")
+			m.says(11, "doctor", newest+" should have booted and did not")
 			m.tbx(0, "upgrade")
 			m.restart()
 			m.runs(newest, newest)

@@ -1,5 +1,5 @@
 // Package eintrtest lets tests make calls that signals interrupt, as Go's runtime
-// interrupts its own threads. It is imported by tests alone.
+// interrupts its own threads. Only tests import it.
 package eintrtest
 
 import (
@@ -36,8 +36,8 @@ func Storm(t testing.TB) {
 	})
 }
 
-// Interrupted makes a raw poll(2) of fd and says whether a signal interrupted it: the
-// proof that the storm reaches calls of this thread.
+// Interrupted makes a raw poll(2) of fd and reports whether a signal interrupted it, to
+// prove that the storm reaches this thread's calls.
 func Interrupted(fd int) bool {
 	_, err := unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, 0)
 	return err == unix.EINTR
