@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"path"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -13,6 +14,7 @@ import (
 	"github.com/tbx-project/tbx/images"
 	"github.com/tbx-project/tbx/internal/escape"
 	"github.com/tbx-project/tbx/internal/fail"
+	"github.com/tbx-project/tbx/internal/flock"
 	"github.com/tbx-project/tbx/packages"
 	"github.com/tbx-project/tbx/toolbox"
 	"github.com/tbx-project/tbx/toolbox/carry"
@@ -46,7 +48,8 @@ type FreezeResult struct {
 // notFrozen is left out without a word: what is made anew in each system or by each start,
 // what others look after, and caches.
 var notFrozen = []string{
-	"/proc/", "/sys/", "/dev/", "/run/", "/var/run/", "/tmp/", "/var/tmp/", "/var/cache/", "/var/log/", "/boot/", "/.tbx-carry/", "/lost+found/",
+	"/proc/", "/sys/", "/dev/", "/run/", "/var/run/", "/tmp/", "/var/tmp/", "/var/cache/", "/var/log/", "/boot/",
+	"/.tbx-carry/", "/lost+found/",
 	"/etc/passwd*", "/etc/group*", "/etc/shadow*", "/etc/gshadow*", "/etc/subuid*", "/etc/subgid*", "/etc/.pwd.lock",
 	"/etc/hostname", "/etc/hosts", "/etc/resolv.conf", "/etc/mtab", "/etc/machine-id", "/etc/localtime", "/etc/timezone",
 	"/etc/ld.so.cache", "/etc/ssl/certs/", "/etc/pki/ca-trust/extracted/", "/etc/init.d/.depend.*", "/etc/.updated", "/var/.updated",
@@ -73,18 +76,26 @@ func (p *Provisioner) Freeze(ctx context.Context, r FreezeRequest) (*FreezeResul
 	if err != nil {
 		return nil, err
 	}
+	lock, err := flock.Try(filepath.Join(p.Toolboxes.Host.TbxRuntime(), "locks", ".freeze-"+string(r.Name)))
+	if errors.Is(err, flock.ErrBusy) {
+		return nil, fail.New(nil, "toolbox %s is being frozen by another tbx", r.Name).Hint("wait until that has ended")
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer lock.Close()
 	now, err := p.Toolboxes.Settings(b)
 	if err != nil {
 		return nil, err
 	}
 	f := &freezing{p: p, request: &r, lock: &Frozen{Version: frozenVersion, Toolbox: string(r.Name), Packages: map[string]string{}}}
-	if err := f.from(ctx, now); err != nil {
-		return nil, err
-	}
 	if f.dir, err = openFrozenDir(r.Dir, r.Agree); err != nil {
 		return nil, err
 	}
 	defer f.dir.close()
+	if err := f.from(ctx, now); err != nil {
+		return nil, err
+	}
 	if err := p.Toolboxes.Compare(ctx, r.Name, p.imageEnv(r.Name), f.look); err != nil {
 		return nil, err
 	}
@@ -142,6 +153,8 @@ type freezing struct {
 	removed  []string // that are not there any more by then
 	files    []string // and after
 	accounts []string // commands
+	modes    []string // commands
+	passwd   bool     // there is a table of users
 }
 
 func (f *freezing) say(what string) {
@@ -311,8 +324,20 @@ func (f *freezing) take(found []carry.Found, to *[]string) {
 		default:
 			f.lock.Files = append(f.lock.Files, frozenFile(e))
 			*to = append(*to, e.Path)
+			if e.Image {
+				f.remode(e)
+			}
 		}
 	}
+}
+
+// remode gives a directory of the image its mode and owner: an archive does so to new ones only.
+func (f *freezing) remode(e *carry.Found) {
+	if !f.shell || !writable(e.Path) {
+		return // and the comparison says so
+	}
+	p := packages.Quote(e.Path)
+	f.modes = append(f.modes, fmt.Sprintf("chown %d:%d %s", e.UID, e.GID, p), fmt.Sprintf("chmod %04o %s", e.Mode, p))
 }
 
 func sorted(words []string) []string {

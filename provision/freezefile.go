@@ -64,12 +64,17 @@ func (f *freezing) containerfile() string {
 	if len(f.files) > 0 {
 		say("\n# Files that no package brought, or brought otherwise.\nADD %s /", filesTar)
 	}
+	if len(f.modes) > 0 {
+		say("\n# Directories of the image with another mode or owner.")
+		run(&b, f.modes)
+	}
 	later := slices.DeleteFunc(slices.Clone(f.lock.Removed), func(p string) bool { return slices.Contains(f.removed, p) })
 	if len(later) > 0 {
 		say("\n# Files that were removed.")
 		run(&b, []string{removal(later)})
 	}
-	if f.shell && slices.ContainsFunc(f.lock.Files, func(e FrozenFile) bool { return strings.HasPrefix(e.Path, "/usr/local/share/ca-certificates/") }) {
+	certificate := func(e FrozenFile) bool { return strings.HasPrefix(e.Path, "/usr/local/share/ca-certificates/") }
+	if f.shell && slices.ContainsFunc(f.lock.Files, certificate) {
 		say("\n# Certificates among them.")
 		run(&b, []string{"{ ! command -v update-ca-certificates || update-ca-certificates; }"})
 	}

@@ -57,7 +57,7 @@ type FrozenFile struct {
 	Type   string `toml:"type" json:"type"`
 	Mode   string `toml:"mode,omitempty" json:"mode,omitempty"` // octal
 	Owner  string `toml:"owner" json:"owner"`                   // UID:GID
-	Size   int64  `toml:"size,omitempty" json:"size,omitempty"`
+	Size   int64  `toml:"size,omitzero" json:"size,omitempty"`
 	SHA256 string `toml:"sha256,omitempty" json:"sha256,omitempty"`
 	Target string `toml:"target,omitempty" json:"target,omitempty"`
 }

@@ -127,7 +127,9 @@ func (f *freezing) lookAtFiles(ctx context.Context) error {
 	}
 	found = slices.DeleteFunc(found, func(e carry.Found) bool { return there[e.Path] })
 	f.take(found, &f.files)
-	f.leave("/etc/shadow", "passwords: users of the image that is built have none")
+	if f.passwd {
+		f.leave("/etc/shadow", "passwords: users of the image that is built have none")
+	}
 	slices.SortFunc(f.lock.LeftOut, func(a, b FrozenLeft) int { return strings.Compare(a.Path, b.Path) })
 	slices.SortFunc(f.lock.Files, func(a, b FrozenFile) int { return strings.Compare(a.Path, b.Path) })
 	f.lock.Removed = sorted(f.lock.Removed)
@@ -170,6 +172,7 @@ func (f *freezing) lookAtAccounts(texts []carry.Text) {
 		}
 		return nil
 	}
+	f.passwd = len(rows("/etc/passwd", false)) > 0
 	hadUsers, hadGroups := rows("/etc/passwd", true), rows("/etc/group", true)
 	for _, row := range rows("/etc/group", false) {
 		had := find(hadGroups, row[0])

@@ -2,14 +2,13 @@ package provision
 
 import (
 	"context"
-	"crypto/rand"
+	"crypto/sha256"
 	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
 	"maps"
 	"slices"
-	"strings"
 
 	"github.com/tbx-project/tbx/images"
 	"github.com/tbx-project/tbx/internal/fail"
@@ -21,9 +20,9 @@ import (
 // verify builds an image of what was written, and returns in what it differs from the lock
 // file. Neither the image nor a toolbox of it stays.
 func (f *freezing) verify(ctx context.Context) (differences []string, err error) {
-	hex8 := make([]byte, 4)
-	rand.Read(hex8)
-	b, err := images.NewBuild(f.request.Dir, "localhost/tbx/freeze/"+strings.ToLower(f.lock.Toolbox)+":"+hex.EncodeToString(hex8), nil)
+	// One name for all of a toolbox's, by which the next removes what a killed one left.
+	id := sha256.Sum256([]byte(f.lock.Toolbox))
+	b, err := images.NewBuild(f.request.Dir, "localhost/tbx/freeze:"+hex.EncodeToString(id[:6]), nil)
 	if err != nil {
 		return nil, err
 	}

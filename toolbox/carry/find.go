@@ -27,6 +27,7 @@ type Found struct {
 	Size   int64  `json:"size,omitempty"`
 	SHA256 string `json:"sha256,omitempty"`
 	Target string `json:"target,omitempty"` // of a link
+	Image  bool   `json:"image,omitempty"`  // of a directory: the image has it, with another mode or owner
 	Note   string `json:"note,omitempty"`   // why it is left out
 }
 
@@ -199,7 +200,8 @@ func (f *finder) wants(p string) bool { return len(f.find.Only) == 0 || fits(f.f
 
 // untouched says whether two sides show one and the same file of the image.
 func (f *finder) untouched(a, b *unix.Statx_t) bool {
-	return a.Ino == b.Ino && a.Size == b.Size && a.Mode == b.Mode && a.Mtime == b.Mtime && a.Ctime == b.Ctime && a.Uid == b.Uid && a.Gid == b.Gid
+	return a.Ino == b.Ino && a.Size == b.Size && a.Mode == b.Mode && a.Uid == b.Uid && a.Gid == b.Gid &&
+		a.Mtime == b.Mtime && a.Ctime == b.Ctime
 }
 
 // home names a home that has something in it.
@@ -240,7 +242,9 @@ func (f *finder) directory(p string, is, was *unix.Statx_t, private bool) {
 	}
 	changed := was != nil && (is.Mode != was.Mode || is.Uid != was.Uid || is.Gid != was.Gid)
 	if f.wants(p) && !isIn(f.owned, p) && (was == nil || changed) {
-		f.found = append(f.found, f.entry(p, is, TypeDirectory))
+		e := f.entry(p, is, TypeDirectory)
+		e.Image = changed
+		f.found = append(f.found, e)
 	}
 	f.below(p, private || secret)
 }

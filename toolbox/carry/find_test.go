@@ -100,6 +100,11 @@ func TestE116_Found(t *testing.T) {
 			t.Errorf("%s: %q", p, what)
 		}
 	}
+	os.Chmod(filepath.Join(old, "usr"), 0o750)
+	if got := finding(t, o, old, base); got["/usr"] != "directory" || got["/usr/bin/edited"] != "only its owner may read it" {
+		t.Errorf("of a directory with another mode: %v", got)
+	}
+	os.Chmod(filepath.Join(old, "usr"), 0o755)
 	o.Find.Upgraded = true
 	if got := finding(t, o, old, base); got["/usr/bin/edited"] != "" {
 		t.Error("a file of a package that was upgraded was taken")
