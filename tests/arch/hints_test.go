@@ -26,7 +26,7 @@ var allowed = map[string]string{
 	"remove it with: podman volume rm %s": "the call was rm, which could not finish",
 	"what podman itself proposes stops all containers that it still has: podman system migrate":  "podman's own proposal, said with what it does, where no container was found",
 	"podman (%s) cannot find its own processes, and podman system migrate failed":                "says what was done",
-	"all processes of your containers and podman's own had ended; podman system migrate has put": "says what was done",
+	"all processes of your containers and podman's own had ended; podman system migrate has repaired": "says what was done",
 	"let it go on with: kill -CONT %d":                             "ends nothing",
 	"end it, and the next tbx enter starts another: kill -KILL %d": "the agent of the bridge, proven to hold its socket; commands go on and the next call starts another",
 	"Remove packages from a toolbox with its own package manager, and the packages that need\nthem. tbx shows all of them, and asks. To remove a toolbox: tbx rm.": "the command is called remove, and so was that of toolboxes",

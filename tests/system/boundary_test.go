@@ -368,7 +368,7 @@ func TestX9_Exchanged(t *testing.T) {
 	if c.running() {
 		t.Error("it runs with another directory")
 	}
-	if out, _ := try("tbx", "logs", c.name); !strings.Contains(out, "is another directory than when the toolbox was made") {
+	if out, _ := try("tbx", "logs", c.name); !strings.Contains(out, "is no longer the same directory as when the toolbox was made") {
 		t.Errorf("it does not say why it ended: %s", out)
 	}
 	c.refused("is no longer the same directory: .*/secret")

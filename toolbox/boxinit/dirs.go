@@ -13,12 +13,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// mkdir makes the directory p and what leads to it, each with mode 0755 whatever
-// the umask is. Where a link of the image leads nowhere, as /root of an image-based
-// system does (var/roothome), what it names is made, if that is in the image.
+// mkdir makes the directory p and its parents, each with mode 0755 whatever the umask. If
+// a link of the image leads to a missing place, as /root of an image-based system does
+// (var/roothome), mkdir makes its target, if that is in the image.
 //
-// A directory that is there and closed to the user is opened: former versions of tbx
-// made directories with the umask of whoever started the toolbox.
+// A directory that exists but is closed to the user is opened: former versions of tbx
+// made directories with the umask of the user who started the toolbox.
 func (b *box) mkdir(p string) error { return b.mkdirVia(filepath.Clean(p), 40) }
 
 func (b *box) mkdirVia(p string, links int) error {
@@ -60,10 +60,10 @@ func (b *box) mkdirVia(p string, links int) error {
 	return b.mkdirVia(filepath.Clean(target), links-1)
 }
 
-// mayBeClosed are directories that distributions keep closed.
+// mayBeClosed are the directories that distributions keep closed.
 var mayBeClosed = []string{"/root", "/etc/sudoers.d", "/etc/doas.d"}
 
-// open makes a directory of root's, on the image's own file system, readable for all.
+// open makes a directory of root, on the image's own file system, readable for all.
 func (b *box) open(p string, fi fs.FileInfo) error {
 	st, ok := fi.Sys().(*syscall.Stat_t)
 	if fi.Mode().Perm()&0o005 == 0o005 || slices.Contains(mayBeClosed, p) || !ok || int(st.Uid) != os.Geteuid() {
@@ -76,7 +76,7 @@ func (b *box) open(p string, fi fs.FileInfo) error {
 	return os.Chmod(b.root+p, fi.Mode()|0o055)
 }
 
-// makeDirectories makes what an image without a distribution may lack.
+// makeDirectories makes directories that an image without a distribution may lack.
 func (b *box) makeDirectories() error {
 	var failed []error
 	for _, d := range []struct {
@@ -100,11 +100,11 @@ func (b *box) exists(p string) bool {
 	return err == nil
 }
 
-// linkTarget returns what the link p says, or "".
+// linkTarget returns the target of the link p, or "".
 func (b *box) linkTarget(p string) string {
 	target, _ := os.Readlink(b.root + p)
 	return target
 }
 
-// intoHostView says whether p is a link into the host view, so one that tbx made.
+// intoHostView reports whether p is a link into the host view, which tbx made.
 func (b *box) intoHostView(p string) bool { return strings.HasPrefix(b.linkTarget(p), HostView+"/") }

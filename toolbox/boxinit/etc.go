@@ -10,8 +10,8 @@ import (
 )
 
 // followHostFiles makes files of /etc symbolic links into the host view, so that they
-// follow the host at once and nobody polls (DNS after a VPN comes up, a new time zone).
-// Packages replace such a link; the next start puts it right.
+// follow the host at once without polling (DNS after a VPN comes up, a new time zone).
+// Packages replace such a link; the next start repairs it.
 func (b *box) followHostFiles() error {
 	if !b.cfg.HostFiles {
 		return nil
@@ -37,9 +37,9 @@ func (b *box) followHostFiles() error {
 	return errors.Join(append(failed, b.standInForResolved(), b.giveBackHostConf())...)
 }
 
-// standInForResolved gives the names that systemd-resolved writes to where the host
-// does not run it: the package replaces /etc/resolv.conf by a link to them when it is
-// installed here, where its service does not run either.
+// standInForResolved provides the files of systemd-resolved, if the host does not run it:
+// when its package is installed in the toolbox, where its service does not run either, it
+// replaces /etc/resolv.conf by a link to them.
 func (b *box) standInForResolved() error {
 	const dir = "/run/systemd/resolve"
 	if !slices.Contains(b.cfg.Follow, "resolv.conf") || b.exists(HostView+dir) {
@@ -52,8 +52,9 @@ func (b *box) standInForResolved() error {
 	return errors.Join(b.link(dir+"/stub-resolv.conf", target), b.link(dir+"/resolv.conf", target))
 }
 
-// giveBackHostConf puts a file where former versions of tbx made a link: /etc/host.conf
-// is a package's (base-files, setup, filesystem). They all have the same one line in it.
+// giveBackHostConf restores a file where former versions of tbx made a link:
+// /etc/host.conf belongs to a package (base-files, setup, filesystem). In all of them it
+// has the same one line.
 func (b *box) giveBackHostConf() error {
 	if !b.intoHostView("/etc/host.conf") {
 		return nil
@@ -61,12 +62,12 @@ func (b *box) giveBackHostConf() error {
 	return b.create("/etc/host.conf", []byte("multi on\n"), 0o644)
 }
 
-// hostPath says where a file of the host is found inside the toolbox. Links on the
-// host stay what they are, and the file goes on following the host: relative ones lead
-// to another place in the host view, and where an absolute one leads, in the toolbox's
-// own tree, a link is made that leads back. It is not made below /usr, which is the
-// packages'; there the file follows the host when the toolbox is started again, but
-// for a time zone that both have.
+// hostPath returns the place of a host file inside the toolbox. Links on the host stay
+// links, and the file keeps following the host: relative links lead to another place in
+// the host view. The target of an absolute link would be in the toolbox's own tree, so a
+// link is made there that leads back. It is not made below /usr, which belongs to the
+// packages; there the file follows the host at the next start, except a time zone that
+// both have.
 func (b *box) hostPath(p string) (string, bool) {
 	host := HostView + p
 	start := host
@@ -92,7 +93,7 @@ func (b *box) hostPath(p string) (string, bool) {
 }
 
 // leadBack makes p a link to the same path in the host view, unless the toolbox has
-// something of its own there.
+// something there.
 func (b *box) leadBack(p string) bool {
 	if below(p, "/usr") || below(p, "/etc") || below(p, HostView) {
 		return false
@@ -106,12 +107,12 @@ func (b *box) leadBack(p string) bool {
 	return b.link(p, HostView+p) == nil
 }
 
-// zoneinfo is where tzset(3) has its time zones.
+// zoneinfo is the directory of time zones, tzset(3).
 const zoneinfo = "/usr/share/zoneinfo/"
 
-// nameZone writes the name of the host's time zone into /etc/timezone, where the image
-// or the host has that file. It is a file of the toolbox's own: tzdata's scripts write
-// to it. What is a directory, as on some systems, is left alone.
+// nameZone writes the name of the host's time zone into /etc/timezone, if the image or
+// the host has that file. It is the toolbox's own file, because tzdata's scripts write to
+// it. A directory, as on some systems, is left alone.
 func (b *box) nameZone() error {
 	const file = "/etc/timezone"
 	fi, err := os.Lstat(b.root + file)

@@ -20,7 +20,7 @@ func (b *box) writeFiles() error {
 	return errors.Join(failed...)
 }
 
-// put writes a file of tbx's own unless it is there already, with that content.
+// put writes a file of tbx, unless it has that content already.
 func (b *box) put(f File) error {
 	if b.onVolume(f.Path) {
 		return nil
@@ -37,9 +37,9 @@ func (b *box) put(f File) error {
 	return b.create(f.Path, []byte(f.Content), os.FileMode(f.Mode))
 }
 
-// undo takes out of a package's file the lines that former versions of tbx added to
-// it: the package manager asks at each update whose version shall be kept. A file
-// that has nothing else was tbx's alone.
+// undo removes the lines from a package's file that former versions of tbx added, because
+// the package manager asks at each update whose version to keep. It removes a file
+// without other lines.
 func (b *box) undo(f File) error {
 	old, err := b.read(f.Path)
 	if err != nil || !bytes.Contains(old, []byte(f.Content)) {
@@ -52,13 +52,13 @@ func (b *box) undo(f File) error {
 	return b.replace(f.Path, rest, 0o644)
 }
 
-// exceptSharedPaths tells the image's package manager which paths are the
-// host's, so that a package that owns one of them still installs.
+// exceptSharedPaths tells the image's package manager which paths belong to the host, so
+// that a package with one of them still installs.
 func (b *box) exceptSharedPaths() error {
 	var failed []error
 	put := func(f File) { failed = append(failed, b.put(f)) }
 	if b.exists("/usr/bin/dpkg") && !b.exists("/usr/sbin/policy-rc.d") {
-		// Without it a package with a service starts a daemon on the host's network.
+		// Without it, installing a service would start a daemon on the host's network.
 		put(File{Path: "/usr/sbin/policy-rc.d", Content: "#!/bin/sh\n# Written by tbx: services do not start in a toolbox.\nexit 101\n",
 			Mode: 0o755})
 	}
@@ -71,7 +71,7 @@ func (b *box) exceptSharedPaths() error {
 		})
 	}
 	if b.exists("/usr/lib/tmpfiles.d") {
-		// systemd-tmpfiles, run by a package's script, would fail on /tmp, which is the host's.
+		// systemd-tmpfiles, run by a package's script, would fail on the host's /tmp.
 		failed = append(failed, b.mkdir("/etc/tmpfiles.d"))
 		for _, name := range []string{"tmp.conf", "fs-tmp.conf", "x11.conf", "home.conf"} {
 			if !b.exists("/etc/tmpfiles.d/" + name) {

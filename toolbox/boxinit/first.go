@@ -17,10 +17,10 @@ import (
 	"github.com/tbx-project/tbx/internal/executable"
 )
 
-// hostServices are clients of the host's services that first ask whether systemd was
-// booted, by the directory systemdDir. A toolbox has none: with it the scripts of
-// packages, service(8) and init scripts would send root's requests to the host's
-// systemd instead of starting what is in the toolbox.
+// hostServices are clients of the host's services that first check whether systemd was
+// booted, by the directory systemdDir. A toolbox has none: with it, the scripts of
+// packages, service(8) and init scripts would send root's requests to the host's systemd
+// instead of starting daemons in the toolbox.
 var hostServices = []string{"hostnamectl", "timedatectl", "localectl", "loginctl", "systemctl", "machinectl", "networkctl",
 	"resolvectl", "systemd-analyze", "systemd-inhibit"}
 
@@ -29,12 +29,12 @@ var passwords = []string{"su", "chsh", "passwd"}
 
 const systemdDir = "/run/systemd/system"
 
-// FirstNames are the commands that the user of a toolbox gets by First.
+// FirstNames returns the commands that First handles for the toolbox's user.
 func FirstNames() []string { return slices.Concat(hostServices, passwords) }
 
-// linkFirst puts them into /usr/local/bin, where they come before the toolbox's own of
-// that name and are seen by every shell. There is none where the owner has one, nor
-// without a program to help: the scripts of packages ask whether there is a systemctl.
+// linkFirst puts them into /usr/local/bin, where every shell finds them before the
+// toolbox's own programs of these names. It makes none if the owner has one there, or if
+// the program is missing: the scripts of packages check whether there is a systemctl.
 func (b *box) linkFirst() error {
 	var failed []error
 	for _, name := range FirstNames() {
@@ -53,10 +53,9 @@ func (b *box) linkFirst() error {
 	return errors.Join(failed...)
 }
 
-// First is a command of the toolbox that works there only with some help: args are the
-// path of the script by which it was called (in FirstDir, whose first line
-// names tbx-box) and the arguments. It becomes the toolbox's own program of that name.
-// It returns an exit code where it cannot.
+// First helps a command that would not work in the toolbox alone. args are the path of
+// the script by which it was called (in FirstDir, whose first line names tbx-box) and the
+// arguments. It becomes the toolbox's own program of that name, or returns an exit code.
 func First(args []string) int {
 	if len(args) == 0 {
 		return 125
@@ -83,14 +82,15 @@ func First(args []string) int {
 	return 126
 }
 
-// ownersCall says whether the toolbox's user calls, and not root or a daemon's account.
+// ownersCall reports whether the toolbox's user calls, and not root or a daemon's
+// account.
 func ownersCall() bool {
 	var st unix.Stat_t
 	return unix.Stat(StateDir, &st) == nil && int(st.Uid) == os.Getuid()
 }
 
-// next finds the program of that name in PATH, and then where the system's are, that
-// is not one of First's.
+// next finds the program of that name in PATH, then in the system's directories. It skips
+// those of First.
 func next(name string) string {
 	for _, dir := range append(filepath.SplitList(os.Getenv("PATH")), SystemPath...) {
 		file := filepath.Join(dir, name)
@@ -107,8 +107,8 @@ func next(name string) string {
 	return ""
 }
 
-// asRoot is the call by sudo, which asks this user nothing. Programs that mean the
-// caller's account where no other is named are told whose it is.
+// asRoot returns the call by sudo, which asks this user for nothing. Programs that would
+// default to the caller's account get its name.
 func asRoot(real string, argv []string) []string {
 	name := argv[0]
 	argv = append([]string{real}, argv[1:]...)
@@ -123,14 +123,14 @@ func asRoot(real string, argv []string) []string {
 	return append([]string{sudo, "--"}, argv...)
 }
 
-// asksNothing says whether an option of chsh or passwd is about the program itself, or
+// asksNothing reports whether an option of chsh or passwd is about the program itself, or
 // about all accounts.
 func asksNothing(arg string) bool {
 	return slices.Contains([]string{"-h", "--help", "-V", "--version", "-v", "--list-shells", "-a", "--all"}, arg)
 }
 
-// hasOperand says whether there is an argument that is neither an option nor the value
-// of one, chsh(1) and passwd(1).
+// hasOperand reports whether there is an argument that is neither an option nor an
+// option's value, chsh(1) and passwd(1).
 func hasOperand(args []string) bool {
 	value := []string{
 		"-s", "--shell", "-R", "--root", "-P", "--prefix", "-i", "--inactive", "-n", "--mindays",
@@ -149,7 +149,7 @@ func hasOperand(args []string) bool {
 	return false
 }
 
-// account is the caller's name in the toolbox, as passwd(5) has it.
+// account returns the caller's name in the toolbox's passwd(5).
 func account() string {
 	data, _ := os.ReadFile("/etc/passwd")
 	uid := fmt.Sprint(os.Getuid())
@@ -161,8 +161,8 @@ func account() string {
 	return uid
 }
 
-// booted runs a program where /run/systemd is the host's, in a mount namespace of its
-// own. ran is false where the host has no systemd, or allows no such namespace.
+// booted runs a program that sees the host's /run/systemd, in a new mount namespace. ran
+// is false if the host has no systemd, or allows no such namespace.
 func booted(real string, argv []string) (code int, ran bool) {
 	if !dirThere(HostView+systemdDir) || dirThere(systemdDir) {
 		return 0, false
@@ -178,8 +178,8 @@ func booted(real string, argv []string) (code int, ran bool) {
 		GidMappings: []syscall.SysProcIDMap{{ContainerID: gid, HostID: gid, Size: 1}},
 		AmbientCaps: []uintptr{unix.CAP_SYS_ADMIN},
 	}
-	// What a terminal sends reaches the program by itself. Caught here, it neither ends
-	// this process before the program nor is ignored by that.
+	// The program gets the terminal's signals itself. Catching them here neither ends
+	// this process before the program, nor makes the program ignore them.
 	signals := make(chan os.Signal, 8)
 	signal.Notify(signals, unix.SIGINT, unix.SIGQUIT, unix.SIGTERM, unix.SIGHUP, unix.SIGUSR1, unix.SIGUSR2)
 	if err := cmd.Start(); err != nil {
@@ -204,12 +204,12 @@ func booted(real string, argv []string) (code int, ran bool) {
 }
 
 // Booted is the process that booted starts: args are the program's path and its
-// arguments. Where /run/systemd cannot be shown it runs without.
+// arguments. If /run/systemd cannot be shown, the program runs without it.
 func Booted(args []string) int {
 	if len(args) < 2 {
 		return 125
 	}
-	runtime.LockOSThread() // whose capabilities the program inherits
+	runtime.LockOSThread() // the program inherits this thread's capabilities
 	unix.Mount(HostView+"/run/systemd", "/run/systemd", "", unix.MS_BIND|unix.MS_REC, "")
 	unix.Prctl(unix.PR_CAP_AMBIENT, unix.PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0)
 	err := syscall.Exec(args[0], args[1:], os.Environ())

@@ -7,20 +7,20 @@ import (
 	"strings"
 )
 
-// firstStart says whether no tbx has set this container up before. Who may sudo has
-// a rule since then; in others no group is taken from the user.
+// firstStart reports whether no tbx has set this container up before. Later, an
+// administrator inside has a rule, and no group is taken from the user.
 func (b *box) firstStart() bool {
 	_, err := os.Lstat(b.root + "/etc/sudoers.d/tbx")
 	return err != nil && !b.cfg.NoSudo
 }
 
-// dropMember takes a user out of the groups of an image's account that happens to have
-// his name, such as ubuntu: a session has the groups that were given inside in
-// place of the host's.
+// dropMember removes a user from the groups of an account in the image that has the same
+// name by chance, such as ubuntu: otherwise a session would have those groups instead of
+// the host's.
 func dropMember(lines []string, user string) []string {
 	for i, l := range lines {
 		f := strings.Split(l, ":")
-		if len(f) != 4 || f[0] == "sudo" || f[0] == "wheel" { // which tbx gives
+		if len(f) != 4 || f[0] == "sudo" || f[0] == "wheel" { // these are given by tbx
 			continue
 		}
 		members := strings.Split(f[3], ",")
@@ -44,8 +44,8 @@ func (b *box) memberships(lines []string, first bool) []string {
 	return lines
 }
 
-// shadowGroups keeps gshadow(5), where an image has it, as group(5) is: grpck(8), gpasswd(1)
-// and packages' scripts compare them.
+// shadowGroups keeps gshadow(5), if the image has it, consistent with group(5): grpck(8),
+// gpasswd(1) and packages' scripts compare them.
 func (b *box) shadowGroups(first bool) error {
 	if _, err := b.stat("/etc/gshadow"); err != nil {
 		return nil

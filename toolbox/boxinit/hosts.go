@@ -9,16 +9,15 @@ import (
 	"strings"
 )
 
-// ensureHostname sees to it that the host's name resolves inside. Where the
-// host's own /etc/hosts has it, that file is followed as it is. Elsewhere (the
-// host resolves its name by nss-myhostname, or the toolbox has a name of its
-// own) the toolbox has a file in StateDir, which the first process keeps up to
-// date.
+// ensureHostname makes the host's name resolve inside. If the host's own /etc/hosts has
+// the name, that file is followed. Otherwise (the host resolves it by nss-myhostname, or
+// the toolbox has another name) the toolbox gets a file in StateDir, which the first
+// process keeps up to date.
 func (b *box) ensureHostname() error {
 	name := b.cfg.Hostname
 	if old, err := b.read("/etc/hostname"); err == nil && !b.onVolume("/etc/hostname") && name != "" &&
 		strings.TrimSpace(string(old)) != name {
-		// podman mounts a file with the container's id over it, which is nobody's name.
+		// podman mounts a file with the container's id over it, which is no host's name.
 		if err := b.overwrite("/etc/hostname", []byte(name+"\n")); err != nil {
 			return err
 		}
@@ -53,15 +52,14 @@ func (b *box) ensureHostname() error {
 	return errors.Join(b.chown(b.root+StateDir+"/hosts"), b.link("/etc/hosts", StateDir+"/hosts"))
 }
 
-// packagesOwnHosts says whether /etc/hosts is a file of the distribution's base package,
-// as it is where rpm, pacman, apk or xbps are: a link in its place would be found when
-// packages are verified.
+// packagesOwnHosts reports whether /etc/hosts belongs to the distribution's base package,
+// as with rpm, pacman, apk or xbps: their verification would report a link in its place.
 func (b *box) packagesOwnHosts() bool {
 	return slices.ContainsFunc([]string{"/usr/lib/rpm", "/var/lib/rpm", "/usr/bin/pacman", "/sbin/apk", "/usr/bin/apk",
 		"/usr/bin/xbps-install"}, b.exists)
 }
 
-// copyHosts writes what the host's file says now, and name, into that file.
+// copyHosts writes the host's file, and name, into that file.
 func (b *box) copyHosts(name string) error {
 	const file = "/etc/hosts"
 	have, err := b.readThrough(file)
@@ -86,7 +84,7 @@ func (b *box) copyHosts(name string) error {
 	return b.replace(file, want, 0o644)
 }
 
-// ownHosts says whether /etc/hosts is the file that tbx keeps.
+// ownHosts reports whether tbx keeps /etc/hosts.
 func (b *box) ownHosts() bool {
 	target, err := os.Readlink(b.root + "/etc/hosts")
 	return err == nil && target == StateDir+"/hosts"

@@ -34,14 +34,13 @@ type fatal struct {
 
 func (f fatal) Error() string { return f.err.Error() }
 
-// Init reads a Config from in, sets the toolbox up and reports Events on out.
-// It returns an error when the toolbox cannot be used; the same error has been
-// reported by then.
+// Init reads a Config from in, sets the toolbox up and reports Events on out. It returns
+// an error if the toolbox cannot be used, after reporting it.
 func Init(in io.Reader, out io.Writer) error {
 	unix.Umask(0o022) // what is made here stays, whoever started the toolbox
 	b := &box{out: json.NewEncoder(out)}
 	if err := json.NewDecoder(in).Decode(&b.cfg); err != nil {
-		return b.fail(fatal{err: fmt.Errorf("cannot read what the host asked for: %w", err),
+		return b.fail(fatal{err: fmt.Errorf("cannot read the host's request: %w", err),
 			hint: "tbx and tbx-box may be of different versions: reinstall tbx"})
 	}
 	if b.cfg.LocalesOnly {
@@ -113,12 +112,12 @@ func (b *box) fail(f fatal) error {
 	return f.err
 }
 
-// makeStateDir is the first thing that writes: when even this fails, the
-// toolbox's own file system is unusable.
+// makeStateDir is the first step that writes: if it fails, the toolbox's own file system
+// is unusable.
 func (b *box) makeStateDir() error {
 	for _, dir := range []string{"/etc", filepath.Dir(Marker), filepath.Dir(StateDir), StateDir} {
 		if err := b.own(dir); err != nil {
-			return fatal{err: fmt.Errorf("the image cannot be a toolbox's: %w", err), hint: "choose another image"}
+			return fatal{err: fmt.Errorf("the image cannot be used for a toolbox: %w", err), hint: "choose another image"}
 		}
 	}
 	if err := b.mkdir(StateDir); err != nil {

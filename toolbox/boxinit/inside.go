@@ -14,34 +14,34 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Inside is what a container engine in the toolbox needs to be the toolbox's own,
-// although home, runtime directory and /dev are the host's.
+// Inside lists the places of container engines in the toolbox that must be the toolbox's
+// own, although home, runtime directory and /dev are the host's.
 type Inside struct {
 	Data, Run     string   // directories on the host: kept with the toolbox, and emptied at each start
 	DataFD, RunFD int      // open detached mounts of them; 0: none
-	Places        []Place  // what is the toolbox's own
+	Places        []Place  // places of the toolbox's own
 	Config        string   // place of the engines' settings, one of Places
 	Shared        []string // names in it that are the host's, as seen here: registries, keys, logins
 	Auth          string   // the host's logins to registries, as seen here
 }
 
-// Place is a directory of the toolbox's own in the midst of what is the host's.
+// Place is a directory of the toolbox's own among the host's.
 type Place struct {
 	Path  string // here
 	From  string // below Data or Run
 	Run   bool   // below Run
 	Root  bool   // root's; else the user's
-	Empty bool   // only while there is nothing at Path: an image may bring something
-	File  bool   // a file, only where the host has one: what is in use there is not replaced
+	Empty bool   // only if nothing is at Path: an image may bring something
+	File  bool   // a file, only if the host has one: a used one is not replaced
 }
 
-// insideDir is where Data and Run are seen.
+// insideDir is where Data and Run appear.
 const insideDir = "/run/tbx/inside"
 
-// ownContainers gives the toolbox places of its own for containers that are made in
-// it. podman, buildah, docker and the like keep their store below the home, and locks,
-// process numbers and sockets in the runtime directory; all of that belongs to one
-// user namespace, and would be the host's.
+// ownContainers gives the toolbox its own places for containers that are made in it.
+// podman, buildah, docker and the like keep their store below the home, and locks,
+// process numbers and sockets in the runtime directory; all of these belong to one user
+// namespace, and would be the host's.
 func (b *box) ownContainers() error {
 	if len(b.cfg.Inside.Places) == 0 || b.root != "" {
 		return nil
@@ -63,21 +63,21 @@ func (b *box) ownContainers() error {
 	return errors.Join(append(failed, b.ownGraphRoot(), b.shareEngineSettings(), b.engineDefaults(), b.ensureSubIDs())...)
 }
 
-// ownGraphRoot takes back what podman on the host says to a podman inside of a
-// container that its store is mounted into: after a new start such a one does not clear
-// its records of what ran before, because they would be the host's.
+// ownGraphRoot hides the mark of the host's podman that tells a podman in a container
+// that its store is mounted from outside: with it, after a restart, podman does not clear
+// its records of earlier processes, because they would be the host's.
 func (b *box) ownGraphRoot() error {
 	const file, mark = "/run/.containerenv", "graphRootMounted=1"
 	data, err := b.read(file)
 	if err != nil || !strings.Contains(string(data), mark) {
-		return nil // of an engine that says no such thing
+		return nil // another engine, which sets no such mark
 	}
 	return b.overwrite(file, []byte(strings.ReplaceAll(string(data), mark, "")))
 }
 
-// putInside attaches one of the two directories below insideDir. Where neither the
-// mount nor the directory can be had, memory takes its place: what is made inside is
-// lost at the next stop, and the host's is still out of reach.
+// putInside attaches one of the two directories below insideDir. If neither the mount nor
+// the directory is possible, memory takes its place: containers made inside are lost at
+// the next stop, but the host's stay out of reach.
 func (b *box) putInside(name, dir string, fd int) error {
 	at := insideDir + "/" + name
 	if there, err := attached(at); err != nil || there {
@@ -104,24 +104,23 @@ func (b *box) putInside(name, dir string, fd int) error {
 	return nil
 }
 
-// attached says whether a directory is mounted at a path, and was not removed since on
-// the host.
+// attached reports whether a directory is mounted at a path and still exists on the host.
 func attached(at string) (bool, error) {
 	mounted, err := isMountPoint(at)
 	return mounted && !removed(at), err
 }
 
-// removed says whether what is mounted at a path was removed where it came from, as by
-// who cleans the runtime directory: nothing can be made in it, nor be mounted on it.
+// removed reports whether the mounted directory was removed at its source, for example by
+// cleaning the runtime directory: nothing can be made in it, or mounted on it.
 func removed(at string) bool {
 	var st unix.Stat_t
 	return unix.Stat(at, &st) == nil && st.Nlink == 0
 }
 
-// dropRemoved takes away a mount of what was removed.
+// dropRemoved unmounts a removed directory.
 func dropRemoved(at string) {
 	if removed(at) {
-		unix.Unmount(at, unix.MNT_DETACH) // else what is mounted there next says why not
+		unix.Unmount(at, unix.MNT_DETACH) // a mount there would report why not
 	}
 }
 
@@ -134,7 +133,7 @@ func removeContent(dir string) error {
 	return errors.Join(failed...)
 }
 
-// placeInside mounts a directory of the toolbox's own at its place.
+// placeInside mounts a directory of the toolbox at its place.
 func (b *box) placeInside(p Place) error {
 	if p.Root && b.onVolume(p.Path) {
 		return nil
@@ -169,13 +168,13 @@ func (b *box) placeInside(p Place) error {
 	return unix.Mount(from, target, "", unix.MS_BIND, "")
 }
 
-// coverFile puts an empty file of the toolbox's over one of the host's, which a daemon
-// inside would unlink to make its own of that name.
+// coverFile puts an empty file of the toolbox over one of the host's, which a daemon
+// inside would delete to make its own.
 func (b *box) coverFile(from, target string) error {
 	dropRemoved(target)
 	fi, err := os.Lstat(target)
 	if err != nil || fi.IsDir() || fi.Mode()&fs.ModeSymlink != 0 {
-		return nil // nothing of the host's is in use there
+		return nil // the host's is not in use there
 	}
 	f, err := os.OpenFile(from, os.O_WRONLY|os.O_CREATE, 0o600)
 	if err != nil {
@@ -190,8 +189,8 @@ func (b *box) coverFile(from, target string) error {
 	return unix.Mount(from, target, "", unix.MS_BIND, "")
 }
 
-// makeOwned makes a directory and what leads to it, as the user's or root's. What is
-// there stays as it is.
+// makeOwned makes a directory and its parents, owned by the user or root. Existing ones
+// stay as they are.
 func (b *box) makeOwned(dir string, root bool) error {
 	if fi, err := os.Stat(dir); err == nil {
 		if !fi.IsDir() {
@@ -215,8 +214,8 @@ func (b *box) makeOwned(dir string, root bool) error {
 	return b.chown(dir)
 }
 
-// followLinks returns what p leads to, also where nothing is there yet: people move
-// the store to another disk by a link.
+// followLinks returns the target of p, which may be missing: people move the store to
+// another disk by a link.
 func followLinks(p string) string {
 	for range 10 {
 		to, err := os.Readlink(p)
@@ -231,7 +230,7 @@ func followLinks(p string) string {
 	return p
 }
 
-// mountedFrom says whether target is the directory from already.
+// mountedFrom reports whether target is the directory from already.
 func mountedFrom(target, from string) (bool, error) {
 	there, err := os.Stat(target)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -244,8 +243,8 @@ func mountedFrom(target, from string) (bool, error) {
 	return os.SameFile(there, own), nil
 }
 
-// shareEngineSettings links what of the host's settings is no matter of place:
-// which registries there are, whose images are believed, and who one is to them.
+// shareEngineSettings links the host's settings that do not depend on the place: the
+// registries, the trusted signers, and the user's logins.
 func (b *box) shareEngineSettings() error {
 	in := b.cfg.Inside
 	if in.Config == "" {
@@ -255,7 +254,7 @@ func (b *box) shareEngineSettings() error {
 	for _, to := range in.Shared {
 		at := in.Config + "/" + path.Base(to)
 		if fi, err := os.Lstat(at); err == nil && fi.Mode()&fs.ModeSymlink == 0 {
-			continue // the owner made one of the toolbox's own
+			continue // the owner made one for the toolbox
 		}
 		os.Remove(at)
 		if _, err := os.Stat(to); err == nil {
@@ -271,11 +270,11 @@ func (b *box) shareEngineSettings() error {
 	return errors.Join(failed...)
 }
 
-// engineDefaults are settings that any engine of the containers project reads before
-// the user's. Locks in files, because those in /dev/shm are the host's podman's, under
-// the same name; the toolbox's cgroup and files instead of the host's services, so that
-// stopping the toolbox ends all, and the host is not told to run health checks of
-// containers that it does not know.
+// engineDefaults are settings that every engine of the containers project reads before
+// the user's. Locks are in files, because those in /dev/shm are the host podman's, under
+// the same name. The toolbox's cgroup and files are used instead of the host's services,
+// so that stopping the toolbox ends everything, and the host is not asked to run health
+// checks of unknown containers.
 const engineDefaults = `# Written by tbx at every start: containers in a toolbox are the toolbox's own.
 [containers]
 log_driver = "k8s-file"
@@ -292,7 +291,7 @@ func (b *box) engineDefaults() error {
 	if _, serr := os.Lstat(storage); b.cfg.Inside.Config == "" || serr == nil || onOverlay(insideDir+"/data") {
 		return err
 	}
-	// podman 4.3 without any takes vfs, which copies whole images.
+	// podman 4.3 without any uses vfs, which copies whole images.
 	return errors.Join(err, os.WriteFile(storage, []byte("[storage]\ndriver = \"overlay\"\n"), 0o644), b.chown(storage))
 }
 
@@ -301,8 +300,8 @@ func onOverlay(dir string) bool {
 	return unix.Statfs(dir, &st) != nil || st.Type == unix.OVERLAYFS_SUPER_MAGIC
 }
 
-// ensureSubIDs gives the user ids for containers: all that the toolbox's own map has
-// beside root and the user. What the image says is of another map, unless it fits.
+// ensureSubIDs gives the user ids for containers: all ids of the toolbox's own map except
+// root's and the user's. The image's entries are for another map, unless they fit.
 func (b *box) ensureSubIDs() error {
 	var failed []error
 	for _, t := range []struct {
@@ -325,7 +324,7 @@ func (b *box) ensureSubIDs() error {
 // idRange is the ids from First on, Count of them.
 type idRange struct{ First, Count int }
 
-// parseIDMap reads which ids there are here, user_namespaces(7).
+// parseIDMap parses the map of ids here, user_namespaces(7).
 func parseIDMap(text string) []idRange {
 	var out []idRange
 	for _, line := range strings.Split(text, "\n") {
@@ -343,7 +342,7 @@ func parseIDMap(text string) []idRange {
 	return out
 }
 
-// freeIDs returns ids without root and own, neighbouring ranges as one.
+// freeIDs returns ids without root and own, with adjacent ranges joined.
 func freeIDs(ids []idRange, own int) []idRange {
 	var out []idRange
 	add := func(first, end int) {
@@ -366,8 +365,8 @@ func freeIDs(ids []idRange, own int) []idRange {
 	return out
 }
 
-// subIDs puts the user's ranges into the lines of subuid(5), in place of those that
-// are not within free.
+// subIDs puts the user's ranges into the lines of subuid(5), replacing those that are not
+// within free.
 func subIDs(lines []string, u User, free []idRange) []string {
 	var out []string
 	fits := false

@@ -15,34 +15,34 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A toolbox that was adopted still has what its former maker put into it for its own ways:
-// hooks of package managers, profiles, rules for sudo, and passwords that are empty. They
-// are moved to adoptedDir, from where giving the toolbox back takes them again. It is done
-// once: the directory is in the toolbox's own layer, and goes wherever that goes.
+// An adopted toolbox still has its former maker's files: hooks of package managers,
+// profiles, rules for sudo, and empty passwords. They are moved to adoptedDir, and giving
+// the toolbox back restores them. This is done once: the directory is in the toolbox's
+// own layer, and moves with it.
 
-// Where what was cleared is kept.
+// The places of the cleared files.
 const (
 	adoptedDir  = "/var/lib/tbx/adopted"
-	adoptedDone = adoptedDir + "/done" // it is cleared
+	adoptedDone = adoptedDir + "/done" // it marks the end of the clearing
 	adoptedPass = adoptedDir + "/passwords"
 )
 
-// Leftover is something of a former maker's in a toolbox.
+// Leftover is something that a former maker left in a toolbox.
 type Leftover struct {
 	Path string `json:"path"` // with a colon and an account, where it is a line of a table
 	Why  string `json:"why"`
-	Keep bool   `json:"keep,omitempty"` // it stays, and Why says what to do
+	Keep bool   `json:"keep,omitempty"` // it stays, and Why has a remedy
 }
 
-// leftoverRule is what a maker leaves at a path, which may be a pattern.
+// leftoverRule is a maker's leftover at a path, which may be a pattern.
 type leftoverRule struct {
 	path string
 	why  string
 	is   func(root *os.Root, path string, fi fs.FileInfo) bool // nil: anything
 }
 
-// Rules of the makers; distrobox is the maker of apx's too. Sources: distrobox-init of 1.4
-// to 2.0, and toolbox init-container of 0.0.99 to 0.3.
+// Rules for the makers; apx's toolboxes are made by distrobox too. Sources:
+// distrobox-init of 1.4 to 2.0, and toolbox init-container of 0.0.99 to 0.3.
 var leftoverRules = map[string][]leftoverRule{
 	"distrobox": {
 		{"/etc/dpkg/dpkg.cfg.d/00_distrobox", "keeps dpkg from unpacking below shared directories", nil},
@@ -85,7 +85,7 @@ var leftoverRules = map[string][]leftoverRule{
 	},
 }
 
-// keptRules are what stays, and has to be told.
+// keptRules are leftovers that stay, and must be reported.
 var keptRules = []leftoverRule{
 	{"/usr/share/libalpm/scripts/systemd-hook", "distrobox has put a script in its place that does nothing: pacman -S systemd",
 		holds("exit 0")},
@@ -102,7 +102,7 @@ func leadsTo(end string) func(*os.Root, string, fs.FileInfo) bool {
 	}
 }
 
-// holds is for a small file with one of these words in it.
+// holds accepts a small file with one of these words in it.
 func holds(words ...string) func(*os.Root, string, fs.FileInfo) bool {
 	const most = 16 << 10
 	return func(root *os.Root, p string, fi fs.FileInfo) bool {
@@ -114,8 +114,8 @@ func holds(words ...string) func(*os.Root, string, fs.FileInfo) bool {
 	}
 }
 
-// FindLeftovers looks for what a maker has left below root, which is a toolbox's root or
-// its layer. No link leads out of it.
+// FindLeftovers looks for a maker's leftovers below root, a toolbox's root or its layer.
+// No link leads out of it.
 func FindLeftovers(root *os.Root, maker, user string) []Leftover {
 	var out []Leftover
 	find := func(rules []leftoverRule, keep bool) {
@@ -147,7 +147,7 @@ func ruleOf(maker string) string {
 	return maker
 }
 
-// matching are the paths below root that a pattern means, without the slash at their head.
+// matching returns the paths below root that match a pattern, without the leading slash.
 func matching(root *os.Root, pattern string) []string {
 	pattern = strings.TrimPrefix(pattern, "/")
 	if !strings.ContainsAny(pattern, "*?[") {
@@ -157,13 +157,14 @@ func matching(root *os.Root, pattern string) []string {
 	return found
 }
 
-// The tables of accounts, with the places of the password in them.
+// The tables of accounts, with the index of the password in them.
 const (
 	passwdTable = "/etc/passwd"
 	shadowTable = "/etc/shadow"
 )
 
-// emptyPasswords are the accounts of root and of the user that have one, as TABLE:ACCOUNT.
+// emptyPasswords returns the accounts of root and of the user with an empty password, as
+// TABLE:ACCOUNT.
 func emptyPasswords(root *os.Root, user string) []string {
 	var out []string
 	for _, table := range []string{passwdTable, shadowTable} {
@@ -185,7 +186,7 @@ func emptyPasswords(root *os.Root, user string) []string {
 // user.
 func ListLeftovers(args []string, out io.Writer) error {
 	if len(args) != 3 {
-		return errors.New("leftovers: a directory, a maker and a user")
+		return errors.New("leftovers: it needs a directory, a maker and a user")
 	}
 	root, err := os.OpenRoot(args[0])
 	if err != nil {
@@ -229,7 +230,7 @@ func (b *box) clearLeftovers() error {
 	return errors.Join(failed...)
 }
 
-// locks are what stands in place of an empty password: nothing that somebody can type.
+// locks replace an empty password: nobody can type them.
 var locks = map[string]string{passwdTable: "x", shadowTable: "*"}
 
 // setPassword replaces the password field of an account, if it is was.
@@ -245,7 +246,7 @@ func (b *box) setPassword(table, account, was, is string) error {
 	})
 }
 
-// moveAside moves a file to another place of the same tree, with what leads to it.
+// moveAside moves a file to another place of the same tree, and makes the parents.
 func moveAside(root *os.Root, from, to string) error {
 	if dir := path.Dir(to)[1:]; dir != "" {
 		if err := root.MkdirAll(dir, 0o700); err != nil {
@@ -255,8 +256,8 @@ func moveAside(root *os.Root, from, to string) error {
 	return root.Rename(from[1:], to[1:])
 }
 
-// restoreLeftovers takes an adopted toolbox back to how its maker left it, for that to
-// take over again, and takes away what tbx itself put there and is in that one's way.
+// restoreLeftovers restores an adopted toolbox as its maker left it, for that maker to
+// take over, and removes tbx's own files that are in that one's way.
 func (b *box) restoreLeftovers() error {
 	root, err := os.OpenRoot(b.root + "/")
 	if err != nil {
@@ -290,7 +291,7 @@ func (b *box) restoreLeftovers() error {
 	return errors.Join(failed...)
 }
 
-// dropOwn removes what tbx has put into the toolbox.
+// dropOwn removes tbx's files from the toolbox.
 func (b *box) dropOwn(root *os.Root) error {
 	var failed []error
 	for _, p := range []string{
@@ -312,7 +313,7 @@ func (b *box) dropOwn(root *os.Root) error {
 			}
 		}
 	}
-	// Toolbx and distrobox mount the host's over it, and that needs a file.
+	// Toolbx and distrobox mount the host's over it, which needs a file.
 	if to, err := root.Readlink("etc/machine-id"); err == nil && below(to, HostView) {
 		failed = append(failed, root.Remove("etc/machine-id"), b.create("/etc/machine-id", nil, 0o444))
 	}

@@ -9,7 +9,7 @@ import (
 	"strings"
 )
 
-// linkHostPaths shows sockets and directories of the host at their usual place.
+// linkHostPaths shows sockets and directories of the host at their usual places.
 func (b *box) linkHostPaths() error {
 	var failed []error
 	if b.cfg.Bridge != "" {
@@ -37,9 +37,9 @@ func (b *box) linkHostPaths() error {
 	return errors.Join(failed...)
 }
 
-// linkTbx puts tbx where root, sudo and login shells look too, unless the toolbox
-// has a tbx. The other host commands are not for root: the scripts of packages call
-// systemctl if there is one, and mean the toolbox.
+// linkTbx puts tbx where root, sudo and login shells find it too, unless the toolbox has
+// a tbx. root gets no other host commands: the scripts of packages call systemctl if
+// there is one, and mean the toolbox's.
 func (b *box) linkTbx() error {
 	for _, dir := range SystemPath {
 		if _, err := os.Lstat(b.root + dir + "/tbx"); err == nil {
@@ -49,14 +49,13 @@ func (b *box) linkTbx() error {
 	return b.link("/usr/local/bin/tbx", BoxDir+"/shims/tbx")
 }
 
-// openers are host commands that mean the host whatever is installed in the toolbox:
-// what they open, the user's desktop shows. xdg-utils comes along with any program that
-// has a window.
+// openers are host commands that always mean the host: they open things on the user's
+// desktop. xdg-utils is installed along with any program that has a window.
 var openers = []string{"xdg-open"}
 
-// linkOpeners puts them where they come before a package's own, for login shells and
-// root too, unless the owner says otherwise: by something else of that name in
-// /usr/local/bin, or for all toolboxes by removing the shim.
+// linkOpeners puts them before a package's own, for login shells and root too, unless the
+// owner decides otherwise: by another file of that name in /usr/local/bin, or for all
+// toolboxes by removing the shim.
 func (b *box) linkOpeners() error {
 	var failed []error
 	for _, name := range openers {
@@ -74,7 +73,7 @@ func (b *box) linkOpeners() error {
 	return errors.Join(failed...)
 }
 
-// link makes p a symbolic link to target, in one step where p exists already.
+// link makes p a symbolic link to target, in one step if p exists already.
 func (b *box) link(p, target string) error {
 	if b.onVolume(p) {
 		return nil
@@ -102,8 +101,8 @@ func (b *box) link(p, target string) error {
 	return nil
 }
 
-// ensureRuntimeDir gives the user a runtime directory where podman mounted
-// none: the host has none, or only parts of it are shared.
+// ensureRuntimeDir gives the user a runtime directory if podman mounted none: the host
+// has none, or only parts of it are shared.
 func (b *box) ensureRuntimeDir() error {
 	dir := b.cfg.RuntimeDir
 	if dir == "" || b.root != "" {
@@ -121,7 +120,7 @@ func (b *box) ensureRuntimeDir() error {
 	if err := b.chown(dir); err != nil {
 		return err
 	}
-	// A former start may have linked what is no longer shared.
+	// A former start may have made links that are not shared any more.
 	if entries, err := os.ReadDir(dir); err == nil {
 		for _, e := range entries {
 			if e.Type()&fs.ModeSymlink != 0 {

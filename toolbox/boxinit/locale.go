@@ -8,9 +8,9 @@ import (
 	"strings"
 )
 
-// ensureLocales makes the host's locales usable in an image with glibc. They
-// are generated once, into the image's own archive, from the image's sources or
-// the host's; a musl image needs none.
+// ensureLocales makes the host's locales usable in an image with glibc. They are
+// generated once, into the image's own archive, from the image's sources or the host's; a
+// musl image needs none.
 func (b *box) ensureLocales() error {
 	b.locales = b.cfg.Locales
 	if b.root != "" || !b.exists("/usr/bin/localedef") {
@@ -37,7 +37,7 @@ func (b *box) ensureLocales() error {
 		if known[normaliseLocale(name)] || b.exists("/usr/lib/locale/"+normaliseLocale(name)) {
 			continue
 		}
-		known[normaliseLocale(name)] = true // or not to be had
+		known[normaliseLocale(name)] = true // or impossible
 		if err := generateLocale(name); err != nil {
 			failed = append(failed, err)
 		}
@@ -45,7 +45,7 @@ func (b *box) ensureLocales() error {
 	return errors.Join(failed...)
 }
 
-// builtInLocale says whether glibc has the locale without any file, or every
+// builtInLocale reports whether glibc has the locale without any file, or every
 // distribution ships it.
 func builtInLocale(name string) bool {
 	switch normaliseLocale(name) {
@@ -90,7 +90,7 @@ func generateLocale(name string) error {
 		cmd.Env = append(os.Environ(), "I18NPATH="+i18n)
 		out, err := cmd.CombinedOutput()
 		if err != nil && !errors.Is(err, exec.ErrNotFound) {
-			// localedef exits 1 for a warning too; what counts is the archive.
+			// localedef exits with 1 for a warning too; the archive decides.
 			if list, lerr := exec.Command("/usr/bin/localedef", "--list-archive").Output(); lerr == nil &&
 				strings.Contains(string(list), normaliseLocale(name)) {
 				return nil

@@ -6,17 +6,16 @@ import (
 	"strings"
 )
 
-// markFile has what a prompt shows of the toolbox, for shells that have none of a
-// session's variables: root's after sudo, one of sshd's, one that an editor started by
-// podman exec. chrootFile is where Debian's and Ubuntu's own start files look for the
-// same thing.
+// markFile has the toolbox's mark for prompts, for shells without a session's variables:
+// root's after sudo, one of sshd, one that an editor started by podman exec. chrootFile
+// is the file in which Debian's and Ubuntu's own start files look for it.
 const (
 	markFile   = StateDir + "/mark"
 	chrootFile = "/etc/debian_chroot"
 	chrootMark = StateDir + "/chroot"
 )
 
-// writeMark writes these files, or removes them when no mark is wanted.
+// writeMark writes these files, or removes them if no mark is wanted.
 func (b *box) writeMark() error {
 	var failed []error
 	for _, p := range []string{markFile, chrootMark} {
@@ -28,7 +27,7 @@ func (b *box) writeMark() error {
 		return errors.Join(failed...)
 	}
 	failed = append(failed, b.create(markFile, []byte(b.cfg.Mark+"\n"), 0o644))
-	// Start files may put the name into the text of a prompt, which a shell expands.
+	// Start files may put the name into a prompt, which the shell expands.
 	if !strings.ContainsAny(b.cfg.Mark, "$`\\\"") {
 		failed = append(failed, b.create(chrootMark, []byte(strings.TrimSpace(b.cfg.Mark)+"\n"), 0o644))
 	}

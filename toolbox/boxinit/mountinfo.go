@@ -12,14 +12,14 @@ import (
 type MountLine struct {
 	ID, Parent int
 	Device     string // major:minor of the file system
-	Root       string // which directory of the file system is mounted
+	Root       string // the mounted directory of the file system
 	Point      string // where, as seen from the root of the process
 	FSType     string
 	Options    []string // of this mount, not of the file system
 }
 
-// ReadMounts parses a mountinfo file such as /proc/self/mountinfo. A line that it
-// does not understand is an error: what is not seen cannot be judged.
+// ReadMounts parses a mountinfo file such as /proc/self/mountinfo. A line that it does
+// not understand is an error, because it cannot be checked.
 func ReadMounts(file string) ([]MountLine, error) {
 	f, err := os.Open(file)
 	if err != nil {

@@ -11,10 +11,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// attachHostView attaches the host's root, which tbx cloned from the host's own
-// mount namespace, at HostView. podman could only bind the root as it stands in
-// podman's namespace, where the mounts of every other container are in it: 106
-// entries instead of 26 with three toolboxes here.
+// attachHostView attaches the host's root, which tbx cloned from the host's own mount
+// namespace, at HostView. podman could only bind the root of its own namespace, with the
+// mounts of every other container in it: 106 entries instead of 26 with three toolboxes.
 func (b *box) attachHostView() error {
 	if b.cfg.HostTreeFD == 0 {
 		return nil
@@ -32,8 +31,8 @@ func (b *box) attachHostView() error {
 	return nil
 }
 
-// attachBox mounts the versions of tbx-box anew where the directory that podman mounted
-// was cleared away on the host while the toolbox ran.
+// attachBox mounts the versions of tbx-box again if their directory was removed on the
+// host while the toolbox ran.
 func (b *box) attachBox() error {
 	if b.cfg.BoxFD == 0 {
 		return nil
@@ -45,9 +44,9 @@ func (b *box) attachBox() error {
 	return nil
 }
 
-// trimHome takes the mounts of podman's storage out of the home, where podman's
-// own namespace has one for every other container that runs: the home is mounted
-// anew from the host view, which has none of them.
+// trimHome removes the mounts of podman's storage from the home, where podman's own
+// namespace has one for every running container: the home is mounted again from the host
+// view, which has none of them.
 func (b *box) trimHome() error {
 	home := b.cfg.HomeOnHost
 	if home == "" || b.cfg.HostTreeFD == 0 || b.root != "" {
@@ -73,8 +72,8 @@ func (b *box) trimHome() error {
 	return nil
 }
 
-// attachMounts shows what the host has mounted below what is shared, where podman left
-// it out: a program would write below the mount, where nobody finds it.
+// attachMounts shows the host's mounts below shared directories, if podman left them out:
+// a program would write below the mount, where nobody finds the file.
 func (b *box) attachMounts() error {
 	var failed []error
 	for _, a := range b.cfg.Attach {
@@ -83,7 +82,7 @@ func (b *box) attachMounts() error {
 			continue
 		}
 		if err := unix.MoveMount(a.FD, "", unix.AT_FDCWD, a.Path, unix.MOVE_MOUNT_F_EMPTY_PATH); err != nil {
-			failed = append(failed, fmt.Errorf("what the host has mounted at %s is not shown: %w; what is written there is written below it",
+			failed = append(failed, fmt.Errorf("the host's mount at %s is not shown: %w; files written there go below it",
 				a.Host, err))
 		}
 	}
@@ -91,8 +90,8 @@ func (b *box) attachMounts() error {
 }
 
 // dropDeviceMounts removes the device nodes that podman binds one by one into a
-// privileged container. The host's whole /dev is bound below them, where
-// devices come and go.
+// privileged container. The host's whole /dev is bound below them, where devices come and
+// go.
 func (b *box) dropDeviceMounts() error {
 	if b.root != "" {
 		return nil
@@ -121,9 +120,8 @@ func (b *box) dropDeviceMounts() error {
 	return nil
 }
 
-// dropHostDevices takes the host's devices away from a toolbox that shall have
-// none: podman gives a privileged container all of them. What begins with one of
-// keep stays.
+// dropHostDevices removes the host's devices from a toolbox that must have none: podman
+// gives a privileged container all of them. Names that begin with one of keep stay.
 func dropHostDevices(mounts []MountLine, keep []string) error {
 	var failed []error
 	for _, m := range mounts {
@@ -141,11 +139,11 @@ func dropHostDevices(mounts []MountLine, keep []string) error {
 	return errors.Join(failed...)
 }
 
-// ownDevices are what the OCI runtime specification gives every container.
+// ownDevices are the devices that the OCI runtime specification gives every container.
 var ownDevices = []string{"null", "zero", "full", "random", "urandom", "tty", "console", "ptmx", "pts", "shm", "mqueue"}
 
-// bindHostPaths binds directories such as /media, where disks of the host
-// appear and vanish, from the host view, which receives the host's mounts.
+// bindHostPaths binds directories such as /media, where the host's disks appear and
+// disappear, from the host view, which receives the host's mounts.
 func (b *box) bindHostPaths() error {
 	if !b.cfg.HostFiles || b.root != "" {
 		return nil
@@ -161,14 +159,14 @@ func (b *box) bindHostPaths() error {
 	return errors.Join(failed...)
 }
 
-// cloneTree clones what is mounted at a directory and below it. An automount is cloned
-// as such: mount(2) would ask its server, which may not answer.
+// cloneTree clones the mounts at a directory and below it. It clones an automount as
+// such: mount(2) would ask its server, which may not answer.
 func cloneTree(dir string) (int, error) {
 	return unix.OpenTree(unix.AT_FDCWD, dir, unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC|unix.AT_RECURSIVE|unix.AT_NO_AUTOMOUNT)
 }
 
-// bindTree mounts a directory, with what is mounted below it, at another place; that may be
-// a link, as /media is in images of the OSTree family.
+// bindTree mounts a directory, with the mounts below it, at another place. That may be a
+// link, like /media in images of the OSTree family.
 func bindTree(src, dir string) error {
 	tree, err := cloneTree(src)
 	if errors.Is(err, unix.ENOSYS) { // before Linux 5.2
@@ -181,13 +179,13 @@ func bindTree(src, dir string) error {
 	return unix.MoveMount(tree, "", unix.AT_FDCWD, dir, unix.MOVE_MOUNT_F_EMPTY_PATH|unix.MOVE_MOUNT_T_SYMLINKS)
 }
 
-// bindHostPath binds one of them. Where something is mounted below it already, such as
-// a volume that the owner asked for, that stays in sight: then each of the host's
-// directories is bound beside it.
+// bindHostPath binds one of them. If something is mounted below it already, such as the
+// owner's volume, that stays visible: then each of the host's directories is bound beside
+// it.
 func (b *box) bindHostPath(dir string, mounts []MountLine) error {
 	src := HostView + dir
 	if fi, err := os.Lstat(src); err != nil || !fi.IsDir() {
-		return nil // not on this host, or a link to a place that is bound itself
+		return nil // missing on this host, or a link to a place that is bound itself
 	}
 	if slices.ContainsFunc(mounts, func(m MountLine) bool { return m.Point == dir }) {
 		return nil
@@ -209,8 +207,8 @@ func (b *box) bindHostPath(dir string, mounts []MountLine) error {
 	return nil
 }
 
-// hideSELinux keeps programs inside from asking the host's policy for label
-// changes that it would refuse: rpm does, for one.
+// hideSELinux keeps programs inside, such as rpm, from asking the host's policy for label
+// changes that it would refuse.
 func (b *box) hideSELinux() error {
 	const dir = "/sys/fs/selinux"
 	if b.root != "" {
@@ -223,7 +221,7 @@ func (b *box) hideSELinux() error {
 	return unix.Mount("tmpfs", dir, "tmpfs", unix.MS_RDONLY|unix.MS_NOSUID|unix.MS_NOEXEC, "size=4k")
 }
 
-// ownMounts has what is mounted where this process is.
+// ownMounts returns the mounts of this process.
 const ownMounts = "/proc/self/mountinfo"
 
 func isMountPoint(path string) (bool, error) {

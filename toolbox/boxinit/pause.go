@@ -13,12 +13,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Pause is the first process of a toolbox. It does nothing but end at once on
-// SIGTERM, and on SIGHUP it begins to keep StateDir/hosts up to date, if the
-// initialiser found that needed. It runs as the user and never polls. named, of
-// Args, is what must be mounted: else it says why not and ends with ExitSwapped,
-// before anything can run in the toolbox. Behind WhileOwned it ends with the owner of an
-// ephemeral toolbox too. It returns its exit code.
+// Pause is the first process of a toolbox. It only waits, ends at once on SIGTERM, and on
+// SIGHUP begins to keep StateDir/hosts up to date, if the initialiser found that
+// necessary. It runs as the user and never polls. named, of Args, are the required
+// mounts: if one is missing, it prints the reason and ends with ExitSwapped, before
+// anything can run in the toolbox. After WhileOwned it also ends with the owner of an
+// ephemeral toolbox. It returns its exit code.
 func Pause(named []string) int {
 	owned := len(named) > 0 && named[0] == WhileOwned
 	if owned {
@@ -34,7 +34,7 @@ func Pause(named []string) int {
 			return ExitSwapped
 		}
 	}
-	if os.Getpid() == 1 { // of a pid namespace of its own, where orphans become its children, and terminals are its own too
+	if os.Getpid() == 1 { // of a pid namespace of its own: it gets the orphans, and owns the terminals
 		go reap()
 	} else {
 		defer runtime.KeepAlive(reserveTerminals())
@@ -64,7 +64,7 @@ func Pause(named []string) int {
 	}
 }
 
-// reap ends the children of a first process, wait(2).
+// reap collects the ended children of a first process, wait(2).
 func reap() {
 	children := make(chan os.Signal, 1)
 	signal.Notify(children, unix.SIGCHLD)
@@ -75,12 +75,12 @@ func reap() {
 	}
 }
 
-// followHosts rewrites the toolbox's hosts file whenever the host's changes. It
-// watches the directory, because a file is usually replaced, not written.
+// followHosts rewrites the toolbox's hosts file whenever the host's changes. It watches
+// the directory, because a file is usually replaced, not written.
 func followHosts(name string) {
 	fd, err := unix.InotifyInit1(unix.IN_CLOEXEC)
 	if err != nil {
-		return // no instance left for this user: the file stays as it was at start
+		return // this user has no instance left: the file stays as at the start
 	}
 	watch := os.NewFile(uintptr(fd), "inotify")
 	if _, err := unix.InotifyAddWatch(fd, HostView+"/etc", unix.IN_CLOSE_WRITE|unix.IN_MOVED_TO|unix.IN_CREATE); err != nil {
@@ -105,9 +105,8 @@ func followHosts(name string) {
 	}
 }
 
-// releaseMemory gives the pages of this program's file back to the kernel,
-// which reads them again should they ever be needed. An idle toolbox costs
-// nothing but the Go runtime's own few pages.
+// releaseMemory gives the pages of this program's file back to the kernel, which reads
+// them again if necessary. So an idle toolbox only costs the Go runtime's few pages.
 func releaseMemory() {
 	maps, err := os.Open("/proc/self/maps")
 	if err != nil {

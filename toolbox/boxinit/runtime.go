@@ -17,11 +17,10 @@ import (
 // keptInRun are names in /run that tbx or podman made for this start.
 var keptInRun = []string{filepath.Base(HostView), "tbx", ".containerenv", filepath.Base(Marker), filepath.Base(MarkerToo)}
 
-// emptyRun removes from /run what is older than this start of the toolbox. On a
-// machine that directory is new at each boot: files there say which processes run and
-// which sockets have a listener. What is mounted below it stays, and so does what a
-// program made since the toolbox was started, if tbx was not the one who started it.
-// It is done once in each start.
+// emptyRun removes everything from /run that is older than this start of the toolbox. On
+// a machine that directory is new at each boot: its files tell which processes run and
+// which sockets have a listener. Mounts below it stay, and so do files that programs made
+// since the start, if tbx did not start the toolbox. It is done once in each start.
 func (b *box) emptyRun() error {
 	if b.cfg.Started == 0 {
 		return nil
@@ -56,7 +55,7 @@ func names(dir string) []string {
 	return out
 }
 
-// sweep removes what is older than a moment, and no mount.
+// sweep removes what is older than a moment, except mounts.
 type sweep struct {
 	box    *box
 	before time.Time
@@ -64,7 +63,7 @@ type sweep struct {
 	failed []error
 }
 
-// remove says whether p is gone.
+// remove removes p and reports whether it is gone.
 func (s *sweep) remove(p string) bool {
 	full := s.box.root + p
 	fi, err := os.Lstat(full)
@@ -80,22 +79,22 @@ func (s *sweep) remove(p string) bool {
 		for _, name := range names(full) {
 			old = s.remove(p+"/"+name) && old
 		}
-		// The base of what programs of every distribution lock by.
+		// The directory of locks in every distribution.
 		old = old && p != "/run/lock" && !slices.ContainsFunc(s.mounts, func(m MountLine) bool { return below(m.Point, p) })
 	}
 	if !old {
 		return false
 	}
 	if err := os.Remove(full); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		s.failed = append(s.failed, fmt.Errorf("%s is of an earlier start and stays: %w", p, errors.Unwrap(err)))
+		s.failed = append(s.failed, fmt.Errorf("%s is from an earlier start and stays: %w", p, errors.Unwrap(err)))
 		return false
 	}
 	return true
 }
 
-// makeRunDirectories makes in /run what a boot would make: /run/lock, and what the
-// packages' own rules say (tmpfiles.d(5)), so that a daemon finds the directory that
-// it was installed with. What is there stays as it is.
+// makeRunDirectories makes in /run what a boot would make: /run/lock, and the directories
+// of the packages' rules (tmpfiles.d(5)), so that a daemon finds its directory. Existing
+// ones stay as they are.
 func (b *box) makeRunDirectories() error {
 	if b.cfg.Started == 0 {
 		return nil
@@ -103,7 +102,7 @@ func (b *box) makeRunDirectories() error {
 	var failed []error
 	if !b.exists("/run/lock") {
 		mode := fs.FileMode(0o755)
-		if b.exists("/usr/bin/dpkg") { // where everybody may lock, as in Debian's own rule
+		if b.exists("/usr/bin/dpkg") { // everybody may lock there, by Debian's own rule
 			mode = 0o777 | fs.ModeSticky
 		}
 		failed = append(failed, b.mkdir("/run/lock"), os.Chmod(b.root+"/run/lock", mode))
@@ -116,7 +115,7 @@ func (b *box) makeRunDirectories() error {
 	return errors.Join(failed...)
 }
 
-// listening says whether somebody answers at a socket.
+// listening reports whether somebody answers at a socket.
 func listening(path string) bool {
 	for _, kind := range []int{unix.SOCK_STREAM, unix.SOCK_DGRAM, unix.SOCK_SEQPACKET} {
 		fd, err := unix.Socket(unix.AF_UNIX, kind|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
@@ -135,9 +134,9 @@ func listening(path string) bool {
 	return true
 }
 
-// inTheWay says whether what is at p keeps a link of tbx's from it: the image, a
-// package or a daemon inside has its own. A socket that nobody listens at and an empty
-// directory are nobody's own.
+// inTheWay reports whether something at p prevents a link of tbx: the image, a package or
+// a daemon inside has its own. A socket without a listener and an empty directory do not
+// count.
 func (b *box) inTheWay(p string) bool {
 	full := b.root + p
 	fi, err := os.Lstat(full)
@@ -155,7 +154,7 @@ func (b *box) inTheWay(p string) bool {
 	return true
 }
 
-// cutRun returns the path in /run that an old or a new name of it means.
+// cutRun returns the path in /run of an old or a new name.
 func cutRun(p string) (string, bool) {
 	p = filepath.Clean(p)
 	if rest, ok := strings.CutPrefix(p, "/var/run/"); ok {

@@ -13,11 +13,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// The initialiser is root, and an image's files may be anything: a FIFO that
-// nobody writes to, a gigabyte of zeros, a link into the user's home. What it reads
-// and writes of them goes through the functions of this file.
+// The initialiser is root, and an image's files may be anything: a FIFO without a writer,
+// a gigabyte of zeros, a link into the user's home. It reads and writes them only through
+// the functions of this file.
 
-// maxRead is the size in bytes of the largest file of an image that is read.
+// maxRead is the largest size, in bytes, of a file of an image that is read.
 const maxRead = 16 << 20
 
 // read returns the content of the regular file p, which is not behind a link.
@@ -56,7 +56,7 @@ func (b *box) openRegular(p string, flags int) (*os.File, error) {
 	return f, nil
 }
 
-// create makes the file p, in place of whatever is there but a directory.
+// create makes the file p, replacing anything except a directory.
 func (b *box) create(p string, data []byte, mode os.FileMode) error {
 	if err := b.own(filepath.Dir(p)); err != nil {
 		return err
@@ -85,9 +85,8 @@ func (b *box) overwrite(p string, data []byte) error {
 	return errors.Join(err, f.Close())
 }
 
-// own refuses a file or directory that a link of the image's puts on another file
-// system: what is written there would be the host's, or a volume's. One that is not
-// there is nobody's.
+// own fails if a symlink in the image leads path to another file system, because writing
+// there would change the host or a volume. A missing path is fine.
 func (b *box) own(dir string) error {
 	real, err := filepath.EvalSymlinks(b.root + dir)
 	if err != nil || real == b.root+dir {

@@ -120,7 +120,7 @@ func TestS5_EtcElsewhere(t *testing.T) {
 		if err := os.Symlink(elsewhere, root+dir); err != nil {
 			t.Fatal(err)
 		}
-		if _, fatal := warned(t, root, jane()); !strings.Contains(fatal, "the image cannot be a toolbox's: "+dir) {
+		if _, fatal := warned(t, root, jane()); !strings.Contains(fatal, "the image cannot be used for a toolbox: "+dir) {
 			t.Errorf("%s elsewhere: %q", dir, fatal)
 		}
 		if files, err := os.ReadDir(elsewhere); err != nil || len(files) > 0 {

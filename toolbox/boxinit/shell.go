@@ -6,12 +6,12 @@ import (
 	"strings"
 )
 
-// shellFile has the login shell that tbx last wrote into the user's line of passwd(5).
-// A line that says another one was changed inside, by chsh(1) or usermod(8).
+// shellFile has the login shell that tbx last wrote into the user's line of passwd(5). If
+// the line has another one, it was changed inside, by chsh(1) or usermod(8).
 const shellFile = "/var/lib/tbx/shell"
 
-// chooseShell returns what the user's line of passwd(5) shall say: what was chosen
-// inside, if that is a program, else the first acceptable shell, which is remembered.
+// chooseShell returns the shell for the user's line of passwd(5): the one that was chosen
+// inside, if that is a program, else the first acceptable shell, which it records.
 func (b *box) chooseShell() (string, error) {
 	b.ownShell = ""
 	wrote, err := b.read(shellFile)
@@ -25,11 +25,11 @@ func (b *box) chooseShell() (string, error) {
 	return shell, b.put(File{Path: shellFile, Content: shell + "\n", Mode: 0o644})
 }
 
-// passwdShell is the shell in the user's line of passwd(5), or "".
+// passwdShell returns the shell in the user's line of passwd(5), or "".
 func (b *box) passwdShell() string { return b.account()[6] }
 
-// realName is what the user's line of passwd(5) shall say of him: what it says, since
-// tbx wrote it, or chfn(1), else what the host says.
+// realName returns the real name for the user's line of passwd(5): the present one if tbx
+// or chfn(1) wrote it, else the host's.
 func (b *box) realName() string {
 	if _, err := b.stat(shellFile); err == nil {
 		return cmp.Or(b.account()[4], b.cfg.User.Gecos)
@@ -37,7 +37,7 @@ func (b *box) realName() string {
 	return b.cfg.User.Gecos
 }
 
-// account is the user's line of passwd(5), or seven empty fields.
+// account returns the user's line of passwd(5), or seven empty fields.
 func (b *box) account() []string {
 	data, _ := b.readThrough("/etc/passwd")
 	for _, line := range strings.Split(string(data), "\n") {

@@ -9,11 +9,10 @@ import (
 	"strings"
 )
 
-// keptBySudo are variables of a session that reach root's programs too, as it would be
-// if root had logged in on the same terminal behind the same proxy: how the terminal is
-// described, for root's programs would not know one that only the host describes, and
-// the proxies. PROMPT_COMMAND and ZDOTDIR are kept if they are tbx's and nothing else,
-// sudoers(5), "env_keep".
+// keptBySudo are session variables that also reach root's programs, as if root had logged
+// in on the same terminal behind the same proxy: the description of the terminal, because
+// root's programs would not know one that only the host describes, and the proxies.
+// PROMPT_COMMAND and ZDOTDIR are kept if they are exactly tbx's, sudoers(5), "env_keep".
 var keptBySudo = []string{
 	"TERMINFO", "TERMINFO_DIRS", "COLORTERM", "NO_COLOR",
 	"http_proxy", "https_proxy", "ftp_proxy", "all_proxy", "no_proxy", "rsync_proxy",
@@ -21,10 +20,10 @@ var keptBySudo = []string{
 	"PROMPT_COMMAND=.*" + ShellDir + "/prompt.bash*",
 }
 
-// allowSudo writes a rule that names the user by number. A rule for a group
-// would not match: a session keeps the host's groups and has none of the
-// image's. A null password, as Toolbx sets, would depend on the image's PAM, and open
-// every service that checks passwords on the host's network.
+// allowSudo writes a rule that names the user by number. A rule for a group would not
+// match: a session keeps the host's groups and has none of the image's. A null password,
+// as Toolbx sets, would depend on the image's PAM, and open every service that checks
+// passwords on the host's network.
 func (b *box) allowSudo() error {
 	keep := keptBySudo
 	if zsh := b.cfg.StartDir + "/zsh"; b.cfg.StartDir != "" && !strings.ContainsAny(zsh, " \t\"\\*?[]!,:=()#") {
@@ -39,11 +38,12 @@ func (b *box) allowSudo() error {
 	return errors.Join(err, b.rulesAreRead())
 }
 
-// rulesDir is how sudoers(5) names the directory of rules, in today's and the former way.
+// rulesDir matches the line of sudoers(5) with the directory of rules, in today's and the
+// former form.
 var rulesDir = regexp.MustCompile(`(?m)^\s*[@#]includedir\s+"?/etc/sudoers\.d/?"?\s*$`)
 
-// rulesAreRead says when the image's sudo does not look at the directory of the rule
-// above, and so asks for a password that nobody has.
+// rulesAreRead returns an error if the image's sudo does not read the directory of the
+// rule above, and so asks for a password that nobody has.
 func (b *box) rulesAreRead() error {
 	data, err := b.readThrough("/etc/sudoers")
 	if err != nil || rulesDir.Match(data) {

@@ -16,19 +16,20 @@ type runRule struct {
 	mode     os.FileMode
 	user     string
 	group    string
-	argument string // what is in the file, or where the link points
+	argument string // the content of the file, or the target of the link
 }
 
-// tmpfilesDirs are where rules come from. A file hides one of that name in a later directory.
+// tmpfilesDirs are the directories of rules. A file hides one of that name in a later
+// directory.
 var tmpfilesDirs = []string{"/etc/tmpfiles.d", "/usr/local/lib/tmpfiles.d", "/usr/lib/tmpfiles.d"}
 
-// notRuled are what tbx shows of the host in /run or leaves to podman, and what says that
-// a boot goes on or who the first process is: with nologin(5) nobody may log in until
-// systemd takes it away.
+// notRuled are the paths in /run that tbx shows from the host or leaves to podman, and
+// those that describe the boot or the first process: with nologin(5) nobody may log in
+// until systemd removes it.
 var notRuled = []string{"/run/systemd", "/run/udev", "/run/user", "/run/host", "/run/tbx", "/run/log", "/run/nologin", "/run/initctl"}
 
-// runRules reads the rules that are about /run. A file or line that is none is passed
-// over: a boot would say so and go on, too.
+// runRules reads the rules about /run. It skips an invalid file or line: a boot would
+// report it and go on, too.
 func (b *box) runRules() []runRule {
 	files := map[string]string{}
 	for _, dir := range tmpfilesDirs {
@@ -97,7 +98,7 @@ func parseRunRule(line string) (runRule, bool) {
 	return r, !strings.Contains(r.argument, "%") && (r.kind != 'L' || r.argument != "")
 }
 
-// modeOf turns permission bits of the kernel's into Go's.
+// modeOf converts permission bits of the kernel to Go's.
 func modeOf(n uint32) os.FileMode {
 	mode := os.FileMode(n & 0o777)
 	for bit, m := range map[uint32]os.FileMode{0o4000: os.ModeSetuid, 0o2000: os.ModeSetgid, 0o1000: os.ModeSticky} {
@@ -108,7 +109,7 @@ func modeOf(n uint32) os.FileMode {
 	return mode
 }
 
-// apply makes what a rule says, unless something is there.
+// apply carries out a rule, unless something is there.
 func (b *box) apply(r runRule) error {
 	if b.exists(r.path) {
 		return nil
@@ -144,7 +145,7 @@ func (b *box) apply(r runRule) error {
 	return os.Chmod(full, r.mode)
 }
 
-// number finds a user or group, by name or number, in a table; nobody is root.
+// number finds a user or group, by name or number, in a table; "" is root.
 func (b *box) number(table, name string) (int, bool) {
 	if name == "" {
 		return 0, true

@@ -12,10 +12,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// ensureUser makes the host's user an account of the toolbox by editing
-// passwd(5), group(5) and shadow(5), so that images without useradd work. An
-// account of the image with the same name or number gives way: the number
-// belongs to the host's user, whose files they all are.
+// ensureUser makes the host's user an account of the toolbox by editing passwd(5),
+// group(5) and shadow(5), so that images without useradd work. An account of the image
+// with the same name or number gives way: the number belongs to the host's user, who owns
+// all files with it.
 func (b *box) ensureUser() error {
 	u := b.cfg.User
 	uid, gid := strconv.Itoa(u.UID), strconv.Itoa(u.GID)
@@ -58,9 +58,8 @@ func (b *box) ensureUser() error {
 	return errors.Join(err, b.allowSudo())
 }
 
-// ensureHome makes a home for a toolbox that does not share the host's, and
-// copies the host's layout where /home is a link, as on OSTree systems, or the
-// home itself is one.
+// ensureHome makes a home for a toolbox that does not share the host's. It also copies
+// the host's layout if /home is a link, as on OSTree systems, or the home itself is one.
 func (b *box) ensureHome() error {
 	u := b.cfg.User
 	if to := b.cfg.HostHome; to != "" {
@@ -86,9 +85,8 @@ func (b *box) ensureHome() error {
 	return b.chown(home)
 }
 
-// ownWayToShares gives the user the directories of a home of its own that podman
-// made, as root, to mount a share of the host's in it. What is in a share itself is
-// the host's.
+// ownWayToShares gives the user the directories of the private home that podman made, as
+// root, to mount a share of the host in it. The contents of a share stay the host's.
 func (b *box) ownWayToShares() error {
 	home := b.cfg.User.RealHome
 	var failed []error
@@ -100,8 +98,8 @@ func (b *box) ownWayToShares() error {
 	return errors.Join(failed...)
 }
 
-// chownDirect gives the user a directory, to whose path no link may lead: what is in
-// a home is the user's to change, at any moment.
+// chownDirect gives the user a directory whose path has no link: the user can change a
+// home at any moment.
 func (b *box) chownDirect(dir string) error {
 	if b.root != "" {
 		return nil
@@ -120,7 +118,7 @@ func (b *box) shared(dir string) bool {
 	return slices.ContainsFunc(b.cfg.Shares, func(s string) bool { return below(dir, s) })
 }
 
-// below says whether path is dir or lies in it.
+// below reports whether path is dir or lies in it.
 func below(path, dir string) bool { return path == dir || strings.HasPrefix(path, dir+"/") }
 
 func (b *box) stat(p string) (fs.FileInfo, error) { return os.Stat(b.root + p) }
@@ -131,7 +129,7 @@ func (b *box) editTable(p string, mode os.FileMode, edit func([]string) []string
 		return nil
 	}
 	read := b.read
-	if b.own(p) == nil { // a link within the image, as in those that Nix makes: a file takes its place
+	if b.own(p) == nil { // a link within the image, like those of Nix: a file takes its place
 		read = b.readThrough
 	}
 	old, err := read(p)
@@ -149,8 +147,8 @@ func (b *box) editTable(p string, mode os.FileMode, edit func([]string) []string
 	return b.replace(p, []byte(text), mode)
 }
 
-// replace puts a new file in place of p, keeping the mode and owner of the old
-// one. A file that cannot be renamed over, because it is a mount, is rewritten.
+// replace puts a new file in place of p, keeping the mode and owner of the old one. It
+// rewrites a file that cannot be renamed over, because it is a mount.
 func (b *box) replace(p string, data []byte, mode os.FileMode) error {
 	full := b.root + p
 	old, err := os.Stat(full)
@@ -171,8 +169,8 @@ func (b *box) replace(p string, data []byte, mode os.FileMode) error {
 	return nil
 }
 
-// replaceEntry puts entry in place of the first line that matches, drops the
-// other matches, and appends it where none does. Lines that are no entries stay.
+// replaceEntry puts entry in place of the first line that matches, drops the other
+// matches, and appends it if none matches. Lines that are no entries stay.
 func replaceEntry(lines []string, entry string, match func(fields []string) bool) []string {
 	out, done := make([]string, 0, len(lines)+1), false
 	for _, l := range lines {
@@ -201,8 +199,8 @@ func ensureRoot(lines []string, entry string) []string {
 	return append([]string{entry}, lines...)
 }
 
-// ensureGroup gives the number gid a name: the image's if it has one, the
-// host's if that is still free.
+// ensureGroup gives the number gid a name: the image's if it has one, else the host's if
+// that is free.
 func ensureGroup(lines []string, name, gid string) []string {
 	taken := false
 	for _, l := range lines {

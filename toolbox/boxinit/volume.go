@@ -6,9 +6,9 @@ import (
 	"strings"
 )
 
-// onVolume says whether p is on a volume that the owner asked for, a file of the host's or
-// a directory. What is there is the owner's: tbx neither writes to it, nor puts anything
-// in its place, nor has a warning for it.
+// onVolume reports whether p is on the owner's volume, a file or directory of the host.
+// Its contents belong to the owner: tbx neither writes to it, nor replaces anything in
+// it, nor warns about it.
 func (b *box) onVolume(p string) bool {
 	if len(b.cfg.Volumes) == 0 {
 		return false
@@ -17,8 +17,8 @@ func (b *box) onVolume(p string) bool {
 	return slices.ContainsFunc(b.cfg.Volumes, func(v string) bool { return below(real, b.realPlace(v)) })
 }
 
-// realPlace follows the image's links on the way to p, not p itself. Where p is a
-// directory that is missing, the nearest that is there counts.
+// realPlace follows the image's links on the way to p, not p itself. If p is a missing
+// directory, its nearest existing parent counts.
 func (b *box) realPlace(p string) string {
 	dir, rest := filepath.Dir(filepath.Clean(p)), filepath.Base(p)
 	for dir != "/" && !b.exists(dir) {

@@ -13,12 +13,12 @@ import (
 const Owner = "/run/tbx/owner"
 
 // WhileOwned is the first argument of Pause in an ephemeral toolbox: it ends when Owner
-// is locked no longer.
+// is not locked any more.
 const WhileOwned = "--while-owned"
 
-// awaitOwner waits until nobody holds the lock of file for writing, fcntl(2): nobody in
-// the toolbox can, where the file is read-only. The kernel drops it when its holder ends,
-// however that was.
+// awaitOwner waits until nobody holds the write lock of file, fcntl(2). Nobody in the
+// toolbox can hold it, because the file is read-only there. The kernel releases it when
+// its holder ends in any way.
 func awaitOwner(file *os.File) error {
 	for {
 		err := unix.FcntlFlock(file.Fd(), unix.F_OFD_SETLKW, &unix.Flock_t{Type: unix.F_RDLCK})
@@ -29,8 +29,8 @@ func awaitOwner(file *os.File) error {
 }
 
 // endWithOwner ends the toolbox when its owner has ended. In a pid namespace of its own
-// the kernel ends what else runs in it. In the host's, and without a cgroup, nobody else
-// would: so this process ends what the user may end, by the mount namespace.
+// the kernel ends its other processes. In the host's, and without a cgroup, nobody else
+// would: so this process ends those that the user may end, by the mount namespace.
 func endWithOwner(done chan<- int) {
 	file, err := os.Open(Owner)
 	if err == nil {
@@ -48,7 +48,7 @@ func endWithOwner(done chan<- int) {
 }
 
 // endBeside kills the other processes in this process's mount namespace, until there are
-// none that may be killed.
+// none that it may kill.
 func endBeside() {
 	const rounds = 50
 	own, err := os.Readlink("/proc/self/ns/mnt")
@@ -59,8 +59,8 @@ func endBeside() {
 	}
 }
 
-// killIn kills the processes in a mount namespace but this one, and returns how many it
-// could send the signal to.
+// killIn kills the processes in a mount namespace except this one, and returns how many
+// it could signal.
 func killIn(mnt string) int {
 	entries, err := os.ReadDir("/proc")
 	if err != nil {

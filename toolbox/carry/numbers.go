@@ -5,11 +5,11 @@ import (
 	"os"
 )
 
-// numbers are those of users, or of groups, that are others in the new toolbox than in the
-// old one.
+// numbers maps the numbers of users, or of groups, that differ between the old toolbox
+// and the new one.
 type numbers struct {
-	names map[int]int // as the toolboxes know them
-	files map[int]int // as files show them to who looks from outside
+	names map[int]int // as seen inside
+	files map[int]int // as files show them outside
 	spans []span
 }
 
@@ -33,7 +33,7 @@ func numbersOf(pid int, file string) (*numbers, error) {
 	}
 }
 
-// outside is a number as files show it, or -1 of one that they cannot have.
+// outside returns a number as files show it, or -1 if they cannot have it.
 func (n *numbers) outside(id int) int {
 	for _, s := range n.spans {
 		if id >= s.inside && id-s.inside < s.length {
@@ -64,7 +64,7 @@ func (n *numbers) follow(was, is int) {
 	}
 }
 
-// of is the number that the new toolbox has for one of the old.
+// of returns the new toolbox's number for one of the old.
 func (n *numbers) of(id int) int {
 	if is, ok := n.names[id]; ok {
 		return is

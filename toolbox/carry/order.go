@@ -1,10 +1,10 @@
-// Package carry brings to a new toolbox what the user of an old one has put into it or
-// changed in it: files of /etc by a rule of three (the old image's, the user's, the new
-// image's), whole directories, users and groups. It sees three containers that run: the
-// old toolbox, one of its image as that came, and the new toolbox.
+// Package carry brings the user's additions and changes from an old toolbox to a new one:
+// files of /etc by a rule of three (the old image's, the user's, the new image's), whole
+// directories, users and groups. It sees three running containers: the old toolbox, its
+// unchanged image, and the new toolbox.
 //
 // It is part of tbx-box, called on the host as the root of podman's user namespace, and
-// goes into containers by /proc/PID/root, behind no link that leads out of them. It
+// enters containers by /proc/PID/root, following no link that leads out of them. It
 // imports the standard library, x/sys and treecopy only. It changes the new toolbox only.
 package carry
 
@@ -14,22 +14,22 @@ import (
 	"io"
 )
 
-// Order is what is to be done. Paths are absolute, as they are inside.
+// Order is the request. Paths are absolute, as inside.
 type Order struct {
 	Old  int `json:"old"`  // number of the old toolbox's first process, on the host
-	Base int `json:"base"` // of the one of its image
+	Base int `json:"base"` // of its image's first process
 	New  int `json:"new"`
 
-	Dry   bool     `json:"dry,omitempty"`   // say what would be done
+	Dry   bool     `json:"dry,omitempty"`   // only report
 	Rule  []string `json:"rule,omitempty"`  // files and directories by the rule of three
-	Whole []string `json:"whole,omitempty"` // directories of which comes along what the new toolbox has not
+	Whole []string `json:"whole,omitempty"` // directories whose contents come along unless the new toolbox has them
 	// patterns of path.Match: without "/" of names; with "/" at the end, and all that is below
 	Skip     []string          `json:"skip,omitempty"`
 	Defaults map[string]string `json:"defaults,omitempty"` // ALGORITHM:HEX of a file as its package brought it
-	Owned    []string          `json:"owned,omitempty"`    // files of packages, which are not looked for
+	Owned    []string          `json:"owned,omitempty"`    // files of packages, which are skipped
 	Users    bool              `json:"users,omitempty"`    // and groups, with their homes
-	Look     bool              `json:"look,omitempty"`     // name what stays behind
-	Texts    []Text            `json:"texts,omitempty"`    // files to write, in the place of what is there
+	Look     bool              `json:"look,omitempty"`     // list what stays behind
+	Texts    []Text            `json:"texts,omitempty"`    // files to write, replacing existing ones
 	Read     []string          `json:"read,omitempty"`     // patterns of files of the old toolbox and its image to return
 	Find     *Find             `json:"find,omitempty"`     // name what the user put into it, and take nothing
 	// Pack are paths of the old toolbox to write as an archive, in the place of an answer.
@@ -44,17 +44,17 @@ type Text struct {
 	Same bool   `json:"same,omitempty"` // the image has it so, in an answer
 }
 
-// What became of something.
+// The results.
 const (
-	Taken   = "taken"   // it is in the new toolbox as it was in the old one
-	Beside  = "beside"  // both changed: the new one's stays, the user's is beside it, or would be
+	Taken   = "taken"   // the new toolbox has it as the old one had
+	Beside  = "beside"  // both changed: the new one stays, with the user's beside it (or so planned)
 	Removed = "removed" // removed, as the user had done
-	Stays   = "stays"   // the user had removed it; the new one's is another and stays
+	Stays   = "stays"   // the user had removed it; the new one differs and stays
 	Lost    = "lost"    // it could not come along; Note says why
-	Left    = "left"    // it was not looked for in packages and is in no directory that comes along
+	Left    = "left"    // it is in no package and in no directory that comes along
 )
 
-// Item is one thing that was found, and what became of it.
+// Item is one thing that was found, with its result.
 type Item struct {
 	Kind string `json:"kind"` // file, directory, user or group
 	Name string `json:"name"`
@@ -65,7 +65,7 @@ type Item struct {
 // Beside is the ending of the user's file beside the new toolbox's.
 const besideEnding = ".tbx-old"
 
-// Answer is what Serve writes.
+// Answer is the output of Serve.
 type Answer struct {
 	Items []Item  `json:"items,omitempty"`
 	Texts []Text  `json:"texts,omitempty"` // what was to be read
@@ -73,7 +73,7 @@ type Answer struct {
 	Error string  `json:"error,omitempty"`
 }
 
-// Serve carries out one order, which it reads as JSON, and answers as JSON.
+// Serve reads one order as JSON, carries it out, and answers as JSON.
 func Serve(in io.Reader, out io.Writer) error {
 	var o Order
 	if err := json.NewDecoder(in).Decode(&o); err != nil {

@@ -14,7 +14,7 @@ import (
 	"strings"
 )
 
-// rule brings a path along, and what is below it, by the rule of three.
+// rule brings a path and everything below it along, by the rule of three.
 func (w *work) rule(p string) {
 	if w.skipped(p) || strings.HasSuffix(p, besideEnding) {
 		return
@@ -35,7 +35,7 @@ func (w *work) rule(p string) {
 	}
 }
 
-// below is rule for what is in a directory.
+// below is rule for the contents of a directory.
 func (w *work) below(dir string) {
 	names := slices.Concat(w.old.names(dir), w.base.names(dir))
 	slices.Sort(names)
@@ -44,20 +44,20 @@ func (w *work) below(dir string) {
 	}
 }
 
-// ruleDir brings a directory of the user's along whole where the new toolbox has none.
+// ruleDir brings a directory of the user along whole, if the new toolbox has none.
 func (w *work) ruleDir(p string, was, now fs.FileInfo) {
 	if now == nil && was == nil && !w.owned[p] && !w.anyOwned(p) {
 		w.take("directory", p, p, Taken)
 		return
 	}
 	if now != nil && !now.IsDir() {
-		w.say("directory", p, Lost, "it is no directory in the new release")
+		w.say("directory", p, Lost, "it is not a directory in the new release")
 		return
 	}
 	w.below(p)
 }
 
-// anyOwned says whether files of packages are below a directory.
+// anyOwned reports whether files of packages are below a directory.
 func (w *work) anyOwned(dir string) bool {
 	for p := range w.Defaults {
 		if strings.HasPrefix(p, dir+"/") {
@@ -67,21 +67,21 @@ func (w *work) anyOwned(dir string) bool {
 	return false
 }
 
-// ruleFile decides about one file that the old toolbox has.
+// ruleFile decides about one file of the old toolbox.
 func (w *work) ruleFile(p string, fi, now fs.FileInfo) {
 	switch decide(w.asPackaged(w.old, p) || w.same(w.old, w.base, p), now != nil,
 		now != nil && w.same(w.old, w.new, p), now != nil && (w.asPackaged(w.new, p) || w.same(w.base, w.new, p))) {
 	case nothing:
 	case users:
 		if fi.Mode()&fs.ModeSymlink != 0 && now == nil && !w.leads(p) {
-			if !w.Dry { // or it may be there once packages are
-				w.say("file", p, Lost, "it is a link to what is not in the new release")
+			if !w.Dry { // otherwise packages may bring it later
+				w.say("file", p, Lost, "it is a link to something that is not in the new release")
 			}
 			return
 		}
 		w.take("file", p, p, Taken)
 	case both:
-		if fi.Mode()&fs.ModeSymlink != 0 { // beside, it could be taken for a setting, as in a directory of units
+		if fi.Mode()&fs.ModeSymlink != 0 { // beside, it could count as a setting, as in a directory of units
 			w.say("file", p, Lost, "the new release has another one by that name; yours is a link")
 			return
 		}
@@ -89,7 +89,7 @@ func (w *work) ruleFile(p string, fi, now fs.FileInfo) {
 	}
 }
 
-// choice is whose file the new toolbox shall have.
+// choice is the file that the new toolbox gets.
 type choice int
 
 const (
@@ -98,9 +98,9 @@ const (
 	both                  // the new toolbox's, with the user's beside it
 )
 
-// decide is the rule of three, about a file that the old toolbox has: whether it is as the
-// old image or its package brought it, whether the new toolbox has one by that name, has
-// the same, or has it as the old image did.
+// decide is the rule of three for a file of the old toolbox: whether it is as the old
+// image or its package brought it, and whether the new toolbox has one of that name, the
+// same one, or the old image's.
 func decide(unchanged, there, same, asBefore bool) choice {
 	switch {
 	case unchanged, there && same:
@@ -111,7 +111,7 @@ func decide(unchanged, there, same, asBefore bool) choice {
 	return both
 }
 
-// take copies, or says that it would.
+// take copies, or only reports it.
 func (w *work) take(kind, p, as, what string) {
 	if !w.Dry {
 		if err := w.place(p, as); err != nil {
@@ -126,7 +126,7 @@ func (w *work) take(kind, p, as, what string) {
 	w.say(kind, p, what, note)
 }
 
-// removed decides about a file of the old image's, or of a package, that the user removed.
+// removed decides about a file of the old image, or of a package, that the user removed.
 func (w *work) removed(p string, now fs.FileInfo) {
 	switch {
 	case now == nil || now.IsDir():
@@ -143,7 +143,7 @@ func (w *work) removed(p string, now fs.FileInfo) {
 	}
 }
 
-// leads says whether a link of the old toolbox's leads to something in the new one.
+// leads reports whether a link of the old toolbox leads to something in the new one.
 func (w *work) leads(p string) bool {
 	to, err := w.old.root.Readlink(inside(p))
 	if err != nil {
@@ -163,8 +163,8 @@ func (w *work) leads(p string) bool {
 	return true
 }
 
-// same says whether two sides have the same at a path: type, content, mode and owner. What
-// one has not is not the same.
+// same reports whether two sides have the same at a path: type, content, mode and owner.
+// A missing one is not the same.
 func (w *work) same(a, b *side, p string) bool {
 	x, errX := a.root.Lstat(inside(p))
 	y, errY := b.root.Lstat(inside(p))
@@ -187,10 +187,10 @@ func (w *work) same(a, b *side, p string) bool {
 	return bytes.Equal(a.digest(p, sha256.New()), b.digest(p, sha256.New()))
 }
 
-// merged is a link's target without /usr, of which /lib and others are links into.
+// merged returns a link's target without /usr, because /lib and others are links into it.
 func merged(to string) string { return strings.TrimPrefix(to, "/usr") }
 
-// asPackaged says whether a file is as a package of the old toolbox brought it.
+// asPackaged reports whether a file is as a package of the old toolbox brought it.
 func (w *work) asPackaged(s *side, p string) bool {
 	algorithm, want, ok := strings.Cut(w.Defaults[p], ":")
 	if !ok {

@@ -26,7 +26,7 @@ func (s *side) table(p string) (table, error) {
 	return t, err
 }
 
-// row is the one of that name, or nil.
+// row returns the row of that name, or nil.
 func (t table) row(name string) []string {
 	for _, r := range t {
 		if r[0] == name {
@@ -44,7 +44,7 @@ func (t table) text() string {
 	return b.String()
 }
 
-// number is the third field, or -1.
+// number returns the third field, or -1.
 func number(r []string) int {
 	if len(r) < 3 {
 		return -1
@@ -56,8 +56,8 @@ func number(r []string) int {
 	return n
 }
 
-// free is n, or another number of the same range that the table has not: below 1000 are those
-// of the system, login.defs(5).
+// free returns n, or another number of the same range that the table does not have: those
+// below 1000 are the system's, login.defs(5).
 func (t table) free(n int) int {
 	step, first := 1, n
 	if n < 1000 {
@@ -86,8 +86,8 @@ func (s *side) accounts() (a accounts, err error) {
 	return a, nil
 }
 
-// users adds the users and groups to the new toolbox that the old one has, and its image
-// had not. It returns the homes of those users.
+// users adds to the new toolbox the users and groups of the old one that its image did
+// not have. It returns the homes of those users.
 func (w *work) users() ([]string, error) {
 	old, err := w.old.accounts()
 	if err != nil {
@@ -123,7 +123,7 @@ func (w *work) users() ([]string, error) {
 	return homes, nil
 }
 
-// rewrite gives a file another content in one step, with the mode and owner that it has.
+// rewrite replaces a file's content in one step, keeping its mode and owner.
 func (w *work) rewrite(p, text string) error {
 	fi, err := w.new.root.Stat(inside(p))
 	if err != nil {
@@ -166,7 +166,8 @@ func numberNote(was, is int) string {
 	return "its number " + strconv.Itoa(was) + " is " + strconv.Itoa(is) + " now; the files that came along follow"
 }
 
-// sameName has files of a user of the image follow where the new release numbers it otherwise.
+// sameName makes files of a user in the image follow if the new release uses another
+// number.
 func (w *work) sameName(r []string, base, now table, ids *numbers) {
 	if b, n := base.row(r[0]), now.row(r[0]); b != nil && n != nil {
 		ids.follow(number(r), number(n))
@@ -203,8 +204,8 @@ func (w *work) addUsers(old, base accounts, now *accounts) (homes []string) {
 	return homes
 }
 
-// addMembers adds to groups of the new toolbox whom the user had added to them, if there is
-// such a user.
+// addMembers adds to groups of the new toolbox the members that the user had added, if
+// these users exist.
 func (w *work) addMembers(old, base accounts, now *accounts) {
 	members := func(r []string) []string {
 		if len(r) < 4 || r[3] == "" {

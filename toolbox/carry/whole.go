@@ -7,9 +7,9 @@ import (
 	"strings"
 )
 
-// whole brings along what is in a directory of the old toolbox, is not as its image or a
-// package brought it, and is not in the new one. Where both have something by a name that
-// differs, the user's is beside.
+// whole brings along the contents of a directory of the old toolbox that are not as its
+// image or a package brought them, and not in the new one. If both have different things
+// under a name, the user's is put beside.
 func (w *work) whole(dir string) {
 	fi, foreign := w.old.entry(dir)
 	if fi == nil || !fi.IsDir() || foreign || w.skipped(dir) {
@@ -39,8 +39,8 @@ func (w *work) whole(dir string) {
 	}
 }
 
-// mixed says whether a directory has something that must not come along: of the image, of
-// packages, or of another mount.
+// mixed reports whether a directory has something that must not come along: from the
+// image, from packages, or from another mount.
 func (w *work) mixed(dir string) bool {
 	if was, _ := w.base.entry(dir); was != nil {
 		return true
@@ -58,12 +58,12 @@ func (w *work) mixed(dir string) bool {
 	return false
 }
 
-// notLooked are directories in which nothing is that a user would miss, or that are looked
-// at otherwise.
+// notLooked are directories with nothing that a user would miss, or that are handled
+// elsewhere.
 var notLooked = []string{"/proc", "/sys", "/dev", "/run", "/tmp", "/var/tmp", "/var/cache", "/var/run", "/var/log", "/boot", "/.tbx-carry"}
 
-// look names what is in the old toolbox, neither of its image nor of a package, and in no
-// directory that comes along. A directory with nothing else in it is named as one.
+// look lists what is in the old toolbox, neither from its image nor from a package, and
+// in no directory that comes along. It lists a directory with nothing else in it as one.
 func (w *work) look(homes []string) {
 	w.lookIn("/", slices.Concat(notLooked, w.Rule, w.Whole, homes))
 }

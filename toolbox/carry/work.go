@@ -24,7 +24,7 @@ type side struct {
 	mount uint64 // id of the mount that it is: others are of the host
 }
 
-// work is an order under way.
+// work is an order in progress.
 type work struct {
 	*Order
 	old, base, new *side
@@ -38,7 +38,7 @@ type work struct {
 	found  []Found
 }
 
-// workDir is where copies are made, in the root of the new toolbox.
+// workDir is the directory for copies in progress, in the root of the new toolbox.
 const workDir = ".tbx-carry"
 
 func open(o *Order) (*work, error) {
@@ -165,7 +165,7 @@ func fits(patterns []string, p string) bool {
 	})
 }
 
-// inside is a path as os.Root has it.
+// inside returns a path in the form of os.Root.
 func inside(p string) string {
 	if p = strings.TrimPrefix(path.Clean(p), "/"); p == "" {
 		return "."
@@ -173,7 +173,7 @@ func inside(p string) string {
 	return p
 }
 
-// entry is what is at a path, or nil; foreign says that it is of another mount: the host's.
+// entry returns what is at a path, or nil; foreign: it is of another mount, the host's.
 func (s *side) entry(p string) (fi fs.FileInfo, foreign bool) {
 	fi, err := s.root.Lstat(inside(p))
 	if err != nil {
@@ -195,7 +195,7 @@ func (s *side) entry(p string) (fi fs.FileInfo, foreign bool) {
 	return fi, st.Mnt_id != s.mount
 }
 
-// names are those in a directory, in order; none where there is no such.
+// names returns the sorted names in a directory; none if it is missing.
 func (s *side) names(dir string) []string {
 	f, err := s.root.Open(inside(dir))
 	if err != nil {
@@ -235,11 +235,11 @@ func (w *work) place(p, as string) error {
 	return w.own(as)
 }
 
-// parents makes the directories that lead to a copy, as the old toolbox has them.
+// parents makes the parent directories of a copy, like those in the old toolbox.
 func (w *work) parents(dir, as string) error {
 	if fi, err := w.new.root.Stat(inside(as)); err == nil {
 		if !fi.IsDir() {
-			return fmt.Errorf("%s is no directory in the new release", as)
+			return fmt.Errorf("%s is not a directory in the new release", as)
 		}
 		return nil
 	}
@@ -267,7 +267,7 @@ func modeOf(fi fs.FileInfo) fs.FileMode {
 	return fi.Mode() & (fs.ModePerm | fs.ModeSetuid | fs.ModeSetgid | fs.ModeSticky)
 }
 
-// own gives what was copied the users' numbers of the new toolbox.
+// own gives a copy the users' numbers of the new toolbox.
 func (w *work) own(p string) error {
 	if len(w.uids.files)+len(w.gids.files) == 0 {
 		return nil
@@ -318,10 +318,10 @@ func (w *work) write(t Text) error {
 	return w.new.root.WriteFile(inside(t.Path), []byte(t.Text), 0o644)
 }
 
-// maxText is how long a file may be that is returned, in bytes.
+// maxText is the limit of a returned file, in bytes.
 const maxText = 1 << 20
 
-// read adds the files that fit a pattern to the answer.
+// read adds the files that match a pattern to the answer.
 func (w *work) read(pattern string) error {
 	texts := func(s *side, base bool) error {
 		found, err := fs.Glob(s.root.FS(), inside(pattern))

@@ -10,14 +10,14 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Beginning says where a session begins in a toolbox that cannot be looked into from
-// outside: in the first place that there is.
+// Beginning is the order to begin a session in a toolbox that cannot be looked into from
+// outside: in the first place that exists.
 type Beginning struct {
 	Dev, Ino uint64    // the caller's directory, stat(2)
 	Places   []BeginAt // where it may be inside
 	Below    string    // a directory below it, or ""
-	Instead  []string  // where else a shell may begin, with a warning
-	Why      string    // what to say where there is none
+	Instead  []string  // alternatives for a shell, with a warning
+	Why      string    // the message if there is none
 	Hints    []string
 }
 
@@ -71,7 +71,7 @@ func (b *Beginning) enter() (string, error) {
 	return "", fmt.Errorf("%s", b.Why)
 }
 
-// is says whether a session can begin in a place.
+// is reports whether a session can begin in a place.
 func (b *Beginning) is(p BeginAt) bool {
 	fd, err := unix.Open(p.Dir, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 	if err != nil {

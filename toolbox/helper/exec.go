@@ -15,12 +15,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Exec is the last step into a session whose environment must not reach
-// nsenter(1), because it has variables such as LD_PRELOAD that would act on
-// nsenter itself, on the host, or whose groups must be set inside. args are the number
-// of a descriptor from which the environment is read, NUL-separated, or "-" for the one
-// that there is; whom to become, UID:GID and supplementary groups behind more colons,
-// or "-"; and the command. It returns only on failure, with 125, 126 or 127.
+// Exec is the last step into a session whose environment must not reach nsenter(1),
+// because variables such as LD_PRELOAD would act on nsenter itself, on the host, or whose
+// groups must be set inside. args are: the number of a descriptor with the environment,
+// NUL-separated, or "-" for the present one; the user to become, as UID:GID and
+// supplementary groups after more colons, or "-"; and the command. It returns only on
+// failure, with 125, 126 or 127.
 func Exec(args []string) int {
 	if len(args) < 3 {
 		return 125
@@ -45,7 +45,7 @@ func failed(err error) int {
 	return 125
 }
 
-// readEnv reads an environment from a descriptor, and takes its PATH over.
+// readEnv reads an environment from a descriptor, and sets its PATH.
 func readEnv(number string) ([]string, error) {
 	fd, err := strconv.Atoi(number)
 	if err != nil {
@@ -67,7 +67,7 @@ func readEnv(number string) ([]string, error) {
 	return env, nil
 }
 
-// becomeUser turns the toolbox's root into a user. With the user the capabilities go.
+// becomeUser turns the toolbox's root into a user. That also drops the capabilities.
 func becomeUser(identity string) error {
 	var ids []int
 	for part := range strings.SplitSeq(identity, ":") {
@@ -78,7 +78,7 @@ func becomeUser(identity string) error {
 		ids = append(ids, id)
 	}
 	if len(ids) < 2 {
-		return fmt.Errorf("whom to become is not said: %q", identity)
+		return fmt.Errorf("%q does not name a user to become", identity)
 	}
 	if err := syscall.Setgroups(ids[2:]); err != nil {
 		return os.NewSyscallError("setgroups", err)
@@ -89,10 +89,10 @@ func becomeUser(identity string) error {
 	return os.NewSyscallError("setresuid", syscall.Setresuid(ids[0], ids[0], ids[0]))
 }
 
-// Terminal is the last step into a session that podman exec opens on a terminal of
-// the toolbox's: podman tells the terminal its size when the command already runs,
-// which so may have found one of no rows and columns. args are the command. It
-// returns only on failure, with 126 or 127.
+// Terminal is the last step into a session that podman exec opens on a terminal of the
+// toolbox: podman sets the terminal's size when the command already runs, which may so
+// find one without rows and columns. args are the command. It returns only on failure,
+// with 126 or 127.
 func Terminal(args []string) int {
 	if len(args) == 0 {
 		return 125
@@ -107,8 +107,7 @@ func Terminal(args []string) int {
 	return become(args, os.Environ())
 }
 
-// BeforeExec is called at the last moment before a role of this package becomes
-// another program.
+// BeforeExec is called just before a role of this package becomes another program.
 var BeforeExec = func() {}
 
 // become looks for a command in PATH and becomes it.

@@ -13,8 +13,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// LayerMark is the extended attribute of a container's layer that has nothing of the
-// user's, since it was exchanged or is about to be.
+// LayerMark is the extended attribute of a container's layer without the user's files,
+// because it was exchanged or is about to be.
 const LayerMark = "user.tbx.pristine"
 
 // Verbs of a LayerOrder.
@@ -24,17 +24,17 @@ const (
 	LayerMove     = "move" // Along alone
 )
 
-// LayerOrder is what Layers is asked for: on standard input, as JSON.
+// LayerOrder is the request to Layers, as JSON on standard input.
 type LayerOrder struct {
 	Verb string   `json:"verb"`
 	Dirs []string `json:"dirs"`
 	Mark bool     `json:"mark,omitempty"` // exchange: mark the second first
-	// Along are directories that go with the layers: each first is moved to its second,
-	// if it is there and the second is not.
+	// Along are directories that belong to the layers: each first is moved to its second,
+	// if the first exists and the second does not.
 	Along [][2]string `json:"along,omitempty"`
 }
 
-// What may stand in the way of an order.
+// The obstacles to an order.
 const (
 	LayerMounted   = "mounted"
 	LayerElsewhere = "elsewhere" // not the same file system, EXDEV
@@ -42,27 +42,27 @@ const (
 	LayerFailed    = "failed"
 )
 
-// LayerAnswer is what Layers answers, as JSON. With an Obstacle nothing was exchanged,
-// unless it is of what is moved along.
+// LayerAnswer is the answer of Layers, as JSON. With an Obstacle nothing was exchanged,
+// unless it concerns the directories moved along.
 type LayerAnswer struct {
 	Seen     []LayerSeen `json:"seen,omitempty"`
 	Obstacle string      `json:"obstacle,omitempty"`
 	Dir      string      `json:"dir,omitempty"`  // where
-	Text     string      `json:"text,omitempty"` // the kernel's words
+	Text     string      `json:"text,omitempty"` // the kernel's error
 }
 
-// LayerSeen is what was found of one directory.
+// LayerSeen is the finding about one directory.
 type LayerSeen struct {
 	Missing bool   `json:"missing,omitempty"`
 	Marked  bool   `json:"marked,omitempty"`
 	Mounted bool   `json:"mounted,omitempty"`
 	Inode   uint64 `json:"inode,omitempty"`
-	Empty   bool   `json:"empty,omitempty"` // there is not one name in it
+	Empty   bool   `json:"empty,omitempty"` // it has no entries
 }
 
-// Layers carries out one order on the layers of containers. It is run on the host as
-// the root of podman's user namespace, who alone may look into them, and in podman's
-// mount namespace, where they are mounted.
+// Layers carries out one order on the layers of containers. It runs on the host as the
+// root of podman's user namespace, who alone may look into them, and in podman's mount
+// namespace, where they are mounted.
 func Layers(in io.Reader, out io.Writer) error {
 	var o LayerOrder
 	if err := json.NewDecoder(in).Decode(&o); err != nil {
@@ -128,10 +128,9 @@ func look(dir, mountinfo string) (LayerSeen, error) {
 	return LayerSeen{Marked: err == nil && n >= 0, Mounted: layerMounted(dir, mountinfo), Inode: st.Ino, Empty: len(names) == 0}, nil
 }
 
-// layerMounted says whether a file system has the layer as its upper directory,
+// layerMounted reports whether a file system has the layer as its upper directory,
 // proc_pid_mountinfo(5). containers/storage mounts it at "merged" beside it, by the
-// kernel or a program, and names it relative to its own directory when the options
-// would be too long.
+// kernel or a program, and uses a relative name if the options would be too long.
 func layerMounted(dir, mountinfo string) bool {
 	unescape := strings.NewReplacer(`\040`, " ", `\011`, "\t", `\012`, "\n", `\134`, `\`)
 	below := filepath.Join(filepath.Base(filepath.Dir(dir)), filepath.Base(dir))
@@ -154,8 +153,8 @@ func layerMounted(dir, mountinfo string) bool {
 	return false
 }
 
-// exchange exchanges two directories, and returns nil or what was in the way. All is on
-// the disk when it returns: first the mark, by which a crash is put right.
+// exchange exchanges two directories, and returns nil or the obstacle. Everything is on
+// the disk when it returns, the mark first, by which a crash is repaired.
 func (o *LayerOrder) exchange() *LayerAnswer {
 	a, b := o.Dirs[0], o.Dirs[1]
 	if o.Mark {
@@ -177,12 +176,12 @@ func (o *LayerOrder) exchange() *LayerAnswer {
 		return &LayerAnswer{Obstacle: LayerFailed, Dir: a, Text: err.Error()}
 	}
 	for _, dir := range []string{filepath.Dir(a), filepath.Dir(b)} {
-		_ = syncDir(dir) // it is exchanged: an error would say that it is not
+		_ = syncDir(dir) // the exchange is done: an error would deny that
 	}
 	return nil
 }
 
-// moveAlong moves what goes with the layers.
+// moveAlong moves the directories that belong to the layers.
 func (o *LayerOrder) moveAlong() *LayerAnswer {
 	for _, pair := range o.Along {
 		err := unix.Renameat2(unix.AT_FDCWD, pair[0], unix.AT_FDCWD, pair[1], unix.RENAME_NOREPLACE)

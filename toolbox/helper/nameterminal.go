@@ -9,13 +9,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// NameTerminal shows the host's terminal /dev/pts/N, for the number N in args, under
-// that name in the toolbox, in which it runs as root. The name is one that the
-// toolbox's first process reserves. What was mounted there before is a terminal of the
-// host's that has ended.
+// NameTerminal shows the host's terminal /dev/pts/N, for the number N in args, under that
+// name in the toolbox, where it runs as root. The toolbox's first process reserves the
+// name. A terminal that was mounted there before has ended on the host.
 func NameTerminal(args []string) error {
 	if len(args) != 1 {
-		return errors.New("name-terminal wants a number")
+		return errors.New("name-terminal needs a number")
 	}
 	if _, err := strconv.Atoi(args[0]); err != nil {
 		return err

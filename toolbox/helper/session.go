@@ -12,23 +12,23 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Session stands before an interactive session on the host, for the terminal's
-// sake: it writes args[0] before the session and args[1] after it, however that
-// ends, and runs the command args[2:] between. It is for a session that a terminal
-// or sshd started itself: with the end of its first process the kernel takes the
-// terminal away, and args[1] must be written before. What is sent to Session is
-// passed on, and the command's exit status or death by signal becomes its own.
+// Session stands before an interactive session on the host, for the terminal's sake: it
+// writes args[0] before the session and args[1] after it, in whatever way that ends, and
+// runs the command args[2:] between. It is for a session that a terminal or sshd started
+// itself: at the end of its first process the kernel takes the terminal away, and args[1]
+// must be written before. Session passes signals on, and ends with the command's exit
+// status or signal.
 //
-// Below a shell it would be wrong: a shell that is hung up tells the group of the
-// job, which would be Session and not the shell inside, and ends before Session
-// could pass that on. Farewell is for there.
+// Below a shell it would be wrong: a shell that is hung up signals the group of the job,
+// which would be Session and not the shell inside, and ends before Session could pass
+// that on. Use Farewell there.
 func Session(args []string) int {
 	if len(args) < 3 {
 		return 125
 	}
 	before, after := args[0], args[1]
-	// Caught, not ignored: what is ignored would be ignored in the command too.
-	// The terminal sends these to the whole group, so the command has its own.
+	// Caught, not ignored: the command would inherit ignored signals. The terminal
+	// signals the whole group, so the command gets its own.
 	discard := make(chan os.Signal, 8)
 	signal.Notify(discard, unix.SIGINT, unix.SIGQUIT)
 	forward := make(chan os.Signal, 8)
@@ -54,7 +54,7 @@ func Session(args []string) int {
 			break
 		}
 	}
-	// The shell had the terminal; whoever has it now, this may be written.
+	// The shell had the terminal; this may be written whoever has it now.
 	signal.Ignore(unix.SIGTTOU)
 	io.WriteString(os.Stdout, after)
 	if status.Signaled() {
@@ -63,8 +63,8 @@ func Session(args []string) int {
 	return status.ExitStatus()
 }
 
-// dieBy ends this process by the signal that ended the command. A core dump of
-// this process would be of no use to anybody.
+// dieBy ends this process by the signal that ended the command. A core dump of this
+// process would be useless.
 func dieBy(sig unix.Signal) {
 	unix.Setrlimit(unix.RLIMIT_CORE, &unix.Rlimit{})
 	signal.Reset(sig)
@@ -72,9 +72,9 @@ func dieBy(sig unix.Signal) {
 	select {} // the signal arrives at any moment
 }
 
-// Farewell writes args[0] to its standard output, a terminal, when the process
-// whose pidfd is descriptor 3 has ended. It is in a group of its own, so that
-// nothing that is meant for the session reaches it.
+// Farewell writes args[0] to its standard output, a terminal, when the process whose
+// pidfd is descriptor 3 has ended. It is in a group of its own, so that signals to the
+// session do not reach it.
 func Farewell(args []string) int {
 	if len(args) != 1 {
 		return 125

@@ -9,22 +9,21 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// SettleNamespace is the descriptor of the mount namespace that Settle works on.
+// SettleNamespace is the descriptor of the mount namespace for Settle.
 const SettleNamespace = 3
 
-// MountOptions are what a mount shall have from now on: MOUNT_ATTR_RDONLY and the
-// like of mount_setattr(2).
+// MountOptions are the new options of a mount: MOUNT_ATTR_RDONLY and the like of
+// mount_setattr(2).
 type MountOptions struct {
 	Point string `json:"point"`
 	Set   uint64 `json:"set"`
 }
 
-// Settle sets options of mounts of a toolbox, read from in as JSON, one after the
-// other. It is started on the host by tbx, with the rights of the toolbox's user
-// namespace, and one thread of it joins the mount namespace. So nothing of the
-// toolbox is executed with these rights, and nobody inside sees this process: the
-// process ids are the host's. Options are only added, and a link in the path of a
-// mount is an error.
+// Settle sets options of a toolbox's mounts, read from in as JSON, one after the other.
+// tbx starts it on the host, with the rights of the toolbox's user namespace, and one of
+// its threads joins the mount namespace. So nothing of the toolbox runs with these
+// rights, and nobody inside sees this process, because its pid namespace is the host's.
+// It only adds options, and a link in the path of a mount is an error.
 func Settle(in io.Reader) error {
 	runtime.LockOSThread() // for good: the thread ends with the program
 	if err := unix.Unshare(unix.CLONE_FS); err != nil {

@@ -9,12 +9,12 @@ import (
 // TreeSocket is the descriptor of the socket on which SendTrees answers.
 const TreeSocket = 3
 
-// SendTrees clones the mounts of directories of the host, each with all that is
-// mounted below, and sends the detached trees as descriptors over TreeSocket. It is
-// started in new user and mount namespaces, where open_tree(2) is allowed; what it
-// clones is what the user sees, without the mounts of podman's own namespace, and goes
-// on receiving the host's mounts and unmounts. An automount is cloned as such: to
-// mount what it stands for would take a server that may not answer.
+// SendTrees clones the mounts of directories of the host, each with all mounts below, and
+// sends the detached trees as descriptors over TreeSocket. It runs in new user and mount
+// namespaces, where open_tree(2) is allowed; it clones what the user sees, without the
+// mounts of podman's own namespace, and the clones keep receiving the host's mounts and
+// unmounts. An automount is cloned as such: mounting its target needs a server that may
+// not answer.
 func SendTrees(dirs []string) error {
 	var fds []int
 	for _, dir := range dirs {

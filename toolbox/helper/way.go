@@ -15,19 +15,19 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Obstacle is what stands in a directory on the way to a path below it.
+// Obstacle is an obstacle in a directory on the way to a path below it.
 type Obstacle struct {
-	Path string `json:"path"` // the path asked for, relative to the directory
-	At   string `json:"at"`   // how far the way goes, with the name that is in it
-	Is   string `json:"is"`   // what that is: "a link", "no directory", "unreadable"
+	Path string `json:"path"` // the requested path, relative to the directory
+	At   string `json:"at"`   // the way up to the obstacle, with its name
+	Is   string `json:"is"`   // its kind: "a link", "no directory", "unreadable"
 }
 
-// Way looks, in a directory, at the way to each path, and writes the obstacles as
-// lines of JSON. It is run on the host as the root of podman's user namespace, who
-// alone may look into a home that podman keeps; args are the directory and the paths.
+// Way checks, in a directory, the way to each path, and writes the obstacles as lines of
+// JSON. It runs on the host as the root of podman's user namespace, who alone may look
+// into a home that podman keeps; args are the directory and the paths.
 func Way(args []string, out io.Writer) error {
 	if len(args) < 2 {
-		return errors.New("way: a directory and paths are needed")
+		return errors.New("way: it needs a directory and paths")
 	}
 	lines := json.NewEncoder(out)
 	for _, path := range args[1:] {
@@ -45,8 +45,8 @@ func Way(args []string, out io.Writer) error {
 	return nil
 }
 
-// firstObstacle goes from dir to path, and returns the first name on the way that is
-// no directory. What is missing is none.
+// firstObstacle goes from dir to path, and returns the first name on the way that is not
+// a directory. A missing one is no obstacle.
 func firstObstacle(dir, path string) (at, is string, err error) {
 	const flags = unix.O_PATH | unix.O_DIRECTORY | unix.O_NOFOLLOW | unix.O_CLOEXEC
 	fd, err := unix.Open(dir, flags, 0)
@@ -76,14 +76,14 @@ func firstObstacle(dir, path string) (at, is string, err error) {
 	return "", "", nil
 }
 
-// Strays removes from dir the empty directories of others than the user: what a
-// runtime has made there. It is run on the host as the root of podman's user
-// namespace, who is the user on the host.
+// Strays removes from dir the empty directories of others than the user, which a runtime
+// made there. It runs on the host as the root of podman's user namespace, who is the user
+// on the host.
 func Strays(args []string) error {
 	if len(args) != 1 {
-		return errors.New("strays: a directory is needed")
+		return errors.New("strays: it needs a directory")
 	}
-	root, err := os.OpenRoot(args[0]) // a toolbox's root may put links in what is its own
+	root, err := os.OpenRoot(args[0]) // a toolbox's root may put links into its directories
 	if err != nil {
 		return err
 	}

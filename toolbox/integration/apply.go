@@ -20,8 +20,8 @@ func (f *Facts) Mounts() []Mount {
 	return out
 }
 
-// View returns the mounts that tbx attaches at every start. Where the host does not let
-// tbx attach them, podman makes them.
+// View returns the mounts that tbx attaches at every start. If the host does not allow
+// that, podman makes them.
 func (f *Facts) View() []Mount {
 	var out []Mount
 	for _, i := range table {
@@ -54,8 +54,8 @@ func (f *Facts) HostDirs() []HostDirs {
 	return out
 }
 
-// Static returns the files of the host that are copied at every start, because this
-// toolbox has no host view in which it could follow them.
+// Static returns the host files that are copied at every start, because this toolbox has
+// no host view to follow them.
 func (f *Facts) Static() []string {
 	if f.Has(HostView) {
 		return nil
@@ -88,8 +88,8 @@ func (f *Facts) Configure(c *boxinit.Config) {
 	}
 }
 
-// runtimeDirectory mounts the user's runtime directory: as a whole if all integrations
-// in it are on; else beside, for links to its parts.
+// runtimeDirectory mounts the user's runtime directory: as a whole if all integrations in
+// it are on; otherwise at another place, for links to its parts.
 func (f *Facts) runtimeDirectory() []Mount {
 	some, all := f.InRuntime()
 	switch {
@@ -101,8 +101,8 @@ func (f *Facts) runtimeDirectory() []Mount {
 	return []Mount{bind(SessionBus, f.RuntimeDir, HostRuntime, "sockets of your session, of which some are linked to "+f.BoxRuntime)}
 }
 
-// InRuntime says whether some, or all, of the integrations are on that live in the user's
-// runtime directory.
+// InRuntime reports whether some, or all, of the integrations in the user's runtime
+// directory are on.
 func (f *Facts) InRuntime() (some, all bool) {
 	all = true
 	for _, i := range table {

@@ -1,7 +1,7 @@
-// Package integration has the integrations: what of the host a toolbox shares. Each is
-// one record in one file, and everything that tbx says or does about integrations ranges
-// over the table of them. A record follows from facts that the caller has gathered: this
-// package reads no file, starts no program and changes nothing.
+// Package integration has the integrations: the parts of the host that a toolbox shares.
+// Each is one record in one file; everything in tbx about integrations ranges over the
+// table of them. A record follows from facts that the caller has gathered: this package
+// reads no file, starts no program and changes nothing.
 package integration
 
 import (
@@ -12,9 +12,9 @@ import (
 	"github.com/tbx-project/tbx/toolbox/boxinit"
 )
 
-// Integration is one thing that a toolbox shares with the host. All are on by default;
-// tbx create --no-KEY turns one off. Fields may be empty and functions nil: most
-// integrations need two or three of them.
+// Integration is one part of the host that a toolbox shares. All are on by default; tbx
+// create --no-KEY turns one off. Fields may be empty and functions nil: most integrations
+// need two or three of them.
 type Integration struct {
 	Key  string // in flags and specifications
 	What string // in help texts, after "do not share"
@@ -25,14 +25,15 @@ type Integration struct {
 	// Isolated: an isolated toolbox has it too. It is a value, or the policy guards it.
 	Isolated bool
 
-	// Variables of the caller that are forwarded with it, by name. All that no integration
-	// names belong to Environment. Package variables says what their values mean.
+	// Variables are forwarded from the caller together with it, by name. All that no
+	// integration names belong to Environment. Package variables has the meanings of
+	// their values.
 	Variables []string
 	// HostDirs is added to the container's environment, and behind the value of a session.
 	HostDirs HostDirs
 
 	Mounts  func(*Facts) []Mount  // podman makes them when the toolbox is created
-	View    func(*Facts) []Mount  // tbx attaches them at every start; podman makes them where tbx cannot
+	View    func(*Facts) []Mount  // tbx attaches them at every start; otherwise podman makes them
 	Devices func(*Facts) []string // paths and CDI names, podman-create(1)
 	Runtime func(*Facts) []string // names in the user's runtime directory
 
@@ -42,7 +43,7 @@ type Integration struct {
 	Binds  []string // directories of the host: bound, at the same paths
 	Static []string // files of the host: copied at every start into a toolbox without HostView
 
-	Setup func(*Facts, *boxinit.Config) // what else the initialiser does
+	Setup func(*Facts, *boxinit.Config) // further work of the initialiser
 }
 
 // HostDirs are directories of the host view in a variable that lists directories.
@@ -61,11 +62,11 @@ type Mount struct {
 	Integration string   `json:"integration,omitempty"` // key of the integration that wants it
 }
 
-// Overlay says whether it shows a directory of the host and keeps what is changed in it
-// apart, podman-create(1), --volume, option O.
+// Overlay reports whether the mount shows a directory of the host and keeps its changes
+// elsewhere, podman-create(1), --volume, option O.
 func (m Mount) Overlay() bool { return m.Type == "bind" && slices.Contains(m.Options, "O") }
 
-// Facts are the host and the specification, as far as integrations depend on them.
+// Facts are the facts about the host and the specification that integrations depend on.
 type Facts struct {
 	Has      func(key string) bool // whether an integration is on
 	Isolated bool
@@ -112,7 +113,7 @@ func Check(keys []string) error {
 	return nil
 }
 
-// InIsolated says whether an isolated toolbox can have the integration of that key.
+// InIsolated reports whether an isolated toolbox can have the integration of that key.
 func InIsolated(key string) bool {
 	return slices.ContainsFunc(table[:], func(i *Integration) bool { return i.Key == key && i.Isolated })
 }

@@ -15,13 +15,13 @@ import (
 // attachTimeout bounds one call to the user's service manager, which takes about 2 ms.
 const attachTimeout = 2 * time.Second
 
-// Attach moves the process pid into the toolbox's cgroup. Without it a session
-// in a container with the host's pid namespace would survive podman stop, so a
-// toolbox that has a cgroup must not be entered when this fails.
+// Attach moves the process pid into the toolbox's cgroup. Without it a session in a
+// container with the host's pid namespace would survive podman stop, so a toolbox with a
+// cgroup must not be entered if this fails.
 //
-// The user may not write the cgroup's own cgroup.procs (it belongs to a subuid,
-// and the common ancestor of a login session is root's), so the user's service
-// manager is asked: org.freedesktop.systemd1(5), AttachProcessesToUnit.
+// The user may not write the cgroup's own cgroup.procs (it belongs to a subuid, and the
+// common ancestor of a login session is root's), so the user's service manager must do
+// it: org.freedesktop.systemd1(5), AttachProcessesToUnit.
 func (t *Target) Attach(runtimeDir string, pid int) error {
 	if t.cgroup == "" {
 		return nil
@@ -40,9 +40,8 @@ func (t *Target) Attach(runtimeDir string, pid int) error {
 	return nil
 }
 
-// leave takes this process out of the toolbox's cgroup, where it is for nothing when
-// the toolbox has ended: podman's next start of it kills what it finds there. from is
-// the cgroup that the process was in before.
+// leave moves this process out of the cgroup of a toolbox that has ended: podman's next
+// start kills all processes there. from is the cgroup that the process was in before.
 func (t *Target) leave(runtimeDir, from string) error {
 	switch unit, _ := splitUnit(t.cgroup); {
 	case t.cgroup == "":
@@ -53,9 +52,9 @@ func (t *Target) leave(runtimeDir, from string) error {
 	return os.WriteFile(filepath.Join("/sys/fs/cgroup", from, "cgroup.procs"), []byte(strconv.Itoa(os.Getpid())), 0)
 }
 
-// OwnScope moves this process into a scope NAME-PID of the user's service manager,
-// and returns when it is there: out of the login session, which lasts as long as any
-// process of it, and with it all services of the user.
+// OwnScope moves this process into a scope NAME-PID of the user's service manager, and
+// returns when it is there: out of the login session, which lasts as long as any of its
+// processes, and with it all services of the user.
 func OwnScope(runtimeDir, name string) error {
 	type property struct {
 		Name  string
@@ -93,8 +92,8 @@ func callManager(runtimeDir, method string, args ...any) error {
 	})
 }
 
-// UnitDir is the directory of the cgroup of the unit that holds a process, as systemd
-// and the runtime have made it: its files are the user's.
+// UnitDir returns the directory of the cgroup of a process's unit, as systemd and the
+// runtime made it: its files are the user's.
 func UnitDir(pid int) (string, error) {
 	cgroup, err := cgroupOf(pid)
 	if err != nil {

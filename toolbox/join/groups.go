@@ -12,19 +12,19 @@ import (
 
 // Groups are the supplementary groups of a session, as numbers inside.
 type Groups struct {
-	IDs   []int    // empty: those that the process has
+	IDs   []int    // empty: the process's own
 	Given []string // names of those that were given inside
-	Lost  []string // the host's, by number, that cannot be had beside them
+	Lost  []string // the host's, by number, that cannot be kept beside them
 }
 
 // SessionGroups returns the groups for the user of that name: those of the toolbox's
-// group(5) and, unless drop, the host's beside them. Where the toolbox gives him none
-// but sudo and wheel, in which tbx puts him itself, it returns none: the session keeps
-// those of the host, which show up as nogroup inside and act all the same.
+// group(5) and, unless drop, the host's. If the toolbox gives the user only sudo and
+// wheel, which tbx adds itself, it returns none: the session keeps the host's groups,
+// which appear as nogroup inside and still work.
 //
-// The kernel has no way to add a group. setgroups(2) sets all, and takes only those
-// that have a number in the user namespace, as /etc/subgid gives them: the host's other
-// groups are then lost.
+// The kernel cannot add a group. setgroups(2) sets all, and accepts only those with a
+// number in the user namespace, as /etc/subgid gives them: the host's other groups are
+// then lost.
 func (t *Target) SessionGroups(user string, drop bool) Groups {
 	g := memberships(t.readTable("/etc/group"), user)
 	if len(g.Given) == 0 {
@@ -69,7 +69,7 @@ func memberships(table, user string) (g Groups) {
 	return g
 }
 
-// mapped returns what a group of this user namespace is in the one of gidMap,
+// mapped returns the number in the user namespace of gidMap for a group of this one,
 // user_namespaces(7).
 func mapped(gidMap string, gid int) (inside int, ok bool) {
 	for line := range strings.Lines(gidMap) {
@@ -87,7 +87,7 @@ func mapped(gidMap string, gid int) (inside int, ok bool) {
 	return 0, false
 }
 
-// readTable returns the text of a table of accounts inside, or nothing where it is no
+// readTable returns the text of a table of accounts inside, or nothing if it is not a
 // regular file or far too large.
 func (t *Target) readTable(path string) string {
 	fd, err := t.open(path, unix.O_RDONLY|unix.O_NONBLOCK|unix.O_NOCTTY|unix.O_CLOEXEC)

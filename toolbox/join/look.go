@@ -10,19 +10,19 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Shared returns where a path of the host, which must be clean, is inside, if a mount
-// shows it there.
+// Shared returns the place inside of a path of the host, which must be clean, if a mount
+// shows it.
 func (r *Record) Shared(path string) (string, bool) { return r.shared(path) }
 
-// Exists says whether anything is at an absolute path inside.
+// Exists reports whether anything is at an absolute path inside.
 func (t *Target) Exists(path string) bool {
 	_, err := t.mode(path)
 	return err == nil
 }
 
-// Runs returns what program an absolute path leads to inside. ok says that it may be
-// run and that what the kernel starts it with, such as ld.so(8) or the interpreter of a
-// script, is there too: a program for another libc is not found, says the kernel.
+// Runs returns the program that an absolute path leads to inside. ok: it is executable,
+// and the kernel finds its loader, such as ld.so(8) or a script's interpreter. For a
+// program of another libc the kernel reports "not found".
 func (t *Target) Runs(path string) (real string, ok bool) {
 	real, mode, err := t.stat(path)
 	if err != nil || mode&unix.S_IFMT != unix.S_IFREG || mode&0o111 == 0 {
@@ -30,7 +30,7 @@ func (t *Target) Runs(path string) (real string, ok bool) {
 	}
 	fd, err := t.open(path, unix.O_RDONLY|unix.O_NONBLOCK|unix.O_CLOEXEC)
 	if err != nil {
-		return real, true // it may be run but not read, as the user
+		return real, true // it may be executable but not readable for the user
 	}
 	f := os.NewFile(uintptr(fd), path)
 	defer f.Close()
@@ -38,8 +38,8 @@ func (t *Target) Runs(path string) (real string, ok bool) {
 	return real, with == "" || t.Exists(with)
 }
 
-// interpreter returns what the kernel starts a program with, elf(5) PT_INTERP and
-// execve(2) "Interpreter scripts", or "".
+// interpreter returns the program with which the kernel starts a program, elf(5)
+// PT_INTERP and execve(2) "Interpreter scripts", or "".
 func interpreter(f io.ReaderAt) string {
 	head := make([]byte, 256)
 	n, _ := f.ReadAt(head, 0)

@@ -27,7 +27,7 @@ func ReadNames(path string) (Names, error) {
 	return Names{Path: path, Inode: st.Ino, Size: st.Size, Mtime: st.Mtim.Sec, MtimeNsec: st.Mtim.Nsec}, nil
 }
 
-// Has says whether some container is called name, a toolbox or not.
+// Has reports whether some container is called name, a toolbox or not.
 func (n Names) Has(name string) bool {
 	data, err := os.ReadFile(n.Path)
 	if err != nil {
@@ -47,9 +47,8 @@ func (n Names) Has(name string) bool {
 	return false
 }
 
-// hold says whether the container id is still called name. changed tells that
-// the table is another than recorded, though it says the same of this name; n
-// is then its new state.
+// hold reports whether the container id is still called name. changed: the table differs
+// from the recorded one, although this name still holds; n is then its new state.
 func (n *Names) hold(id, name string) (held, changed bool) {
 	now, err := ReadNames(n.Path)
 	if err != nil {

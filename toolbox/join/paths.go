@@ -17,24 +17,24 @@ import (
 // HostView is where the host's root is inside.
 const HostView = "/run/host"
 
-// Where says what a session's directory is to the caller's.
+// Where tells how a session's directory relates to the caller's.
 type Where int
 
-// A directory of the host is the caller's own inside; or there is one of its path that
-// is the toolbox's; or there is none.
+// The caller's own directory is inside; or the toolbox has its own directory of that
+// path; or there is none.
 const (
 	Nowhere Where = iota
 	TheSame
 	OfThePath
 )
 
-// WorkDir says where a session begins that was called in the host's directory cwd, to
-// which the caller came by the name way: in the same directory where it is shared, else
-// in the toolbox's directory of the path cwd, else in the host view. here is what stat(2)
-// says of the caller's directory. What is shared but is another directory inside, because
-// the host's mount is missing there or the toolbox has a directory of its own over it, is
-// not taken for the caller's; nor is what the toolbox has where the host has a link that
-// the caller came by.
+// WorkDir returns where a session begins that was called in the host's directory cwd,
+// which the caller reached by the name way: in the same directory if it is shared, else
+// in the toolbox's directory of the path cwd, else in the host view. here is the stat(2)
+// of the caller's directory. A path that is shared but leads to another directory inside,
+// because the host's mount is missing there or the toolbox has its own directory over it,
+// does not count as the caller's; nor does a toolbox directory where the host has a link
+// that the caller used.
 func (t *Target) WorkDir(way, cwd string, here *unix.Stat_t) (dir string, where Where) {
 	own := false
 	for _, path := range []string{way, cwd} {
@@ -58,8 +58,7 @@ func (t *Target) WorkDir(way, cwd string, here *unix.Stat_t) (dir string, where 
 	return "", Nowhere
 }
 
-// compare says what the directory dir inside is to the one that here describes; nil
-// is one that looks like any other.
+// compare compares the directory dir inside with the one of here; a nil here matches any.
 func (t *Target) compare(dir string, here *unix.Stat_t) Where {
 	fd, err := t.open(dir, t.dirFlags())
 	if err != nil {
@@ -94,14 +93,14 @@ func (r *Record) shared(path string) (string, bool) {
 	return filepath.Join(r.Mounts[best].Box, strings.TrimPrefix(path, r.Mounts[best].Host)), true
 }
 
-// SamePath says whether a path of the host is shared at that same path inside.
+// SamePath reports whether a path of the host is shared at that same path inside.
 func (r *Record) SamePath(path string) bool {
 	inside, ok := r.shared(filepath.Clean(path))
 	return ok && inside == path
 }
 
-// BoxPath returns where a path of the host is inside: where it is shared, else
-// in the host view. It does not look whether anything is there.
+// BoxPath returns the place inside of a path of the host: in a shared directory, else in
+// the host view. It does not check that anything is there.
 func (r *Record) BoxPath(path string) string {
 	if inside, ok := r.shared(filepath.Clean(path)); ok {
 		return inside
@@ -117,9 +116,9 @@ func Below(path, dir string) bool {
 	return dir == "/" || path == dir || strings.HasPrefix(path, dir+"/")
 }
 
-// CheckDir says why path is no directory inside in which a session can begin.
-// nsenter(1) opens it, as the user, before it joins; podman exec goes there when it
-// has become who the session is of.
+// CheckDir returns why no session can begin in path inside, or nil. nsenter(1) opens it,
+// as the user, before it joins; podman exec changes to it after it has become the
+// session's user.
 func (t *Target) CheckDir(path string) error {
 	fd, err := t.open(path, t.dirFlags())
 	if err == nil {
@@ -135,8 +134,8 @@ func (t *Target) dirFlags() int {
 	return unix.O_DIRECTORY | unix.O_CLOEXEC
 }
 
-// Readable says whether path is a regular file inside of at most so many bytes, or not
-// there: what is neither may never come to an end when it is read.
+// Readable reports whether path inside is a regular file of at most so many bytes, or
+// missing: reading anything else may never end.
 func (t *Target) Readable(path string, most int64) bool {
 	fd, err := t.open(path, unix.O_PATH|unix.O_CLOEXEC)
 	if err != nil {
@@ -202,7 +201,7 @@ func (t *Target) stat(path string) (real string, mode uint32, err error) {
 	return string(buf[:n]), st.Mode, nil
 }
 
-// mode is what stat says of a path, without where it leads.
+// mode returns the stat of a path, without its target.
 func (t *Target) mode(path string) (uint32, error) {
 	fd, err := t.open(path, unix.O_PATH|unix.O_CLOEXEC)
 	if err != nil {
@@ -214,9 +213,9 @@ func (t *Target) mode(path string) (uint32, error) {
 	return st.Mode, err
 }
 
-// LookPath looks inside for a command by the PATH in env, from the directory
-// dir, as execvp(3) does. What is found and is no file that anybody may execute
-// is fs.ErrPermission; whether the user may, the kernel will say.
+// LookPath looks inside for a command by the PATH in env, from the directory dir, as
+// execvp(3) does. A result that nobody may execute is fs.ErrPermission; whether the user
+// may, the kernel decides.
 func (t *Target) LookPath(command string, env []string, dir string) error {
 	if strings.ContainsRune(command, '/') {
 		if !filepath.IsAbs(command) {

@@ -11,20 +11,20 @@ import (
 	"github.com/tbx-project/tbx/internal/atomicfile"
 )
 
-// ErrStale says that a record is missing or does not hold any more. It is no
-// failure: the caller asks podman.
+// ErrStale means that a record is missing or does not hold any more. It is not a failure:
+// the caller uses podman.
 var ErrStale = errors.New("no longer as recorded")
 
 // recordVersion changes when the meaning of a field of Record does. The agent of the
-// bridge reads records too, and may be an older tbx's.
+// bridge reads records too, and may be of an older tbx.
 const recordVersion = 2
 
-// boxVersion changes when something else is asked of the tbx-box that a record names, or
-// of a toolbox before it is entered. One that another tbx has set up is set up once more.
+// boxVersion changes when tbx needs something new from a record's tbx-box, or from a
+// toolbox before an entry. A toolbox that another version has set up is set up again.
 const boxVersion = 3
 
-// Record is what tbx remembers of a toolbox that it started and initialised.
-// It lives in the user's runtime directory, so it never outlives the boot.
+// Record is what tbx remembers of a toolbox that it started and initialised. It is in the
+// user's runtime directory, so it never outlives the boot.
 type Record struct {
 	Version   int
 	Name, ID  string // podman's name and full id
@@ -33,24 +33,24 @@ type Record struct {
 	PID       int          // the first process that was initialised ...
 	StartTime uint64       // ... and its start time in clock ticks after boot, proc_pid_stat(5) field 22
 	MountNS   uint64       // inode of its mount namespace
-	Names     Names        // podman's table of names, as it was
+	Names     Names        // podman's table of names, at that time
 	Env       []string     // the container's environment
 	Shell     string       // the user's login shell inside; empty if there is none
 	Home      string       // the user's home inside
-	Mounts    []Mapping    // where directories of the host are found inside
+	Mounts    []Mapping    // the places inside of the host's directories
 	HostFiles bool         // the host's root is at /run/host
 	Without   []string     // integrations that are off
 	Box       string       // tbx-box as seen inside ...
 	BoxKnows  int          // ... and the boxVersion that it was made for
 	Isolated  bool         // entered by podman alone, within its limits
-	Bridge    string       // by what the bridge to the host knows it
+	Bridge    string       // the bridge's id for it
 	Wrote     string       // the login shell that tbx wrote into passwd(5) inside
-	Locales   []string     // locales that are there, or cannot be ...
+	Locales   []string     // locales that exist, or cannot be made ...
 	Archive   string       // ... as long as the archive of locales is this one
-	Start     string       // directory of what shells read when they start, as seen inside; empty: there is none
+	Start     string       // directory with the start files for shells, as seen inside; empty: none
 }
 
-// Mapping says that the host's directory Host is Box inside.
+// Mapping maps the host's directory Host to Box inside.
 type Mapping struct{ Host, Box string }
 
 func recordPath(dir, name string) string { return filepath.Join(dir, "toolboxes", name+".json") }

@@ -8,8 +8,8 @@ import (
 	"strings"
 )
 
-// RuntimeState names the file in which an OCI runtime keeps the state of one
-// container, and whose format it is.
+// RuntimeState names the file with an OCI runtime's state of one container, and the
+// runtime that defines its format.
 type RuntimeState struct{ Runtime, Path string }
 
 // runtimeStatus is the part of that file that tbx uses.
@@ -19,10 +19,10 @@ type runtimeStatus struct {
 	hasCgroup bool
 }
 
-// FindState looks for the state of the container id, run by the OCI runtime
-// (a name or a path as podman reports it), in runtimeDir. The formats are no
-// stable interface: those of crun 1.8 to 1.21 and runc 1.1 were checked, others
-// are not known here and give ErrStale.
+// FindState looks for the state of the container id, run by the OCI runtime (a name or a
+// path as podman reports it), in runtimeDir. The formats are not a stable interface:
+// those of crun 1.8 to 1.21 and runc 1.1 were checked; others are unknown here and give
+// ErrStale.
 func FindState(runtime, runtimeDir, id string) (RuntimeState, error) {
 	s := RuntimeState{Runtime: filepath.Base(runtime)}
 	switch {
@@ -67,8 +67,8 @@ func (s RuntimeState) read() (runtimeStatus, error) {
 	return st, nil
 }
 
-// Containers lists the containers whose state a runtime left in runtimeDir: the
-// first process of each that runs, and the ids of those that have ended.
+// Containers lists the containers whose state a runtime left in runtimeDir: the first
+// processes of the running ones, and the ids of the ended ones.
 func Containers(runtimeDir string) (running map[string]int, ended []string) {
 	running = map[string]int{}
 	for _, runtime := range []string{"crun", "runc"} {
@@ -88,14 +88,14 @@ func Containers(runtimeDir string) (running map[string]int, ended []string) {
 	return running, ended
 }
 
-// HasCgroup says whether the runtime gave the container a cgroup of its own.
+// HasCgroup reports whether the runtime gave the container a cgroup of its own.
 func (s RuntimeState) HasCgroup() (bool, error) {
 	st, err := s.read()
 	return st.hasCgroup, err
 }
 
-// Alive says whether pid is the container's first process, and runs. A number
-// alone may be another process's by now.
+// Alive reports whether pid is the container's first process, and runs. The number alone
+// may belong to another process by now.
 func (s RuntimeState) Alive(pid int) bool {
 	st, err := s.read()
 	if err != nil || st.pid != pid {

@@ -17,7 +17,7 @@ import (
 	"github.com/tbx-project/tbx/internal/variables"
 )
 
-// Session is what shall run inside.
+// Session is the command to run inside, with its surroundings.
 type Session struct {
 	Args []string // command and arguments; the command is looked up in the PATH of Env
 	Env  []string // the whole environment, name=value
@@ -50,9 +50,9 @@ func Nsenter() (string, error) {
 	return path, nil
 }
 
-// mayJoin says whether this process may enter namespaces at all. A filter of system
-// calls answers before the kernel sees that there is no such descriptor, and nsenter
-// would end with a sentence of its own.
+// mayJoin returns an error if this process may not enter namespaces at all. A system call
+// filter answers before the kernel notices that the descriptor does not exist; nsenter
+// would end with an unclear message.
 func mayJoin() error {
 	if err := unix.Setns(-1, unix.CLONE_NEWNS); errors.Is(err, unix.EPERM) {
 		return fail.New(fail.Unable, "this process may not enter namespaces: a filter of system calls forbids it, as "+
@@ -71,7 +71,7 @@ func (t *Target) argv(nsenter string, s *Session) ([]string, error) {
 	pid := strconv.Itoa(t.Record.PID)
 	switch {
 	case s.Root, len(s.Groups) > 0: // root sets them, and becomes the user
-	case s.DropGroups: // which nsenter does when it sets the ids, to what they are
+	case s.DropGroups: // nsenter does that when it sets the ids
 		args = append(args, "--setuid="+strconv.Itoa(os.Getuid()), "--setgid="+strconv.Itoa(os.Getgid()))
 	default:
 		args = append(args, "--preserve-credentials")
@@ -85,15 +85,15 @@ func (t *Target) argv(nsenter string, s *Session) ([]string, error) {
 			args = append(args, ns.flag+"/proc/"+pid+"/ns/"+ns.kind)
 		}
 	}
-	if t.blind { // nor can nsenter: what it begins with finds its directory itself
+	if t.blind { // nsenter cannot either: begin finds the directory itself
 		return append(append(args, "--"), s.Args...), nil
 	}
 	dir := s.Dir
 	if real, _, err := t.stat(dir); err == nil {
 		dir = real
 	}
-	// nsenter opens it before it joins. The path has no links left, so that none
-	// of the toolbox's is followed on the host.
+	// nsenter opens it before it joins. The path has no links left, so no link of the
+	// toolbox is followed on the host.
 	args = append(args, "--wd=/proc/"+pid+"/root"+dir, "--")
 	return append(args, s.Args...), nil
 }
@@ -145,8 +145,8 @@ func (t *Target) Command(s *Session) (*exec.Cmd, error) {
 	return &exec.Cmd{Path: nsenter, Args: args, Env: s.Env}, nil
 }
 
-// needsStage says whether env has variables that would act on nsenter itself,
-// which starts on the host.
+// needsStage reports whether env has variables that would act on nsenter itself, which
+// starts on the host.
 func needsStage(env []string) bool {
 	for _, kv := range env {
 		if name, _, _ := strings.Cut(kv, "="); variables.ActsOnLoader(name) {
@@ -156,8 +156,8 @@ func needsStage(env []string) bool {
 	return false
 }
 
-// passEnv puts the environment of s into a descriptor and makes tbx-box, inside,
-// the program that takes it from there, and that becomes the user with the groups of s.
+// passEnv puts the environment of s into a descriptor, and makes tbx-box, inside, read it
+// from there and become the user with the groups of s.
 func passEnv(s *Session) (*os.File, error) {
 	fd, err := unix.MemfdCreate("tbx-env", 0) // inherited on purpose; tbx-box closes it
 	if err != nil {
@@ -175,8 +175,8 @@ func passEnv(s *Session) (*os.File, error) {
 	return f, nil
 }
 
-// Identity says whom tbx-box exec shall become: UID:GID and supplementary groups, or
-// "-" for who it is.
+// Identity returns the user that tbx-box exec becomes: UID:GID and supplementary groups,
+// or "-" for the present one.
 func (s *Session) Identity() string {
 	if len(s.Groups) == 0 {
 		return "-"

@@ -9,16 +9,15 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Held is a toolbox by its namespaces, held open: the number of one that has ended is
-// the next one's at once, which may be another toolbox's.
+// Held is a toolbox by its open namespaces: the number of an ended one is reused at once,
+// perhaps by another toolbox.
 type Held struct {
 	of    place
 	files []*os.File
 }
 
-// Hold returns the toolbox whose first process is pid, or nil where that is not to be
-// had. The container must have a user namespace of its own, as every toolbox of tbx's
-// has.
+// Hold returns the toolbox whose first process is pid, or nil. The container must have a
+// user namespace of its own, like every toolbox of tbx.
 func (s RuntimeState) Hold(pid int) *Held {
 	h := &Held{}
 	for _, ns := range []struct {
@@ -43,7 +42,7 @@ func (s RuntimeState) Hold(pid int) *Held {
 	return h
 }
 
-// Close lets the namespaces go. h may be nil.
+// Close releases the namespaces. h may be nil.
 func (h *Held) Close() {
 	if h != nil {
 		for _, f := range h.files {
@@ -52,15 +51,14 @@ func (h *Held) Close() {
 	}
 }
 
-// Sweep ends every process in the toolbox's mount namespace, and in its user namespace
-// or below that, where containers are that were made inside, whatever cgroup a podman
-// there has put them into: it asks at first (HUP for shells, which ignore TERM, then
-// TERM, and CONT for what is stopped) and kills after grace. Processes are found by the
-// namespaces they are in, never by a number or a name from before, and held by pidfd
-// while they are judged. h may be nil.
+// Sweep ends every process in the toolbox's mount namespace, and in its user namespace or
+// below, where containers made inside are, in whatever cgroup a podman there has put
+// them. First it asks (HUP for shells, which ignore TERM, then TERM, and CONT for stopped
+// ones), and after grace it kills. It finds processes by their namespaces, never by an
+// old number or name, and holds them by pidfd while it checks them. h may be nil.
 //
-// The user may signal even those that run as the toolbox's root: he owns the
-// user namespace above them, user_namespaces(7).
+// The user may even signal those that run as the toolbox's root, because the user owns
+// the user namespace above them, user_namespaces(7).
 func (h *Held) Sweep(grace time.Duration) {
 	if h != nil {
 		sweep(h.of, grace)
@@ -74,7 +72,7 @@ func (s RuntimeState) Sweep(pid int, grace time.Duration) {
 	h.Sweep(grace)
 }
 
-// place is where a toolbox's processes are: the inodes of its namespaces.
+// place identifies a toolbox's processes: the inodes of its namespaces.
 type place struct{ mnt, user uint64 }
 
 func (p place) has(pid string) bool {
@@ -109,8 +107,7 @@ func sweep(of place, grace time.Duration) {
 	}
 }
 
-// each calls do for every process in a toolbox but this one, and returns how many
-// there were.
+// each calls do for every process in a toolbox except this one, and returns their number.
 func each(of place, do func(pid, pidfd int)) int {
 	entries, err := os.ReadDir("/proc")
 	if err != nil {
@@ -138,8 +135,8 @@ func each(of place, do func(pid, pidfd int)) int {
 	return found
 }
 
-// Others returns the numbers of the processes in the toolbox but this one and first,
-// which is the toolbox's first, and whether that was seen: else nothing is known of the
+// Others returns the numbers of the processes in the toolbox except this one and first,
+// the toolbox's first, and whether first was visible: if not, nothing is known about the
 // others. h may be nil.
 func (h *Held) Others(first int) (others []int, seen bool) {
 	if h == nil {

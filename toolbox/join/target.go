@@ -13,11 +13,10 @@ import (
 	"github.com/tbx-project/tbx/internal/eintr"
 )
 
-// ErrPaused says that the toolbox is frozen by podman pause.
+// ErrPaused means that podman pause has frozen the toolbox.
 var ErrPaused = errors.New("paused")
 
-// Target is a toolbox whose first process was just found alive and the one
-// that was initialised.
+// Target is a toolbox whose first process is alive and is the initialised one.
 type Target struct {
 	Record *Record
 	pidfd  int
@@ -26,9 +25,9 @@ type Target struct {
 	blind  bool   // nothing below the root can be seen from here
 }
 
-// Open proves that r holds, or returns an error that wraps ErrStale, or
-// ErrPaused. dir is where r was loaded from; a change of the table of names that
-// does not concern r is written back there.
+// Open checks that r holds, or returns an error that wraps ErrStale, or ErrPaused. dir is
+// where r was loaded from; if the table of names changed without affecting r, the new
+// state is written back there.
 func (r *Record) Open(dir string) (*Target, error) {
 	if boot, err := bootID(); err != nil || boot != r.BootID {
 		return nil, fmt.Errorf("%w: recorded in another boot", ErrStale)
@@ -66,8 +65,8 @@ func (r *Record) Open(dir string) (*Target, error) {
 	return t, nil
 }
 
-// OpenUnrecorded opens the toolbox of a record that was just made from what
-// podman says and is not saved yet, so that the initialiser can run.
+// OpenUnrecorded opens the toolbox of a new record, made from podman's data and not saved
+// yet, so that the initialiser can run.
 func (r *Record) OpenUnrecorded() (*Target, error) {
 	t := &Target{Record: r}
 	var err error
@@ -89,8 +88,8 @@ func (r *Record) OpenUnrecorded() (*Target, error) {
 	return t, nil
 }
 
-// Alive says whether the first process still runs. What is looked up in a toolbox
-// that ends is missing: its mounts go before the process does.
+// Alive reports whether the first process still runs. In a toolbox that ends, files are
+// missing: its mounts go before the process does.
 func (t *Target) Alive() bool {
 	if _, err := NamespaceID(strconv.Itoa(t.Record.PID), "mnt"); err != nil {
 		return false
@@ -108,13 +107,13 @@ func (t *Target) Close() {
 	}
 }
 
-// Blind says whether the toolbox cannot be looked into: its root is a FUSE file system,
+// Blind reports whether tbx cannot look into the toolbox: its root is a FUSE file system,
 // as with podman's mount_program, which only processes of podman's user namespace may
-// look at. What runs inside does, but no directory and no command can be found before.
+// read. Processes inside can, but no directory and no command can be found before.
 func (t *Target) Blind() bool { return t.blind }
 
-// HasCgroup says whether the toolbox has a cgroup of its own. Without one (no
-// systemd user session) podman can neither pause it nor stop what runs in it.
+// HasCgroup reports whether the toolbox has a cgroup of its own. Without one (no systemd
+// user session) podman can neither pause it nor stop its processes.
 func (t *Target) HasCgroup() bool { return t.cgroup != "" }
 
 // StartTime returns field 22 of /proc/PID/stat, see proc_pid_stat(5). A zombie
@@ -147,10 +146,10 @@ func cgroupOf(pid int) (string, error) {
 	return "", fmt.Errorf("%w: no cgroup2 path", ErrStale)
 }
 
-// frozen says whether a cgroup below root is frozen, or being frozen: "frozen" in its
-// cgroup.events waits for the last process that does not stand still yet, and one
-// that waits for a dead disk never does, while what joins the cgroup stands still at
-// once and for good (kernel, admin-guide/cgroup-v2.rst).
+// frozen reports whether a cgroup below root is frozen, or being frozen. "frozen" in its
+// cgroup.events waits for the last process to stand still, and one that waits for a dead
+// disk never does, while a process that joins the cgroup stands still at once and for
+// good (kernel, admin-guide/cgroup-v2.rst).
 func frozen(root, cgroup string) bool {
 	if data, err := os.ReadFile(filepath.Join(root, cgroup, "cgroup.events")); err == nil && strings.Contains(string(data), "frozen 1") {
 		return true

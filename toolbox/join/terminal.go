@@ -12,16 +12,15 @@ import (
 	"github.com/tbx-project/tbx/internal/eintr"
 )
 
-// NameTerminal sees to it that the terminal of this process has a name inside, which
-// ttyname(3), GnuPG and Emacs ask for, and returns the name: the host's, for the
-// host's gpg-agent opens it too. It returns "" where there is no terminal, or no name
-// for it.
+// NameTerminal gives the terminal of this process a name inside, which ttyname(3), GnuPG
+// and Emacs need, and returns it: the host's name, because the host's gpg-agent opens it
+// too. It returns "" without a terminal, or if it can have no name.
 //
-// On the host the terminal is /dev/pts/3, and the toolbox has a /dev/pts of its own.
-// So the first session from there mounts the one terminal from the host view on the
-// name that the toolbox reserves, which takes some milliseconds; the next finds it.
-// A terminal with a number too high is opened anew by its name in the host view,
-// which ttyname(3) then finds.
+// On the host the terminal is /dev/pts/3, and the toolbox has a /dev/pts of its own. So
+// the first session from there mounts this one terminal from the host view on the name
+// that the toolbox reserves, which takes some milliseconds; the next one finds it. A
+// terminal with a higher number is opened again by its name in the host view, which
+// ttyname(3) then finds.
 func (t *Target) NameTerminal() string {
 	fd, st, ok := terminal()
 	if !ok {
@@ -56,8 +55,9 @@ func terminal() (fd int, st unix.Stat_t, ok bool) {
 	return 0, st, false
 }
 
-// isTerminal says why path is not the terminal st inside. One that has ended, or is
-// reserved, is EIO: a stat(2) does not tell it from a live one of the same number.
+// isTerminal returns why path is not the terminal st inside, or nil. One that has ended,
+// or is reserved, is EIO: stat(2) does not distinguish it from a live one of the same
+// number.
 func (t *Target) isTerminal(path string, st unix.Stat_t) error {
 	fd, err := t.open(path, unix.O_RDWR|unix.O_NOCTTY|unix.O_NONBLOCK|unix.O_CLOEXEC)
 	if err != nil {
@@ -78,8 +78,8 @@ func sameTerminal(fd int, st unix.Stat_t) error {
 	return nil
 }
 
-// reopen replaces the standard streams that are the terminal st by what is opened at
-// path inside, as they are open, and returns the name that they have then.
+// reopen replaces the standard streams on the terminal st by new ones on path inside,
+// opened with the same flags, and returns their name.
 func (t *Target) reopen(path string, st unix.Stat_t) string {
 	name := ""
 	for fd := range 3 {

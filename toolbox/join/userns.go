@@ -13,9 +13,9 @@ import (
 // getParent is NS_GET_PARENT, ioctl_ns(2).
 const getParent = 0xb702
 
-// userNamespaces returns the inodes of the user namespace of a process and of those
-// that it lies in, innermost first, as far as the caller may see them: those below
-// its own. It is empty for a process of somebody else's.
+// userNamespaces returns the inodes of the user namespace of a process and of its
+// ancestors, innermost first, as far as the caller may see them: those below its own. It
+// is empty for another user's process.
 func userNamespaces(pid string) []uint64 {
 	fd, err := eintr.Open("/proc/"+pid+"/ns/user", unix.O_RDONLY|unix.O_CLOEXEC, 0)
 	var out []uint64
@@ -32,9 +32,9 @@ func userNamespaces(pid string) []uint64 {
 	return out
 }
 
-// UserNamespaces returns the user namespace of a process and those that it lies in,
-// innermost first and this process's own last, by their inodes. It is nil where the
-// process is not to be seen, or is not below this process's namespace.
+// UserNamespaces returns the user namespace of a process and its ancestors, innermost
+// first and this process's own last, by their inodes. It is nil if the process is not
+// visible, or not below this process's namespace.
 func UserNamespaces(pid int) []uint64 {
 	all := userNamespaces(strconv.Itoa(pid))
 	own, err := NamespaceID("self", "user")
@@ -44,8 +44,8 @@ func UserNamespaces(pid int) []uint64 {
 	return all
 }
 
-// heldNamespace is a namespace of a process, held open: the number of one that has
-// ended is the next one's at once.
+// heldNamespace is an open namespace of a process: the number of an ended one is reused
+// at once.
 func heldNamespace(pid int, kind string) (*os.File, uint64, error) {
 	held, err := os.Open("/proc/" + strconv.Itoa(pid) + "/ns/" + kind)
 	if err != nil {

@@ -12,7 +12,7 @@ import (
 	"github.com/tbx-project/tbx/toolbox/carry"
 )
 
-// Carry has tbx-box carry out an order of package carry.
+// Carry makes tbx-box carry out an order of package carry.
 func (s Space) Carry(ctx context.Context, order *carry.Order) (*carry.Answer, error) {
 	in, err := json.Marshal(order)
 	if err != nil {
@@ -27,15 +27,15 @@ func (s Space) Carry(ctx context.Context, order *carry.Order) (*carry.Answer, er
 		return nil, context.Cause(ctx)
 	}
 	if err != nil {
-		return nil, fail.Wrap(nil, err, "what is in the toolbox cannot be brought along: %s", escape.Text(strings.TrimSpace(errs.String())))
+		return nil, fail.Wrap(nil, err, "the toolbox's contents cannot be brought along: %s", escape.Text(strings.TrimSpace(errs.String())))
 	}
 	if err := json.Unmarshal(out.Bytes(), answer); err != nil {
 		return nil, err
 	}
 	if answer.Error != "" {
-		e := fail.New(nil, "what is in the toolbox cannot be brought along: %s", escape.Text(answer.Error))
+		e := fail.New(nil, "the toolbox's contents cannot be brought along: %s", escape.Text(answer.Error))
 		if strings.Contains(answer.Error, "no space left") {
-			e.Hint("make room: see df -h, and what podman could give back: podman system df")
+			e.Hint("make room: see df -h and podman system df")
 		}
 		return nil, e
 	}

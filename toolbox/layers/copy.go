@@ -16,11 +16,11 @@ import (
 	"github.com/tbx-project/tbx/toolbox/treecopy"
 )
 
-// Copy is a copy of a directory that is being made in podman's user namespace, by
-// package treecopy in tbx-box. Until Commit there is nothing at its place, and Close
-// without it removes what there is of it.
+// Copy is a copy of a directory in progress, in podman's user namespace, made by package
+// treecopy in tbx-box. Until Commit there is nothing at its place; Close without Commit
+// removes it.
 type Copy struct {
-	treecopy.Measured // what there is to copy, and room for it
+	treecopy.Measured // the amount to copy, and the room for it
 
 	what     string
 	progress func(done treecopy.Size)
@@ -32,18 +32,18 @@ type Copy struct {
 	ended    bool
 }
 
-// Tree is a directory to copy, and where: into an empty or missing one.
+// Tree is a directory to copy, and the target: an empty or missing one.
 type Tree struct {
 	What     string // for messages, such as "toolbox web"
 	From, To string // absolute
 }
 
-// CopyOf is the tree of what one layer holds, to be copied into another's place. That
-// must be of a container that was never started.
+// CopyOf returns the tree that copies one layer's contents to another layer's place. The
+// target's container must never have been started.
 func CopyOf(what string, from, to *Layer) Tree { return Tree{what, from.Upper, to.Upper} }
 
-// StartCopy begins a copy: it is measured, and nothing is copied yet. progress, which
-// may be nil, is told how far a pass is. When ctx ends, so does the copy.
+// StartCopy measures a copy and prepares it; nothing is copied yet. progress, which may
+// be nil, gets the progress of a pass. When ctx ends, so does the copy.
 func (s Space) StartCopy(ctx context.Context, t Tree, progress func(done treecopy.Size)) (*Copy, error) {
 	c := &Copy{what: t.What, progress: progress}
 	if err := c.start(ctx, s.command(context.WithoutCancel(ctx), s.Helper, "copy", t.From, filepath.Dir(t.To),
@@ -82,7 +82,7 @@ func (c *Copy) start(ctx context.Context, cmd *exec.Cmd) (err error) {
 	return nil
 }
 
-// next is the next event that is no progress.
+// next returns the next event that is not progress.
 func (c *Copy) next() (*treecopy.Event, error) {
 	for {
 		ev := &treecopy.Event{}
@@ -93,7 +93,7 @@ func (c *Copy) next() (*treecopy.Event, error) {
 		case ev.Failed != nil:
 			e := fail.New(nil, "%s cannot be copied: %s", c.what, escape.Text(ev.Failed.Text))
 			if ev.Failed.Full {
-				e.Hint("make room: see df -h, and what podman could give back: podman system df")
+				e.Hint("make room: see df -h and podman system df")
 			}
 			return nil, e
 		case ev.Progress == nil:
@@ -104,7 +104,7 @@ func (c *Copy) next() (*treecopy.Event, error) {
 	}
 }
 
-// broken is why there is no event: the helper has ended.
+// broken returns why there is no event: the helper has ended.
 func (c *Copy) broken(err error) error {
 	said := strings.TrimSpace(strings.TrimPrefix(c.end(), "tbx-box:"))
 	if said == treecopy.ErrCanceled.Error() {
@@ -117,7 +117,7 @@ func (c *Copy) broken(err error) error {
 		Hint("see whether this works: podman unshare true")
 }
 
-// Pass copies what differs. With a cgroup, which is a directory, what runs in it stands
+// Pass copies the differences. With a cgroup, which is a directory, its processes stand
 // still meanwhile.
 func (c *Copy) Pass(cgroup string) (*treecopy.Passed, error) {
 	order := treecopy.OrderPass
@@ -126,7 +126,7 @@ func (c *Copy) Pass(cgroup string) (*treecopy.Passed, error) {
 	}
 	ev, err := c.order(order)
 	if err != nil {
-		if cgroup != "" { // who was killed could not
+		if cgroup != "" { // a killed tbx could not
 			err = errors.Join(err, treecopy.Thaw(cgroup))
 		}
 		return nil, err
@@ -137,7 +137,7 @@ func (c *Copy) Pass(cgroup string) (*treecopy.Passed, error) {
 	return ev.Pass, nil
 }
 
-// Commit puts the copy at its place, whole and on the disk, and ends it.
+// Commit puts the complete copy at its place, on the disk, and ends.
 func (c *Copy) Commit() error {
 	ev, err := c.order(treecopy.OrderCommit)
 	if err == nil && !ev.Done {
@@ -154,11 +154,11 @@ func (c *Copy) order(order string) (*treecopy.Event, error) {
 	return c.next()
 }
 
-// Close ends a copy that was not committed, and waits until what there is of it is
-// removed. After Commit it does nothing.
+// Close ends a copy that was not committed, and waits until its files are removed. After
+// Commit it does nothing.
 func (c *Copy) Close() { c.end() }
 
-// end waits for the helper and returns what it said.
+// end waits for the helper and returns its messages.
 func (c *Copy) end() string {
 	if !c.ended {
 		c.ended = true
@@ -166,13 +166,12 @@ func (c *Copy) end() string {
 		c.in.Close()
 		for c.events.Decode(&treecopy.Event{}) == nil { // or it would wait for a reader
 		}
-		_ = c.cmd.Wait() // what it said counts
+		_ = c.cmd.Wait() // its message counts
 	}
 	return c.errs.String()
 }
 
-// RemovePart removes what a copy that was killed left of it, beside the place that it
-// was for.
+// RemovePart removes leftovers of a killed copy beside its place.
 func (s Space) RemovePart(ctx context.Context, place string) error {
 	cmd := s.command(ctx, s.Helper, "copy", "--remove", filepath.Dir(place), filepath.Base(place))
 	if out, err := cmd.CombinedOutput(); err != nil {

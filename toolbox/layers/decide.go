@@ -1,42 +1,42 @@
 package layers
 
-// Place is where a container of an exchange stands by its name.
+// Place is the state of a container's name in an exchange.
 type Place int
 
 // The places.
 const (
 	Gone      Place = iota // there is no such container
 	AtName                 // it has the toolbox's name
-	Apart                  // it has the name that tbx gives a container while it works on it
+	Apart                  // it has a name that tbx gives a container while it works on it
 	Elsewhere              // somebody gave it another one
 )
 
-// Half is one of the two containers of an exchange, as it is found.
+// Half is one of the two containers of an exchange, in its present state.
 type Half struct {
 	Place  Place
-	Marked bool // its layer has the mark: nothing of the user's is in it
-	Empty  bool // there is not one name in its layer
+	Marked bool // its layer has the mark: it has none of the user's files
+	Empty  bool // its layer has no entries
 }
 
-// Step is what puts an exchange right that did not end.
+// Step repairs an exchange that did not end.
 type Step int
 
-// The steps. Each ends with one container, which has the toolbox's name and all that
-// is the user's.
+// The steps. Each ends with one container that has the toolbox's name and all of the
+// user's files.
 const (
-	Nothing   Step = iota // there is nothing to put right
+	Nothing   Step = iota // nothing to repair
 	DropNew               // remove the new container; the old one is as it was
 	GoBack                // give the old container its name back, remove the new one if there is one
 	GoOn                  // give the new container the name, then Finish
 	Finish                // record the new settings, remove the old container, which is empty
-	Ambiguous             // it cannot be known where the user's files are: touch nothing
+	Ambiguous             // it is unknown where the user's files are: touch nothing
 )
 
-// Decide says what to do with the two containers of an exchange whose process ended
-// in the middle: of old, which the toolbox was, and new, which it was to be.
+// Decide returns the step for the two containers of an exchange that was interrupted:
+// old, the former toolbox, and new, the next one.
 //
-// The order of an exchange is: new is made Apart; old goes Apart; new gets the mark;
-// the layers are exchanged, and the mark is old's; new goes AtName; old is removed.
+// The order of an exchange is: new is made Apart; old goes Apart; new gets the mark; the
+// layers are exchanged, and old has the mark; new goes AtName; old is removed.
 func Decide(old, new Half) Step {
 	switch {
 	case old.Place == Gone && new.Place == Gone:
@@ -55,7 +55,7 @@ func Decide(old, new Half) Step {
 			return GoOn
 		}
 		return Finish
-	case new.Place != Apart: // no order of tbx's leaves that
+	case new.Place != Apart: // tbx's order never leaves that
 		return Ambiguous
 	case old.Place == Apart:
 		return GoBack
@@ -63,10 +63,9 @@ func Decide(old, new Half) Step {
 	return DropNew
 }
 
-// decideNew is Decide without the old container: with the mark the new one was the one
-// that is empty, and without it nobody can say whether it was exchanged, but where it
-// has its name already, or not one file: podman made it when its tbx was killed and the
-// toolbox edited once more.
+// decideNew is Decide without the old container. With the mark, the new one is empty.
+// Without it, nobody can know whether it was exchanged, unless it has its name already,
+// or no files: podman made it when its tbx was killed, and the toolbox was edited again.
 func decideNew(new Half) Step {
 	switch {
 	case new.Place == Apart && new.Empty && !new.Marked:

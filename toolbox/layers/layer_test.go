@@ -21,14 +21,14 @@ func TestE2_LayersThatDoNotFit(t *testing.T) {
 		t.Error(err)
 	}
 	for want, change := range map[string]func(*Layer){
-		"different images": func(l *Layer) { l.Image = "j" },
-		"different image":  func(l *Layer) { l.Lower = "/s/overlay/y/diff" },
-		"user ids":         func(l *Layer) { l.UIDs = []string{"0:1:500"} },
-		"ids inside":       func(l *Layer) { l.GIDs = nil },
-		"storage driver":   func(l *Layer) { l.Driver = "vfs" },
-		"driver btrfs":     func(l *Layer) { l.Driver = "btrfs" },
-		"does not say":     func(l *Layer) { l.Upper = "" },
-		"are one":          func(l *Layer) { l.Upper = "/s/overlay/a/diff" },
+		"different images":      func(l *Layer) { l.Image = "j" },
+		"different image":       func(l *Layer) { l.Lower = "/s/overlay/y/diff" },
+		"user or group ids":     func(l *Layer) { l.UIDs = []string{"0:1:500"} },
+		"different ids outside": func(l *Layer) { l.GIDs = nil },
+		"storage driver":        func(l *Layer) { l.Driver = "vfs" },
+		"driver btrfs":          func(l *Layer) { l.Driver = "btrfs" },
+		"does not say":          func(l *Layer) { l.Upper = "" },
+		"are the same":          func(l *Layer) { l.Upper = "/s/overlay/a/diff" },
 	} {
 		if err := Fit(a, of(change)); !errors.Is(err, fail.Unable) || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v", want, err)

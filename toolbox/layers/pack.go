@@ -13,13 +13,13 @@ import (
 	"github.com/tbx-project/tbx/toolbox/treecopy"
 )
 
-// PackOrder is the order to write what is below dir to an archive, or to make it of one,
-// for containers with the maps of ids that l has.
+// PackOrder returns the order to pack the tree below dir, or to unpack one there, for
+// containers with l's maps of ids.
 func (l *Layer) PackOrder(dir, name string) treecopy.PackOrder {
 	return treecopy.PackOrder{Dir: dir, Name: name, UIDs: l.UIDs, GIDs: l.GIDs}
 }
 
-// Measure says how much is in a directory.
+// Measure returns the size of a directory's contents.
 func (s Space) Measure(ctx context.Context, dir string) (treecopy.Size, error) {
 	var size treecopy.Size
 	var out strings.Builder
@@ -33,7 +33,7 @@ func (s Space) Measure(ctx context.Context, dir string) (treecopy.Size, error) {
 	return size, nil
 }
 
-// Pack writes an archive of what o says, see treecopy.Pack. what is for messages.
+// Pack writes an archive by o, see treecopy.Pack. what is for messages.
 func (s Space) Pack(ctx context.Context, what string, o treecopy.PackOrder, out io.Writer) error {
 	arg, err := json.Marshal(o)
 	if err == nil {
@@ -93,8 +93,8 @@ func (r *reader) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// Unpack makes a tree of the archive that from has, see treecopy.Unpack. There is nothing
-// at its place until Commit of what is returned.
+// Unpack makes a tree from the archive in from, see treecopy.Unpack. Nothing is at its
+// place until Commit of the result.
 func (s Space) Unpack(ctx context.Context, what string, o treecopy.PackOrder, from io.Reader) (*Copy, error) {
 	arg, err := json.Marshal(o)
 	if err != nil {

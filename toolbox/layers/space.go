@@ -19,20 +19,20 @@ import (
 	"github.com/tbx-project/tbx/toolbox/helper"
 )
 
-// ErrMounted says that a layer is mounted.
-var ErrMounted = errors.New("it is mounted, by a container that runs or by podman mount")
+// ErrMounted means that a layer is mounted.
+var ErrMounted = errors.New("it is mounted, by a running container or by podman mount")
 
-// Space is podman's user and mount namespace, in which layers can be worked on.
+// Space is podman's user and mount namespace, the place for work on layers.
 type Space struct {
-	Runtime string // the user's runtime directory, where podman notes its pause process
+	Runtime string // the user's runtime directory, where podman records its pause process
 	Helper  string // the program tbx-box
 }
 
-// Seen is what Look finds of a layer.
+// Seen is Look's finding about a layer.
 type Seen struct {
 	Missing bool // there is no such directory
 	Marked  bool
-	Inode   uint64 // of the directory, which goes along when layers are exchanged
+	Inode   uint64 // of the directory, which moves along when layers are exchanged
 	Mounted bool   // a running container or podman mount uses it
 	Empty   bool   // there is not one name in it
 }
@@ -54,13 +54,13 @@ func (s Space) Look(ctx context.Context, of ...*Layer) ([]Seen, error) {
 }
 
 // unmounted is how long Exchange waits for a container that has just ended: its monitor
-// has podman unmount it where podman itself did not.
+// makes podman unmount it, if podman itself did not.
 const unmounted = 10 * time.Second
 
-// Exchange exchanges the layers of a and b, which must Fit. With mark, b's is one that
-// has nothing of the user's and gets the mark before. along are directories that go with
-// a's layer, each with the path that it gets beside b's. An error says that nothing was
-// exchanged, unless it is of what goes along: see Move.
+// Exchange exchanges the layers of a and b, which must Fit. With mark, b's layer has none
+// of the user's files and gets the mark first. along are directories that belong to a's
+// layer, each with its path beside b's. After an error nothing was exchanged, unless the
+// error concerns the directories moved along: see Move.
 func (s Space) Exchange(ctx context.Context, a, b *Layer, mark bool, along ...[2]string) error {
 	if err := Fit(a, b); err != nil {
 		return err
@@ -75,14 +75,14 @@ func (s Space) Exchange(ctx context.Context, a, b *Layer, mark bool, along ...[2
 	}
 }
 
-// Move moves directories that go with an exchanged layer and were not moved with it. One
-// that was is no error.
+// Move moves directories that belong to an exchanged layer and were not moved with it. It
+// is no error if one was moved.
 func (s Space) Move(ctx context.Context, along ...[2]string) error {
 	_, err := s.Do(context.WithoutCancel(ctx), helper.LayerOrder{Verb: helper.LayerMove, Along: along})
 	return err
 }
 
-// Do has tbx-box carry out one order, and turns what is in the way into an error.
+// Do makes tbx-box carry out one order, and turns an obstacle into an error.
 func (s Space) Do(ctx context.Context, order helper.LayerOrder) (*helper.LayerAnswer, error) {
 	in, err := json.Marshal(order)
 	if err != nil {
@@ -101,8 +101,7 @@ func (s Space) Do(ctx context.Context, order helper.LayerOrder) (*helper.LayerAn
 	return answer, obstacle(answer)
 }
 
-// Run has tbx-box do something that reads the layer of a container, and returns what it
-// writes.
+// Run runs a role of tbx-box that reads the layer of a container, and returns its output.
 func (s Space) Run(ctx context.Context, args ...string) ([]byte, error) {
 	cmd := s.command(ctx, append([]string{s.Helper}, args...)...)
 	var out, errs bytes.Buffer
@@ -114,11 +113,11 @@ func (s Space) Run(ctx context.Context, args ...string) ([]byte, error) {
 }
 
 func spaceError(err error, said string) error {
-	return fail.Wrap(fail.Unable, err, "podman's user namespace cannot be worked in: %s", escape.Text(strings.TrimSpace(said))).
+	return fail.Wrap(fail.Unable, err, "podman's user namespace cannot be entered: %s", escape.Text(strings.TrimSpace(said))).
 		Hint("see whether this works: podman unshare true")
 }
 
-// obstacle is why an order was not carried out.
+// obstacle returns why an order was not carried out.
 func obstacle(a *helper.LayerAnswer) error {
 	switch a.Obstacle {
 	case "":
@@ -130,13 +129,13 @@ func obstacle(a *helper.LayerAnswer) error {
 		return fail.New(fail.Unable, "the layer %s is in a file system or project of its own, so it cannot be exchanged with another", a.Dir).
 			Hint("podman's storage must be one file system, without a subvolume or a quota for each container")
 	case helper.LayerNoMark:
-		return fail.New(fail.Unable, "the file system of %s keeps no extended attributes (%s), without which an exchange that is "+
-			"interrupted cannot be put right", a.Dir, a.Text).
+		return fail.New(fail.Unable, "the file system of %s keeps no extended attributes (%s), which are necessary to repair an "+
+			"interrupted exchange", a.Dir, a.Text).
 			Hint("podman's storage must be on a file system such as ext4, xfs or btrfs")
 	}
 	err := fail.New(nil, "the layer %s cannot be worked on: %s", a.Dir, a.Text)
 	if strings.Contains(a.Text, "no space left") {
-		err.Hint("make room: see df -h, and what podman could give back: podman system df")
+		err.Hint("make room: see df -h and podman system df")
 	}
 	return err
 }
@@ -149,9 +148,9 @@ func uppers(of []*Layer) []string {
 	return out
 }
 
-// command is a call in podman's user and mount namespace: by nsenter where podman's
-// pause process keeps them, which takes 5 ms, else by podman unshare, which makes
-// one, in 100.
+// command returns a call in podman's user and mount namespace: by nsenter if podman's
+// pause process keeps them, which takes 5 ms, else by podman unshare, which makes one, in
+// 100.
 func (s Space) command(ctx context.Context, args ...string) *exec.Cmd {
 	data, err := os.ReadFile(filepath.Join(s.Runtime, "libpod/tmp/pause.pid"))
 	pid, perr := strconv.Atoi(strings.TrimSpace(string(data)))
@@ -164,7 +163,7 @@ func (s Space) command(ctx context.Context, args ...string) *exec.Cmd {
 	return cmd
 }
 
-// keepsSpace says whether a process is podman's pause process, by its name: podman
+// keepsSpace reports whether a process is podman's pause process, by its name: podman
 // itself or catatonit.
 func keepsSpace(pid int) bool {
 	comm, err := os.ReadFile(fmt.Sprintf("/proc/%d/comm", pid))

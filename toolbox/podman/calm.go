@@ -10,12 +10,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// calm takes from a process what it has of its starter's and an ordinary user may
-// change: the processors that it may run on, its priorities, its place in the queue of
-// those that are ended when memory is short, and what a core dump has in it. Containers,
-// their monitors and first processes inherit all of that from podman's service, and a
-// toolbox that was started from a job of low rank would keep it. The umask, open files
-// and signals podman sets itself. What may not be changed stays as it is.
+// calm resets properties that a process has from its starter and that an ordinary user
+// may change: its processors, its priorities, its rank when memory is short, and the
+// contents of its core dumps. Containers, their monitors and first processes inherit them
+// from podman's service, and a toolbox started from a low-priority job would keep them.
+// podman sets umask, open files and signals itself. Properties that may not be changed
+// stay.
 func calm(pid int) {
 	var all unix.CPUSet
 	for i := range len(all) * 64 {

@@ -25,7 +25,7 @@ import (
 	"github.com/tbx-project/tbx/toolbox"
 )
 
-// Bindings says whether this program has podman's bindings.
+// Bindings reports whether this program has podman's bindings.
 const Bindings = true
 
 // Engine is podman of the calling user.
@@ -37,8 +37,8 @@ type Engine struct {
 
 var _ toolbox.Engine = (*Engine)(nil)
 
-// Connect returns an Engine, starting podman's service where none runs. dir is
-// tbx's runtime directory, which it makes. warn says what had to be done for it.
+// Connect returns an Engine, starting podman's service if none runs. dir is tbx's runtime
+// directory, which it makes. warn gets repairs that were necessary.
 func Connect(ctx context.Context, dir string, warn func(text, hint string)) (*Engine, error) {
 	uri, err := service(ctx, dir, warn)
 	if err != nil {
@@ -65,8 +65,8 @@ func (e *Engine) Client() *http.Client {
 	return c.Client
 }
 
-// callTimeout bounds a call of podman that takes a second at most, so that a
-// podman that hangs is said to hang. create is not bounded: it may copy an image.
+// callTimeout bounds a call of podman that should take a second at most, so that tbx can
+// report a podman that hangs. create is not bounded: it may copy an image.
 const callTimeout = 90 * time.Second
 
 // with returns the connection under the deadline and cancellation of ctx, and
@@ -141,7 +141,7 @@ func (e *Engine) NamesTable(ctx context.Context) (string, error) {
 		return "", convert(err)
 	}
 	if info.Store == nil || info.Store.GraphRoot == "" {
-		return "", errors.New("podman does not say where it keeps containers")
+		return "", errors.New("podman does not tell where it keeps containers")
 	}
 	return filepath.Join(info.Store.GraphRoot, info.Store.GraphDriverName+"-containers", "containers.json"), nil
 }
@@ -171,7 +171,7 @@ func (e *Engine) Inspect(ctx context.Context, nameOrID string) (*toolbox.Contain
 	return c, nil
 }
 
-// mappings are the mounts of a container that its user asked for: of directories of
+// mappings returns the mounts of a container that its user asked for: of directories of
 // the host, and others.
 func mappings(d *define.InspectContainerData) (dirs, volumes []toolbox.Mapping) {
 	for _, m := range d.Mounts {
@@ -235,10 +235,10 @@ func (e *Engine) Stop(ctx context.Context, id string, grace time.Duration) error
 	return convert(containers.Stop(conn, id, new(containers.StopOptions).WithTimeout(seconds)))
 }
 
-// Bury implements toolbox.Engine. The monitor (conmon) leaves a file with the
-// exit code, and podman believes the container running until it finds one:
-// podman 4.3 for ever, 5.4 until it is told to stop it. Without that file a stop
-// leaves 4.3 in a state that it has no way out of.
+// Bury implements toolbox.Engine. The monitor (conmon) leaves a file with the exit code,
+// and podman believes that the container runs until it finds one: podman 4.3 for ever,
+// 5.4 until it is told to stop it. Without that file a stop leaves 4.3 in a state without
+// a way out.
 func (e *Engine) Bury(ctx context.Context, id string) error {
 	conn, cancel := e.with(ctx)
 	defer cancel()
@@ -257,7 +257,7 @@ func (e *Engine) Bury(ctx context.Context, id string) error {
 	return nil
 }
 
-// exitsDir is where conmon leaves exit codes.
+// exitsDir is the directory for conmon's exit codes.
 func exitsDir(runtime string) string { return filepath.Join(runtime, "libpod/tmp/exits") }
 
 // writeExit tells podman that a container was killed, as its monitor does.
@@ -269,8 +269,8 @@ func writeExit(dir, id string) error {
 	return nil
 }
 
-// gone says whether there is no such process. A zombie waits for its parent
-// only.
+// gone reports whether there is no such process. A zombie counts as gone: it only waits
+// for its parent.
 func gone(pid int) bool {
 	if pid <= 0 {
 		return true
@@ -333,8 +333,8 @@ func (e *Engine) Logs(ctx context.Context, id string, tail int, w io.Writer) err
 	return errors.Join(convert(err), <-copied)
 }
 
-// convert gives an error of the bindings its kind, and drops what they add to
-// the service's words.
+// convert gives an error of the bindings its kind, and drops their additions to the
+// service's text.
 func convert(err error) error {
 	if err == nil {
 		return nil
@@ -345,13 +345,13 @@ func convert(err error) error {
 	}
 	cause := errors.New(clean(model.Message))
 	switch {
-	// "no such container" is said while it is being removed.
+	// The service says "no such container" while it is being removed.
 	case model.ResponseCode == http.StatusNotFound, strings.HasSuffix(model.Message, "no such container"):
 		return &fail.Error{Kind: fail.NotFound, Cause: cause}
 	case strings.Contains(model.Message, "is already in use"):
 		return &fail.Error{Kind: fail.Exists, Cause: cause}
 	case strings.Contains(model.Message, "no space left on device"):
-		return (&fail.Error{Cause: cause}).Hint("make room: see df -h, and what podman could give back: podman system df")
+		return (&fail.Error{Cause: cause}).Hint("make room: see df -h and podman system df")
 	case strings.Contains(model.Message, "insufficient UIDs or GIDs"), strings.Contains(model.Message, "subuid"):
 		return subidHint(&fail.Error{Kind: fail.Unable, Cause: cause})
 	case strings.Contains(model.Message, "setrlimit"):
@@ -360,5 +360,5 @@ func convert(err error) error {
 	return cause
 }
 
-// clean puts an error of podman's on one line.
+// clean puts podman's error on one line.
 func clean(msg string) string { return strings.Join(strings.Fields(msg), " ") }

@@ -21,29 +21,29 @@ import (
 	"github.com/tbx-project/tbx/toolbox/join"
 )
 
-// pauseFileOf is where podman notes its pause process, which keeps the user namespace
-// that every podman of the user joins.
+// pauseFileOf returns the file with the number of podman's pause process, which keeps the
+// user namespace that every podman of the user joins.
 func pauseFileOf(runtime string) string { return filepath.Join(runtime, "libpod/tmp/pause.pid") }
 
-// checkPause sees to it that podman has a pause process, and the right one.
+// checkPause makes sure that podman has a pause process, and the right one.
 func checkPause(ctx context.Context, runtime string, warn func(text, hint string)) {
 	endAstray(runtime, warn)
 	data, _ := os.ReadFile(pauseFileOf(runtime)) // not there: podman has none
 	if pid, err := strconv.Atoi(strings.TrimSpace(string(data))); err == nil && !gone(pid) {
 		return
 	}
-	// A service that has to find its namespace by a running container's monitor loses the
-	// socket that it is given on the way. A command does not, and leaves a pause process.
+	// A service that must find its namespace through a running container's monitor loses
+	// its socket on the way. A command does not, and leaves a pause process.
 	if running, _ := join.Containers(runtime); len(running) > 0 {
 		hostprog.Podman(ctx, "ps", "--quiet").Run() // what it has to say, the service says too
 	}
 }
 
-// endAstray ends a pause process that leads podman astray: one that a podman in a
-// container left, where home and runtime directory were the host's (podman on the host
-// would then run in that container's namespaces), and one that has a single id though
-// the user has more, as a podman that was called with another USER leaves. Nothing else
-// runs in such a process, and podman makes another.
+// endAstray ends a wrong pause process: one that a podman in a container left, when home
+// and runtime directory were the host's (podman on the host would then run in that
+// container's namespaces), and one with a single id although the user has more, which a
+// podman called with another USER leaves. Nothing else runs in such a process, and podman
+// makes another.
 func endAstray(runtime string, warn func(text, hint string)) {
 	file := pauseFileOf(runtime)
 	data, err := os.ReadFile(file)
@@ -70,8 +70,8 @@ func endAstray(runtime string, warn func(text, hint string)) {
 	warn(fmt.Sprintf("podman's pause process %d %s; it is ended, and podman makes another one", pid, why), "")
 }
 
-// astray says what is wrong with podman's pause process, or "" where nothing is, or
-// nothing can be proven. The process was opened before.
+// astray returns the fault of podman's pause process, or "" if there is none, or none can
+// be proven. The process was opened before.
 func astray(runtime string, pid int) string {
 	if !isPause(pid) {
 		return ""
@@ -87,14 +87,14 @@ func astray(runtime string, pid int) string {
 	return ""
 }
 
-// isPause says whether a process is what podman leaves as pause process: itself under
+// isPause reports whether a process is podman's pause process: podman itself under
 // another name, or catatonit.
 func isPause(pid int) bool {
 	comm, err := os.ReadFile(fmt.Sprintf("/proc/%d/comm", pid))
 	return err == nil && slices.Contains([]string{"podman pause", "catatonit"}, strings.TrimSpace(string(comm)))
 }
 
-// containerOf names the running container whose user namespace this is.
+// containerOf returns the name of the running container with this user namespace.
 func containerOf(running map[string]int, ns uint64) string {
 	for id, pid := range running {
 		if spaces := join.UserNamespaces(pid); len(spaces) == 0 || spaces[0] != ns {
@@ -128,7 +128,7 @@ func containerName(pid int) string {
 	return ""
 }
 
-// singleID says whether the user namespace of a process has no more than one id.
+// singleID reports whether the user namespace of a process has only one id.
 func singleID(pid int) bool {
 	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/uid_map", pid))
 	f := strings.Fields(string(data))
@@ -144,10 +144,10 @@ func inUse(running map[string]int, ns uint64) bool {
 	return false
 }
 
-// hasSubIDs says whether the user has subordinate ids of both kinds.
+// hasSubIDs reports whether the user has subordinate ids of both kinds.
 func hasSubIDs() bool { return missingSubIDs() == "" }
 
-// missingSubIDs names the file that gives the user no ids, or "".
+// missingSubIDs returns the file without ids for the user, or "".
 func missingSubIDs() string {
 	for _, file := range []string{"/etc/subuid", "/etc/subgid"} {
 		data, err := os.ReadFile(file)
@@ -163,7 +163,8 @@ func missingSubIDs() string {
 
 var subidLine = regexp.MustCompile(`(?m)^\s*subid:`)
 
-// subIDsElsewhere says whether the ids come from a directory such as LDAP, nsswitch.conf(5).
+// subIDsElsewhere reports whether the ids come from a directory such as LDAP,
+// nsswitch.conf(5).
 func subIDsElsewhere() bool {
 	data, err := os.ReadFile("/etc/nsswitch.conf")
 	return err == nil && subidLine.Match(data)

@@ -4,8 +4,8 @@ package podman
 
 import "net/http"
 
-// rewinding sends the whole body of a request each time that it is sent: the bindings
-// send one again when podman's service did not answer, with what is left of its body.
+// rewinding sends the whole body of a request each time: if podman's service did not
+// answer, the bindings send a request again, but only with the unread rest of its body.
 type rewinding struct{ http.RoundTripper }
 
 func (r rewinding) RoundTrip(req *http.Request) (*http.Response, error) {

@@ -21,9 +21,9 @@ func profiles() []string {
 	return []string{"/etc/containers/seccomp.json", "/usr/share/containers/seccomp.json"}
 }
 
-// denied are system calls that podman lets every container make and an isolated
-// toolbox does not: with a user namespace of its own a program has all
-// capabilities in it, and with them most of the kernel's code before it.
+// denied are system calls that podman allows every container and tbx denies an isolated
+// toolbox: in a user namespace of its own, a program has all capabilities, and so can
+// reach most of the kernel's code.
 func denied() []string {
 	return []string{
 		"unshare", "setns", "clone3",
@@ -33,8 +33,8 @@ func denied() []string {
 	}
 }
 
-// writeSeccomp writes the filter of isolated toolboxes to file, which podman reads
-// when it makes the container and not later.
+// writeSeccomp writes the filter of isolated toolboxes to file, which podman reads only
+// when it makes the container.
 func writeSeccomp(file string) error {
 	for _, p := range profiles() {
 		data, err := os.ReadFile(p)
@@ -50,18 +50,18 @@ func writeSeccomp(file string) error {
 		Hint("install the package that has /usr/share/containers/seccomp.json (containers-common, on Debian golang-github-containers-common)")
 }
 
-// families are the address families, address_families(7), of which an isolated
-// toolbox may have sockets: between its own programs, of its network, and the kernel's
-// word on that network. AF_VSOCK, for one, knows no network namespace and leads to the
-// machine that this one runs on, or to those that run on it.
+// families are the address families, address_families(7), of the sockets in an isolated
+// toolbox: between its own programs, of its network, and to the kernel about that
+// network. AF_VSOCK, for example, ignores network namespaces and reaches the machine that
+// this one runs on, or its guests.
 func families() []uint64 {
 	return []uint64{unix.AF_UNIX, unix.AF_INET, unix.AF_INET6, unix.AF_NETLINK}
 }
 
-// stricter takes what is denied out of a profile, seccomp.json of
-// containers-common, which denies what it does not list. Of the machine's
-// architectures the native one stays: socketcall(2), by which 32-bit programs make
-// sockets, has its arguments in memory, where no filter sees them.
+// stricter removes the denied calls from a profile, seccomp.json of containers-common,
+// which denies everything that it does not list. It keeps only the native architecture:
+// socketcall(2), by which 32-bit programs make sockets, has its arguments in memory,
+// where no filter sees them.
 func stricter(profile []byte) ([]byte, error) {
 	var p map[string]any
 	if err := json.Unmarshal(profile, &p); err != nil {
@@ -95,8 +95,8 @@ func stricter(profile []byte) ([]byte, error) {
 		map[string]any{"names": []string{"clone"}, "action": "SCMP_ACT_ALLOW", "args": []any{
 			map[string]any{"index": index, "value": newNamespaces, "valueTwo": 0, "op": "SCMP_CMP_MASKED_EQ"},
 		}},
-		// Not clone3, whose flags a filter cannot see: to what is not there a C
-		// library finds another way.
+		// Not clone3, whose flags a filter cannot see: if it is missing, a C library uses
+		// another call.
 		map[string]any{"names": slices.DeleteFunc(denied(), func(n string) bool { return n == "clone3" }), "action": "SCMP_ACT_ERRNO",
 			"errnoRet": int(unix.EPERM)},
 	)
@@ -115,11 +115,10 @@ func stricter(profile []byte) ([]byte, error) {
 	return json.Marshal(p)
 }
 
-// sockets allow socket(2) and socketpair(2) of the families that may be had. The
-// others are answered as by a kernel that has none of them, so that programs take
-// another way; what has no name yet is denied as every call that is not listed.
-// NETLINK_AUDIT stays denied with EINVAL, as in podman's filter: libaudit, and so
-// useradd(8), takes that for a kernel without it.
+// sockets allows socket(2) and socketpair(2) for the allowed families. Other families get
+// the answer of a kernel without them, so that programs use another way; unknown ones are
+// denied like every unlisted call. NETLINK_AUDIT stays denied with EINVAL, as in podman's
+// filter: libaudit, and so useradd(8), then believes that the kernel has no audit.
 func sockets() []any {
 	const netlinkAudit, named, low32 = 9, 64, 1<<32 - 1
 	is := func(index int, value uint64) any { // the kernel looks at the low 32 bits
@@ -149,11 +148,11 @@ func sockets() []any {
 	return out
 }
 
-// harmlessIoctls allow every ioctl(2) but TIOCSTI and TIOCLINUX, which type into
-// a terminal, should one of the host's be handed in. The kernel looks at the low
-// 32 bits of the request (CVE-2019-10063), and a filter that allows can say "is"
-// but not "is not": so it is a request that differs in one of the bits that both
-// have in common, or one of the others that do not.
+// harmlessIoctls allows every ioctl(2) except TIOCSTI and TIOCLINUX, which type into a
+// terminal, in case the toolbox gets one of the host's. The kernel compares the low 32
+// bits of the request (CVE-2019-10063), and an allowing filter can compare for equality,
+// not for inequality. So it allows a request that differs in one of the bits that TIOCSTI
+// and TIOCLINUX have in common, and the other requests that share all of these bits.
 func harmlessIoctls() []any {
 	const in = unix.TIOCSTI &^ 0xf // and TIOCLINUX
 	is := func(mask, value uint64) any {

@@ -29,8 +29,8 @@ import (
 )
 
 const (
-	// idle is how long the service outlives its last request, in seconds: long
-	// enough that create and the first enter share one.
+	// idle is how long the service outlives its last request, in seconds: long enough for
+	// create and the first enter to share one.
 	idle = "15"
 	// answerTimeout bounds the first answer. A service starts in 60 to 180 ms, and
 	// in seconds only on a machine under heavy load.
@@ -39,8 +39,8 @@ const (
 	minAPI = "4.0.0"
 )
 
-// storageVars are the variables of the environment that make podman use another
-// storage or other settings. A service is shared by callers who agree on them.
+// storageVars are the variables that select another storage or other settings of podman.
+// A service is shared by callers with the same values.
 var storageVars = []string{
 	"HOME", "XDG_DATA_HOME", "XDG_CONFIG_HOME", "XDG_RUNTIME_DIR", "CONTAINERS_CONF", "CONTAINERS_CONF_OVERRIDE",
 	"CONTAINERS_STORAGE_CONF", "CONTAINERS_REGISTRIES_CONF", "STORAGE_DRIVER", "STORAGE_OPTS", "TMPDIR",
@@ -48,11 +48,11 @@ var storageVars = []string{
 	"DBUS_SESSION_BUS_ADDRESS", "PATH",
 }
 
-// service returns the URI of a podman service for the calling user, and starts
-// one where none answers. dir is tbx's runtime directory.
+// service returns the URI of a podman service for the calling user, and starts one if
+// none answers. dir is tbx's runtime directory.
 //
-// podman.socket of systemd is not used: what HOME or CONTAINERS_STORAGE_CONF say
-// to the caller's podman, they do not say to a service that systemd started.
+// It does not use systemd's podman.socket: that service does not see the caller's HOME or
+// CONTAINERS_STORAGE_CONF, and may use another storage.
 func service(ctx context.Context, dir string, warn func(text, hint string)) (string, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return "", fail.Wrap(fail.Unable, err, "the runtime directory of tbx cannot be made").
@@ -67,7 +67,7 @@ func service(ctx context.Context, dir string, warn func(text, hint string)) (str
 	pause := pauseFileOf(filepath.Dir(dir))
 	checkPause(ctx, filepath.Dir(dir), warn)
 	if tmpdir := hostprog.BadTmpdir(os.Environ()); tmpdir != "" {
-		warn(fmt.Sprintf("TMPDIR is %s, which is no directory that you may write to: podman works without it", escape.Quote(tmpdir)), "")
+		warn(fmt.Sprintf("TMPDIR is %s, where you cannot write: podman works without it", escape.Quote(tmpdir)), "")
 	}
 	for again := true; ; again = false {
 		found := serves(path, pause)
@@ -97,10 +97,10 @@ func service(ctx context.Context, dir string, warn func(text, hint string)) (str
 	}
 }
 
-// serves says whether a service answers on the socket that lives in the same
-// user namespace as podman's command does now. podman keeps that namespace by a
-// pause process; podman system migrate, which Toolbx calls unasked, ends it, and
-// a service from before would start containers that podman exec cannot enter.
+// serves reports whether a service answers on the socket that is in the same user
+// namespace as podman's command now. podman keeps that namespace by a pause process.
+// podman system migrate, which Toolbx calls unasked, ends it; an older service would then
+// start containers that podman exec cannot enter.
 func serves(path, pause string) bool {
 	if then, err := os.ReadFile(pauseFile(path)); err == nil {
 		if now, err := os.ReadFile(pause); err != nil || string(now) != string(then) {
@@ -119,9 +119,8 @@ func copyFile(from, to string) {
 	}
 }
 
-// reviving returns a client that starts the service anew when it has ended
-// meanwhile: it does when nothing was asked for a while, as while a user thinks
-// about a question of tbx's.
+// reviving returns a client that starts the service again if it has ended: it does after
+// a time without requests, for example while a user thinks about a question of tbx.
 func reviving(dir string, warn func(text, hint string)) *http.Client {
 	return &http.Client{Transport: rewinding{&http.Transport{
 		DisableCompression: true,
@@ -140,8 +139,8 @@ func reviving(dir string, warn func(text, hint string)) *http.Client {
 	}}}
 }
 
-// settingsKey stands for what a service reads once, when it starts: variables, and
-// files that a user may edit because tbx just said so.
+// settingsKey identifies what a service reads only at its start: variables, and files
+// that a user may edit because tbx just said so.
 func settingsKey() string {
 	var b strings.Builder
 	for _, name := range storageVars {
@@ -152,7 +151,7 @@ func settingsKey() string {
 		dirs = append(dirs, filepath.Join(config, "containers"))
 	}
 	for _, dir := range dirs {
-		// A pattern that the directory's name makes malformed finds none.
+		// A pattern that the directory's name makes malformed matches nothing.
 		dropIns, _ := filepath.Glob(filepath.Join(dir, "registries.conf.d", "*.conf"))
 		for _, path := range append(dropIns, filepath.Join(dir, "registries.conf"), filepath.Join(dir, "containers.conf"),
 			filepath.Join(dir, "storage.conf")) {
@@ -174,8 +173,8 @@ func dials(path string) bool {
 	return true
 }
 
-// launch starts a service on a socket that tbx has bound itself, handed over as
-// sd_listen_fds(3) has it: requests queue in the kernel until it is ready.
+// launch starts a service on a socket that tbx has bound itself and passes as in
+// sd_listen_fds(3): requests queue in the kernel until it is ready.
 func launch(ctx context.Context, program, path, pause string) error {
 	lock, err := flock.Wait(ctx, path+".lock")
 	if err != nil {
@@ -203,8 +202,8 @@ func launch(ctx context.Context, program, path, pause string) error {
 		return err
 	}
 	defer log.Close()
-	// LISTEN_PID must be the service's own number, which nobody knows before it
-	// runs: the shell that becomes podman does. It waits until it has been calmed.
+	// LISTEN_PID must be the service's own number, which is unknown before it runs: the
+	// shell that becomes podman knows it. It waits until it has been calmed.
 	cmd := exec.Command("/bin/sh", "-c", `read -r go; LISTEN_PID=$$ LISTEN_FDS=1 exec "$0" system service --time `+idle+` </dev/null`, program)
 	cmd.ExtraFiles = []*os.File{socket}
 	cmd.Stdout, cmd.Stderr = log, log
@@ -246,7 +245,7 @@ func answers(ctx context.Context, program, path string) error {
 	switch {
 	case errors.Is(ctx.Err(), context.DeadlineExceeded):
 		return fail.New(fail.Unable, "podman (%s) has not answered for %v", program, answerTimeout).Hint("see whether this answers: podman info")
-	case ctx.Err() != nil: // the user is tired of waiting
+	case ctx.Err() != nil: // the user has stopped waiting
 		return fmt.Errorf("waiting for podman (%s): %w", program, context.Cause(ctx))
 	case err != nil:
 		said := lastLine(logFile(path))
@@ -273,14 +272,14 @@ func answers(ctx context.Context, program, path string) error {
 	io.Copy(io.Discard, resp.Body)
 	version := resp.Header.Get("Libpod-API-Version")
 	if older(version, minAPI) {
-		return fail.New(fail.Unable, "podman (%s) is too old: it speaks version %q of its API, tbx needs %s", program, version, minAPI).
+		return fail.New(fail.Unable, "podman (%s) is too old: it has version %q of its API, tbx needs %s", program, version, minAPI).
 			Hint("update podman to 4.3 or newer")
 	}
 	return nil
 }
 
-// older compares versions such as 4.9.5 by their first two numbers. A version
-// that is none is old.
+// older compares versions such as 4.9.5 by their first two numbers. An invalid version is
+// old.
 func older(version, than string) bool {
 	var a, b [2]int
 	if _, err := fmt.Sscanf(version, "%d.%d", &a[0], &a[1]); err != nil {
@@ -299,8 +298,8 @@ func lastLine(file string) string {
 	return lines[len(lines)-1]
 }
 
-// subidHint adds the most frequent reason for which rootless podman cannot start, if
-// that is the reason.
+// subidHint adds the most frequent reason for a rootless podman that cannot start, if it
+// applies.
 func subidHint(e *fail.Error) error {
 	if file := missingSubIDs(); file != "" {
 		account := cmp.Or(hostprog.Account(), strconv.Itoa(os.Getuid()))

@@ -13,14 +13,13 @@ import (
 	"github.com/tbx-project/tbx/internal/fail"
 )
 
-// brokenSettings finds a file of podman's settings that is no TOML, or in which podman
-// found something that it does not take, said being its words. It returns nil where
-// neither is so.
+// brokenSettings finds a settings file of podman that is not TOML, or that podman
+// refused; said is podman's message. It returns nil if there is none.
 func brokenSettings(said string) error {
 	for _, file := range settingsFiles() {
 		data, err := os.ReadFile(file)
 		if err != nil {
-			continue // not there, or said by podman
+			continue // missing, or podman reports it
 		}
 		var parse toml.ParseError
 		if _, err := toml.Decode(string(data), &map[string]any{}); errors.As(err, &parse) {

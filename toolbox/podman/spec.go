@@ -16,14 +16,14 @@ import (
 	"github.com/tbx-project/tbx/toolbox"
 )
 
-// request is a plan on its way into podman's words.
+// request is a plan while it is translated for podman.
 type request struct {
 	*specgen.SpecGenerator
 	plan  *toolbox.Plan
 	pasta bool // podman's network of its own is pasta's
 }
 
-// specOf puts a plan into podman's words: its options by set, the rest here.
+// specOf translates a plan for podman: its options by set, the rest here.
 func specOf(p *toolbox.Plan, pasta bool) (*specgen.SpecGenerator, error) {
 	s := specgen.NewSpecGenerator(p.Image, false)
 	s.Name = string(p.Name)
@@ -47,7 +47,7 @@ func specOf(p *toolbox.Plan, pasta bool) (*specgen.SpecGenerator, error) {
 	return s, nil
 }
 
-// set does what podman's command does of an option.
+// set does what podman's command does for an option.
 func (r *request) set(o toolbox.Option) error {
 	if ok, err := r.setNamespace(o); ok {
 		return err
@@ -114,7 +114,7 @@ func (r *request) setSecurity(value string) error {
 	return nil
 }
 
-// setNamespace does it for the options that choose a namespace.
+// setNamespace handles the options that choose a namespace.
 func (r *request) setNamespace(o toolbox.Option) (ok bool, err error) {
 	ns := map[string]*specgen.Namespace{
 		"userns": &r.UserNS, "pid": &r.PidNS, "ipc": &r.IpcNS, "network": &r.NetNS, "cgroupns": &r.CgroupNS, "uts": &r.UtsNS,
@@ -129,7 +129,7 @@ func (r *request) setNamespace(o toolbox.Option) (ok bool, err error) {
 	case "none":
 		ns.NSMode = specgen.NoNetwork
 	case "slirp4netns":
-		if r.pasta { // which podman starts without a way to the host's loopback
+		if r.pasta { // podman starts it without a way to the host's loopback
 			ns.NSMode = specgen.Pasta
 			break
 		}
@@ -141,7 +141,7 @@ func (r *request) setNamespace(o toolbox.Option) (ok bool, err error) {
 	return true, nil
 }
 
-// setLimit does it for the options that are numbers. The numbers are the plan's.
+// setLimit handles the options with numbers. The numbers are the plan's.
 func (r *request) setLimit(o toolbox.Option) (ok bool, err error) {
 	limits := func() *specs.LinuxResources {
 		if r.ResourceLimits == nil {

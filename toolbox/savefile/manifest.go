@@ -13,7 +13,7 @@ import (
 // Version is the version of the format that this tbx writes, and the newest that it reads.
 const Version = 1
 
-// Manifest says what is in the file.
+// Manifest describes the file's contents.
 type Manifest struct {
 	Version  int       `json:"version"`
 	Toolbox  string    `json:"toolbox"` // its name
@@ -29,7 +29,7 @@ type Manifest struct {
 	Snapshot string    `json:"snapshot"` // that it was saved from; empty: it was saved as it was
 }
 
-// Image is the one that a layer belongs to.
+// Image is the image that a layer belongs to.
 type Image struct {
 	Reference string   `json:"reference"` // as the toolbox has it
 	ID        string   `json:"id"`        // podman's, 64 hex digits: the digest of its configuration
@@ -39,28 +39,29 @@ type Image struct {
 // The parts.
 const (
 	PartImage = "image" // an OCI archive with the image
-	PartLayer = "layer" // what the toolbox has changed of its image
+	PartLayer = "layer" // the toolbox's changes to its image
 	PartHome  = "home"  // its home
 )
 
 // Writer writes a file.
 type Writer interface {
-	// Part writes the next part of the manifest, which is what write writes.
+	// Part writes the next part of the manifest: the output of write.
 	Part(name string, write func(io.Writer) error) error
 }
 
 // Reader reads a file.
 type Reader interface {
-	// Part returns the next part of the manifest. It is to be read to its end.
+	// Part returns the next part of the manifest. Read it to its end.
 	Part(name string) io.Reader
-	// End reads the end of the file, and says whether all that was read is what was written.
+	// End reads the end of the file, and returns an error unless everything that was read
+	// is unchanged.
 	End() error
 }
 
-// Has says whether the file has a part.
+// Has reports whether the file has a part.
 func (m *Manifest) Has(part string) bool { return slices.Contains(m.Parts, part) }
 
-// Parse reads a manifest. That of a newer version may look like anything.
+// Parse parses a manifest. One of a newer version may look like anything.
 func Parse(data []byte) (*Manifest, error) {
 	var v struct{ Version int }
 	if err := json.Unmarshal(data, &v); err != nil || v.Version < 1 {
@@ -79,15 +80,15 @@ func Parse(data []byte) (*Manifest, error) {
 	return m, nil
 }
 
-// Foreign is the error of a file that tbx did not write.
+// Foreign returns the error for a file that tbx did not write.
 func Foreign() error {
-	return fail.New(fail.Usage, "it is no file that tbx save wrote").Hint("make one with: tbx save NAME FILE")
+	return fail.New(fail.Usage, "it is not a file of tbx save").Hint("make one with: tbx save NAME FILE")
 }
 
-// ErrDamaged says that the file is not what was written.
+// ErrDamaged means that the file was changed.
 var ErrDamaged = errors.New("damaged")
 
-// Damaged is the error of a file that is not what was written.
+// Damaged returns the error for a changed file.
 func Damaged(cause error) error {
-	return fail.Wrap(ErrDamaged, cause, "it is cut off or was altered").Hint("get it once more from where it came")
+	return fail.Wrap(ErrDamaged, cause, "it is cut off or was altered").Hint("get the file again from its source")
 }

@@ -47,8 +47,8 @@ func (c *Copier) attributes(to, from file) error {
 	return nil
 }
 
-// foreign says whether an attribute is the system's, which gives a file its own: no
-// user may set it.
+// foreign reports whether an attribute belongs to the system, which gives a file its own:
+// no user may set it.
 func foreign(name string) bool {
 	return name == "security.selinux" || name == "security.ima" || name == "security.evm" || strings.HasPrefix(name, "trusted.")
 }

@@ -10,18 +10,18 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Size is how much a tree holds.
+// Size is the size of a tree.
 type Size struct {
 	Entries int64 `json:"entries"`
 	Bytes   int64 `json:"bytes"` // on the disk, with each hard link once
 }
 
-// Copier copies one tree in passes. The first takes all. Each further one takes what
-// has changed since, and removes what has gone: after a pass in which nothing of the
-// source changed, or that had nothing to do, the copy is the source as it was at one
-// moment.
+// Copier copies one tree in passes. The first copies everything. Each further one copies
+// the changes since, and removes deleted entries. After a pass during which nothing of
+// the source changed, or that had nothing to do, the copy is the source of one moment.
 type Copier struct {
-	// Done is what has been looked at in this pass. Another goroutine may read it.
+	// Done counts the entries that this pass has looked at. Another goroutine may read
+	// it.
 	Done struct{ Entries, Bytes atomic.Int64 }
 
 	work   int // directory of the copy, with the names treeName, linksName and trashName
@@ -35,7 +35,7 @@ type Copier struct {
 	known    map[uint64]struct{} // what is in the copy, by hash, as of the last pass
 	next     map[uint64]struct{} // and of this one
 	versions map[uint64]uint64   // of files with several names, by inode: which version is in links
-	unsure   map[uint64]bool     // inodes in versions of which another version may look the same
+	unsure   map[uint64]bool     // inodes with versions that a later version may not be distinguishable from
 	dropped  int                 // counts names in trash
 	noClone  bool
 	buf      []byte
@@ -84,7 +84,7 @@ func New(into int, name string) (*Copier, error) {
 // Cancel makes a pass end soon with ErrCanceled.
 func (c *Copier) Cancel() { c.cancel.Store(true) }
 
-// Close releases what the Copier holds open. The directory stays; see Finish and Remove.
+// Close closes the Copier's files. The directory stays; see Finish and Remove.
 func (c *Copier) Close() {
 	for _, fd := range []int{c.work, c.links, c.trash} {
 		if fd >= 0 {
@@ -94,7 +94,7 @@ func (c *Copier) Close() {
 	c.work, c.links, c.trash = -1, -1, -1
 }
 
-// Pass copies what differs and returns how many entries did.
+// Pass copies the differences and returns how many entries differed.
 func (c *Copier) Pass(source int) (changed int64, err error) {
 	c.pass++
 	c.changed, c.next, c.unsure = 0, map[uint64]struct{}{}, map[uint64]bool{}
@@ -127,10 +127,10 @@ func (c *Copier) Pass(source int) (changed int64, err error) {
 	return c.changed, err
 }
 
-// Finish makes the copy the directory name in the directory of the file descriptor
-// into, in one step and for good: what is there by that name must be an empty
-// directory or nothing. Then the copy is on the disk. into must be what New was given:
-// opened later it may be another mount, between which nothing is renamed.
+// Finish makes the copy the directory name in the directory of the file descriptor into,
+// in one step and for good. An empty directory of that name may exist. Then the copy is
+// on the disk. into must be the descriptor given to New: a later one may be another
+// mount, and a rename cannot cross mounts.
 func (c *Copier) Finish(into int, name string) error {
 	if err := empty(c.links); err != nil {
 		return err
@@ -148,11 +148,11 @@ func (c *Copier) Finish(into int, name string) error {
 type stat struct {
 	unix.Stat_t
 	version uint64 // differs when the file may have changed
-	certain bool   // a later change will make another version
+	certain bool   // any later change will make another version
 }
 
-// coarse is how far behind the clock a time of change may be, in nanoseconds: a tick
-// of the kernel's, or on file systems that keep no more, two seconds.
+// coarse is how far a time of change may be behind the clock, in nanoseconds: a tick of
+// the kernel's, or two seconds on file systems with a coarser grain.
 const (
 	coarse      = 50_000_000
 	wholeSecond = 2_000_000_000
@@ -172,8 +172,8 @@ func (c *Copier) look(fd int, name string) (*stat, error) {
 	if err := unix.Fstatat(fd, name, &s.Stat_t, flags); err != nil {
 		return nil, err
 	}
-	// What was changed just now may be changed again within the same tick of the
-	// clock. So may what was changed in a time to come, if the clock was set back.
+	// A file that was changed just now may change again within the same tick of the
+	// clock. So may one changed in the future, if the clock was set back.
 	margin := int64(coarse)
 	if s.Ctim.Nsec == 0 {
 		margin = wholeSecond
@@ -186,8 +186,8 @@ func (c *Copier) look(fd int, name string) (*stat, error) {
 
 func (s *stat) kind() uint32 { return s.Mode & unix.S_IFMT }
 
-// entryKey is what an entry is known by: its name, the directory that it is in, and
-// its version. A directory has one as well, beside that of where it is.
+// entryKey identifies an entry: its name, its directory, and its version. A directory has
+// another key, in addition to that of its place.
 func (c *Copier) entryKey(parent uint64, name string, st *stat) uint64 {
 	return c.hash(name, parent, st.Ino, st.version)
 }
@@ -201,7 +201,7 @@ func (c *Copier) remember(key uint64, st *stat) {
 	}
 }
 
-// hash makes one number of a name and numbers. Two that differ have the same by a
+// hash makes one number from a name and numbers. Two different inputs collide with a
 // chance of one in 2^64.
 func (c *Copier) hash(name string, numbers ...uint64) uint64 {
 	var h maphash.Hash
@@ -234,7 +234,7 @@ type entryError struct {
 func (e *entryError) Error() string { return strconv.Quote(e.path) + ": " + e.err.Error() }
 func (e *entryError) Unwrap() error { return e.err }
 
-// targetError is one of the copy, not of the source.
+// targetError is an error of the copy, not of the source.
 type targetError struct{ error }
 
 func (e targetError) Unwrap() error { return e.error }
@@ -247,7 +247,7 @@ func target(err error) error {
 	return targetError{err}
 }
 
-// gone says whether an error means that somebody removed or replaced an entry of the
+// gone reports whether an error means that somebody removed or replaced an entry of the
 // source.
 func gone(err error) bool {
 	if t := (targetError{}); errors.As(err, &t) {

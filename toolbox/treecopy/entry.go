@@ -12,8 +12,8 @@ import (
 	"github.com/tbx-project/tbx/internal/eintr"
 )
 
-// copyEntry makes a copy of what is no directory, where nothing is by that name, and
-// returns which version it took.
+// copyEntry copies an entry that is not a directory to a free name, and returns the
+// version that it copied.
 func (c *Copier) copyEntry(d *dir, name string, st *stat) (*stat, error) {
 	d.touched = true
 	c.changed++
@@ -36,7 +36,7 @@ func (c *Copier) copyEntry(d *dir, name string, st *stat) (*stat, error) {
 	return st, c.dress(d.dst, name, d.src, name, st)
 }
 
-// recent is how long ago a change may be that is not yet on its way to the disk.
+// recent is the age below which a change may not be on its way to the disk yet.
 const recent = 2 * time.Minute
 
 func (c *Copier) copyFile(d *dir, name string) (*stat, error) {
@@ -57,8 +57,8 @@ func (c *Copier) copyFile(d *dir, name string) (*stat, error) {
 		return nil, unix.ESTALE // replaced: the next pass takes it
 	}
 	if time.Since(time.Unix(st.Ctim.Unix())).Abs() < recent {
-		// A page that a process has mapped and changed may be changed again without a
-		// new time, until the kernel begins to write it: sync_file_range(2) is that.
+		// A page that a process has mapped and changed may change again without a new
+		// time, until the kernel begins to write it: sync_file_range(2) does that.
 		_ = unix.SyncFileRange(src, 0, 0, unix.SYNC_FILE_RANGE_WRITE) // not on every file system
 		if st, err = c.look(src, ""); err != nil {
 			return nil, err
@@ -75,8 +75,8 @@ func (c *Copier) copyFile(d *dir, name string) (*stat, error) {
 	return st, c.dress(dst, "", src, "", st)
 }
 
-// content copies what is in a file: by sharing its blocks where the file system can,
-// else its data and not its holes.
+// content copies a file's content: by sharing its blocks if the file system can, else its
+// data without its holes.
 func (c *Copier) content(src, dst int, st *stat) error {
 	if st.Size == 0 {
 		return nil
@@ -130,7 +130,7 @@ func (c *Copier) span(src, dst int, at, end int64) error {
 			return err
 		}
 		if n == 0 {
-			return nil // it has become shorter: the next pass takes it
+			return nil // it has become shorter: the next pass copies it
 		}
 		at += int64(n)
 		c.Done.Bytes.Add(int64(n))
@@ -165,8 +165,7 @@ func (c *Copier) some(src, dst int, at, n int64) (int, error) {
 	return done, nil
 }
 
-// dress gives the copy owner, mode, attributes and times. A name "" means the
-// descriptor.
+// dress gives the copy owner, mode, attributes and times. A name "" means the descriptor.
 func (c *Copier) dress(dst int, dstName string, src int, srcName string, st *stat) error {
 	const nofollow = unix.AT_SYMLINK_NOFOLLOW
 	link := st.kind() == unix.S_IFLNK
@@ -177,7 +176,8 @@ func (c *Copier) dress(dst int, dstName string, src int, srcName string, st *sta
 	if err := unix.Fchownat(dst, dstName, int(st.Uid), int(st.Gid), flags); err != nil {
 		return target(err)
 	}
-	// After the owner, which takes the bits for other users and the capabilities away.
+	// After the owner, because chown removes the bits for other users and the
+	// capabilities.
 	var err error
 	switch {
 	case link:

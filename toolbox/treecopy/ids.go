@@ -7,8 +7,9 @@ import (
 	"strings"
 )
 
-// IDs is one map of a user namespace, of user or of group ids: those inside, and what they
-// are in the namespace that the files are worked on in. An empty one maps each to itself.
+// IDs is one map of a user namespace, of user or of group ids: the ids inside, and their
+// values in the namespace in which the files are worked on. An empty one maps each to
+// itself.
 type IDs []idRange
 
 type idRange struct{ inside, outside, size uint64 }
@@ -35,7 +36,7 @@ func ParseIDs(words []string) (IDs, error) {
 	return m, nil
 }
 
-// toInside is what an id is inside. Of a file that nobody inside owns there is none.
+// toInside returns the id inside. A file that nobody inside owns has none.
 func (m IDs) toInside(id uint32) (uint32, error) {
 	for _, r := range m {
 		if at := uint64(id) - r.outside; uint64(id) >= r.outside && at < r.size {
@@ -45,7 +46,7 @@ func (m IDs) toInside(id uint32) (uint32, error) {
 	if len(m) == 0 {
 		return id, nil
 	}
-	return 0, fmt.Errorf("its id %d is none inside", id)
+	return 0, fmt.Errorf("its id %d has no counterpart inside", id)
 }
 
 // toOutside is the opposite.
@@ -61,11 +62,11 @@ func (m IDs) toOutside(id uint32) (uint32, error) {
 	return 0, fmt.Errorf("its id %d is more than a toolbox has here: you have too few subordinate ids, subuid(5)", id)
 }
 
-// owners translates what a file says of users and groups.
+// owners translates the users and groups of a file.
 type owners struct{ user, group func(uint32) (uint32, error) }
 
-// Extended attributes that say something of users, as linux/posix_acl_xattr.h and
-// linux/capability.h have them.
+// Extended attributes with ids of users, as linux/posix_acl_xattr.h and
+// linux/capability.h define them.
 const (
 	accessACL  = "system.posix_acl_access"
 	defaultACL = "system.posix_acl_default"
@@ -116,8 +117,8 @@ func (o owners) attribute(name, value string) (string, error) {
 	return string(v), nil
 }
 
-// own says whether an attribute belongs to what the file is in and not to it: the kernel's
-// and tbx's notes about a layer. Without them the layer means the same.
+// own reports whether an attribute belongs to the file's layer and not to the file: the
+// kernel's and tbx's notes about a layer. Without them the layer means the same.
 func own(name string) bool {
 	if after, ok := strings.CutPrefix(name, overlayPrefix); ok {
 		return after == "origin" || after == "impure" || after == "uuid" || after == "nlink" || after == "protattr"
@@ -127,8 +128,8 @@ func own(name string) bool {
 
 const overlayPrefix = "user.overlay."
 
-// mayHave says whether a file from elsewhere may have an attribute. Of the overlay's there
-// are what hides a file of the image, and those of an overlay inside.
+// mayHave reports whether a file from elsewhere may have an attribute. Of the overlay's,
+// those are allowed that hide a file of the image, and those of an overlay inside.
 func mayHave(name string) bool {
 	if after, ok := strings.CutPrefix(name, overlayPrefix); ok {
 		return after == "opaque" || after == "whiteout" || strings.HasPrefix(after, "overlay.")

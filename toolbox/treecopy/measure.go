@@ -6,7 +6,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Measure says how much a tree holds. What is removed meanwhile is left out.
+// Measure returns the size of a tree. Entries that are removed meanwhile are left out.
 func (c *Copier) Measure(source int) (Size, error) {
 	src, err := again(source)
 	if err != nil {
@@ -70,7 +70,7 @@ func (m *measure) subdir(d *dir, name string) error {
 	return nil
 }
 
-// entries counts what is in a directory, and returns the names of the directories.
+// entries counts the entries of a directory, and returns the names of the directories.
 func (m *measure) entries(d *dir) (dirs []string, err error) {
 	err = eachName(d.src, func(name string) error {
 		if m.copier.cancel.Load() {

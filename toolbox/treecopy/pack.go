@@ -18,18 +18,18 @@ import (
 	"github.com/tbx-project/tbx/internal/eintr"
 )
 
-// PackOrder is what Pack and Unpack take as their argument, as JSON.
+// PackOrder is the argument of Pack and Unpack, as JSON.
 type PackOrder struct {
-	Dir  string   // the tree, or with Name the directory that it shall be in
+	Dir  string   // the tree, or with Name the directory that will contain it
 	Name string   // of the tree there: nothing, or an empty directory
 	UIDs []string // maps of ids, as podman has them
 	GIDs []string
-	// User and Group are ids of the one who had the tree packed, and of the one who unpacks
-	// it: what was the one's becomes the other's, and the other way round.
+	// User and Group are the ids of the user who packed the tree, and of the one who
+	// unpacks it: they are exchanged.
 	User, Group [2]uint32
 }
 
-// MeasureTree writes how much a tree holds, as JSON of a Size.
+// MeasureTree writes the size of a tree, as JSON of a Size.
 func MeasureTree(dir string, out io.Writer) error {
 	fd, err := openDir(unix.AT_FDCWD, dir)
 	if err != nil {
@@ -202,10 +202,10 @@ func (p *packer) header(path string, st *unix.Stat_t, f file) (*tar.Header, erro
 	return h, nil
 }
 
-// errChanged says that a file is not what it was when its size was told.
+// errChanged means that a file has changed since its size was written.
 var errChanged = errors.New("it changes while it is saved")
 
-// span is a piece of a file that is no hole.
+// span is a piece of a file that is not a hole.
 type span struct{ At, Length int64 }
 
 // file writes a file with its content.
@@ -258,7 +258,7 @@ func (p *packer) file(h *tar.Header, dir int, name string) error {
 	return nil
 }
 
-// pieces are those of a file that are no holes.
+// pieces returns the pieces of a file that are not holes.
 func pieces(fd int, size int64) ([]span, error) {
 	var all []span
 	for at := int64(0); at < size; {

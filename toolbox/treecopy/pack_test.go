@@ -88,12 +88,12 @@ func TestE112_HostileArchive(t *testing.T) {
 		"is a device":             {root, {Typeflag: tar.TypeChar, Name: "a", Devmajor: 1, Devminor: 3}},
 		"it is a device":          {root, {Typeflag: tar.TypeBlock, Name: "a"}},
 		"of the kind":             {root, {Typeflag: tar.TypeCont, Name: "a"}},
-		"another name of nothing": {root, {Typeflag: tar.TypeSymlink, Name: "a", Linkname: "/etc"}, {Typeflag: tar.TypeLink, Name: "b", Linkname: "a/passwd"}},
+		"name of a missing file":  {root, {Typeflag: tar.TypeSymlink, Name: "a", Linkname: "/etc"}, {Typeflag: tar.TypeLink, Name: "b", Linkname: "a/passwd"}},
 		"its path leads els":      {root, {Typeflag: tar.TypeLink, Name: "b", Linkname: "../../passwd"}},
 		"attribute \"trusted":     {root, attr(file("a"), "SCHILY.xattr.trusted.overlay.redirect")},
 		"\"user.overlay.redirect": {root, attr(file("a"), "SCHILY.xattr.user.overlay.redirect")},
 		"holes":                   {root, attr(file("a"), "TBX.size")},
-		"none":                    {root, {Typeflag: tar.TypeReg, Name: "a", Mode: 0o100644}},
+		"mode is invalid":         {root, {Typeflag: tar.TypeReg, Name: "a", Mode: 0o100644}},
 	} {
 		into := t.TempDir()
 		var archive bytes.Buffer

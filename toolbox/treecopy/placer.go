@@ -7,8 +7,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Placer copies single entries, and directories with all that is in them, from places that
-// stand still to others in one file system. What is at a place is whole or not there.
+// Placer copies single entries, and directories with their contents, from places that
+// stand still to others in one file system. A copy is complete or missing.
 type Placer struct {
 	copier     *Copier
 	into       int
@@ -16,7 +16,7 @@ type Placer struct {
 	name, tree string
 }
 
-// NewPlacer works in the directory name, which it makes anew in that of the file descriptor
+// NewPlacer works in the directory name, which it makes in that of the file descriptor
 // into. Places must be on that one's mount.
 func NewPlacer(into int, name string) (*Placer, error) {
 	c, err := New(into, name)
@@ -34,8 +34,8 @@ func NewPlacer(into int, name string) (*Placer, error) {
 	return p, nil
 }
 
-// Place copies the entry name of the directory src to dst, as the name as. A file takes the
-// place of another one; a directory must have none to take.
+// Place copies the entry name of the directory src to dst, under the name as. A file
+// replaces another one; a directory must not replace anything.
 func (p *Placer) Place(src int, name string, dst int, as string) error {
 	st, err := p.copier.look(src, name)
 	if err != nil {
@@ -71,7 +71,7 @@ func (p *Placer) directory(src int, name string, dst int, as string) error {
 	return errors.Join(err, removeAt(p.into, p.tree))
 }
 
-// Close removes the directory that was worked in, and has the copies on the disk.
+// Close removes the working directory, and syncs the copies to the disk.
 func (p *Placer) Close() error {
 	err := unix.Syncfs(p.copier.work)
 	if err != nil {

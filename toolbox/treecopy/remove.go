@@ -10,7 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Remove removes a tree of any depth, behind no link. One that is not there is no error.
+// Remove removes a tree of any depth, following no link. It is no error if it is missing.
 func Remove(dir string) error {
 	parent, err := openDir(unix.AT_FDCWD, filepath.Dir(dir))
 	if err != nil {
@@ -59,7 +59,7 @@ func (c *Copier) clear(d *dir, name string) error {
 	return target(err)
 }
 
-// removeGone removes from the copy what is not in the source any more.
+// removeGone removes from the copy what the source does not have any more.
 func (c *Copier) removeGone(d *dir) error {
 	return eachName(d.dst, func(name string) error {
 		var st unix.Stat_t
@@ -71,7 +71,7 @@ func (c *Copier) removeGone(d *dir) error {
 	})
 }
 
-// empty removes all that is in a directory. What is deep is brought up piece by piece,
+// empty removes everything in a directory. It moves deep directories up piece by piece,
 // so that neither descriptors nor paths grow with the depth.
 func empty(fd int) error {
 	moved := 0

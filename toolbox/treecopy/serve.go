@@ -15,15 +15,15 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Orders that Serve takes, one a line. The end of its input, or another line, is the
-// order to remove what it has made.
+// Orders of Serve, one a line. The end of its input, or another line, is the order to
+// remove the copy.
 const (
 	OrderPass   = "pass"   // copy what differs
 	OrderFrozen = "frozen" // the same while the cgroup behind a blank stands still
-	OrderCommit = "commit" // make the copy what it is for
+	OrderCommit = "commit" // put the copy at its place
 )
 
-// Event is what Serve tells, as lines of JSON. One field is set.
+// Event is a message of Serve, as a line of JSON. One field is set.
 type Event struct {
 	Size     *Measured `json:"size,omitempty"`
 	Progress *Size     `json:"progress,omitempty"`
@@ -32,37 +32,37 @@ type Event struct {
 	Failed   *Failure  `json:"failed,omitempty"`
 }
 
-// Measured is told first.
+// Measured is sent first.
 type Measured struct {
 	Size
 	Free   int64 `json:"free"`   // bytes that are free where the copy will be
-	Shared bool  `json:"shared"` // the file system shares blocks between files: it takes little of that
+	Shared bool  `json:"shared"` // the file system shares blocks between files: the copy takes little of that
 }
 
-// Passed is told after a pass.
+// Passed is sent after a pass.
 type Passed struct {
-	Changed int64         `json:"changed"` // what had to be done; 0: the copy was the source already
+	Changed int64         `json:"changed"` // number of changes; 0: the copy was the same already
 	Frozen  time.Duration `json:"frozen"`  // how long the cgroup stood still, in nanoseconds
 }
 
-// Failure is told instead of anything else.
+// Failure is sent instead of anything else.
 type Failure struct {
 	Text string `json:"text"`
 	Full bool   `json:"full,omitempty"` // there is no room left
 }
 
-// Part is the directory in which a copy is made, beside where it will be. It is left
-// when Serve is killed, and removed by the next one for the same place.
+// Part is the directory in which a copy is made, beside its place. If Serve is killed, it
+// is left, and the next one for the same place removes it.
 func Part(into, name string) string { return filepath.Join(into, name+".tbx-part") }
 
-// Serve copies a tree on orders that it reads from in. args are the directory to copy,
-// the one in which the copy shall be, and its name there, which may be that of an empty
-// directory. It is run on the host as the root of podman's user namespace. Whatever ends
-// it, the source is as it was, and nothing is by that name but a whole copy. With
-// "--remove" for the directory it removes what a killed one left.
+// Serve copies a tree by orders that it reads from in. args are the directory to copy,
+// the target's parent, and the target's name, which may be that of an empty directory. It
+// runs on the host as the root of podman's user namespace. In whatever way it ends, the
+// source is as it was, and nothing but a complete copy has that name. With "--remove" as
+// the directory, it removes a killed one's leftovers.
 func Serve(args []string, in io.Reader, out io.Writer) error {
 	if len(args) != 3 {
-		return errors.New("copy: a directory, the one to copy it into and a name are needed")
+		return errors.New("copy: it needs a directory, the one to copy it into and a name")
 	}
 	if args[0] == "--remove" {
 		return Remove(Part(args[1], args[2]))
@@ -134,7 +134,7 @@ func (s *server) run(source string, in io.Reader) (err error) {
 	return ErrCanceled
 }
 
-// read passes the orders on. Who gave them and has ended wants no copy.
+// read passes the orders on. If their sender has ended, it wants no copy.
 func (s *server) read(in io.Reader, orders chan<- string) {
 	lines := bufio.NewScanner(in)
 	last := ""
@@ -177,7 +177,7 @@ func (c *Copier) sharesBlocks() bool {
 	return unix.IoctlFileClone(b, a) == nil
 }
 
-// told is how often a pass says how far it is.
+// told is how often a pass reports its progress.
 const told = 200 * time.Millisecond
 
 // pass carries out one pass, with a cgroup, if one is named, standing still.
@@ -230,8 +230,8 @@ func (s *server) commit() error {
 	return s.tell(Event{Done: true})
 }
 
-// stopped is how long what runs in a cgroup may take to stand still. What waits for a
-// disk that is gone never does.
+// stopped is the longest time for a cgroup's processes to stand still. A process that
+// waits for a lost disk never does.
 const stopped = 5 * time.Second
 
 // freeze makes a cgroup stand still (kernel, admin-guide/cgroup-v2.rst).
@@ -248,10 +248,10 @@ func freeze(cgroup string) error {
 			return nil
 		}
 	}
-	return fmt.Errorf("what runs in it does not stand still within %v", stopped)
+	return fmt.Errorf("its processes do not stand still within %v", stopped)
 }
 
-// Thaw lets what runs in a cgroup go on.
+// Thaw lets the processes of a cgroup run again.
 func Thaw(cgroup string) error {
 	return os.WriteFile(filepath.Join(cgroup, "cgroup.freeze"), []byte("0"), 0)
 }

@@ -18,13 +18,13 @@ import (
 	"github.com/tbx-project/tbx/internal/eintr"
 )
 
-// ErrHostile is the beginning of what is said of an archive that Pack did not write.
+// ErrHostile begins the message about an archive that Pack did not write.
 var ErrHostile = errors.New("it is not as tbx writes it")
 
-// Unpack makes a tree of what Pack wrote, which it reads from in, and after it the order
-// OrderCommit in a line of its own: without it, nothing is left. The archive is not
-// believed: nothing is made outside of the tree, no link is gone through, and there are no
-// devices. It tells Done or Failed as Serve does.
+// Unpack makes a tree from Pack's archive, which it reads from in, followed by the order
+// OrderCommit in a line of its own: without it, nothing is left. It does not trust the
+// archive: it makes nothing outside of the tree, follows no link, and makes no devices.
+// It sends Done or Failed as Serve does.
 func Unpack(arg string, in io.Reader, out io.Writer) error {
 	s := &server{events: json.NewEncoder(out)}
 	err := s.unpack(arg, in)
@@ -61,7 +61,7 @@ func (s *server) unpack(arg string, in io.Reader) (err error) {
 	if err := u.read(tar.NewReader(in)); err != nil {
 		return err
 	}
-	// Before the order, and not after: who gives it has seen that all was taken.
+	// Before the order, not after: its sender has seen that everything was read.
 	if err := s.tell(Event{Pass: &Passed{Changed: u.entries}}); err != nil {
 		return err
 	}
@@ -82,7 +82,7 @@ type unpacker struct {
 	buf     []byte
 }
 
-// unpacked is a directory into which something may come yet.
+// unpacked is a directory that may get further entries.
 type unpacked struct {
 	fd   int
 	path string
@@ -149,7 +149,7 @@ func short(name string) string {
 
 func hostile(why string) error { return fmt.Errorf("%w: %s", ErrHostile, why) }
 
-// entry makes one entry. Those of a directory come after it and before what is not below
+// entry makes one entry. Those of a directory come after it, before entries outside of
 // it.
 func (u *unpacker) entry(h *tar.Header, in io.Reader) error {
 	if len(u.open) == 0 {
@@ -205,7 +205,7 @@ func (u *unpacker) entry(h *tar.Header, in io.Reader) error {
 	return u.dress(at, name, h)
 }
 
-// splitPath takes a path apart that leads nowhere but down.
+// splitPath splits a path that only leads downwards.
 func splitPath(path string) (parent, name string, err error) {
 	for _, part := range strings.Split(path, "/") {
 		if part == "" || part == "." || part == ".." || strings.ContainsRune(part, 0) {
@@ -235,8 +235,8 @@ func twice(err error) error {
 	return err
 }
 
-// leave closes directories until depth of them are open. What they are is set now: they
-// have been changed until now, and nobody could write into some of them.
+// leave closes directories until depth of them are open. It sets their attributes now:
+// they were changed until now, and some may not be writable.
 func (u *unpacker) leave(depth int) error {
 	for len(u.open) > depth {
 		d := u.open[len(u.open)-1]
@@ -250,7 +250,7 @@ func (u *unpacker) leave(depth int) error {
 	return nil
 }
 
-// link gives a file that there is another name.
+// link gives an existing file another name.
 func (u *unpacker) link(at int, name, to string) error {
 	parent, base, err := splitPath(to)
 	if err != nil {
@@ -264,7 +264,7 @@ func (u *unpacker) link(at int, name, to string) error {
 				unix.Close(dir)
 			}
 			if err != nil {
-				return hostile("it is another name of nothing")
+				return hostile("it is another name of a missing file")
 			}
 			dir = next
 		}
@@ -272,7 +272,7 @@ func (u *unpacker) link(at int, name, to string) error {
 	}
 	err = unix.Linkat(dir, base, at, name, 0)
 	if errors.Is(err, unix.ENOENT) || errors.Is(err, unix.EPERM) { // EPERM: of a directory
-		return hostile("it is another name of nothing")
+		return hostile("it is another name of a missing file")
 	}
 	return twice(err)
 }
@@ -316,8 +316,8 @@ func (u *unpacker) file(at int, name string, h *tar.Header, in io.Reader) error 
 	return u.dress(fd, "", h)
 }
 
-// readSpans reads the pieces of a file with holes. content is how much there is of it in
-// the archive.
+// readSpans reads the pieces of a file with holes. content is the length of its content
+// in the archive.
 func readSpans(in io.Reader, content, size int64) ([]span, error) {
 	var n int64
 	if err := binary.Read(in, binary.BigEndian, &n); err != nil || n < 0 || n > (content-8)/16 || n > 1<<24 {
@@ -362,7 +362,7 @@ func (u *unpacker) span(fd int, s span, in io.Reader) error {
 func (u *unpacker) dress(fd int, name string, h *tar.Header) error {
 	const nofollow = unix.AT_SYMLINK_NOFOLLOW
 	if h.Uid < 0 || h.Gid < 0 || int64(h.Uid) > 1<<32-2 || int64(h.Gid) > 1<<32-2 || h.Mode&^0o7777 != 0 {
-		return hostile("its owner or mode is none")
+		return hostile("its owner or mode is invalid")
 	}
 	uid, err := u.owners.user(uint32(h.Uid))
 	if err != nil {
@@ -379,7 +379,7 @@ func (u *unpacker) dress(fd int, name string, h *tar.Header) error {
 	if err := unix.Fchownat(fd, name, int(uid), int(gid), flags); err != nil {
 		return err
 	}
-	// After the owner, which takes bits and capabilities away.
+	// After the owner, because chown removes bits and capabilities.
 	switch {
 	case h.Typeflag == tar.TypeSymlink:
 	case name == "":
@@ -395,7 +395,7 @@ func (u *unpacker) dress(fd int, name string, h *tar.Header) error {
 	}
 	t, err := unix.TimeToTimespec(h.ModTime)
 	if err != nil {
-		return hostile("its time is none")
+		return hostile("its time is invalid")
 	}
 	times := []unix.Timespec{t, t}
 	if name == "" {

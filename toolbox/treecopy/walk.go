@@ -19,17 +19,17 @@ type dir struct {
 	depth    int
 }
 
-// heldDepth is how many directories on the way down stay open. Deeper ones are opened
-// again by "..", so that a tree may be as deep as it likes.
+// heldDepth is the number of directories on the way down that stay open. Deeper ones are
+// opened again by "..", so that a tree may have any depth.
 const heldDepth = 200
 
-// errMoved says that a directory is not any more where it was.
+// errMoved means that a directory is no longer where it was.
 var errMoved = errors.New("a directory was moved while it was copied")
 
-// chunk is how many names are read of a directory at once.
+// chunk is the number of names read from a directory at once.
 const chunk = 1024
 
-// walk brings the copy of one directory and of what is below it up to date.
+// walk updates the copy of one directory and of everything below it.
 func (c *Copier) walk(d *dir) error {
 	unchanged := !d.fresh && c.has(c.entryKey(0, "", d.stat))
 	below, err := c.entries(d)
@@ -63,7 +63,7 @@ func (c *Copier) walk(d *dir) error {
 	return nil
 }
 
-// entries copies what is in a directory but the directories, whose names it returns.
+// entries copies the entries of a directory except directories, whose names it returns.
 func (c *Copier) entries(d *dir) (dirs []string, err error) {
 	err = eachName(d.src, func(name string) error {
 		if c.cancel.Load() {
@@ -90,7 +90,7 @@ func (c *Copier) entries(d *dir) (dirs []string, err error) {
 	return dirs, err
 }
 
-// entry brings the copy of what is no directory up to date.
+// entry updates the copy of an entry that is not a directory.
 func (c *Copier) entry(d *dir, name string, st *stat) error {
 	key := c.entryKey(d.stat.Ino, name, st)
 	if st.Nlink > 1 {
@@ -115,7 +115,7 @@ func (c *Copier) entry(d *dir, name string, st *stat) error {
 	return nil
 }
 
-// linked copies a file that has several names, or links this one to its copy.
+// linked copies a file with several names, or links this name to its copy.
 func (c *Copier) linked(d *dir, name string, st *stat) error {
 	if err := c.clear(d, name); err != nil {
 		return err
@@ -154,7 +154,7 @@ func (c *Copier) linked(d *dir, name string, st *stat) error {
 	return nil
 }
 
-// subdir brings the copy of a directory below d up to date.
+// subdir updates the copy of a directory below d.
 func (c *Copier) subdir(d *dir, name string) error {
 	src, err := openDir(d.src, name)
 	if gone(err) {
@@ -245,7 +245,7 @@ func openDir(at int, name string) (int, error) {
 	return fd, err
 }
 
-// again opens a directory once more, so that it can be read from its beginning.
+// again opens a directory again, to read it from its beginning.
 func again(fd int) (int, error) { return openDir(fd, ".") }
 
 func openat(at int, name string, flags int, mode uint32) (int, error) {
