@@ -44,6 +44,7 @@ var (
 	partsField     = &field{name: "parts", flag: "--", list: func(r *Request) *[]string { return &r.Parts }}
 	downgradeField = &field{name: "--allow-downgrade", flag: "--allow-downgrade", toggle: func(r *Request) *bool { return &r.AllowDowngrade }}
 	softField      = &field{name: "--soft", flag: "--soft", toggle: func(r *Request) *bool { return &r.Soft }}
+	despiteField   = &field{name: "--despite-users", flag: "--despite-users", toggle: func(r *Request) *bool { return &r.DespiteUsers }}
 	successorField = &field{name: "--successor", flag: "--successor", toggle: func(r *Request) *bool { return &r.Successor }}
 	downloadField  = &field{name: "--download-only", flag: "--download-only", toggle: func(r *Request) *bool { return &r.DownloadOnly }}
 )
@@ -51,7 +52,7 @@ var (
 // fields are all parts of a Request except its verb, in the order of Words.
 func fields() []*field {
 	return []*field{targetField, packagesField, fromField, appendField, deleteField, dracutField, partsField, downgradeField, downloadField,
-		softField, successorField}
+		softField, despiteField, successorField}
 }
 
 var (

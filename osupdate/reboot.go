@@ -28,12 +28,19 @@ func (h *Host) rebootPlan(ctx context.Context, s *State, r Request) (*Plan, erro
 	if r.Soft {
 		return h.softReboot(ctx, s, systemctl)
 	}
+	argv, inhibited := []string{systemctl, "reboot", "--check-inhibitors=yes"}, (func(context.Context) (bool, error))(nil)
+	if r.DespiteUsers {
+		if argv, err = h.despiteUsers(); err != nil {
+			return nil, err
+		}
+		inhibited = h.uninhibited
+	}
 	p := &Plan{
 		Steps: []Step{{
-			Argv: []string{systemctl, "reboot", "--check-inhibitors=yes"}, Effect: "restart the machine, unless a program inhibits it",
-			Explain: h.explainSystemctl,
+			Argv: argv, Effect: "restart the machine, unless a program inhibits it",
+			Explain: h.explainSystemctl, Skip: inhibited,
 		}},
-		Effects: []string{"the machine restarts; everything that runs on it ends"},
+		Effects: []string{"the machine restarts; everything that runs on it ends"}, NeedsRoot: r.DespiteUsers,
 	}
 	if next := s.Next(); next != nil {
 		p.Effects = append(p.Effects, "then "+s.Label(next)+" boots")
@@ -42,6 +49,28 @@ func (h *Host) rebootPlan(ctx context.Context, s *State, r Request) (*Plan, erro
 		p.Warnings = append(p.Warnings, s.Label(d)+", which is downloaded and not applied, is lost")
 	}
 	return p, nil
+}
+
+// despiteUsers is the call of logind that sessions do not keep from the restart: systemctl
+// refuses for them too, also where all are long idle. The flag has inhibitors of others
+// than root count, SD_LOGIND_ROOT_CHECK_INHIBITORS of org.freedesktop.login1(5).
+func (h *Host) despiteUsers() ([]string, error) {
+	busctl, err := h.cfg.Tools.Path("busctl")
+	if err != nil {
+		return nil, err
+	}
+	const name, path = "org.freedesktop.login1", "/org/freedesktop/login1"
+	return []string{busctl, "call", name, path, name + ".Manager", "RebootWithFlags", "t", "1"}, nil
+}
+
+// uninhibited is ErrInhibited where any program inhibits the restart, root's own too, as
+// systemctl looks at them; asked just before.
+func (h *Host) uninhibited(context.Context) (bool, error) {
+	if who := h.inhibitors(); who != "" {
+		return false, fail.New(ErrInhibited, "the machine was not restarted: it is inhibited by %s", who).
+			Hint("end that program, or restart anyway: systemctl reboot -i")
+	}
+	return false, nil
 }
 
 // SoftRebooter is a Backend that can prepare a reboot of the user space only, into the

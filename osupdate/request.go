@@ -21,6 +21,7 @@ type Request struct {
 	AllowDowngrade bool     `json:"allow_downgrade,omitempty"`
 	DownloadOnly   bool     `json:"download_only,omitempty"`
 	Soft           bool     `json:"soft,omitempty"`
+	DespiteUsers   bool     `json:"despite_users,omitempty"` // of reboot: also while others are logged in
 	Successor      bool     `json:"successor,omitempty"`
 }
 

@@ -279,9 +279,9 @@ next boot.`, Example: "  tbx host cancel"},
 				Long: `Delete what the host does not need. The system that boots next is never left alone
 before it has run.`, Example: "  tbx host cleanup\n  tbx host cleanup --pending"},
 		}, {
-			Verb: Reboot, Phrase: "restart the machine", Own: true,
+			Verb: Reboot, Phrase: "restart the machine", Own: true, check: howToRestart,
 			Args: []Argument{{Flag: "soft", Usage: "keep the firmware and the kernel running, where the next system allows it",
-				field: softField}},
+				field: softField}, {Flag: "despite-users", Usage: "also while others are logged in; what inhibits it still counts", field: despiteField}},
 			Actions: admin(Reboot, "Restart the machine"),
 			Help: Help{Command: "reboot", Short: "Restart the machine", Long: "Restart the machine, unless a program inhibits it.",
 				Example: "  tbx host reboot\n  tbx host reboot --soft"},
@@ -297,6 +297,13 @@ counts nobody, and nothing else depends on it.`,
 				Example: "  tbx host counting status\n  tbx host counting off"},
 		},
 	}
+}
+
+func howToRestart(r Request) error {
+	if r.Soft && r.DespiteUsers {
+		return fail.New(fail.Usage, "reboot: --soft and --despite-users do not go together").Hint("leave one of them out")
+	}
+	return nil
 }
 
 func someKarg(r Request) error {
