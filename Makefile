@@ -19,7 +19,7 @@ PREFIX ?= $(HOME)/.local
 YES ?=
 
 .DEFAULT_GOAL := build
-.PHONY: build test unit rebases race vuln fuzz cover roots system systemimages systempodman systemrest systemroot systembox updaters lint vm fleet kills siege bench try install uninstall packages packagecheck help clean
+.PHONY: build test unit rebases race vuln fuzz cover roots system systemimages systempodman systemrest systemroot systembox updaters lint vm fleet units kills siege bench try install uninstall packages packagecheck help clean
 
 build: ## build bin/tbx, bin/tbx-podman and bin/tbx-box (ARCHITECTURE.md, "Three programs")
 	$(GO) build -ldflags '$(LDFLAGS) $(ENTRY)' -o bin/tbx ./cmd/tbx
@@ -106,6 +106,9 @@ lint: ## formatting, golangci-lint (.golangci.yml) and shell scripts
 
 fleet: ## a month of a fleet of FLEET hosts (default 1000), with a clock that is not real (docs/fleet.md)
 	TBX_FLEET=$${FLEET:-1000} $(GO) test -vet=off -count=1 -v -timeout 3h -run '^TestF68_' ./osupdate/auto/fleet
+
+units: build ## the units of automatic updates under a real systemd, in a booted Debian; root
+	$(GO) test -vet=off -count=1 -tags systemunits -timeout 30m ./tests/units
 
 vm: ## SELinux enforcing, memory and process limits, in a machine of QEMU (about 20 minutes without KVM; root)
 	tests/lab/setup --for vm $(YES)

@@ -36,7 +36,7 @@ updates this host already is left alone. Settings: /etc/tbx/host.toml, see docs/
 	}
 	for _, c := range []*cobra.Command{
 		autoOn(env, o), autoOff(env, o, open), autoStatus(env, o), autoExplain(env, o), autoNow(env, o, open), autoPause(env, o),
-		autoResume(env, o), autoRun(env, o, open),
+		autoResume(env, o), autoToolboxes(env, o), autoRun(env, o, open),
 	} {
 		c.Flags().SortFlags = false
 		c.DisableFlagsInUseLine = true

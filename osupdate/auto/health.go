@@ -114,7 +114,7 @@ func (p *Prover) Failing(ctx context.Context) []string {
 		listed, _, err := p.Tools.Run(ctx, osupdate.Call{Argv: []string{systemctl, "list-units", "--state=failed", "--plain", "--no-legend",
 			"--no-pager", "--full"}})
 		for line := range strings.Lines(string(listed)) {
-			if f := strings.Fields(line); err == nil && len(f) > 0 && !strings.HasPrefix(f[0], "tbx-host-auto.") {
+			if f := strings.Fields(line); err == nil && len(f) > 0 && !strings.HasPrefix(f[0], "tbx-host-") {
 				out = append(out, f[0])
 			}
 		}

@@ -70,6 +70,9 @@ func (r *Runner) Run(ctx context.Context) (Memory, error) {
 	if m, err = r.steps(ctx, m); r.Outlets != nil {
 		err = errors.Join(err, r.tell(ctx, &m))
 	}
+	if stepErr := r.stepped(m); stepErr != nil {
+		r.Say(Event{Text: "toolboxes are not upgraded after the host: " + stepErr.Error()}) // the host's result is its own
+	}
 	return m, err
 }
 
@@ -203,8 +206,9 @@ func (r *Runner) act(ctx context.Context, a machine.Action, m Memory) (machine.O
 		}
 		o.Healthy, o.Reasons, o.Judge = v.Health, v.Reasons, v.Judge
 	case machine.Restarting:
+		// The policy has judged the sessions already.
 		r.warn(ctx, fmt.Sprintf("tbx restarts this machine in %s, to boot %s", r.Notice, m.Next.Name()))
-		_, err = r.Host.Do(ctx, osupdate.Request{Verb: osupdate.Reboot}, false)
+		_, err = r.Host.Do(ctx, osupdate.Request{Verb: osupdate.Reboot, DespiteUsers: true}, false)
 	}
 	o.Now = r.Now()
 	if err != nil {

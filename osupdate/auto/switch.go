@@ -16,8 +16,12 @@ import (
 	"github.com/tbx-project/tbx/osupdate"
 )
 
-// Timer is the unit that starts the runs.
-const Timer = "tbx-host-auto.timer"
+// Timer is the unit that starts the runs, and Health the one that starts one when a boot
+// has ended.
+const (
+	Timer  = "tbx-host-auto.timer"
+	Health = "tbx-host-health.service"
+)
 
 //go:embed units
 var units embed.FS
@@ -54,6 +58,11 @@ func (w *Switch) On(ctx context.Context, reboot Reboot, takeOver bool) error {
 	if err := w.install(ctx); err != nil {
 		return err
 	}
+	if UnitFile(w.Root, Health) != "" {
+		if err := w.systemctl(ctx, "enable", Health); err != nil {
+			return err
+		}
+	}
 	return w.systemctl(ctx, "enable", "--now", Timer)
 }
 
@@ -66,8 +75,11 @@ func (w *Switch) Off(ctx context.Context) error {
 	if err := w.write("# Written by tbx host auto. See docs/auto.md.\n[auto]\nenabled = false\n"); err != nil {
 		return err
 	}
-	if UnitFile(w.Root, Timer) != "" {
-		if err := w.systemctl(ctx, "disable", "--now", Timer); err != nil {
+	for _, unit := range []string{Timer, Health} {
+		if UnitFile(w.Root, unit) == "" {
+			continue
+		}
+		if err := w.systemctl(ctx, "disable", "--now", unit); err != nil {
 			return err
 		}
 	}

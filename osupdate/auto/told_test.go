@@ -78,3 +78,31 @@ type sessions []auto.Session
 
 func (sessions) Metered(context.Context) (bool, error)              { return false, nil }
 func (s sessions) Sessions(context.Context) ([]auto.Session, error) { return s, nil }
+
+// TestStep: the toolboxes' turn comes once a day, after the host's, whatever came of that.
+func TestStep(t *testing.T) {
+	p := newPlace(t)
+	path := filepath.Join(p.root, "run/tbx-host-step")
+	turn := func() string {
+		fi, err := os.Stat(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return fi.ModTime().UTC().Format("02 15:04")
+	}
+	p.h.newest, p.h.fails = 2, fail.New(osupdate.ErrNetwork, "no network")
+	if _, err := p.r.Run(t.Context()); err == nil {
+		t.Fatal("no error")
+	}
+	if got := turn(); got != "01 12:00" {
+		t.Errorf("%s", got)
+	}
+	p.run(machine.Staged, 23)
+	if got := turn(); got != "01 12:00" {
+		t.Errorf("%s", got)
+	}
+	p.run(machine.Staged, 2)
+	if got := turn(); got != "02 13:00" {
+		t.Errorf("%s", got)
+	}
+}
