@@ -68,7 +68,11 @@ func (h *Host) Doctor(ctx context.Context, openErr error) ([]Finding, error) {
 }
 
 func (h *Host) diagnoseSystems(s *State, f *findings) {
-	f.add("status", "ok", fmt.Sprintf("%d systems; follows %s", len(s.Deployments), s.Tracked), "")
+	systems := fmt.Sprintf("%d systems", len(s.Deployments))
+	if len(s.Deployments) == 1 {
+		systems = "1 system"
+	}
+	f.add("status", "ok", systems+"; follows "+s.Tracked, "")
 	if b := s.Boot; b.State != BootRunning && b.State != BootStaged {
 		f.add("boot", "warning", b.Text+" (by "+b.Source+")", "")
 	}
