@@ -27,7 +27,7 @@ type Options struct {
 	Dir     string          // the bridge's directory, $XDG_RUNTIME_DIR/tbx/bridge-KEY
 	Lookup  Lookup          //
 	Runner  []string        // command line of a runner: tbx-box runner
-	Settled <-chan struct{} // closed when the agent is in the cgroup in which runners shall start; nil: it is
+	Settled <-chan struct{} // closed when the agent is in the cgroup for its runners; nil: it is already
 	Policy  PolicyDirs      //
 	Audit   *AuditLog       //
 	Askers  []Asker         // tried in turn, after an attached `tbx agent --prompt`
@@ -37,8 +37,8 @@ type Options struct {
 	Log     io.Writer       // messages for whoever runs the agent by hand
 	Ready   func()          // called once requests are taken
 
-	// Linger is how long the agent stays after the last toolbox has stopped,
-	// and after its start with none.
+	// Linger is how long the agent stays after the last toolbox has stopped, and after
+	// its start without any.
 	Linger time.Duration
 }
 
@@ -68,7 +68,7 @@ type agent struct {
 	buffers sync.Pool        // of packets
 	said    atomic.Int64     // bytes of messages
 	slots   slots            // of running commands
-	silent  int              // connections of all toolboxes that may say nothing
+	silent  int              // silent connections of all toolboxes
 
 	mu    sync.Mutex
 	boxes map[string]*served
@@ -76,15 +76,15 @@ type agent struct {
 	stop  context.CancelFunc
 }
 
-// Serve is the agent. It returns nil when ctx ends or no toolbox has run for
-// Options.Linger, and an error that wraps flock.ErrBusy if there is an agent.
+// Serve runs the agent. It returns nil when ctx ends or no toolbox has run for
+// Options.Linger, and an error that wraps flock.ErrBusy if an agent runs already.
 func Serve(ctx context.Context, o Options) error {
 	for _, d := range []string{o.Dir, filepath.Join(o.Dir, "agent"), filepath.Join(o.Dir, "box")} {
 		if err := privateDir(d); err != nil {
 			return err
 		}
 	}
-	// An agent that is being killed holds the lock until it is gone.
+	// A killed agent holds the lock until it is gone.
 	patience, done := context.WithTimeout(ctx, 2*time.Second)
 	lock, err := flock.Wait(patience, filepath.Join(o.Dir, "agent", "lock"))
 	done()
@@ -117,7 +117,7 @@ func Serve(ctx context.Context, o Options) error {
 	}
 	defer ctl.Close()
 	defer context.AfterFunc(ctx, func() { ctl.Close() })()
-	go func() { // nobody could reach this agent, nor start another
+	go func() { // nobody could reach this agent, or start another
 		ctl.awaitRemoval(ctx.Done())
 		cancel()
 	}()
@@ -128,8 +128,8 @@ func Serve(ctx context.Context, o Options) error {
 	if o.Ready != nil {
 		o.Ready()
 	}
-	// Give back the memory of the start after a second: the request that the agent was
-	// started for comes first.
+	// Give back the memory of the start after a second: the request that caused the start
+	// comes first.
 	defer time.AfterFunc(time.Second, debug.FreeOSMemory).Stop()
 	a.serveControl(ctx, ctl)
 	a.close()
@@ -152,8 +152,8 @@ func (a *agent) close() {
 	}
 }
 
-// openProgram opens a program that is started by its descriptor. The number of the
-// descriptor is above those that the program inherits.
+// openProgram opens a program that is started by its descriptor. The descriptor's number
+// is above those that the program inherits.
 func openProgram(path string) (int, error) {
 	fd, err := eintr.Open(path, unix.O_PATH|unix.O_CLOEXEC, 0)
 	if err != nil {

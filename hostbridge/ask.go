@@ -17,14 +17,14 @@ type Question struct {
 	Seq      uint64   `json:"seq"`
 	Box      string   `json:"box"`
 	What     string   `json:"what"`           // the verb or the whole command line, with the file's name without links
-	Note     string   `json:"note,omitempty"` // about What: under which other name it was asked for
+	Note     string   `json:"note,omitempty"` // about What: the other name in the request
 	Dir      string   `json:"dir,omitempty"`  // directory of the host that the command would run in
 	Vars     []string `json:"vars,omitempty"` // NAME=value, quoted, that the toolbox gives it because the rule says so
 	Rule     string   `json:"rule"`           // file:line that says ask
 	Remember Remember `json:"remember,omitempty"`
 
 	env []string // of the host's session
-	key string   // for what an answer holds that is remembered, byte for byte, after the toolbox's id and a NUL
+	key string   // identifies the content of a remembered answer, byte for byte, after the toolbox's id and a NUL
 }
 
 // TooLate reports whether nobody waits any more for the answer to a question asked at
@@ -46,7 +46,7 @@ func (q Question) Text() string {
 	return strings.Join(lines, "\n")
 }
 
-// HowLong says for how long a yes holds.
+// HowLong returns how long a yes is remembered.
 func (q Question) HowLong() string {
 	switch q.Remember {
 	case RememberSession:
@@ -57,14 +57,13 @@ func (q Question) HowLong() string {
 	return "once"
 }
 
-// Asker puts a question to the owner on the host, never in a toolbox's
-// terminal. Ask returns ErrNobody if nobody can be asked this way; any other
-// error, and the end of ctx, means no.
+// Asker asks the owner on the host, never in a toolbox's terminal. Ask returns ErrNobody
+// if nobody can be asked this way; any other error, and the end of ctx, means no.
 type Asker interface {
 	Ask(ctx context.Context, q Question) (yes bool, err error)
 }
 
-// ErrNobody says that there was nobody to ask.
+// ErrNobody means that there was nobody to ask.
 var ErrNobody = errors.New("nobody can be asked on the host")
 
 // Limits of asking.
@@ -162,7 +161,7 @@ func (a *asking) ask(ctx context.Context, boxID string, q Question, pending func
 	return false, ErrNobody
 }
 
-// unasked takes back the latest question of a toolbox, because nobody saw it.
+// unasked removes the latest question of a toolbox, because nobody saw it.
 func (a *asking) unasked(box string) {
 	a.mu.Lock()
 	defer a.mu.Unlock()

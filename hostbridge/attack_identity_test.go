@@ -414,7 +414,7 @@ func TestB29_RenamedWhileItRuns(t *testing.T) {
 		os.Remove(filepath.Join(root, "pid."+bridgetest.BoxID))
 		cmd := b.Client("echo", "x")
 		out, _ := cmd.CombinedOutput()
-		if denied := strings.Contains(string(out), "not known what this toolbox is called"); denied != isolated {
+		if denied := strings.Contains(string(out), "the present name of this toolbox is not known"); denied != isolated {
 			t.Errorf("isolated %v, no name: %s", isolated, out)
 		}
 	}

@@ -45,10 +45,9 @@ type AuditEntry struct {
 	More     uint64    `json:"more,omitempty"` // refusals of this toolbox before this one that were counted and not written
 }
 
-// AuditLog appends to a file of JSON lines and, where it runs, to journald,
-// which a toolbox that shares the home cannot edit. It may be used by several
-// goroutines; several processes may write one file. No line is longer than
-// maxLine, whatever a toolbox sends.
+// AuditLog appends to a file of JSON lines and to journald, if that runs, which a toolbox
+// that shares the home cannot edit. Several goroutines may use it; several processes may
+// write one file. No line is longer than maxLine, whatever a toolbox sends.
 type AuditLog struct {
 	Path    string           // $XDG_STATE_HOME/tbx/host-audit.jsonl
 	Journal string           // socket, /run/systemd/journal/socket; empty: none
@@ -74,8 +73,8 @@ const (
 )
 
 // Write fills in time, sequence number, escapes and limits, and appends the entry. It
-// returns the sequence number. An error means that the file has no such line; the next
-// line that is written counts it as lost.
+// returns the sequence number. An error means that the file does not have the line; the
+// next line counts it as lost.
 func (l *AuditLog) Write(r AuditEntry) (uint64, error) {
 	r.Argv = loggedArgs(r.Argv, l.NoArgs)
 	r.Verb, r.Cwd, r.Program = fit(r.Verb, maxWord), fit(r.Cwd, maxPlace), fit(r.Program, maxPlace)
@@ -104,7 +103,7 @@ func (l *AuditLog) Write(r AuditEntry) (uint64, error) {
 }
 
 // encodeLine returns one line of JSON with its newline. It does not escape for HTML,
-// which would make six bytes of one.
+// which would turn one byte into six.
 func encodeLine(r AuditEntry) ([]byte, error) {
 	var b bytes.Buffer
 	enc := json.NewEncoder(&b)
@@ -125,7 +124,7 @@ func loggedArgs(argv []string, none bool) []string {
 }
 
 // fitList escapes texts. It keeps the first one and as many others as fit into limit
-// bytes of JSON, and adds the number of those left out.
+// bytes of JSON, and adds the number of the others.
 func fitList(list []string, limit int) []string {
 	var out []string
 	for i, s := range list {
@@ -143,8 +142,7 @@ func fitList(list []string, limit int) []string {
 	return out
 }
 
-// fit escapes a text, shortens it to limit bytes of JSON, and adds its whole length
-// then.
+// fit escapes a text, shortens it to limit bytes of JSON, and then adds its whole length.
 func fit(s string, limit int) string {
 	whole := len(s)
 	s = escape.Text(s[:min(whole, limit)]) // no escape is shorter than what it stands for

@@ -27,7 +27,7 @@ func (f AuditFilter) wants(r AuditEntry) bool {
 
 // ReadAudit calls each for every wanted entry of the log at path, the oldest file first.
 // With follow it then waits for further entries until ctx ends. It skips lines that are
-// no entry: a full disk may have cut them.
+// not entries: a full disk may have cut them.
 func ReadAudit(ctx context.Context, path string, f AuditFilter, follow bool, each func(AuditEntry) error) error {
 	if err := readOlder(path, f, each); err != nil {
 		return err

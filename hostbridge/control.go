@@ -14,13 +14,13 @@ import (
 	"github.com/tbx-project/tbx/internal/fail"
 )
 
-// The control socket is for tbx on the host: one JSON object each way, or, for
-// a prompt, a stream of questions and answers. A toolbox may see the socket; it
-// is turned away by its user namespace.
+// The control socket is for tbx on the host: one JSON object each way, or, for a prompt,
+// a stream of questions and answers. A toolbox may see the socket, but its user namespace
+// gives it away.
 
 const maxOrder = 1 << 20 // bytes
 
-// session finds the session that a request names, or the latest.
+// session returns the session that a request names, or the latest.
 func (a *agent) session(name string) session.Session {
 	if s, err := session.Load(a.Dir, name); err == nil {
 		return s
@@ -83,8 +83,8 @@ func (a *agent) status() *Status {
 	return st
 }
 
-// fromHost refuses whoever is not of this user, or is in another user or mount
-// namespace: an answer to a question must not come from a toolbox.
+// fromHost refuses another user, and a process in another user or mount namespace: an
+// answer to a question must not come from a toolbox.
 func fromHost(conn *net.UnixConn) error {
 	raw, err := conn.SyscallConn()
 	if err != nil {

@@ -16,7 +16,7 @@ import (
 	"github.com/tbx-project/tbx/internal/hostprog"
 )
 
-// EnsureOptions say what Ensure needs.
+// EnsureOptions are the options of Ensure.
 type EnsureOptions struct {
 	Dir   string   // the bridge's directory
 	Box   string   // id of a toolbox that runs: 8 to 64 of a-z and 0-9
@@ -26,13 +26,13 @@ type EnsureOptions struct {
 	Log   string   // file for the agent's messages
 }
 
-// startLimit is how long Ensure takes at most: for an agent to start, also one
-// that another tbx is starting.
+// startLimit is the longest time of Ensure: for the start of an agent, also by another
+// tbx.
 const startLimit = 30 * time.Second
 
-// Ensure makes the bridge work for a running toolbox: it starts the agent if
-// there is none and has it serve the toolbox. It returns the name of the
-// session, to be put into TBX_SESSION in the toolbox.
+// Ensure makes the bridge work for a running toolbox: it starts the agent if there is
+// none and makes it serve the toolbox. It returns the name of the session, for
+// TBX_SESSION in the toolbox.
 func Ensure(ctx context.Context, o EnsureOptions) (name string, err error) {
 	late := fail.New(fail.Unable, "the agent of the bridge was not ready within %s", startLimit).Hint("see %s", o.Log)
 	ctx, cancel := context.WithTimeoutCause(ctx, startLimit, late)
@@ -132,7 +132,7 @@ func SignalReady() {
 func lastLine(text []byte) string {
 	s := string(text[max(0, len(text)-512):])
 	if s == "" {
-		return "it said nothing"
+		return "it printed nothing"
 	}
 	return s
 }

@@ -27,8 +27,8 @@ func variableName(s string) bool {
 	return s != ""
 }
 
-// neverFromBox says whether a variable makes a program of the host run other code, or
-// look elsewhere for it. No rule lets one through.
+// neverFromBox reports whether a variable makes a host program run other code, or look
+// for code elsewhere. No rule lets one through.
 func neverFromBox(name string) bool {
 	hasPrefix := func(prefix string) bool { return strings.HasPrefix(name, prefix) }
 	return variables.ActsOnPrograms(name) || slices.ContainsFunc([]string{
@@ -41,15 +41,15 @@ func neverFromBox(name string) bool {
 	}, name)
 }
 
-// fromBox says whether a variable describes a toolbox's terminal or its user's language,
-// so that a command gets the toolbox's.
+// fromBox reports whether a variable describes a toolbox's terminal or its user's
+// language, so that a command gets the toolbox's.
 func fromBox(name string) bool {
 	return strings.HasPrefix(name, "LC_") ||
 		slices.Contains([]string{"TERM", "COLORTERM", "LANG", "NO_COLOR", "TZ"}, name)
 }
 
-// notFromHost says whether a variable of the host session would be wrong in a new
-// command: it is of another terminal, shell or service, or acts on the loader.
+// notFromHost reports whether a variable of the host session would be wrong in a new
+// command: it belongs to another terminal, shell or service, or acts on the loader.
 func notFromHost(name string) bool {
 	return strings.HasPrefix(name, "LD_") || strings.HasPrefix(name, "TBX_") || session.Passing(name) || slices.Contains([]string{
 		"TERM", "COLORTERM", "NO_COLOR", // the toolbox's terminal shows the output
@@ -81,7 +81,7 @@ func environ(host, box, extra []string) (environment, error) {
 		name, value, _ := strings.Cut(kv, "=")
 		_, twice := over[name]
 		switch {
-		case twice: // the first is the one that rules were compared with
+		case twice: // rules were compared with the first one
 			out.dropped = append(out.dropped, name)
 		case name == depthVar:
 			n, err := strconv.Atoi(value)

@@ -7,8 +7,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A toolbox must not use up what all toolboxes share. Each has a part that it always
-// gets, and a toolbox that has more than its part gives way.
+// A toolbox must not use up a shared resource. Each always gets its part, and a toolbox
+// with more than its part gives way.
 
 // slots counts running commands. It is safe for use by several goroutines.
 type slots struct {
@@ -45,15 +45,15 @@ func (s *slots) free(box string) {
 	}
 }
 
-// running is how many commands run.
+// running returns the number of running commands.
 func (s *slots) running() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.all
 }
 
-// silentLimit is how many connections of all toolboxes may say nothing: a part of the
-// descriptors that this process may have.
+// silentLimit is the limit of silent connections of all toolboxes: a part of this
+// process's descriptors.
 func silentLimit() int {
 	var lim unix.Rlimit
 	if unix.Getrlimit(unix.RLIMIT_NOFILE, &lim) != nil {

@@ -15,11 +15,11 @@ import (
 	"github.com/tbx-project/tbx/internal/eintr"
 )
 
-// Box is what the agent is told of a toolbox.
+// Box describes a toolbox for the agent.
 type Box struct {
-	ID       string  // what Ensure was called with
+	ID       string  // the id given to Ensure
 	Name     string  // as the policy and the owner know it
-	Isolated bool    // it has no view of the host but what Shares lists
+	Isolated bool    // it only sees the host's directories in Shares
 	Pid      int     // its first process, in the agent's pid namespace; 0 if it is not running
 	UIDs     []IDs   // host user ids that its users have; the agent fills this in
 	Shares   []Share // directories that it shares under another name, or all of them if it is isolated
@@ -31,11 +31,11 @@ type IDs struct{ First, Count int }
 // Share is a directory of the host and its name in the toolbox.
 type Share struct{ Host, Box string }
 
-// Lookup tells what is known of a toolbox now. It is called when a toolbox is
-// registered and with each of its requests, and may be called by several goroutines.
+// Lookup returns the present facts about a toolbox. It is called when a toolbox is
+// registered and with each of its requests, by several goroutines.
 type Lookup func(ctx context.Context, id string) (Box, error)
 
-// peer is who has connected.
+// peer is the other end of a connection.
 type peer struct {
 	pid, uid int
 	ns       string // own, foreign or unknown, see AuditEntry.NS
@@ -44,16 +44,16 @@ type peer struct {
 
 func (p peer) close() { unix.Close(p.pidfd) }
 
-// alive says whether the process that connected is still there. If it is, what
-// was read of /proc/PID before was read of it and of no successor with its id.
+// alive reports whether the process that connected still exists. If it does, earlier
+// reads of /proc/PID were about it and not about a successor with its id.
 func (p peer) alive() bool {
 	ended, err := eintr.Ended(p.pidfd)
 	return err == nil && !ended
 }
 
-// identify finds out who is at the other end of a connection and whether that
-// may be this toolbox. With an error it leaves no descriptor open. Credentials are
-// those at connect(2), so a connection serves one request only.
+// identify finds out who is at the other end of a connection and whether that may be this
+// toolbox. After an error it leaves no descriptor open. Credentials are those at
+// connect(2), so a connection serves one request only.
 func identify(sock int, box Box) (peer, error) {
 	p := peer{pidfd: -1, ns: "unknown"}
 	cred, err := unix.GetsockoptUcred(sock, unix.SOL_SOCKET, unix.SO_PEERCRED)
@@ -62,7 +62,7 @@ func identify(sock int, box Box) (peer, error) {
 	}
 	p.pid, p.uid = int(cred.Pid), int(cred.Uid)
 	if !box.mayBe(p.uid) {
-		return p, errors.New("the caller is user " + strconv.Itoa(p.uid) + ", who is none of this toolbox's")
+		return p, errors.New("the caller is user " + strconv.Itoa(p.uid) + ", who does not belong to this toolbox")
 	}
 	// Linux 6.5 gives a descriptor of the very process; before, the id may
 	// have passed to another between connect and now, and the namespace tells.
@@ -90,7 +90,7 @@ func identify(sock int, box Box) (peer, error) {
 	}
 	if err != nil {
 		p.close()
-		p.pidfd = -1 // nobody shall close it again: the number may be another's by then
+		p.pidfd = -1 // nobody may close it again: the number may be reused by then
 	}
 	return p, err
 }
@@ -104,8 +104,8 @@ func (b Box) mayBe(uid int) bool {
 
 func (r IDs) has(uid int) bool { return uid >= r.First && uid-r.First < r.Count }
 
-// usersOf reads which of the host's users a process's user namespace holds,
-// user_namespaces(7), "uid_map".
+// usersOf returns the host's users in a process's user namespace, user_namespaces(7),
+// "uid_map".
 func usersOf(pid int) ([]IDs, error) {
 	data, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/uid_map")
 	if err != nil {
@@ -122,7 +122,7 @@ func usersOf(pid int) ([]IDs, error) {
 	return out, nil
 }
 
-// sameToken compares in a time that does not depend on where they differ.
+// sameToken compares in a time that does not depend on the first difference.
 func sameToken(a, b []byte) bool {
 	return len(a) == tokenSize && subtle.ConstantTimeCompare(a, b) == 1
 }

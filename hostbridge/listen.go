@@ -65,7 +65,7 @@ func (l *listener) Close() (err error) {
 // It causes no wake-ups.
 func (l *listener) awaitRemoval(stop <-chan struct{}) {
 	watch, err := watchDir(filepath.Dir(l.path), unix.IN_DELETE|unix.IN_MOVED_FROM|unix.IN_MOVED_TO)
-	if err != nil { // none left of those that a user may have
+	if err != nil { // the user has no more inotify instances
 		<-stop
 		return
 	}

@@ -17,7 +17,7 @@ import (
 	"github.com/tbx-project/tbx/internal/fail"
 )
 
-// order is what tbx asks of the agent.
+// order is a request of tbx to the agent.
 type order struct {
 	Op  string `json:"op"` // serve, prompt, status
 	Box string `json:"box,omitempty"`
@@ -29,21 +29,21 @@ type report struct {
 	Status *Status `json:"status,omitempty"`
 }
 
-// Status is what an agent tells of itself.
+// Status is the agent's description of itself.
 type Status struct {
 	Pid     int      `json:"pid"`
 	Boxes   []string `json:"boxes"`   // names, sorted
 	Running int      `json:"running"` // commands
 }
 
-// orderLimit is how long tbx waits for the agent to obey an order, for which it
-// needs milliseconds. One that was stopped, or hangs in a file system, never does.
+// orderLimit is how long tbx waits for the agent, which needs milliseconds. One that was
+// stopped, or hangs in a file system, never answers.
 const orderLimit = 10 * time.Second
 
 // Prompt attaches to the agent and puts its questions to ask, until ctx ends or
 // the agent does. An answer that comes after the agent's time limit is ignored.
 func Prompt(ctx context.Context, dir string, ask func(Question) (yes bool)) error {
-	if _, err := AskStatus(ctx, dir); err != nil { // it would attach to a stopped agent, and say nothing
+	if _, err := AskStatus(ctx, dir); err != nil { // a prompt would attach to a stopped agent, and print nothing
 		return err
 	}
 	conn, err := dialControl(ctx, dir)
@@ -80,7 +80,7 @@ func Prompt(ctx context.Context, dir string, ask func(Question) (yes bool)) erro
 func dialControl(ctx context.Context, dir string) (*net.UnixConn, error) {
 	path := controlSocket(dir)
 	conn, err := new(net.Dialer).DialContext(ctx, "unix", path)
-	if errors.Is(err, unix.EAGAIN) { // nobody takes those that wait to be let in
+	if errors.Is(err, unix.EAGAIN) { // nobody accepts the waiting connections
 		return nil, silent(0)
 	}
 	if err != nil {
@@ -101,7 +101,7 @@ func AskStatus(ctx context.Context, dir string) (Status, error) {
 		return Status{}, err
 	}
 	if out.Status == nil {
-		return Status{}, fail.New(fail.Unable, "the agent of the bridge gave an answer that holds no status")
+		return Status{}, fail.New(fail.Unable, "the agent of the bridge gave an answer without a status")
 	}
 	return *out.Status, nil
 }
@@ -150,7 +150,7 @@ func silent(pid int) error {
 		Hint("host commands that run go on")
 }
 
-// listenerOf is the process that listens at the other end, or 0.
+// listenerOf returns the process that listens at the other end, or 0.
 func listenerOf(conn *net.UnixConn) (pid int) {
 	raw, err := conn.SyscallConn()
 	if err != nil {

@@ -16,27 +16,28 @@ import (
 )
 
 // place is a file or a directory of the host that a request names. The owner is asked
-// about its name without links, and the log has that name; the runner checks that the
-// name still leads to this very file.
+// about its name without links, which is also in the log; the runner checks that the name
+// still leads to this file.
 type place struct {
 	path string
 	fd   int // O_PATH, which neither reads nor waits for a file system when it is closed
 	mode uint16
 }
 
-// openPlace looks a path up as the host sees it. Links that stand for a process's own
-// files (proc(5)) are not followed: they would be the agent's.
+// openPlace opens a path as the host sees it. It does not follow links that stand for a
+// process's own files (proc(5)): they would be the agent's.
 func openPlace(path string, flags int) (*place, error) { return placeAt(unix.AT_FDCWD, path, flags, 0) }
 
-// openShared looks up what an isolated toolbox calls path. Links are followed within
-// the share only, so that nothing of the host outside is looked at, or told of.
+// openShared opens an isolated toolbox's path. Links are followed within the share only,
+// so that the toolbox cannot reach or learn about other files of the host.
 func openShared(box Box, path string) (*place, error) {
 	for _, s := range box.Shares {
 		rest, ok := below(filepath.Clean(path), s.Box)
 		if !ok {
 			continue
 		}
-		// Its path had no links when it was mounted: with one it leads to what the toolbox has not.
+		// Its path had no links when it was mounted: with one it leads to something that
+		// the toolbox does not have.
 		root, err := placeAt(unix.AT_FDCWD, s.Host, 0, unix.RESOLVE_NO_SYMLINKS)
 		if err != nil {
 			return nil, err
@@ -85,7 +86,7 @@ func (p *place) close() {
 	}
 }
 
-// runnable lists endings of names of files that are run, or installed, by being opened.
+// runnable lists endings of file names whose opening runs or installs something.
 var runnable = []string{
 	".desktop", ".kdelnk", ".directory", ".service", ".appimage", ".run", ".bin", ".out",
 	".jar", ".jnlp", ".exe", ".com", ".bat", ".cmd", ".msi", ".scr", ".lnk", ".url", ".ps1", ".vbs",

@@ -10,17 +10,17 @@ import (
 	"github.com/tbx-project/tbx/internal/envset"
 )
 
-// Action is what a rule says.
+// Action is the decision of a rule.
 type Action string
 
-// The actions. Ask puts the question to the owner, on the host.
+// The actions. Ask asks the owner, on the host.
 const (
 	Allow Action = "allow"
 	Deny  Action = "deny"
 	Ask   Action = "ask"
 )
 
-// Remember is how long the answer to a question holds.
+// Remember is how long the answer to a question is remembered.
 type Remember string
 
 // The durations. RememberAlways writes a rule into the user's policy.
@@ -40,8 +40,8 @@ type Rule struct {
 	TTY      string   `toml:"tty,omitempty"`      // "never": /dev/null in place of terminals; "auto"
 	Remember Remember `toml:"remember,omitempty"` // with ask
 	Notify   bool     `toml:"notify,omitempty"`   // tell the owner of each use
-	// Env are further variables that may come from the toolbox. NAME=value: it must have
-	// this value, and none if that is empty.
+	// Env are further variables that may come from the toolbox. NAME=value requires this
+	// value; NAME= requires that it is unset or empty.
 	Env    []string `toml:"env,omitempty"`
 	Detach bool     `toml:"detach,omitempty"` // the command may outlive its client
 	Cwd    string   `toml:"cwd,omitempty"`    // "home": use it where the working directory is not shared
@@ -61,8 +61,8 @@ type Query struct {
 	Env      []string // NAME=value, from the toolbox
 }
 
-// Decision is what the policy says of a query. A nil Rule means that none
-// matched, which is a denial.
+// Decision is the policy's decision about a query. A nil Rule means that none matched,
+// which is a denial.
 type Decision struct {
 	Action Action
 	Rule   *Rule
@@ -97,13 +97,13 @@ func (r *Rule) matches(q Query) bool {
 		})
 }
 
-// usesDir says that a rule asks for the directory, which costs a look at it.
+// usesDir reports whether a rule needs the directory, which costs a look at it.
 func (p *Policy) usesDir() bool {
 	return slices.ContainsFunc(p.Rules, func(r Rule) bool { return r.Dir != "" })
 }
 
-// mayRun says that some rule lets the toolbox run a command, for all that is known
-// before the command is looked up.
+// mayRun reports whether some rule may let the toolbox run a command, before the command
+// is looked up.
 func (p *Policy) mayRun(q Query) bool {
 	return slices.ContainsFunc(p.Rules, func(r Rule) bool { return r.Exec != "" && r.Action != Deny && r.matchesBox(q) })
 }
@@ -155,8 +155,8 @@ func matchArgs(pattern, args []string) bool {
 	return len(pattern) == len(args)
 }
 
-// privileged are commands that change the system or gain other rights. A rule
-// for them must name them, or "@privileged".
+// privileged are commands that change the system or gain other rights. A rule for them
+// must name them, or "@privileged".
 var privileged = []string{
 	"sudo", "su", "pkexec", "run0", "doas", "sudoedit",
 	"rpm-ostree", "bootc", "ostree", "transactional-update", "abroot", "steamos-update", "eos-updater-ctl", "snap",
@@ -182,8 +182,8 @@ var everything = []string{
 	"cp", "mv", "ln", "tee", "install", "dd", "curl", "wget",
 }
 
-// MeansEverything says that the rule lets a toolbox run any code as the user:
-// by its wording, or because the command runs other commands or writes files.
+// MeansEverything reports whether the rule lets a toolbox run any code as the user: by
+// its wording, or because the command runs other commands or writes files.
 func (r *Rule) MeansEverything() bool {
 	if r.Action == Deny || r.Exec == "" {
 		return false

@@ -9,8 +9,8 @@ import (
 	"syscall"
 )
 
-// policyCache reads the policy anew when a file of it has changed, so that an
-// edit counts from the next request on.
+// policyCache reads the policy again when one of its files has changed, so that an edit
+// applies from the next request on.
 type policyCache struct {
 	mu     sync.Mutex
 	stamp  string

@@ -27,9 +27,9 @@ var builtin []byte
 // maxPolicyFile is the size in bytes of the largest policy file that is read.
 const maxPolicyFile = 256 << 10
 
-// ownRules is the file in the user's directory that tbx itself writes. It comes
-// before those of the user's that have the usual numbers, or an answer that is to
-// be remembered would never be looked at: the rule that asked would decide again.
+// ownRules is the file in the user's directory that tbx itself writes. It sorts before
+// the user's files with the usual numbers, or a remembered answer would have no effect:
+// the rule that asked would decide again.
 const ownRules = "00-tbx.toml"
 
 // PolicyDirs are the directories of policy files.
@@ -39,9 +39,8 @@ type PolicyDirs struct {
 }
 
 // Load reads the administrator's rules, the user's and the built-in ones, each
-// directory's files in the order of their names. One bad file is an error that
-// names its line, and no policy at all: what a broken rule meant to deny must
-// not be allowed.
+// directory's files in the order of their names. One bad file is an error that names its
+// line, and gives no policy at all: a denial in a broken rule must not get lost.
 func (d PolicyDirs) Load() (*Policy, error) {
 	p := &Policy{}
 	for _, dir := range []struct {
@@ -73,7 +72,7 @@ func loadDir(dir string, uid int) ([]Rule, error) {
 	if err == nil {
 		err = checkOwner(dir, uid, unix.O_DIRECTORY)
 	}
-	if err == nil && uid == 0 { // the administrator's: nor may others put another directory in its place
+	if err == nil && uid == 0 { // the administrator's: others may not be able to replace the directory either
 		err = rootonly.Check(dir)
 	}
 	if err != nil {
@@ -176,9 +175,9 @@ func ParsePolicy(name string, data []byte) ([]Rule, error) {
 	return doc.Rule, nil
 }
 
-// multiLine is the first line with what begins a string of several lines, or 0.
-// In such a string a line could look like a rule's header, and the rule that
-// decides would be shown elsewhere than it stands.
+// multiLine returns the first line that begins a string of several lines, or 0. In such a
+// string a line could look like a rule's header, and the deciding rule would be shown at
+// a wrong line.
 func multiLine(data []byte) int {
 	for i, line := range strings.Split(string(data), "\n") {
 		if strings.Contains(line, `"""`) || strings.Contains(line, "'''") {
@@ -188,9 +187,9 @@ func multiLine(data []byte) int {
 	return 0
 }
 
-// ruleLines finds the line numbers of the rules' headers. The decoder does not
-// tell them; a text that hides a header, as [["rule"]], gives fewer than the
-// rules that the decoder found, and is refused by the caller.
+// ruleLines returns the line numbers of the rules' headers, which the decoder does not
+// tell. A text that hides a header, as [["rule"]], gives fewer lines than the decoder
+// found rules, and the caller refuses it.
 func ruleLines(data []byte) []int {
 	var out []int
 	for i, line := range strings.Split(string(data), "\n") {
@@ -202,7 +201,7 @@ func ruleLines(data []byte) []int {
 	return out
 }
 
-// mistake is the failure for a file that cannot be read as a policy.
+// mistake returns the failure for an invalid policy file.
 func mistake(err error) error {
 	e := fail.New(fail.Unable, "policy %v", err)
 	var in *tomlfile.Error
@@ -252,7 +251,7 @@ func (r *Rule) validate() error {
 	return nil
 }
 
-// Test says what the policy says of a request in the current directory and without
+// Test returns the policy's decision about a request in the current directory and without
 // variables, without making it.
 func (d PolicyDirs) Test(box string, isolated, verb bool, argv []string) (Decision, error) {
 	p, err := d.Load()
@@ -275,5 +274,5 @@ func (d PolicyDirs) Test(box string, isolated, verb bool, argv []string) (Decisi
 	return p.Decide(q), nil
 }
 
-// Builtin says whether the rule is one of tbx's own.
+// Builtin reports whether the rule is one of tbx's own.
 func (r *Rule) Builtin() bool { return strings.HasPrefix(r.Where, "built-in:") }

@@ -50,8 +50,8 @@ func (r Rule) encode() ([]byte, error) {
 	return text.Bytes(), err
 }
 
-// change replaces the text of tbx's own file, one process at a time. What cannot be
-// read as rules is not written.
+// change replaces the text of tbx's own file, one process at a time. It refuses a text
+// that is not a valid policy.
 func (d PolicyDirs) change(to func(old []byte) ([]byte, error)) error {
 	file := d.own()
 	patience, done := context.WithTimeout(context.Background(), 5*time.Second)
@@ -78,9 +78,9 @@ func (d PolicyDirs) change(to func(old []byte) ([]byte, error)) error {
 	return atomicfile.Write(file, text, 0o600)
 }
 
-// Granted lists the rules, the administrator's and the user's, that are for the
-// toolbox of that very name and allow it something, or ask. They outlive it, unless
-// they are removed, and count for the next one of that name.
+// Granted lists the rules, the administrator's and the user's, that name exactly that
+// toolbox and allow it something, or ask. They outlive it, unless they are removed, and
+// apply to the next one of that name.
 func (d PolicyDirs) Granted(box string) ([]Rule, error) {
 	p, err := d.Load()
 	if err != nil {
@@ -89,8 +89,8 @@ func (d PolicyDirs) Granted(box string) ([]Rule, error) {
 	return slices.DeleteFunc(p.Rules, func(r Rule) bool { return r.Box != box || r.Action == Deny }), nil
 }
 
-// Forget removes the rules of tbx's own file that are for the toolbox of that very
-// name, and returns them. Those of other files are the user's to remove.
+// Forget removes the rules in tbx's own file that name exactly that toolbox, and returns
+// them. Those in other files are the user's to remove.
 func (d PolicyDirs) Forget(box string) (gone []Rule, err error) {
 	if _, err := os.Lstat(d.own()); errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
@@ -108,9 +108,8 @@ func (d PolicyDirs) Forget(box string) (gone []Rule, err error) {
 	return gone, err
 }
 
-// Rename gives the rules of tbx's own file that are for the toolbox called from to
-// the one called to, which loses those that it may have of an earlier one. It returns
-// how many there are.
+// Rename changes the rules in tbx's own file for the toolbox from to the name to, and
+// removes rules that to has from an earlier toolbox. It returns their number.
 func (d PolicyDirs) Rename(from, to string) (moved int, err error) {
 	if _, err := os.Lstat(d.own()); errors.Is(err, fs.ErrNotExist) {
 		return 0, nil

@@ -16,15 +16,15 @@ import (
 	"github.com/tbx-project/tbx/internal/eintr"
 )
 
-// prompts are the `tbx agent --prompt` that are attached; the latest is asked.
+// prompts are the attached `tbx agent --prompt`; the latest is asked.
 type prompts struct {
 	mu   sync.Mutex
 	open []*prompt
 	busy chan struct{} // holds one while a question is put
 }
 
-// turn is that of the toolboxes that ask, in the order in which they do: each has
-// one question open. It is ErrNobody where no terminal is attached.
+// turn serves the toolboxes in the order of their questions: each has one open. It is
+// ErrNobody if no terminal is attached.
 func (p *prompts) turn(ctx context.Context) (done func(), err error) {
 	p.mu.Lock()
 	if p.busy == nil {

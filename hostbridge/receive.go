@@ -17,7 +17,7 @@ import (
 func (r *request) receive() error {
 	deadline := time.Now().Add(startDeadline) // monotonic
 	r.conn.SetDeadline(deadline)
-	if err := awaitReadable(r.conn); err != nil { // a silent connection shall cost no buffer
+	if err := awaitReadable(r.conn); err != nil { // a silent connection must not use a buffer
 		return errSilent
 	}
 	buf := r.a.buffers.Get().(*[wire.HeaderSize + wire.MaxBody]byte)[:]
@@ -41,7 +41,7 @@ func (r *request) receive() error {
 			}
 		}
 		if f.Flags&wire.FlagMore != 0 && f.Type == wire.TypeStart {
-			select { // requests of megabytes shall not be in memory all at once
+			select { // requests of megabytes must not be in memory all at once
 			case r.s.long <- struct{}{}:
 				defer func() { <-r.s.long }()
 			case <-time.After(time.Until(deadline)):
@@ -68,7 +68,7 @@ func awaitReadable(conn *net.UnixConn) error {
 	})
 }
 
-// errSilent is a connection that went away, or said nothing in time.
+// errSilent is a connection that went away, or sent nothing in time.
 var errSilent = errors.New("no request")
 
 func versionHint(err error) string {

@@ -5,15 +5,15 @@ import (
 	"time"
 )
 
-// Limits of what is written about requests that are refused. A toolbox makes them
-// as fast as it likes.
+// Limits of the log entries about refused requests. A toolbox makes these as fast as it
+// likes.
 const (
 	refusalBurst = 200         // are written one by one
 	refusalPause = time.Minute // then one in this time, and the others are counted in one line
 )
 
-// refusals counts what a toolbox was refused and the log does not say of each. The
-// zero value needs tell; it is safe for use by several goroutines.
+// refusals counts a toolbox's refusals that the log does not list one by one. The zero
+// value needs tell; it is safe for use by several goroutines.
 type refusals struct {
 	tell func(more uint64, last string) // writes the count
 
@@ -24,8 +24,8 @@ type refusals struct {
 	timer *time.Timer
 }
 
-// written says whether a refusal is to be written by itself. Else it is counted, and
-// told within refusalPause.
+// written reports whether a refusal gets an entry of its own. Otherwise it is counted,
+// and the count is written within refusalPause.
 func (r *refusals) written(now time.Time, reason string) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -39,7 +39,7 @@ func (r *refusals) written(now time.Time, reason string) bool {
 	return false
 }
 
-// flush tells what was counted.
+// flush writes the count.
 func (r *refusals) flush() {
 	r.mu.Lock()
 	more, last := r.more, r.last

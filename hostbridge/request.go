@@ -22,7 +22,7 @@ type request struct {
 	box   Box
 	peer  peer
 	start *wire.Start
-	rec   AuditEntry // what the audit log will say of it
+	rec   AuditEntry // the request's entry in the audit log
 
 	decision Decision
 	session  session.Session
@@ -112,12 +112,12 @@ func (r *request) admit(ctx context.Context) error {
 				q.Args = []string{r.file.path}
 			}
 		}
-	} else if policy.mayRun(q) { // else nothing of the host is looked at for it
+	} else if policy.mayRun(q) { // else nothing on the host is looked up for it
 		r.program, resolveErr = Resolve(st.Argv[0], r.a.Path)
 		q.Program = r.program
 		r.rec.Program = r.program.Real
 		if policy.usesDir() {
-			r.findDir() // one that cannot be found is not the one of a rule
+			r.findDir() // if it cannot be found, no rule's directory matches
 			q.Dir = r.dir
 		}
 	} else {
@@ -128,7 +128,8 @@ func (r *request) admit(ctx context.Context) error {
 	if r.decision.Action == Deny {
 		return deny("the policy for host commands denies this to toolbox "+r.box.Name, r.allowHint())
 	}
-	// Only now, so that nobody learns what is on the host who may not run it.
+	// Only now, so that a toolbox that may not run it cannot learn whether it exists on
+	// the host.
 	if resolveErr != nil {
 		return failure(resolveErr)
 	}
@@ -142,9 +143,9 @@ func (r *request) admit(ctx context.Context) error {
 	return nil
 }
 
-// findName looks up the current name of the toolbox: rules go by the name, and it may
-// have been renamed, and another toolbox may have its old name. A record may be absent
-// for a moment while it is replaced.
+// findName looks up the present name of the toolbox: rules use the name, which may have
+// changed, and another toolbox may have the old one. A record may be missing for a moment
+// while it is replaced.
 func (r *request) findName(ctx context.Context) error {
 	var err error
 	for range 10 {
@@ -159,7 +160,7 @@ func (r *request) findName(ctx context.Context) error {
 		}
 		time.Sleep(50 * time.Millisecond)
 	}
-	return deny("it is not known what this toolbox is called now", "it may have been renamed: enter it again by its new name")
+	return deny("the present name of this toolbox is not known", "it may have been renamed: enter it again by its new name")
 }
 
 // prepare makes the command and its environment.

@@ -10,8 +10,8 @@ import (
 	"github.com/tbx-project/tbx/internal/rootonly"
 )
 
-// SystemPath is where a command without a slash is looked up, whatever PATH
-// says in the toolbox or on the host: no directory that a toolbox can write.
+// SystemPath is where a command without a slash is looked up, whatever PATH is in the
+// toolbox or on the host: no directory that a toolbox can write to.
 const SystemPath = "/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin"
 
 // Program is a command resolved on the host.
@@ -20,17 +20,17 @@ type Program struct {
 	Found string // absolute, before symlinks
 	Real  string // absolute, without symlinks: what will be executed
 	fixed bool   // only root can change Real and the way to it from Found
-	path  string // SystemPath, or what stands in for it
+	path  string // SystemPath, or its replacement in tests
 }
 
-// Resolve finds a command in path (SystemPath). A name with a slash is taken
-// as it is and must be absolute. It returns fail.NotFound, or fail.Unable for
-// what is there and cannot be executed.
+// Resolve finds a command in path (SystemPath). A name with a slash is used as it is and
+// must be absolute. It returns fail.NotFound, or fail.Unable for a file that cannot be
+// executed.
 func Resolve(name, path string) (Program, error) {
 	p := Program{Asked: name, path: path}
 	switch {
 	case name == "" || name[0] == '-':
-		return p, fail.New(fail.Usage, "%q is no command's name", name)
+		return p, fail.New(fail.Usage, "%q is not a command's name", name)
 	case strings.Contains(name, "/"):
 		if !filepath.IsAbs(name) {
 			return p, fail.New(fail.NotFound, "%q: a path on the host must be absolute", name)
@@ -69,8 +69,8 @@ func executable(file string) bool {
 	return err == nil && fi.Mode().IsRegular() && fi.Mode()&0o111 != 0
 }
 
-// names are all names that the program goes by. Programs that act by the name
-// they are called by (busybox, systemctl as reboot) have several.
+// names returns all names of the program. Programs that act by their name (busybox,
+// systemctl as reboot) have several.
 func (p Program) names() []string {
 	return []string{filepath.Base(p.Asked), filepath.Base(p.Found), filepath.Base(p.Real)}
 }
@@ -82,9 +82,9 @@ func (p Program) privileged() bool {
 	})
 }
 
-// is says that the program is certainly the one that a rule names: found where
-// the rule says, called by that name, and safe from being replaced between this
-// look and its execution.
+// is reports whether the program is certainly the one that a rule names: found at the
+// rule's path, called by that name, and safe from being replaced between this check and
+// its execution.
 func (p Program) is(named string) bool {
 	if !p.fixed || filepath.Base(p.Found) != filepath.Base(named) { // most rules end here, and cost nothing
 		return false
@@ -103,8 +103,8 @@ func (p Program) is(named string) bool {
 	return err == nil && real == p.Real
 }
 
-// mayBe says that the program could be the one that a rule names, by any of its
-// names or by its file. A denial goes by this.
+// mayBe reports whether the program could be the one that a rule names, by any of its
+// names or by its file. Denials use this.
 func (p Program) mayBe(named string) bool {
 	if slices.Contains(p.names(), filepath.Base(named)) {
 		return true

@@ -22,11 +22,11 @@ type runnerProc struct {
 	box  string // id of the toolbox that it has served; it serves no other
 }
 
-// startRunner starts a runner that waits for its job. It is the leader of a
-// session of its own, and outlives the agent.
+// startRunner starts a runner that waits for its job. It is the leader of a new session,
+// and outlives the agent.
 //
-// It is started by an open descriptor, so that it starts also when the file was removed
-// since, by an update of tbx.
+// It is started by an open descriptor, so that it also starts if an update of tbx has
+// removed the file.
 func (a *agent) startRunner() (*runnerProc, error) {
 	if a.Settled != nil {
 		<-a.Settled
@@ -106,9 +106,9 @@ func (a *agent) prepareRunner() {
 	a.putBack(k)
 }
 
-// takeRunner returns the spare runner if it may serve this toolbox, or a new
-// one. Most commands have ended before the start of another spare one begins,
-// and leave theirs, which does not compete with them for the processor.
+// takeRunner returns the spare runner if it may serve this toolbox, or a new one. Most
+// commands end before the start of another spare one begins, and leave theirs, so that
+// none competes with them for the processor.
 func (a *agent) takeRunner(box string) (*runnerProc, error) {
 	a.refill.Reset(refillPause)
 	select {
@@ -127,8 +127,8 @@ func (a *agent) takeRunner(box string) (*runnerProc, error) {
 	return k, err
 }
 
-// run hands an allowed request to a runner and waits for the end of its
-// command, to log it. From the hand-over on, it answers the client no more.
+// run hands an allowed request to a runner and waits for the end of its command, to log
+// it. After the hand-over it does not answer the client any more.
 func (r *request) run() error {
 	if !r.a.slots.take(r.box.ID, r.a.boxesServed()) {
 		return &refusal{code: 125, reason: "too many host commands are running", hint: "end one of them"}
@@ -140,7 +140,8 @@ func (r *request) run() error {
 	}
 	seq, err := r.log()
 	if err != nil && r.decision.Action == Ask {
-		return deny("the audit log cannot be written, and only what needs no question runs without: "+err.Error(), "make room on the disk")
+		return deny("the audit log cannot be written, and without it only commands run that need no question: "+err.Error(),
+			"make room on the disk")
 	}
 	begun := time.Now()
 	k, err := r.handOver(frames)
@@ -168,9 +169,9 @@ func (r *request) run() error {
 	return nil
 }
 
-// handOver gives the job and the client's connection to a runner, and lets go of
-// the connection. The spare one may be dead: a toolbox that shares the pid
-// namespace can kill it.
+// handOver gives the job and the client's connection to a runner, and closes its own end
+// of the connection. The spare one may be dead: a toolbox that shares the pid namespace
+// can kill it.
 func (r *request) handOver(frames []wire.Frame) (*runnerProc, error) {
 	for try := 0; ; try++ {
 		k, err := r.a.takeRunner(r.box.ID)
@@ -268,7 +269,8 @@ func (r *request) job() *wire.Job {
 	return j
 }
 
-// noticeLimit is how long the desktop has to show a notification: it may be stopped.
+// noticeLimit is the longest time for the desktop to show a notification: it may be
+// stopped.
 const noticeLimit = 10 * time.Second
 
 // tellOwner shows a notification on the host's desktop, if there is one.

@@ -109,7 +109,7 @@ func (a *agent) openBox(box Box, dir string, begun bool) (*served, error) {
 	}
 	dirMode, sockMode := uint32(0o700), uint32(0o600)
 	if !slices.ContainsFunc(box.UIDs, func(r IDs) bool { return r.has(os.Getuid()) }) {
-		// Its users are none of ours and have no rights over our files; the
+		// Its users are not the host user and have no rights over that user's files; the
 		// directories above keep everybody else out.
 		dirMode, sockMode = 0o711, 0o666
 	}
@@ -117,7 +117,8 @@ func (a *agent) openBox(box Box, dir string, begun bool) (*served, error) {
 		return nil, err
 	}
 	var l *listener
-	// With SELinux a container may connect to what has its own label, and no other container has that.
+	// With SELinux a container may connect to a socket with its own label, which no other
+	// container has.
 	makeSocket := func() { l, err = listen(filepath.Join(dir, "sock"), "unixpacket", sockMode) }
 	if why := selinux.MakeSockets(labelFor(box.Pid), makeSocket); why != nil {
 		a.logf("toolbox %s: SELinux may keep it from the bridge: %v", box.Name, why)
@@ -145,8 +146,7 @@ func (a *agent) newServed(box Box, token []byte, l *listener) *served {
 	return s
 }
 
-// labelFor returns the SELinux label for the socket, if the toolbox has a label of its
-// own.
+// labelFor returns the SELinux label for the socket, if the toolbox has its own label.
 func labelFor(pid int) string {
 	if label := selinux.Label(pid); label != selinux.Label(os.Getpid()) {
 		return label
@@ -211,7 +211,7 @@ func (s *served) heard(conn *net.UnixConn) {
 	}
 }
 
-// boxesServed is how many toolboxes have a socket.
+// boxesServed returns the number of toolboxes with a socket.
 func (a *agent) boxesServed() int {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -224,7 +224,7 @@ func (s *served) rename(name string) {
 	s.name = name
 }
 
-// current is the toolbox with its present name.
+// current returns the toolbox with its present name.
 func (s *served) current() Box {
 	s.mu.Lock()
 	defer s.mu.Unlock()

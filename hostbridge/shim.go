@@ -55,7 +55,7 @@ func (s Shims) Refresh() error {
 	return nil
 }
 
-// Add makes shims. It is fail.Usage for what is no command's name.
+// Add makes shims. It returns fail.Usage for an invalid name of a command.
 func (s Shims) Add(names ...string) error {
 	for _, name := range names {
 		if !shimName(name) {
@@ -73,7 +73,7 @@ func (s Shims) Add(names ...string) error {
 	return nil
 }
 
-// Remove removes shims. It is fail.NotFound for one that is not there.
+// Remove removes shims. It returns fail.NotFound for a missing one.
 func (s Shims) Remove(names ...string) error {
 	have, err := s.List()
 	if err != nil {

@@ -66,7 +66,7 @@ func nextStep(reason error, ref, text string) string {
 		return "another release may have it; --platform takes an image for another architecture"
 	case errors.Is(reason, ErrTLS):
 		if strings.Contains(text, "server gave HTTP response to HTTPS client") {
-			return "the registry does not use TLS; to allow that, write insecure = true for  " + registry + " in ~/.config/containers/registries.conf"
+			return "the registry does not use TLS; to allow that, write insecure = true for " + registry + " in ~/.config/containers/registries.conf"
 		}
 		return "put the registry's CA in ~/.config/containers/certs.d/" + registry + "/ca.crt, or below /etc/containers for all users"
 	case errors.Is(reason, ErrDiskFull):

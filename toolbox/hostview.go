@@ -81,7 +81,7 @@ func (m *Manager) attachable(b *Box, r *join.Record, cfg *boxinit.Config) []*os.
 			continue
 		}
 		m.Progress.Warn(fmt.Sprintf("the host's mount at %s is not in toolbox %s", a.Host, b.Name),
-			"files written there go below the mount; the host's files are below  "+boxinit.HostView)
+			"files written there go below the mount; the host's files are below "+boxinit.HostView)
 	}
 	cfg.HostFiles = cfg.HostFiles || cfg.HostTreeFD != 0
 	if view && !cfg.HostFiles {

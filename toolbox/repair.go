@@ -190,7 +190,7 @@ func (m *Manager) tellRepaired(k *kept, step layers.Step, adopted bool) {
 	case layers.DropNew, layers.GoBack:
 		m.Progress.Warn(what+" was interrupted: the toolbox is as it was", again)
 	case layers.GoOn, layers.Finish:
-		m.Progress.Warn(what+" was interrupted, and is completed now: the toolbox "+is, "undo it with:  "+back+string(k.Name))
+		m.Progress.Warn(what+" was interrupted, and is completed now: the toolbox "+is, "undo it with: "+back+string(k.Name))
 	}
 }
 

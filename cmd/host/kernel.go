@@ -42,7 +42,7 @@ func showKargs(cmd *cobra.Command, env *cli.Env, o *hostOptions) error {
 	case next == nil:
 		list, note = running, "these are the running kernel's; those of the next boot are not known"
 	case running != nil && !slices.Equal(next, running):
-		note = "these are for the next boot; the running kernel has:  " + strings.Join(running, " ")
+		note = "these are for the next boot; the running kernel has: " + strings.Join(running, " ")
 	}
 	return env.Print(o.format, list, func() error {
 		for _, k := range list {

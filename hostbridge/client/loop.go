@@ -22,19 +22,19 @@ type loop struct {
 	term    term
 
 	started  bool
-	stopped  bool   // the command is, for all that is known here
+	stopped  bool   // the command is stopped, as far as is known here
 	resuming bool   // it was told to continue
 	asked    bool   // the owner is being asked
-	urged    bool   // a signal was sent before the command was known to have started
+	urged    bool   // a signal was sent before the command was known to run
 	master   int    // of the command's terminal on the host, or -1
 	fg       bool   // the terminal here is read for the command
 	input    []byte // read here and not yet taken there
 	end      *Result
-	patience time.Time // when an answer of the host is due, while it is
+	patience time.Time // when an answer of the host is due, if one is
 }
 
-// answerLimit is how long an agent may take to answer at most. It takes
-// milliseconds; one that was stopped never does.
+// answerLimit is the longest time for an answer of the agent. It takes milliseconds; a
+// stopped one never answers.
 const answerLimit = 15 * time.Second
 
 // forwarded are the signals that go to the command instead of this process.
@@ -59,7 +59,7 @@ func (l *loop) catchSignals() {
 	}()
 }
 
-// run is the life of a request after it was sent.
+// run handles a request after it was sent.
 func (l *loop) run() Result {
 	buf := wire.RecvBuffer()
 	l.wait(0)
@@ -174,7 +174,7 @@ func (l *loop) onFrame(buf []byte) {
 		return
 	}
 	if err != nil {
-		l.finish(failed("the connection to the host broke; what became of the command is not known", "look at: tbx audit"))
+		l.finish(failed("the connection to the host broke, so the result of the command is not known", "look at: tbx audit"))
 		return
 	}
 	switch f.Type {
@@ -259,7 +259,7 @@ func (l *loop) onSignals() {
 			l.stopSelf(sig)
 		case !l.started && sig == syscall.SIGCONT:
 		case !l.started && (l.asked || l.urged):
-			l.finish(Result{Signal: int(sig)}) // the host ends what it may have started
+			l.finish(Result{Signal: int(sig)}) // the host ends the command, if it has started
 		case !l.started: // STARTED has not arrived, but the command may run already
 			l.urged = true
 			l.send(sig, 0)
@@ -295,15 +295,15 @@ func (l *loop) onStopped(sig syscall.Signal) {
 func (l *loop) stopSelf(sig syscall.Signal) {
 	was := setDefault(sig)
 	unix.Kill(0, sig)
-	// The stop comes before this is over, if it comes: the kernel does not
-	// stop a process group that no shell looks after.
+	// If the stop comes, it comes before the end of this pause: the kernel does not stop
+	// a process group without a shell.
 	eintr.Sleep(20 * time.Millisecond)
 	unix.Syscall6(unix.SYS_RT_SIGACTION, uintptr(sig), uintptr(unsafe.Pointer(&was)), 0, 8, 0, 0)
 }
 
-// onContinued is called for each SIGCONT, also for the one that ended stopSelf.
-// A command that was continued then must not be continued again: it may have
-// been stopped anew meanwhile, and its stop would be lost.
+// onContinued is called for each SIGCONT, also for the one that ended stopSelf. It must
+// not continue a command twice: the command may have been stopped again meanwhile, and
+// that stop would be lost.
 func (l *loop) onContinued() {
 	switch {
 	case l.stopped && !l.resuming, l.fg && !l.term.foreground():

@@ -35,12 +35,12 @@ func HostExec(args []string) {
 		switch {
 		case name == "--cwd":
 			if !filepath.IsAbs(value) {
-				refuseUsage("--cwd wants the absolute path of a directory of the host")
+				refuseUsage("--cwd needs the absolute path of a directory of the host")
 			}
 			req.HostCwd = value
 		case name == "--env":
 			if value == "" || strings.Contains(value, "=") {
-				refuseUsage("--env wants the name of a variable, whose value is the one that it has here")
+				refuseUsage("--env needs the name of a variable, and passes its value from here")
 			}
 			req.Env = append(req.Env, value)
 		case opt == "--detach":

@@ -91,8 +91,8 @@ func (t *term) bytes() []byte {
 	return append(b, t.saved.Cc[:wire.TermiosSize-17]...)
 }
 
-// noteKeys looks for the keys that end a job. The terminal on the host sends their
-// signal to the command alone; a script that has called it would not learn of it.
+// noteKeys looks for the keys that end a job. The terminal on the host sends their signal
+// to the command only; a script that called it would not get it.
 func (t *term) noteKeys(typed []byte) {
 	for _, c := range typed {
 		switch c {
@@ -125,8 +125,8 @@ func (t *term) restore() {
 	}
 }
 
-// hostProcessing says whether the terminal on the host shall process output
-// (newline to carriage return and newline) because this one does not.
+// hostProcessing sets whether the terminal on the host processes output (newline to
+// carriage return and newline), which this one then does not do.
 func (t *term) hostProcessing(master int, on bool) {
 	tio, err := unix.IoctlGetTermios(master, unix.TCGETS)
 	if err != nil || t.saved.Oflag&unix.OPOST == 0 {

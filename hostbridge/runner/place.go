@@ -10,8 +10,8 @@ import (
 	"github.com/tbx-project/tbx/internal/eintr"
 )
 
-// open opens a path of the host. An exact one was looked up before, and has no links
-// in its name: one that was put there since is not followed.
+// open opens a path of the host. An exact one was looked up before, and has no links in
+// its name: a later link is not followed.
 func open(path string, flags int, exact bool) (int, error) {
 	how := &unix.OpenHow{Flags: uint64(flags | unix.O_CLOEXEC)}
 	if exact {
@@ -48,9 +48,9 @@ func enterDirectory(job *wire.Job, passed int) *wire.Failure {
 	}
 }
 
-// sameFile says that the path of the host, which has no links in it, is the file or
-// directory that the toolbox has opened, and the one that was decided about, and none
-// that is run by being opened.
+// sameFile returns a failure unless the path of the host, which has no links in it, is
+// both the file or directory that the toolbox has opened and the one that was decided
+// about, and opening it runs nothing.
 func sameFile(path string, passed, decided int) *wire.Failure {
 	fd, err := open(path, unix.O_PATH, true)
 	if err == nil {
@@ -62,14 +62,14 @@ func sameFile(path string, passed, decided int) *wire.Failure {
 	case !same(fd, passed):
 		return &wire.Failure{Code: 125, Text: path + ": this file is not shared with the host", Hint: "copy it to a directory that is shared"}
 	case isProgram(fd):
-		return &wire.Failure{Code: 126, Text: path + ": what it holds is a program or starts one",
+		return &wire.Failure{Code: 126, Text: path + ": its content is a program or starts one",
 			Hint: "open it on the host, if you know what it does"}
 	}
 	return nil
 }
 
-// isProgram looks at how a file begins. Whoever opens it may go by that, if its name
-// says nothing (Shared MIME-info Specification, "magic").
+// isProgram looks at the beginning of a file. A program that opens it may choose by that,
+// if the name tells nothing (Shared MIME-info Specification, "magic").
 func isProgram(fd int) bool {
 	f, err := eintr.Open("/proc/self/fd/"+strconv.Itoa(fd), unix.O_RDONLY|unix.O_NONBLOCK|unix.O_NOCTTY|unix.O_CLOEXEC, 0)
 	if err != nil {

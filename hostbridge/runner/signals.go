@@ -13,9 +13,8 @@ import (
 	"github.com/tbx-project/tbx/hostbridge/wire"
 )
 
-// allowed are the signals that a client may send: those that a terminal or a
-// shell sends. SIGKILL is not among them: a client that is killed is gone, and
-// its command is then ended in steps.
+// allowed are the signals that a client may send: those of a terminal or a shell. SIGKILL
+// is not among them: a killed client is gone, and its command is then ended in steps.
 func allowed(sig uint32) bool {
 	switch syscall.Signal(sig) {
 	case syscall.SIGINT, syscall.SIGQUIT, syscall.SIGTERM, syscall.SIGHUP,
@@ -29,7 +28,7 @@ func allowed(sig uint32) bool {
 // hang-up and termination of the runner itself.
 func (k *runner) listen() {
 	own := make(chan os.Signal, 4)
-	if !k.detach { // whose runner ends with its command, and passes signals on until then
+	if !k.detach { // its runner ends with its command, and passes signals on until then
 		defer close(own)
 		defer signal.Stop(own)
 	}
@@ -59,7 +58,7 @@ func (k *runner) listen() {
 		}
 		k.signal(syscall.Signal(sig))
 		if syscall.Signal(sig) == syscall.SIGCONT {
-			// Until then a stop signal would be swallowed by this one.
+			// Until then this signal would cancel a stop signal.
 			wire.Send(k.conn, wire.Frame{Type: wire.TypeContinued})
 		}
 	}
@@ -68,9 +67,9 @@ func (k *runner) listen() {
 	}
 }
 
-// foreground gives the terminal's foreground to the command or takes it away.
-// What reads the terminal from the background stops with SIGTTIN, which tells
-// the client that the terminal in the toolbox has to be read.
+// foreground gives the terminal's foreground to the command or takes it away. A process
+// that reads the terminal from the background stops with SIGTTIN, which tells the client
+// to read the terminal in the toolbox.
 func (k *runner) foreground(command bool) {
 	if k.slave < 0 {
 		return

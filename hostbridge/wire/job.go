@@ -5,8 +5,8 @@ import (
 	"errors"
 )
 
-// What an agent and its runners say to each other never travels to or from a
-// toolbox and is no part of the public protocol, only of its encoding.
+// Messages between an agent and its runners never travel to or from a toolbox. They use
+// the encoding of the public protocol, but are not part of it.
 const (
 	TypeJob  Type = 64 // the agent's order
 	TypeIdle Type = 65 // no body; the runner takes another order

@@ -1,13 +1,12 @@
-// Package wire is the language between a toolbox and the host: frames on a
-// unix socket of type SOCK_SEQPACKET, one connection for one command. The
-// kernel keeps the borders of packets and of the descriptors that travel with
-// them, so that a frame needs no parsing across reads.
+// Package wire is the protocol between a toolbox and the host: frames on a unix socket of
+// type SOCK_SEQPACKET, one connection for one command. The kernel keeps the borders of
+// packets and of the descriptors that travel with them, so that a frame needs no parsing
+// across reads.
 //
-// It only encodes, decodes and checks limits; who may ask for what is decided
-// elsewhere. It must stay small (it is linked into tbx-box): standard library
-// and x/sys, no fmt, no reflection. docs/bridge-protocol.md describes the
-// format for other implementations, and how to fuzz this one; testdata/vectors
-// holds good and bad examples for all of them.
+// It only encodes, decodes and checks limits; permissions are decided elsewhere. It must
+// stay small (it is linked into tbx-box): standard library and x/sys, no fmt, no
+// reflection. docs/bridge-protocol.md describes the format for other implementations, and
+// how to fuzz this one; testdata/vectors holds good and bad examples for all of them.
 package wire
 
 import (
@@ -15,9 +14,9 @@ import (
 	"errors"
 )
 
-// Version is the one version of the protocol that this code speaks. A frame of
-// another version is refused, so that a new client and an old agent say so
-// instead of guessing.
+// Version is the one version of the protocol that this code uses. A frame of another
+// version is refused, so that a new client and an old agent report that instead of
+// guessing.
 const Version = 1
 
 // The limits. A peer that exceeds one is in error; nothing is cut silently.
@@ -38,7 +37,7 @@ const (
 	TermiosSize = 36
 )
 
-// Type says what a frame is.
+// Type is the type of a frame.
 type Type uint8
 
 // The frames of a client.
@@ -75,10 +74,10 @@ const (
 	TTYMask = FlagTTYIn | FlagTTYOut | FlagTTYErr
 )
 
-// Errors that a caller tells apart.
+// Errors that a caller distinguishes.
 var (
 	ErrTooLarge = errors.New("wire: the request is larger than the protocol allows")
-	ErrVersion  = errors.New("wire: the other side speaks another version of the protocol")
+	ErrVersion  = errors.New("wire: the other side uses another version of the protocol")
 )
 
 // Frame is one packet without its header.
