@@ -81,8 +81,8 @@ func (f *File) Keys() [][]string {
 // Part decodes the part that Parse left undecoded into v, a pointer.
 func (f *File) Part(raw toml.Primitive, v any) error { return f.meta.PrimitiveDecode(raw, v) }
 
-// Unknown returns an *Error for the first key that nothing was decoded from, or nil. Its
-// suggestions are the keys that Parse and Part decode, except those in Part's tables.
+// Unknown returns an *Error for the first key that nothing was decoded from, or nil. It
+// suggests one of further, the plain keys that Part decodes, or a key that Parse decodes.
 func (f *File) Unknown(further ...string) error {
 	if len(f.meta.Undecoded()) == 0 {
 		return nil

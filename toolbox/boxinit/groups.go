@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// firstStart reports whether no tbx has set this container up before. Later, an
-// administrator inside has a rule, and no group is taken from the user.
+// firstStart reports whether no tbx has set this container up before: the first start
+// writes tbx's rule for sudo. Without such a rule, no group is taken from the user.
 func (b *box) firstStart() bool {
 	_, err := os.Lstat(b.root + "/etc/sudoers.d/tbx")
 	return err != nil && !b.cfg.NoSudo
