@@ -41,7 +41,7 @@ type Box struct {
 	specMissing bool // SpecErr means that there is no file
 }
 
-// Isolated says whether the container was made isolated, whatever its file says.
+// Isolated reports whether the container was made isolated, whatever its file says.
 func (b *Box) Isolated() bool { return b.Managed() && b.Labels[LabelIsolated] == "true" }
 
 // Managed reports whether tbx made the toolbox.

@@ -12,7 +12,7 @@ import (
 	"github.com/tbx-project/tbx/internal/fail"
 )
 
-// pasta says whether the service's podman prefers pasta to slirp4netns: 5 does,
+// pasta reports whether the service's podman prefers pasta to slirp4netns: 5 does,
 // and 6 knows nothing else.
 func pasta(conn context.Context) bool {
 	v := bindings.ServiceVersion(conn)

@@ -10,7 +10,7 @@ import (
 	"github.com/tbx-project/tbx/toolbox"
 )
 
-// Bindings says whether this program has podman's bindings.
+// Bindings reports whether this program has podman's bindings.
 const Bindings = false
 
 // Engine of a program without the bindings is never made.
