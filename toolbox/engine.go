@@ -2,6 +2,7 @@ package toolbox
 
 import (
 	"context"
+	"errors"
 	"io"
 	"io/fs"
 	"slices"
@@ -66,6 +67,10 @@ type Engine interface {
 	// It returns the command's exit code, or an error if it could not be run.
 	Exec(ctx context.Context, id string, args, env []string, out, errs io.Writer) (int, error)
 }
+
+// ErrNoStorage is the kind of an Engine's error about a container of which only the name is
+// left: podman was killed while it removed it. Removing it once more ends that.
+var ErrNoStorage = errors.New("its storage is gone")
 
 // State of a container, in podman's words.
 type State string

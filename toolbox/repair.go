@@ -198,10 +198,7 @@ func (m *Manager) tellRepaired(k *kept, step layers.Step, adopted bool) {
 func (m *Manager) halvesOf(ctx context.Context, e Engine, k *kept) (*halves, error) {
 	h := &halves{}
 	var err error
-	if h.old, err = e.Inspect(ctx, k.Old); errors.Is(err, fail.NotFound) {
-		h.old, err = nil, nil
-	}
-	if err != nil {
+	if h.old, err = m.halfRemoved(ctx, e, k.Old); err != nil {
 		return nil, err
 	}
 	if h.old != nil && !sameWork(h.old.Name, k.Hex) {
@@ -214,7 +211,7 @@ func (m *Manager) halvesOf(ctx context.Context, e Engine, k *kept) (*halves, err
 	for i := range all {
 		if all[i].ours() && sameWork(all[i].Name, k.Hex) && all[i].Labels[LabelReplaces] == k.Old &&
 			(k.Spec == nil || all[i].Labels[LabelID] == k.Spec.ID) {
-			if h.new, err = e.Inspect(ctx, all[i].ID); err != nil {
+			if h.new, err = m.halfRemoved(ctx, e, all[i].ID); err != nil {
 				return nil, err
 			}
 		}
@@ -224,6 +221,22 @@ func (m *Manager) halvesOf(ctx context.Context, e Engine, k *kept) (*halves, err
 	}
 	h.newer, err = m.half(ctx, e, h.new, k.Name)
 	return h, err
+}
+
+// halfRemoved is a container, or nil where there is none. What a podman that was killed left
+// of one is removed.
+func (m *Manager) halfRemoved(ctx context.Context, e Engine, id string) (*Container, error) {
+	c, err := e.Inspect(ctx, id)
+	switch {
+	case errors.Is(err, ErrNoStorage):
+		if err = e.Remove(ctx, id, true); errors.Is(err, fail.NotFound) {
+			err = nil
+		}
+		return nil, err
+	case errors.Is(err, fail.NotFound):
+		return nil, nil
+	}
+	return c, err
 }
 
 // half returns a container's state in the edit: its name, and whether it has the mark.

@@ -223,6 +223,9 @@ func (m *Manager) repairTurn(ctx context.Context, e Engine, k *kept) error {
 	if k.Spec != nil {
 		m.drop(k.Spec.ID, editNow)
 	}
+	if k.Spec != nil && k.Was != nil && k.Spec.ImageID == k.Was.ImageID {
+		return nil // it was only compared
+	}
 	m.Progress.Warn("the change of toolbox "+string(k.Name)+" to another image was interrupted: the toolbox is as it was",
 		"change it again, if you still want to: tbx rebase")
 	return nil
@@ -236,7 +239,7 @@ func (m *Manager) dropApart(ctx context.Context, e Engine, k *kept) error {
 		switch {
 		case err == nil && c.Name == name:
 			err = m.removeHalf(ctx, e, c)
-		case errors.Is(err, fail.NotFound): // a killed podman may have left the name in its storage
+		case errors.Is(err, fail.NotFound), errors.Is(err, ErrNoStorage): // a killed podman may have left the name in its storage
 			_ = e.Remove(ctx, name, true)
 			err = nil
 		}

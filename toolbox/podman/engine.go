@@ -348,6 +348,8 @@ func convert(err error) error {
 	// The service says "no such container" while it is being removed.
 	case model.ResponseCode == http.StatusNotFound, strings.HasSuffix(model.Message, "no such container"):
 		return &fail.Error{Kind: fail.NotFound, Cause: cause}
+	case strings.HasPrefix(model.Message, "getting container from store"), strings.HasSuffix(model.Message, ": container not known"):
+		return &fail.Error{Kind: toolbox.ErrNoStorage, Cause: cause}
 	case strings.Contains(model.Message, "is already in use"):
 		return &fail.Error{Kind: fail.Exists, Cause: cause}
 	case strings.Contains(model.Message, "no space left on device"):

@@ -25,7 +25,7 @@ func TestAnswers(t *testing.T) {
 	}{
 		{"good", func(w http.ResponseWriter, _ *http.Request) { w.Header().Set("Libpod-API-Version", "4.3.1") }, ""},
 		{"new", func(w http.ResponseWriter, _ *http.Request) { w.Header().Set("Libpod-API-Version", "5.4.2") }, ""},
-		{"old", func(w http.ResponseWriter, _ *http.Request) { w.Header().Set("Libpod-API-Version", "3.4.4") }, `too old: it speaks version "3.4.4"`},
+		{"old", func(w http.ResponseWriter, _ *http.Request) { w.Header().Set("Libpod-API-Version", "3.4.4") }, `too old: it has version "3.4.4"`},
 		{"not podman", func(http.ResponseWriter, *http.Request) {}, `version ""`},
 		{"hangs", nil, "has not answered"},
 	} {
