@@ -257,6 +257,11 @@ func (h *Host) step(ctx context.Context, s Step) (did, error) {
 	default:
 		code = te.Code
 	}
+	if s.Again != nil && !slices.Contains(s.OK, code) {
+		if s.Argv, s.Again = s.Again(te), nil; s.Argv != nil {
+			return h.step(ctx, s)
+		}
+	}
 	explain := h.be.Explain
 	if s.Explain != nil {
 		explain = s.Explain

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"os"
+	"os/user"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -131,5 +132,44 @@ func TestWayBack(t *testing.T) {
 	_, err := osupdatetest.Plan(t.Context(), h, osupdate.Request{Verb: osupdate.Cleanup, Parts: []string{"rollback"}})
 	if !errors.Is(err, osupdate.ErrUnsafe) || len(fail.Hints(err)) == 0 {
 		t.Error(err)
+	}
+}
+
+// TestH80_OwnSessions: root's systemctl refuses for every session of another user; those of
+// the user who asks are none, and others are.
+func TestH80_OwnSessions(t *testing.T) {
+	const retry = "Please retry operation after closing inhibitors and logging out other users.\n'systemd-inhibit' can be used to list active inhibitors.\nAlternatively, ignore inhibitors and users with 'systemctl reboot -i'.\n"
+	me, err := user.LookupId("1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	own := "User " + me.Username + " is logged in on sshd.\n"
+	for said, restarts := range map[string]bool{
+		own + retry: true, own + own + retry: true, own + "User other is logged in on tty2.\n" + retry: false, "User other is logged in on tty2.\n" + retry: false,
+		own + "Operation inhibited by \"backup\" (PID 12 \"sleep\", user root), reason is \"copying\".\n" + retry: false, retry: false,
+	} {
+		for asker, may := range map[int]bool{1: true, 0: false} {
+			root := t.TempDir()
+			write(t, root+"/run/ostree-booted", "")
+			write(t, root+"/proc/cmdline", "quiet")
+			write(t, root+"/said", said)
+			write(t, root+"/bin/systemctl", "#!/bin/sh\n[ \"$1 $2\" != 'reboot --check-inhibitors=no' ] || exec touch "+root+"/restarted\ncat "+root+"/said >&2; exit 1\n")
+			if err := os.Chmod(root+"/bin/systemctl", 0o755); err != nil {
+				t.Fatal(err)
+			}
+			b := oneSystem("x:y")
+			h, err := osupdate.Open(osupdate.Config{
+				Root: root, StateDir: root + "/state", LockPath: root + "/lock", Superuser: true, User: asker, Tools: &osupdate.Tools{Dirs: []string{root + "/bin", "/usr/bin"}},
+				NewBackend: func(osupdate.Detection, osupdate.Config) (osupdate.Backend, error) { return &b, nil },
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, err = h.Do(t.Context(), osupdate.Request{Verb: osupdate.Reboot}, false)
+			_, is := os.Stat(root + "/restarted")
+			if want := restarts && may; want != (err == nil) || want != (is == nil) || !want && !errors.Is(err, osupdate.ErrInhibited) {
+				t.Errorf("user %d, %q: %v, restarted: %v", asker, said, err, is)
+			}
+		}
 	}
 }

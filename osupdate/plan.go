@@ -30,6 +30,8 @@ type Step struct {
 	// Enough, called after the step, returns a reason if the later steps have nothing
 	// left to do; then the plan ends. May be nil.
 	Enough func(context.Context) (why string, err error) `json:"-"`
+	// Again is asked after a failure for another command to try instead, once; nil: none.
+	Again func(*ToolError) []string `json:"-"`
 	// Explain is for a step of another program than the updater; otherwise
 	// Backend.Explain is used.
 	Explain func(*ToolError) error `json:"-"`

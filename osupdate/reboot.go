@@ -3,7 +3,9 @@ package osupdate
 import (
 	"context"
 	"errors"
+	"os/user"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/tbx-project/tbx/internal/fail"
@@ -28,17 +30,18 @@ func (h *Host) rebootPlan(ctx context.Context, s *State, r Request) (*Plan, erro
 	if r.Soft {
 		return h.softReboot(ctx, s, systemctl)
 	}
-	argv, inhibited := []string{systemctl, "reboot", "--check-inhibitors=yes"}, (func(context.Context) (bool, error))(nil)
+	argv, again := []string{systemctl, "reboot", "--check-inhibitors=yes"}, h.ownSessions(systemctl, "reboot")
+	var inhibited func(context.Context) (bool, error)
 	if r.DespiteUsers {
 		if argv, err = h.despiteUsers(); err != nil {
 			return nil, err
 		}
-		inhibited = h.uninhibited
+		inhibited, again = h.uninhibited, nil
 	}
 	p := &Plan{
 		Steps: []Step{{
 			Argv: argv, Effect: "restart the machine, unless a program inhibits it",
-			Explain: h.explainSystemctl, Skip: inhibited,
+			Explain: h.explainSystemctl, Skip: inhibited, Again: again,
 		}},
 		Effects: []string{"the machine restarts; everything that runs on it ends"}, NeedsRoot: r.DespiteUsers,
 	}
@@ -106,10 +109,38 @@ func (h *Host) softReboot(ctx context.Context, s *State, systemctl string) (*Pla
 	p.Steps = append(p.Steps, Step{
 		Argv:    []string{systemctl, "soft-reboot", "--check-inhibitors=yes"},
 		Effect:  "start the services of " + s.Label(next) + " under the running kernel",
-		Explain: h.explainSystemctl,
+		Explain: h.explainSystemctl, Again: h.ownSessions(systemctl, "soft-reboot"),
 	})
 	p.Effects = []string{"the user space ends, and that of " + s.Label(next) + " begins under the running kernel"}
 	return p, nil
+}
+
+// ownSessions is for root's tbx, that restarts the machine on a user's behalf: systemctl
+// refuses for sessions of others than root, and those of the user who asks are none. Where
+// it names these alone, it is told to go on. Its words are those of systemd 252 to 262.
+func (h *Host) ownSessions(systemctl, verb string) func(*ToolError) []string {
+	return func(te *ToolError) []string {
+		me, err := user.LookupId(strconv.Itoa(h.cfg.User))
+		if err != nil || !h.cfg.Superuser || h.cfg.User == 0 {
+			return nil
+		}
+		own := false
+		for line := range strings.Lines(te.Stderr) {
+			switch line = strings.TrimSpace(line); {
+			case strings.HasPrefix(line, "User "+me.Username+" is logged in on "):
+				own = true
+			case line == "", strings.HasPrefix(line, "Please retry operation"), strings.HasPrefix(line, "'systemd-inhibit'"),
+				strings.HasPrefix(line, "Alternatively, ignore"):
+			default:
+				return nil
+			}
+		}
+		if !own {
+			return nil
+		}
+		h.trace("only sessions of %s, who asks for it, are open", me.Username)
+		return []string{systemctl, verb, "--check-inhibitors=no"}
+	}
 }
 
 // otherKargs says whether two systems are known to have other kernel arguments, in

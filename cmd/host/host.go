@@ -86,7 +86,7 @@ func openHost(env *cli.Env, o *hostOptions) (*osupdate.Host, error) {
 }
 
 func hostConfig(env *cli.Env, o *hostOptions) (osupdate.Config, error) {
-	cfg := backends.System(os.Getuid(), hostProgress(env), env.Newer)
+	cfg := backends.System(asker(env), hostProgress(env), env.Newer)
 	if os.Geteuid() != 0 {
 		if err := asUser(env, o, &cfg); err != nil {
 			return cfg, err

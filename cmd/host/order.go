@@ -23,15 +23,22 @@ func Order(ctx context.Context, args []string, env *cli.Env) error {
 	if err != nil {
 		return err
 	}
-	user := 0
-	for _, name := range []string{"PKEXEC_UID", "SUDO_UID"} {
-		if n, err := strconv.Atoi(env.Getenv(name)); err == nil {
-			user = n
-		}
-	}
+	user := asker(env)
 	return privileged.Serve(ctx, o, func(progress func(osupdate.Progress)) (*osupdate.Host, error) {
 		return osupdate.Open(backends.System(user, progress, env.Newer))
 	}, env.Out)
+}
+
+// asker is the number of the user who became root to ask: the history names it, and its
+// sessions do not keep the machine from being restarted.
+func asker(env *cli.Env) int {
+	user := os.Getuid()
+	for _, name := range []string{"PKEXEC_UID", "SUDO_UID"} {
+		if n, err := strconv.Atoi(env.Getenv(name)); err == nil && user == 0 {
+			return n
+		}
+	}
+	return user
 }
 
 // IsOrder reports whether tbx was started to carry out an order as root.
