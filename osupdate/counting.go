@@ -166,7 +166,9 @@ func (h *Host) countingSteps(c Counter, to string) ([]Step, error) {
 		return nil, err
 	}
 	if to == "off" {
-		return []Step{{Argv: []string{systemctl, "mask", "--now", c.unit}, Effect: c.Name + " sends nothing any more", Explain: h.explainSystemctl}}, nil
+		return []Step{{
+			Argv: []string{systemctl, "mask", "--now", c.unit}, Effect: c.Name + " sends nothing any more", Explain: h.explainSystemctl,
+		}}, nil
 	}
 	return []Step{
 		{Argv: []string{systemctl, "unmask", c.unit}, Effect: c.Name + " may be started", Explain: h.explainSystemctl},

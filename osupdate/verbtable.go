@@ -281,7 +281,8 @@ before it has run.`, Example: "  tbx host cleanup\n  tbx host cleanup --pending"
 		}, {
 			Verb: Reboot, Phrase: "restart the machine", Own: true, check: howToRestart,
 			Args: []Argument{{Flag: "soft", Usage: "keep the firmware and the kernel running, where the next system allows it",
-				field: softField}, {Flag: "despite-users", Usage: "also while others are logged in; what inhibits it still counts", field: despiteField}},
+				field: softField},
+				{Flag: "despite-users", Usage: "also while others are logged in; what inhibits it still counts", field: despiteField}},
 			Actions: admin(Reboot, "Restart the machine"),
 			Help: Help{Command: "reboot", Short: "Restart the machine", Long: "Restart the machine, unless a program inhibits it.",
 				Example: "  tbx host reboot\n  tbx host reboot --soft"},

@@ -86,7 +86,8 @@ left alone, unless --take-over masks its unit; tbx host auto off gives it back.`
 			}
 			return printAuto(cmd.Context(), env, o)
 		})
-	cmd.Flags().StringVar(&reboot, "reboot", "", "restart by `POLICY`: never, idle, window, fleet-lock or immediate (default: as the settings say)")
+	cmd.Flags().StringVar(&reboot, "reboot", "",
+		"restart by `POLICY`: never, idle, window, fleet-lock or immediate (default: as the settings say)")
 	cmd.Flags().BoolVar(&takeOver, "take-over", false, "mask the unit of another program that updates this host")
 	words := make([]string, 0, len(auto.Reboots()))
 	for _, r := range auto.Reboots() {

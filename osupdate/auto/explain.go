@@ -118,17 +118,19 @@ func (v *View) fleet(now time.Time) []string {
 	switch s := r.Slot; {
 	case s == nil:
 	case s.Kept != "":
-		out = append(out, fmt.Sprintf("This host keeps its slot of the fleet's lock since %s, so that others do not take what failed here: %s.", clock(s.Since), s.Kept),
+		out = append(out, fmt.Sprintf("This host keeps its slot of the fleet's lock since %s, so that others do not take what failed here: %s.",
+			clock(s.Since), s.Kept),
 			"It gives the slot back when a newer release is good; or, when you have looked: tbx host auto resume")
 	case s.No:
 		out = append(out, fmt.Sprintf("It waits for a slot of the fleet's lock since %s: %s.", clock(s.Since), strings.TrimSuffix(s.Why, ".")))
 	case (r.State == machine.Idle || r.State == machine.Waiting) && s.Tries > 0:
-		out = append(out, fmt.Sprintf("The slot of the fleet's lock is not given back yet, and nothing new is begun before: %s. The next try is at %s.",
-			strings.TrimSuffix(s.Why, "."), clock(s.Next)))
+		out = append(out, fmt.Sprintf("The slot of the fleet's lock is not given back yet, and nothing new is begun before: %s. "+
+			"The next try is at %s.", strings.TrimSuffix(s.Why, "."), clock(s.Next)))
 	case r.State == machine.Idle || r.State == machine.Waiting:
 		out = append(out, "The slot of the fleet's lock is given back at the next run.")
 	case s.Why != "":
-		out = append(out, fmt.Sprintf("The fleet's lock did not answer: %s. The next try is at %s.", strings.TrimSuffix(s.Why, "."), clock(s.Next)))
+		out = append(out, fmt.Sprintf("The fleet's lock did not answer: %s. The next try is at %s.",
+			strings.TrimSuffix(s.Why, "."), clock(s.Next)))
 	}
 	for _, note := range r.Notes {
 		out = append(out, "The fleet's graph: "+note+".")

@@ -100,7 +100,8 @@ func (r *Runner) steps(ctx context.Context, m Memory) (Memory, error) {
 		o, last = r.act(ctx, action, m)
 		m.Record = machine.After(m.Record, action, o)
 		m.Blockers = r.blockers(ctx, m, last)
-		r.Changed = r.Changed || last == nil && !slices.Contains([]machine.Action{machine.Check, machine.Prove, machine.Lock, machine.Unlock}, action)
+		r.Changed = r.Changed || last == nil &&
+			!slices.Contains([]machine.Action{machine.Check, machine.Prove, machine.Lock, machine.Unlock}, action)
 		if err := Keep(r.Dir, m); err != nil {
 			return m, err
 		}

@@ -5,22 +5,21 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
-	"time"
 
 	"github.com/tbx-project/tbx/internal/atomicfile"
 	"github.com/tbx-project/tbx/internal/fail"
 	"github.com/tbx-project/tbx/osupdate"
 	"github.com/tbx-project/tbx/osupdate/auto/machine"
+	"github.com/tbx-project/tbx/osupdate/auto/tell"
 )
 
 // Memory is what is kept from one run to the next, /var/lib/tbx/host/auto.json.
 type Memory struct {
 	machine.Record
-	Failing   []string `json:"failing,omitempty"`    // what failed when the update was fetched, and is not its fault
-	TakenOver []string `json:"taken_over,omitempty"` // units of others that tbx has masked
-	Blockers  []string `json:"blockers,omitempty"`   // layered packages that do not fit the update
-	// what was told, and when: the id of a notice, with " @" and the user's number where it was shown to one
-	Told map[string]time.Time `json:"told,omitempty"`
+	Failing   []string  `json:"failing,omitempty"`    // what failed when the update was fetched, and is not its fault
+	TakenOver []string  `json:"taken_over,omitempty"` // units of others that tbx has masked
+	Blockers  []string  `json:"blockers,omitempty"`   // layered packages that do not fit the update
+	Told      tell.Told `json:"told,omitempty"`
 }
 
 const memoryFile = "auto.json"

@@ -104,7 +104,8 @@ func (w *Toolboxes) Look(ctx context.Context) (Step, error) {
 		return s, err
 	}
 	s.On = strings.TrimSpace(out) == "enabled"
-	out, err = w.systemctl(ctx, "show", "--timestamp=unix", "--property=Result,ExecMainStatus,ExecMainExitTimestamp", "tbx-toolboxes.service")
+	out, err = w.systemctl(ctx, "show", "--timestamp=unix", "--property=Result,ExecMainStatus,ExecMainExitTimestamp",
+		"tbx-toolboxes.service")
 	if err != nil {
 		return s, err
 	}
@@ -131,7 +132,8 @@ func (w *Toolboxes) systemctl(ctx context.Context, args ...string) (string, erro
 	}
 	out, _, err := w.Tools.Run(ctx, osupdate.Call{Argv: append([]string{path, "--user"}, args...)})
 	if err != nil {
-		return "", fail.Wrap(fail.Unable, err, "your systemd does not do it").Hint("call it in a session of your own on this machine, not by sudo")
+		return "", fail.Wrap(fail.Unable, err, "your systemd does not do it").
+			Hint("call it in a session of your own on this machine, not by sudo")
 	}
 	return string(out), nil
 }

@@ -111,11 +111,13 @@ func (f *Fleet) explain(err error) error {
 		return fail.Wrap(osupdate.ErrBadOutput, err, "the fleet's graph at %s is not believed", where).
 			Hint("see what is there, and the dialect in [fleet] of /etc/tbx/host.toml")
 	case errors.As(err, &r) && r.Status < 500:
-		return fail.Wrap(osupdate.ErrBadOutput, err, "the fleet's graph at %s", where).Hint("see the address and the stream in [fleet] of /etc/tbx/host.toml")
+		return fail.Wrap(osupdate.ErrBadOutput, err, "the fleet's graph at %s", where).
+			Hint("see the address and the stream in [fleet] of /etc/tbx/host.toml")
 	case strings.HasPrefix(where, "/"):
 		return fail.Wrap(osupdate.ErrNotFound, err, "the fleet's graph").Hint("see whether it is there, and whether root may read it")
 	}
-	return fail.Wrap(osupdate.ErrNetwork, err, "the fleet's graph cannot be asked for").Hint("check the network and the server; it is tried again")
+	return fail.Wrap(osupdate.ErrNetwork, err, "the fleet's graph cannot be asked for").
+		Hint("check the network and the server; it is tried again")
 }
 
 // Lock is that of auto.Fleet.
@@ -138,7 +140,8 @@ func (f *Fleet) slot(err error) error {
 	case errors.Is(err, fleetlock.ErrAnswer):
 		return fail.Wrap(osupdate.ErrBadOutput, err, "the fleet's lock at %s", where).Hint("see whether the network wants a sign-in")
 	}
-	return fail.Wrap(osupdate.ErrNetwork, err, "the fleet's lock cannot be asked").Hint("check the network and the server; it is tried again")
+	return fail.Wrap(osupdate.ErrNetwork, err, "the fleet's lock cannot be asked").
+		Hint("check the network and the server; it is tried again")
 }
 
 // payload is what a server calls the release that runs.

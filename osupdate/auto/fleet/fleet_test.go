@@ -204,7 +204,7 @@ func TestLife(t *testing.T) {
 	p.run(machine.Proving, 0.1)
 	p.run(machine.RollingBack, 0.2) // and it is restarted at once
 	write(p.h.root+"/failed", "", 0o644)
-	m = p.run(machine.Idle, 0.1)
+	p.run(machine.Idle, 0.1)
 	m = p.run(machine.Idle, 24)
 	if got := p.explain(m); p.h.running != 2 || len(p.slots.Holders("web")) != 1 || !strings.Contains(got, "keeps its slot") || !strings.Contains(got, "3 was not healthy here") {
 		t.Fatalf("%d, %q, %s", p.h.running, p.slots.Holders("web"), got)

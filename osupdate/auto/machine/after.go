@@ -66,8 +66,8 @@ func staged(r *Record, o Outcome) {
 		r.enter(Withdrawing, o.Now)
 		return
 	case r.Exact && !o.Found.Is(r.Target):
-		r.Trouble = &Trouble{Kind: "result not as planned", Text: fmt.Sprintf("the updater fetched %s, and the fleet takes %s", o.Found.Name(), r.Target.Name()),
-			Count: 1, First: o.Now, Next: o.Now.Add(longest)}
+		r.Trouble = &Trouble{Kind: "result not as planned", Text: fmt.Sprintf("the updater fetched %s, and the fleet takes %s",
+			o.Found.Name(), r.Target.Name()), Count: 1, First: o.Now, Next: o.Now.Add(longest)}
 		r.Target = o.Found
 		r.enter(Withdrawing, o.Now)
 		return

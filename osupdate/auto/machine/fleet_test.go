@@ -8,6 +8,24 @@ import (
 	"github.com/tbx-project/tbx/osupdate/auto/machine"
 )
 
+// slot is what the fleet's server does.
+func (w *world) slot(t *testing.T, a machine.Action, o *machine.Outcome) {
+	t.Helper()
+	switch {
+	case w.down:
+		o.Err = &machine.Trouble{Kind: "network", Text: "no answer"}
+	case a == machine.Unlock:
+		if w.failed {
+			t.Error("the slot is given back after the bad release, and others take it")
+		}
+		w.held = false
+	case w.others && !w.held:
+		o.Err, o.Refused = &machine.Trouble{Kind: "refused", Text: "all slots are held"}, true
+	default:
+		w.held = true
+	}
+}
+
 // member is a host of a fleet that waits for a slot with release n staged.
 func member(t *testing.T, n int) (*world, machine.Record) {
 	t.Helper()

@@ -71,10 +71,9 @@ func (r *Record) keep(why string) {
 // locked is after the server was asked for a slot.
 func locked(r *Record, o Outcome) {
 	s := *r.Slot
-	switch {
-	case o.Err == nil:
+	if o.Err == nil {
 		s.Held, s.Asked, s.Why, s.Tries, s.Next = true, o.Now, "", 0, time.Time{}
-	default:
+	} else {
 		s.Held, s.No = false, o.Refused && s.Kept == ""
 		s.Why, s.Tries, s.Next = o.Err.Text, s.Tries+1, o.Now.Add(slotWait)
 		if !o.Refused {

@@ -30,8 +30,8 @@ func Desktop(busctl, runDir string) func(ctx context.Context, uid int, n Notice)
 		defer cancel()
 		const name, path = "org.freedesktop.Notifications", "/org/freedesktop/Notifications"
 		body := markup(n.Text + "\n" + n.Do)
-		cmd := exec.CommandContext(ctx, busctl, "--address=unix:path="+bus, "--quiet", "call", "--", name, path, name, "Notify", "susssasa{sv}i",
-			"tbx", "0", "software-update-available", escape.Text(n.Title), body, "0", "1", "urgency", "y", "1", "-1")
+		cmd := exec.CommandContext(ctx, busctl, "--address=unix:path="+bus, "--quiet", "call", "--", name, path, name, "Notify",
+			"susssasa{sv}i", "tbx", "0", "software-update-available", escape.Text(n.Title), body, "0", "1", "urgency", "y", "1", "-1")
 		cmd.Dir, cmd.Env = "/", []string{"LC_ALL=C.UTF-8", "XDG_RUNTIME_DIR=" + fmt.Sprintf("%s/%d", runDir, uid)}
 		if os.Geteuid() != uid {
 			cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uint32(uid), Gid: uint32(uid)}}

@@ -41,7 +41,8 @@ func Of(r *machine.Record, blockers []string, now time.Time) []Notice {
 	case machine.Staged, machine.Rebooting:
 		if days := int(now.Sub(r.Since).Hours() / 24); now.Sub(r.Since) > StagedAfter {
 			add("staged "+r.Target.Name(), "An update waits for a restart",
-				fmt.Sprintf("%s was fetched %d days ago and is not applied: a machine that is only suspended does not take it.", r.Target.Name(), days),
+				fmt.Sprintf("%s was fetched %d days ago and is not applied: a machine that is only suspended does not take it.",
+					r.Target.Name(), days),
 				"Restart when it suits you: tbx host reboot")
 		}
 	case machine.RollingBack:

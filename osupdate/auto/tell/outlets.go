@@ -22,6 +22,10 @@ type Outlets struct {
 	Journal func(text string, fields map[string]string)
 }
 
+// Told is what was told, and when: the id of a notice, with " @" and the user's number
+// where it was shown to one.
+type Told map[string]time.Time
+
 const (
 	motd   = "run/motd.d/85-tbx-host.motd"
 	marker = "run/reboot-required"
@@ -32,8 +36,8 @@ const (
 // Tell takes notices where they are read. told remembers what was said to whom: each is
 // shown once to each user, and once in the journal; what is over is forgotten. The files
 // say what is now, and are written where that has changed only.
-func (o *Outlets) Tell(ctx context.Context, r *machine.Record, ns []Notice, told map[string]time.Time, now time.Time) (map[string]time.Time, error) {
-	next := map[string]time.Time{}
+func (o *Outlets) Tell(ctx context.Context, r *machine.Record, ns []Notice, told Told, now time.Time) (Told, error) {
+	next := Told{}
 	var text strings.Builder
 	users := o.Users(ctx)
 	for _, n := range ns {
@@ -54,8 +58,8 @@ func (o *Outlets) Tell(ctx context.Context, r *machine.Record, ns []Notice, told
 		}
 	}
 	restart := ""
-	if waits := r.State == machine.Staged || r.State == machine.Rebooting || r.State == machine.RollingBack; waits && !r.Running.Is(r.Target) ||
-		r.State == machine.RollingBack {
+	switch r.State {
+	case machine.Staged, machine.Rebooting, machine.RollingBack:
 		restart = markerText
 	}
 	return next, errors.Join(o.file(motd, text.String(), true), o.file(marker, restart, false), o.metrics(r, len(ns)))
