@@ -276,3 +276,32 @@ func TestID(t *testing.T) {
 		t.Errorf("%s, %v", f.ID, err)
 	}
 }
+
+// TestF64_LeavesTheFleet: a host that takes no further part frees its slot, also one that it keeps after a failure; one
+// that cannot be asked for stays written down.
+func TestF64_LeavesTheFleet(t *testing.T) {
+	p := newPlace(t, "web")
+	var m auto.Memory
+	m.Slot = &machine.Slot{Since: p.now, Held: true, Kept: "2 was not healthy here"}
+	if err := errors.Join(p.r.Fleet.Lock(t.Context()), auto.Keep(p.r.Dir, m)); err != nil {
+		t.Fatal(err)
+	}
+	deaf, err := fleet.Open(auto.FleetSettings{Lock: "http://127.0.0.1:1", Group: "web"}, p.h.root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := auto.GiveBack(t.Context(), p.r.Dir, deaf); !errors.Is(err, osupdate.ErrNetwork) {
+		t.Errorf("%v", err)
+	}
+	if m, err = auto.Recall(p.r.Dir); err != nil || m.Slot == nil {
+		t.Fatalf("%+v, %v", m.Slot, err)
+	}
+	for range 2 {
+		if err := auto.GiveBack(t.Context(), p.r.Dir, p.r.Fleet); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if m, err = auto.Recall(p.r.Dir); err != nil || m.Slot != nil || len(p.slots.Holders("web")) != 0 {
+		t.Errorf("%+v, %v", m.Slot, err)
+	}
+}
