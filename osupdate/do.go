@@ -87,7 +87,8 @@ func rootLost(r Request) string {
 	if len(changed) == 0 {
 		return ""
 	}
-	return "by " + strings.Join(changed, ", ") + " the root file system is found: if the next system does not start, choose the running one in " +
+	return "by " + strings.Join(changed, ", ") +
+		" the root file system is found: if the next system does not start, choose the running one in " +
 		"the boot menu"
 }
 

@@ -223,7 +223,8 @@ var findsRoot = []string{"root", "rootflags", "rootfstype", "rd.luks.uuid", "rd.
 
 // ownKargs leaves out what names this machine's disks.
 func ownKargs(kargs []string) []string {
-	disks := append([]string{"rw", "ro", "resume", "resume_offset", "boot", "BOOT_IMAGE", "ostree", "composefs", "initrd", "systemd.machine_id"},
+	disks := append([]string{"rw", "ro", "resume", "resume_offset", "boot", "BOOT_IMAGE", "ostree", "composefs", "initrd",
+		"systemd.machine_id"},
 		findsRoot...)
 	return slices.DeleteFunc(slices.Clone(kargs), func(k string) bool {
 		name, _, _ := strings.Cut(k, "=")

@@ -39,7 +39,8 @@ func lacking(b *Box, host, inside []mountPoint, own []boxinit.Place) []boxinit.A
 	var out []boxinit.Attach
 	for _, m := range host {
 		target, ok := sharedPoint(b, m.point)
-		if !ok || strings.HasSuffix(m.root, deleted) || slices.ContainsFunc(own, func(p boxinit.Place) bool { return join.Below(target, p.Path) }) {
+		if !ok || strings.HasSuffix(m.root, deleted) ||
+			slices.ContainsFunc(own, func(p boxinit.Place) bool { return join.Below(target, p.Path) }) {
 			continue
 		}
 		if slices.ContainsFunc(out, func(a boxinit.Attach) bool { return join.Below(m.point, a.Host) }) {

@@ -34,7 +34,8 @@ func distrobox(words []string, home string) (Call, error) {
 	}
 	t, ok := verbs[verb]
 	if !ok {
-		return Call{}, fail.New(fail.Usage, "distrobox has no command %q", verb).Hint("tbx understands: create, enter, ephemeral, list, rm, stop, upgrade, version")
+		return Call{}, fail.New(fail.Usage, "distrobox has no command %q", verb).
+			Hint("tbx understands: create, enter, ephemeral, list, rm, stop, upgrade, version")
 	}
 	p, err := t.flags.parse(verb, rest)
 	if err != nil {
@@ -65,7 +66,9 @@ var verbs = map[string]struct { // constant
 		}
 		return session(p, home, append([]string{"--ephemeral"}, made...))
 	}},
-	"list":    {"list", flags{"no-color": ignored}, func(parsed, string) ([]string, error) { return []string{"list", "--columns", "distrobox"}, nil }},
+	"list": {"list", flags{"no-color": ignored}, func(parsed, string) ([]string, error) {
+		return []string{"list", "--columns", "distrobox"}, nil
+	}},
 	"rm":      {"rm", flags{"force f": yes, "yes Y": yes, "all a": yes, "rm-home": ignored, "name n": word}, named("rm")},
 	"stop":    {"stop", flags{"yes Y": ignored, "all a": yes, "name n": word}, named("stop")},
 	"upgrade": {"upgrade", flags{"all a": yes, "yes Y": ignored, "name n": word, "running": refused}, named("upgrade")},
