@@ -110,8 +110,8 @@ func TestSamePackages(t *testing.T) {
 
 // A repository's address is kept without who logs in there.
 func TestRepositoryLines(t *testing.T) {
-	got := repositoryLines("# http://no\n\ndeb https://me:pw@h/x s m\nURIs: file:/srv/repo\n")
-	if !reflect.DeepEqual(got, []string{"deb https://…@h/x s m", "URIs: file:/srv/repo"}) {
+	got := repositoryLines("# http://no\n\ndeb https://me:pw@h/x s m\nURIs: file:/srv/repo\npassword = x\nProxy_Password=x\n")
+	if !reflect.DeepEqual(got, []string{"deb https://…@h/x s m", "URIs: file:/srv/repo", "password =…", "Proxy_Password=…"}) {
 		t.Errorf("%q", got)
 	}
 	if dirs := directoriesIn(append(got, "baseurl=file:///opt/r/", "deb file:/ x")); !reflect.DeepEqual(dirs, []string{"/opt/r", "/srv/repo"}) {

@@ -80,14 +80,17 @@ func roots(paths []string) []string {
 	return out
 }
 
-var userInfo = regexp.MustCompile(`://[^/@\s]+@`)
+var (
+	userInfo = regexp.MustCompile(`://[^/@\s]+@`)
+	password = regexp.MustCompile(`(?i)^((?:proxy_)?password\s*=).*`)
+)
 
 // repositoryLines are those that say something, without who logs in.
 func repositoryLines(text string) []string {
 	out := []string{}
 	for _, l := range strings.Split(text, "\n") {
 		if l = strings.TrimSpace(l); l != "" && !strings.HasPrefix(l, "#") {
-			out = append(out, userInfo.ReplaceAllString(l, "://…@"))
+			out = append(out, password.ReplaceAllString(userInfo.ReplaceAllString(l, "://…@"), "$1…"))
 		}
 	}
 	return out

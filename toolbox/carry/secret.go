@@ -2,6 +2,7 @@ package carry
 
 import (
 	"bytes"
+	"slices"
 	"strings"
 )
 
@@ -18,11 +19,25 @@ func secretIn(text []byte) string {
 		if bytes.Contains(line, []byte("_authToken=")) { // npmrc(5)
 			return "there is a token in it"
 		}
+		if namedPassword(string(line)) {
+			return "there is a password in it"
+		}
 		if passwordIn(string(line)) {
 			return "there is a password in it, in an address"
 		}
 	}
 	return ""
+}
+
+// namedPassword says whether a line gives a password: as netrc(5) and apt_auth.conf(5) do, or
+// as a key with a value, such as dnf.conf(5) and zypper's credentials.
+func namedPassword(line string) bool {
+	f := strings.Fields(line)
+	if len(f) == 2 && f[0] == "password" || slices.Contains(f, "login") && slices.Contains(f, "password") {
+		return true
+	}
+	key, value, ok := strings.Cut(line, "=")
+	return ok && strings.HasSuffix(strings.ToLower(strings.TrimSpace(key)), "password") && strings.TrimSpace(value) != ""
 }
 
 // passwordIn says whether a line has SCHEME://USER:PASSWORD@HOST.
