@@ -35,6 +35,8 @@ var freeFlags = map[string]string{
 	"load --name":                  "the name of a toolbox that there is not yet",
 	"edit --hostname":              "a new name",
 	"import --name":                "a new name",
+	"freeze --include":             "a path of the toolbox, which need not run",
+	"freeze --exclude":             "a path of the toolbox, which need not run, or a pattern",
 	"edit --env":                   "NAME=VALUE, of which the value is new",
 	"edit --no-env":                "a variable that only the toolbox's file knows",
 	"edit --memory":                "a number",
