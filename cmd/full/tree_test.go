@@ -30,8 +30,6 @@ var freeFlags = map[string]string{
 	"create --cpus":                "a number",
 	"create --pids-limit":          "a number",
 	"create --shm-size":            "a number",
-	"freeze --include":             "a path inside the toolbox",
-	"freeze --exclude":             "a path inside the toolbox, or a pattern",
 	"load --name":                  "the name of a toolbox that there is not yet",
 	"edit --hostname":              "a new name",
 	"import --name":                "a new name",
