@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/tbx-project/tbx/internal/fail"
 	"github.com/tbx-project/tbx/internal/flock"
 	"github.com/tbx-project/tbx/toolbox/boxinit"
@@ -275,8 +277,12 @@ func (m *Manager) makeHome(s *Spec) error {
 	if s.Home == "" {
 		return nil
 	}
+	const hint = "name a directory that is yours, or that is not there yet in one of yours"
 	if err := os.MkdirAll(s.Home, 0o700); err != nil {
-		return fail.Wrap(nil, err, "the home for the toolbox cannot be made")
+		return fail.Wrap(nil, err, "the home for the toolbox cannot be made").Hint(hint)
+	}
+	if err := unix.Access(s.Home, unix.W_OK|unix.X_OK); err != nil {
+		return fail.Wrap(nil, err, "%s cannot be the toolbox's home: you cannot write there", s.Home).Hint(hint)
 	}
 	return nil
 }

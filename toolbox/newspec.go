@@ -62,7 +62,8 @@ func (m *Manager) checkOptions(o *CreateOptions) error {
 	}
 	for _, kv := range o.Env {
 		if name, _, ok := strings.Cut(kv, "="); !ok || name == "" || strings.ContainsRune(kv, 0) {
-			return fail.New(fail.Usage, "environment variable %q is not NAME=VALUE", kv)
+			return fail.New(fail.Usage, "environment variable %q is not NAME=VALUE", kv).
+				Hint("write --env NAME=VALUE; a caller's value is passed by: tbx run --env NAME")
 		}
 	}
 	return nil

@@ -191,7 +191,13 @@ func ParseVolume(v string) (Mount, error) {
 				m.Options = slices.DeleteFunc(m.Options, func(o string) bool { return o == "rbind" })
 			case "O":
 				overlay = m.Type == "bind"
-			case "ro", "rw", "noexec", "exec", "nosuid", "suid", "nodev", "dev", "rbind", "z", "Z", "U", "idmap":
+			case "U":
+				if m.Type == "bind" && !slices.Contains(strings.Split(parts[2], ","), "O") {
+					return bad("option U would give the host's files there to the toolbox's root; what is yours is yours inside without it")
+				}
+			case "idmap":
+				return bad("option idmap is for the host's root alone; what is yours is yours inside without it")
+			case "ro", "rw", "noexec", "exec", "nosuid", "suid", "nodev", "dev", "rbind", "z", "Z":
 			default:
 				return bad("there is no mount option " + strconv.Quote(o))
 			}

@@ -3,6 +3,7 @@ package toolbox
 import (
 	"context"
 	"errors"
+	"os"
 	"regexp"
 	"strings"
 
@@ -13,6 +14,23 @@ import (
 
 // noWay matches crun's error about a missing part of the path to a mount point.
 var noWay = regexp.MustCompile("openat2 `([^`]+)`: No such file or directory")
+
+// noMount matches crun's error about a mount: its source, its target and the cause.
+var noMount = regexp.MustCompile("mount `([^`]+)` to `([^`]+)`: ([^:]+)")
+
+// mountError explains why a toolbox cannot have one of its mounts.
+func mountError(b *Box, source, target, cause string) error {
+	for _, mt := range b.Mounts { // of an overlay the runtime knows another source
+		if mt.Target == target && mt.Source != "" {
+			source = mt.Source
+		}
+	}
+	if st, err := os.Stat(source); err == nil && !st.IsDir() && cause == "Not a directory" {
+		cause = "it is no directory, and what is there in the image is one"
+	}
+	return fail.New(nil, "toolbox %s cannot be started: %s cannot be mounted at %s: %s", b.Name, escape.Text(source), escape.Text(target), cause).
+		Hint("leave it out, if you asked for it: tbx edit --no-volume %s %s", escape.Text(target), b.Name)
+}
 
 // mendStart makes the directory whose lack made a start fail, and reports whether it did.
 // In images of systems whose /home is a link into /var the link's target is missing,
@@ -47,8 +65,10 @@ const isNotThere = " is not there"
 // no log.
 func startError(b *Box, err error) error {
 	e := fail.Wrap(nil, err, "toolbox %s cannot be started", b.Name)
-	said := noWay.FindStringSubmatch(err.Error())
+	said, mount := noWay.FindStringSubmatch(err.Error()), noMount.FindStringSubmatch(err.Error())
 	switch {
+	case mount != nil:
+		return mountError(b, mount[1], "/"+strings.Trim(mount[2], "/"), mount[3])
 	case said != nil:
 		return e.Hint("/%s in its image does not lead to the mount point; an image with a directory there works",
 			escape.Text(strings.Trim(said[1], "/")))
