@@ -1,6 +1,8 @@
 package backends_test
 
 import (
+	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -64,6 +66,28 @@ func followed(t *testing.T, h *osupdate.Host, err error) string {
 		}
 	}
 	return refused
+}
+
+// known says whether an error is a refusal with a next step.
+func known(err error) bool {
+	for _, kind := range []error{osupdate.ErrUnsupported, osupdate.ErrNoRollback, osupdate.ErrUnsafe, osupdate.ErrNotFound, osupdate.ErrManaged, fail.Usage} {
+		if errors.Is(err, kind) {
+			return len(fail.Hints(err)) > 0
+		}
+	}
+	return false
+}
+
+// contradicts says where a check and the upgrade after it do not agree on whether it is
+// refused; empty where they do.
+func contradicts(c *osupdate.Checked, err error) string {
+	switch p := osupdate.ProblemOf(err); {
+	case err == nil && c.Refused != nil:
+		return fmt.Sprintf("check said that the upgrade would be refused, %+v, and it was carried out", c.Refused)
+	case err != nil && (c.Refused == nil || p == nil || c.Refused.Problem != p.Name || c.Refused.Message != err.Error()):
+		return fmt.Sprintf("the upgrade was refused, %v, and check said %+v", err, c.Refused)
+	}
+	return ""
 }
 
 // TestH42_HintsAreRead: what the walks hold to be followed is what a person would read.

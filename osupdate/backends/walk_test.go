@@ -2,7 +2,6 @@ package backends_test
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -231,16 +230,6 @@ func (m *machine) look(thorough bool) {
 	}
 }
 
-// known says whether an error is a refusal with a next step.
-func known(err error) bool {
-	for _, kind := range []error{osupdate.ErrUnsupported, osupdate.ErrNoRollback, osupdate.ErrUnsafe, osupdate.ErrNotFound, osupdate.ErrManaged, fail.Usage} {
-		if errors.Is(err, kind) {
-			return len(fail.Hints(err)) > 0
-		}
-	}
-	return false
-}
-
 // requests are what a user of that kind of host may ask for.
 func requests(kind osupdate.Kind) []osupdate.Request {
 	all := []osupdate.Request{
@@ -336,18 +325,6 @@ func (m *machine) tryVerb(r osupdate.Request) {
 	case err == nil && again.Unchanged == "":
 		m.errorf("the second time it changed something: %+v", again.After)
 	}
-}
-
-// contradicts says where a check and the upgrade after it do not agree on whether it is
-// refused; empty where they do.
-func contradicts(c *osupdate.Checked, err error) string {
-	switch p := osupdate.ProblemOf(err); {
-	case err == nil && c.Refused != nil:
-		return fmt.Sprintf("check said that the upgrade would be refused, %+v, and it was carried out", c.Refused)
-	case err != nil && (c.Refused == nil || p == nil || c.Refused.Problem != p.Name || c.Refused.Message != err.Error()):
-		return fmt.Sprintf("the upgrade was refused, %v, and check said %+v", err, c.Refused)
-	}
-	return ""
 }
 
 // kept are the systems that ran, or will run, and that nobody may lose by a way back.
