@@ -24,9 +24,13 @@ func Order(ctx context.Context, args []string, env *cli.Env) error {
 		return err
 	}
 	user := asker(env)
-	return privileged.Serve(ctx, o, func(progress func(osupdate.Progress)) (*osupdate.Host, error) {
+	err = privileged.Serve(ctx, o, func(progress func(osupdate.Progress)) (*osupdate.Host, error) {
 		return osupdate.Open(backends.System(user, progress, env.Newer))
 	}, env.Out)
+	if err != nil {
+		return cli.Exit(cli.CodeOf(err, false)) // who asked prints the error, on the same terminal
+	}
+	return nil
 }
 
 // asker is the number of the user who became root to ask: the history names it, and its

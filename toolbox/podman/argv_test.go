@@ -243,7 +243,7 @@ func randomPlan(t *testing.T, random *rand.Rand) *toolbox.Plan {
 		s.Share, s.NoNetwork, s.GPU, s.ShmSize = some("/srv/share", "/srv/read:ro", "/srv/with, comma"), maybe(), maybe(), one("", "1g", "65537b")
 	} else {
 		s.Home = one("", "/srv/home, other")
-		s.Volumes = append(s.Volumes, some("/srv/over:/over:O", "/srv/owned:/owned:U", "/srv/both:/both:U,O", "/srv/idmap:/idmap:idmap")...)
+		s.Volumes = append(s.Volumes, some("/srv/over:/over:O", "owned:/owned:U", "/srv/both:/both:U,O")...)
 	}
 	p, err := toolbox.NewPlan("box", s, h, toolbox.Place{BoxDir: "/home/jane/box", Box: "0", Tree: maybe(), Bridge: one("", "/run/bridge")})
 	if err != nil {
