@@ -177,6 +177,7 @@ func (h *Host) state(ctx context.Context) (*State, error) {
 	}
 	if err == nil {
 		h.learn(s)
+		s.Warnings = append(s.Warnings, h.noRoomAtShutdown(s)...)
 		if wrong := s.Sound(); wrong != nil {
 			return nil, fail.Wrap(ErrBadOutput, wrong, "%s shows an impossible state", h.be.Kind()).
 				Hint("see the command with --verbose, and try it yourself")

@@ -242,7 +242,8 @@ func (b *rebase) openSystems(ctx context.Context) error {
 		return nil
 	}
 	if b.base == nil {
-		return fail.New(fail.Unable, "its image has no package manager, and the toolbox has %s: the packages that you installed cannot be identified",
+		return fail.New(fail.Unable, "its image has no package manager, and the toolbox has %s: "+
+			"the packages that you installed cannot be identified",
 			b.old.Name)
 	}
 	b.names = packages.RenamingOf(b.old.OS, b.new.OS)

@@ -28,7 +28,8 @@ func mountError(b *Box, source, target, cause string) error {
 	if st, err := os.Stat(source); err == nil && !st.IsDir() && cause == "Not a directory" {
 		cause = "it is no directory, and what is there in the image is one"
 	}
-	return fail.New(nil, "toolbox %s cannot be started: %s cannot be mounted at %s: %s", b.Name, escape.Text(source), escape.Text(target), cause).
+	return fail.New(nil, "toolbox %s cannot be started: %s cannot be mounted at %s: %s",
+		b.Name, escape.Text(source), escape.Text(target), cause).
 		Hint("leave it out, if you asked for it: tbx edit --no-volume %s %s", escape.Text(target), b.Name)
 }
 
