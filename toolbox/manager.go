@@ -1,7 +1,6 @@
 package toolbox
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -143,8 +142,8 @@ func (m *Manager) box(c *Container) *Box {
 // of an image that has several, podman says any.
 func (b *Box) specified(s *Spec) {
 	b.Spec = s
-	if s.ImageID == b.ImageID {
-		b.Image = cmp.Or(s.Image, b.Image)
+	if s.ImageID == b.ImageID && !strings.HasPrefix(s.ImageID, s.Image) { // else it was named by its ID, or not at all
+		b.Image = s.Image
 	}
 }
 
