@@ -185,11 +185,19 @@ func (m *Manager) amongIsolated(ctx context.Context, name Name, s *Spec, do func
 	return do()
 }
 
+// yourDirectory is a hint where a directory cannot be a home.
+const yourDirectory = "name a directory that is yours, or that is not there yet in one of yours"
+
 // prepare plans a toolbox and prepares the sources of its mounts.
 func (m *Manager) prepare(d *Draft, from Image) (*Plan, error) {
 	p, err := m.Plan(d, from)
 	if err == nil {
 		err = m.makeHome(d.spec)
+	}
+	if home := d.spec.Home; err == nil && home != "" {
+		if err = unix.Access(home, unix.W_OK|unix.X_OK); err != nil {
+			err = fail.Wrap(nil, err, "%s cannot be the toolbox's home: you cannot write there", home).Hint(yourDirectory)
+		}
 	}
 	if err == nil {
 		err = m.prepareIsolated(d.spec)
@@ -277,12 +285,8 @@ func (m *Manager) makeHome(s *Spec) error {
 	if s.Home == "" {
 		return nil
 	}
-	const hint = "name a directory that is yours, or that is not there yet in one of yours"
 	if err := os.MkdirAll(s.Home, 0o700); err != nil {
-		return fail.Wrap(nil, err, "the home for the toolbox cannot be made").Hint(hint)
-	}
-	if err := unix.Access(s.Home, unix.W_OK|unix.X_OK); err != nil {
-		return fail.Wrap(nil, err, "%s cannot be the toolbox's home: you cannot write there", s.Home).Hint(hint)
+		return fail.Wrap(nil, err, "the home for the toolbox cannot be made").Hint(yourDirectory)
 	}
 	return nil
 }

@@ -26,7 +26,7 @@ type Groups struct {
 // number in the user namespace, as /etc/subgid gives them: the host's other groups are
 // then lost.
 func (t *Target) SessionGroups(user string, drop bool) Groups {
-	g := memberships(t.readTable("/etc/group"), user)
+	g := memberships(t.readTable("/etc/group"), user, os.Getgid())
 	if len(g.Given) == 0 {
 		return Groups{}
 	}
@@ -50,15 +50,16 @@ func (t *Target) SessionGroups(user string, drop bool) Groups {
 	return g
 }
 
-// memberships finds a user in the text of group(5). Given leaves out what tbx gave.
-func memberships(table, user string) (g Groups) {
+// memberships finds a user in the text of group(5), but for own, the user's group that every
+// session has: podman lists the user in it. Given leaves out what tbx gave.
+func memberships(table, user string, own int) (g Groups) {
 	for line := range strings.Lines(table) {
 		f := strings.Split(strings.TrimSpace(line), ":")
 		if len(f) != 4 || !slices.Contains(strings.Split(f[3], ","), user) {
 			continue
 		}
 		gid, err := strconv.Atoi(f[2])
-		if err != nil || gid < 0 {
+		if err != nil || gid < 0 || gid == own {
 			continue
 		}
 		g.IDs = append(g.IDs, gid)

@@ -11,14 +11,14 @@ import (
 // D63: who is in which group inside.
 func TestD63_Memberships(t *testing.T) {
 	const table = "root:x:0:\nsudo:x:27:jane\nwheel:x:10:jane,joe\nproj:x:1001:joe,jane\njan:x:5:jan\nbroken\nbad:x:no:jane\nminus:x:-1:jane\nlast:x:7:jane"
-	g := memberships(table, "jane")
+	g := memberships(table+"\nown:x:1000:jane", "jane", 1000)
 	if !slices.Equal(g.IDs, []int{27, 10, 1001, 7}) || !slices.Equal(g.Given, []string{"proj", "last"}) {
 		t.Errorf("%+v", g)
 	}
-	if g := memberships(table, "joe"); !slices.Equal(g.Given, []string{"proj"}) {
+	if g := memberships(table, "joe", 1000); !slices.Equal(g.Given, []string{"proj"}) {
 		t.Errorf("joe: %+v", g)
 	}
-	if g := memberships("sudo:x:27:jane\n", "jane"); len(g.Given) != 0 {
+	if g := memberships("sudo:x:27:jane\n", "jane", 1000); len(g.Given) != 0 {
 		t.Errorf("what tbx gives counts as given inside: %+v", g)
 	}
 }
