@@ -73,7 +73,7 @@ func TestB22_OtherUserIsTurnedAway(t *testing.T) {
 	}
 	os.Chmod(box+"/token", 0o644)
 	os.Chmod(box+"/sock", 0o666)
-	if out, code := run(); code != 126 || !strings.Contains(out, "user "+strconv.Itoa(stranger)+", who does not belong to this toolbox's") {
+	if out, code := run(); code != 126 || !strings.Contains(out, "user "+strconv.Itoa(stranger)+", who does not belong to this toolbox") {
 		t.Errorf("open directories: %d %s", code, out)
 	}
 	recs := b.Local.Audit()
