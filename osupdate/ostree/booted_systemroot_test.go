@@ -354,7 +354,7 @@ func (m *machine) meets(c etcCase) {
 	if c.names == "" {
 		m.tbx(0, "upgrade")
 	} else {
-		m.says(10, "upgrade", "in /etc, "+c.names+" was changed here", "hint: before the restart", "tbx host cancel")
+		m.says(10, "upgrade", "in /etc, "+c.names+" was changed here", "before the restart", "tbx host cancel")
 		m.says(0, "doctor", "in /etc, "+c.names)
 	}
 	if out, err := m.shutDown(); (err == nil) != (c.names == "") {
