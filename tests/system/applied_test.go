@@ -8,7 +8,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 )
@@ -58,17 +57,7 @@ files."/etc/n" = { text = "%[3]d\n" }
 			p.run(0, "tbx", "rm", "--force", "--yes", two)
 		}
 		declare(n, from)
-		cmd := p.command(apply...)
-		cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-		if err := cmd.Start(); err != nil {
-			t.Fatal(err)
-		}
-		time.Sleep(time.Duration(random.Int64N(int64(whole * 5 / 4))))
-		if i%4 == 3 {
-			p.killServices()
-		}
-		syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)
-		cmd.Wait()
+		p.killWithin(time.Duration(random.Int64N(int64(whole*5/4))), i%4 == 3, apply...)
 		p.settle()
 		p.run(0, "tbx", "list")
 		p.run(0, append(apply[:len(apply)-1:len(apply)-1], "--force", "--prune", file)...)

@@ -8,7 +8,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 )
@@ -52,17 +51,7 @@ func TestE120_KilledFreeze(t *testing.T) {
 		if i%3 == 2 {
 			p.run(0, "tbx", "stop", name)
 		}
-		cmd := p.command(freeze...)
-		cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-		if err := cmd.Start(); err != nil {
-			t.Fatal(err)
-		}
-		time.Sleep(time.Duration(random.Int64N(int64(whole * 5 / 4))))
-		if i%4 == 3 {
-			p.killServices()
-		}
-		syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)
-		cmd.Wait()
+		p.killWithin(time.Duration(random.Int64N(int64(whole*5/4))), i%4 == 3, freeze...)
 		p.settle()
 		if out := p.run(0, "tbx", "list", "--names"); out != name+"\n" {
 			t.Fatalf("kill %d: list:\n%s%s", i, out, p.run(0, "podman", "ps", "--all", "--external"))

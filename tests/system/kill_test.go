@@ -244,6 +244,23 @@ func TestF10_KilledPodman(t *testing.T) {
 	}
 }
 
+// killWithin starts a call and kills it, with all that it started, after a time; podman's
+// service first, if services.
+func (p *place) killWithin(after time.Duration, services bool, call ...string) {
+	p.t.Helper()
+	cmd := p.command(call...)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	if err := cmd.Start(); err != nil {
+		p.t.Fatal(err)
+	}
+	time.Sleep(after)
+	if services {
+		p.killServices()
+	}
+	syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)
+	cmd.Wait()
+}
+
 // killServices kills the podman services of this place, and no other's.
 func (p *place) killServices() {
 	environs, _ := filepath.Glob("/proc/[0-9]*/environ")

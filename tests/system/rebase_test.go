@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 )
@@ -47,17 +46,7 @@ func TestE165_KilledRebase(t *testing.T) {
 		if i%3 == 2 {
 			p.run(0, "tbx", "stop", name)
 		}
-		cmd := p.command(call...)
-		cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-		if err := cmd.Start(); err != nil {
-			t.Fatal(err)
-		}
-		time.Sleep(time.Duration(random.Int64N(int64(takes * 5 / 4))))
-		if i%4 == 3 {
-			p.killServices()
-		}
-		syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)
-		cmd.Wait()
+		p.killWithin(time.Duration(random.Int64N(int64(takes*5/4))), i%4 == 3, call...)
 		where := fmt.Sprintf("kill %d, %s", i, strings.Join(call[1:3], " "))
 		if out := p.run(0, "tbx", "list", "--names"); strings.Count("\n"+out, "\n"+name+"\n") != 1 {
 			t.Fatalf("%s: list:\n%s%s", where, out, p.run(0, "podman", "ps", "--all", "--external"))

@@ -7,7 +7,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 )
@@ -64,17 +63,7 @@ func TestE118_KilledSaveAndLoad(t *testing.T) {
 		} else if i%4 == 2 {
 			p.run(0, "tbx", "stop", name)
 		}
-		cmd := p.command(call...)
-		cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-		if err := cmd.Start(); err != nil {
-			t.Fatal(err)
-		}
-		time.Sleep(time.Duration(random.Int64N(int64(takes * 5 / 4))))
-		if i%3 == 2 {
-			p.killServices()
-		}
-		syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)
-		cmd.Wait()
+		p.killWithin(time.Duration(random.Int64N(int64(takes*5/4))), i%3 == 2, call...)
 		p.settle()
 		if _, err := os.Stat(file); err == nil {
 			p.run(0, "tbx", "load", "--dry-run", file)
