@@ -257,10 +257,7 @@ func kernelSize(boot string) uint64 {
 			files, _ := filepath.Glob(filepath.Join(dir, "*"))
 			var sum uint64
 			for _, file := range files {
-				var st unix.Stat_t
-				if unix.Lstat(file, &st) == nil && st.Mode&unix.S_IFMT == unix.S_IFREG {
-					sum += uint64(st.Size)
-				}
+				sum += fileSize(file)
 			}
 			most = max(most, sum)
 		}

@@ -86,7 +86,7 @@ var createFlags = flags{ // constant
 	"pull p": yes, "yes Y": yes, "compatibility C": yes, "dry-run d": yes,
 	"no-entry": ignored, "nvidia": ignored, "absolutely-disable-root-password-i-am-really-positively-sure": ignored,
 	"additional-packages ap": word, "additional-flags a": word,
-	"init I": refused, "init-hooks": refusedWord, "pre-init-hooks": refusedWord, "platform": refusedWord,
+	"init I": refused, "init-hooks": refused, "pre-init-hooks": refused, "platform": refused,
 	"unshare-all": refused, "unshare-devsys": refused, "unshare-groups": refused, "unshare-ipc": refused, "unshare-netns": refused,
 	"unshare-process": refused,
 }
@@ -95,10 +95,7 @@ func create(p parsed, _ string) ([]string, error) {
 	if p.has("compatibility") {
 		return []string{"image", "list", "--names"}, nil
 	}
-	name := p.value("name")
-	if name == "" && len(p.names) > 0 {
-		name = p.names[0]
-	}
+	name := p.name()
 	if from := p.value("clone"); from != "" {
 		if name == "" {
 			return nil, fail.New(fail.Usage, "distrobox create --clone %s: the new toolbox wants a name", from).Hint("add: --name NAME")
@@ -136,9 +133,9 @@ func createOptions(p parsed) ([]string, error) {
 	for _, v := range p.values["volume"] {
 		out = append(out, "--volume", v)
 	}
-	for name, flag := range map[string]string{"yes": "--yes", "dry-run": "--dry-run"} {
+	for _, name := range []string{"yes", "dry-run"} {
 		if p.has(name) {
-			out = append(out, flag)
+			out = append(out, "--"+name)
 		}
 	}
 	if p.has("pull") {
@@ -148,10 +145,7 @@ func createOptions(p parsed) ([]string, error) {
 }
 
 func enter(p parsed, home string) ([]string, error) {
-	name := p.value("name")
-	if name == "" && len(p.names) > 0 {
-		name = p.names[0]
-	}
+	name := p.name()
 	if name == "" {
 		return nil, fail.New(fail.Usage, "distrobox enter wants the name of a toolbox").Hint("see which there are: distrobox list")
 	}

@@ -7,6 +7,7 @@ package face
 
 import (
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/tbx-project/tbx/internal/fail"
@@ -54,9 +55,9 @@ func toolbx(args []string) []string {
 	for i, a := range args {
 		switch {
 		case a == "list":
-			return insert(args, i+1, "--columns", "toolbx")
+			return slices.Insert(slices.Clone(args), i+1, "--columns", "toolbx")
 		case a == "rm" || a == "rmi": // they do not ask
-			return insert(args, i+1, "--yes")
+			return slices.Insert(slices.Clone(args), i+1, "--yes")
 		case a == "--log-level":
 			continue
 		case a == "help" || !strings.HasPrefix(a, "-") && (i == 0 || args[i-1] != "--log-level"):
@@ -64,11 +65,6 @@ func toolbx(args []string) []string {
 		}
 	}
 	return args
-}
-
-func insert(args []string, at int, more ...string) []string {
-	out := append([]string{}, args[:at]...)
-	return append(append(out, more...), args[at:]...)
 }
 
 // refuse is the error for what tbx has not; instead is what to do, or empty.

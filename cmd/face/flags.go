@@ -12,12 +12,11 @@ import (
 type kind int
 
 const (
-	yes         kind = iota + 1 // takes nothing
-	word                        // takes a value
-	words                       // may be repeated
-	ignored                     // takes nothing, and means nothing to tbx
-	refused                     // takes nothing, and tbx does not have it
-	refusedWord                 // takes a value, and tbx does not have it
+	yes     kind = iota + 1 // takes nothing
+	word                    // takes a value
+	words                   // may be repeated
+	ignored                 // takes nothing, and means nothing to tbx
+	refused                 // tbx does not have it, whatever it takes
 )
 
 // flags are known by the names of a flag, the first of which is the one in parsed; a name
@@ -46,6 +45,14 @@ func (p parsed) value(name string) string {
 		return v[len(v)-1]
 	}
 	return ""
+}
+
+// name is the toolbox's, by --name or as the first word.
+func (p parsed) name() string {
+	if n := p.value("name"); n != "" || len(p.names) == 0 {
+		return n
+	}
+	return p.names[0]
 }
 
 // find returns the flag that is written so, and its value if that is joined to it.
@@ -90,7 +97,7 @@ func (f flags) parse(verb string, args []string) (parsed, error) {
 		case k == 0:
 			return p, fail.New(fail.Usage, "distrobox %s: tbx does not know the flag %s", verb, a).
 				Hint("what tbx understands of distrobox is in docs/faces.md; its own flags: tbx --help")
-		case k == refused || k == refusedWord:
+		case k == refused:
 			return p, refuse(verb+" "+a, instead[name])
 		case (k == word || k == words) && value == nil:
 			if i++; i == len(args) {
